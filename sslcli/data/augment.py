@@ -1,0 +1,202 @@
+"""Views: random crop, flip, colour jitter, greyscale and blur for a whole batch at once.
+
+What comes out equals torchvision's `resized_crop(antialias=True)`, `hflip`, `adjust_*`, `rgb_to_grayscale` and
+`gaussian_blur` on float images with the same parameters, to 2/255 and better (`tests/test_augment.py`). Parameters are
+drawn per image, but for one: the order of the four colour operations is drawn once per batch and view, so each image
+sees every order equally often, as with torchvision, while the images of one batch share theirs.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+GREY = (0.2989, 0.587, 0.114)  # ITU-R BT.601 luma, the weights of torchvision's rgb_to_grayscale
+TRIES = 10  # crops proposed per image before the whole image is taken, as in torchvision's RandomResizedCrop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """How strongly views differ from their image. Probabilities and fractions lie in [0, 1].
+
+    The defaults are SimCLR's (Chen et al. 2020, arXiv:2002.05709, appendix A) with half its jitter, which is
+    what the field uses at 32 pixels, and without its blur (appendix B.9).
+    """
+
+    crop_min: float = 0.2
+    crop_max: float = 1.0
+    aspect: float = 4 / 3
+    flip: float = 0.5
+    jitter: float = 0.8
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.4
+    hue: float = 0.1
+    grey: float = 0.2
+    blur: float = 0.0
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What was drawn for one view of B images: tensors of B rows on the CPU, and the order of the colour operations.
+
+    `crop` is (B, 4) top, left, height, width in pixels; `flip`, `grey` are (B,) booleans; `brightness`, `contrast`,
+    `saturation` are (B,) factors, 1 for none; `hue` is (B,) in turns, 0 for none; `sigma` is (B,) in pixels of the
+    view, 0 for no blur.
+    """
+
+    crop: Tensor
+    flip: Tensor
+    brightness: Tensor
+    contrast: Tensor
+    saturation: Tensor
+    hue: Tensor
+    grey: Tensor
+    sigma: Tensor
+    order: tuple[int, ...] = (0, 1, 2, 3)
+
+    def rows(self, start: int, stop: int) -> Parameters:
+        """The parameters of images start to stop: what one of several processes takes."""
+        tensors = {field.name: getattr(self, field.name)[start:stop] for field in fields(self) if field.name != "order"}
+        return replace(self, **tensors)
+
+
+def draw(count: int, height: int, width: int, augmentation: Augmentation, generator: torch.Generator) -> Parameters:
+    """Draw the parameters of one view for `count` images of height x width pixels."""
+    a = augmentation
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return torch.rand(shape or (count,), generator=generator) * (high - low) + low
+
+    def chance(probability: float) -> Tensor:
+        return torch.rand(count, generator=generator) < probability
+
+    jittered = chance(a.jitter)
+
+    def factor(strength: float) -> Tensor:
+        return torch.where(jittered, uniform(max(0.0, 1 - strength), 1 + strength), 1.0)
+
+    return Parameters(
+        crop=_draw_crops(count, height, width, a, uniform),
+        flip=chance(a.flip),
+        brightness=factor(a.brightness),
+        contrast=factor(a.contrast),
+        saturation=factor(a.saturation),
+        hue=torch.where(jittered, uniform(-a.hue, a.hue), 0.0),
+        grey=chance(a.grey),
+        sigma=torch.where(chance(a.blur), uniform(0.1, 2.0), 0.0),
+        order=tuple(torch.randperm(4, generator=generator).tolist()),
+    )
+
+
+def _draw_crops(count, height, width, a, uniform) -> Tensor:  # type: ignore[no-untyped-def]
+    """(count, 4) crops: uniform in area, log-uniform in aspect ratio, the first of TRIES that fits in the image."""
+    area = height * width * uniform(a.crop_min, a.crop_max, count, TRIES)
+    ratio = torch.exp(uniform(-math.log(a.aspect), math.log(a.aspect), count, TRIES))
+    w, h = torch.sqrt(area * ratio).round(), torch.sqrt(area / ratio).round()
+    fits = (w > 0) & (w <= width) & (h > 0) & (h <= height)
+    first = fits.float().argmax(1, keepdim=True)
+    h, w = h.gather(1, first).squeeze(1), w.gather(1, first).squeeze(1)
+    none = ~fits.any(1)
+    h, w = torch.where(none, float(height), h), torch.where(none, float(width), w)
+    top = (uniform(0, 1) * (height - h + 1)).floor()
+    left = (uniform(0, 1) * (width - w + 1)).floor()
+    return torch.stack([top, left, h, w], 1)
+
+
+def make_views(images: Tensor, parameters: Parameters, *, size: int, mean: Tensor, std: Tensor) -> Tensor:
+    """Turn uint8 images (B, 3, H, W) into normalised float32 views (B, 3, size, size) on the same device.
+
+    `mean` and `std` are (3,) in [0, 1]. A view is the cropped image resized with antialiasing, flipped, jittered,
+    greyed, blurred, and last brought to (view - mean) / std.
+    """
+    device = images.device
+    rows, columns = crop_matrices(parameters.crop, images.shape[-2], images.shape[-1], size)
+    columns = torch.where(parameters.flip[:, None, None], columns.flip(1), columns)
+    rows, columns = rows.to(device, non_blocking=True), columns.to(device, non_blocking=True)
+    pixels = images.to(torch.float32) / 255
+    views = rows[:, None] @ pixels @ columns[:, None].mT
+    views = _jitter(views.clamp_(0, 1), parameters)
+    if bool(parameters.sigma.any()):
+        blur = blur_matrices(parameters.sigma, size).to(device, non_blocking=True)
+        views = blur[:, None] @ views @ blur[:, None].mT
+    return (views - mean.view(3, 1, 1)) / std.view(3, 1, 1)
+
+
+def crop_matrices(crop: Tensor, height: int, width: int, size: int) -> tuple[Tensor, Tensor]:
+    """Crop and antialiased bilinear resize as two products: (B, size, height) rows and (B, size, width) columns.
+
+    `rows @ image @ columns.T` is the resized crop. Exact, since the resize is linear and separable.
+    """
+    top, left, h, w = crop.unbind(1)
+    return _resize_matrix(top, h, height, size), _resize_matrix(left, w, width, size)
+
+
+def _resize_matrix(offset: Tensor, length: Tensor, pixels: int, size: int) -> Tensor:
+    """(B, size, pixels) weights that resize pixels [offset, offset + length) to `size`.
+
+    The triangle filter, widened when it shrinks, cut at the crop's edges, each row summing to 1.
+    """
+    scale = (length / size)[:, None, None]
+    centre = (torch.arange(size) + 0.5)[None, :, None] * scale
+    source = torch.arange(pixels)[None, None, :] - offset[:, None, None]
+    weight = (1 - ((source + 0.5 - centre) / scale.clamp(min=1)).abs()).clamp(min=0)
+    weight = weight * ((source >= 0) & (source < length[:, None, None]))
+    return weight / weight.sum(2, keepdim=True)
+
+
+def blur_matrices(sigma: Tensor, size: int) -> Tensor:
+    """(B, size, size) Gaussian blur along one axis with mirrored edges; the kernel spans a tenth of the view.
+
+    Sigma 0 leaves the image as it is.
+    """
+    reach = max(1, size // 20)
+    offsets = torch.arange(-reach, reach + 1)
+    kernel = torch.exp(-0.5 * (offsets / sigma.clamp(min=1e-3)[:, None]) ** 2)
+    kernel = kernel / kernel.sum(1, keepdim=True)
+    source = (torch.arange(size)[:, None] + offsets).abs()
+    source = torch.where(source >= size, 2 * (size - 1) - source, source)
+    matrix = torch.zeros(len(sigma), size, size)
+    return matrix.scatter_add_(2, source.expand(len(sigma), -1, -1), kernel[:, None].expand(-1, size, -1))
+
+
+def _jitter(views: Tensor, parameters: Parameters) -> Tensor:
+    """Brightness, contrast, saturation and hue in the drawn order, then greyscale; views and result in [0, 1]."""
+
+    def column(values: Tensor) -> Tensor:
+        return values.to(views.device, non_blocking=True).view(-1, 1, 1, 1)
+
+    for operation in parameters.order:
+        if operation == 0:
+            views = (views * column(parameters.brightness)).clamp_(0, 1)
+        elif operation == 1:
+            factor = column(parameters.contrast)
+            views = (views * factor + _grey(views).mean((2, 3), keepdim=True) * (1 - factor)).clamp_(0, 1)
+        elif operation == 2:
+            factor = column(parameters.saturation)
+            views = (views * factor + _grey(views) * (1 - factor)).clamp_(0, 1)
+        elif bool(parameters.hue.any()):
+            views = turn_hue(views, column(parameters.hue))
+    return torch.where(column(parameters.grey), _grey(views), views)
+
+
+def _grey(views: Tensor) -> Tensor:
+    r, g, b = views.unbind(1)
+    return (GREY[0] * r + GREY[1] * g + GREY[2] * b).unsqueeze(1)
+
+
+def turn_hue(views: Tensor, turns: Tensor) -> Tensor:
+    """Turn the hue of RGB views (B, 3, H, W) in [0, 1] by `turns` (B, 1, 1, 1) of the colour circle.
+
+    By way of HSV: with value v, chroma c and hue h in sixths, channel n of 5, 3, 1 is
+    v - c * clamp(min(k, 4 - k), 0, 1), k = (n + h) mod 6.
+    """
+    r, g, b = views.unbind(1)
+    value, chroma = views.amax(1), views.amax(1) - views.amin(1)
+    safe = torch.where(chroma == 0, 1.0, chroma)
+    hue = torch.where(value == r, (g - b) / safe, torch.where(value == g, 2 + (b - r) / safe, 4 + (r - g) / safe))
+    k = (torch.tensor([5.0, 3.0, 1.0], device=views.device).view(3, 1, 1) + (hue[:, None] + 6 * turns)) % 6
+    return value[:, None] - chroma[:, None] * torch.minimum(k, 4 - k).clamp_(0, 1)

@@ -1,0 +1,38 @@
+"""Which images a step sees: a pure function of seed and step, so that a resumed run goes on as if never stopped."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+
+def generator(seed: int, *key: str | int) -> torch.Generator:
+    """A CPU generator that depends on the seed and on what it is for (a word, an epoch, a step) and on nothing else."""
+    digest = hashlib.sha256(repr((seed, *key)).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+class Batches:
+    """Passes over `count` images in batches of `batch_size`, in an order drawn anew for each epoch.
+
+    A last batch that is not full is left out if `drop_last`, as a contrastive loss needs: its difficulty depends on
+    the batch's size. `epoch_steps` is the number of steps of one pass.
+    """
+
+    def __init__(self, count: int, batch_size: int, *, seed: int, drop_last: bool) -> None:
+        self.count, self.batch_size, self.seed = count, batch_size, seed
+        self.epoch_steps = count // batch_size if drop_last else -(-count // batch_size)
+
+    def at(self, step: int) -> Tensor:
+        """The positions (batch_size,) int64 of the images of `step`."""
+        epoch, position = divmod(step, self.epoch_steps)
+        order = _order(self.count, self.seed, epoch)
+        return order[position * self.batch_size : (position + 1) * self.batch_size]
+
+
+@lru_cache(maxsize=4)
+def _order(count: int, seed: int, epoch: int) -> Tensor:
+    return torch.randperm(count, generator=generator(seed, "order", epoch))

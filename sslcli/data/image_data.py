@@ -1,0 +1,98 @@
+"""What a data set is, and how its training images are split."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sslcli.data import DATASETS
+from sslcli.data.batches import generator
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageData:
+    """Images (N, 3, H, W) uint8, labels (N,) int64 in [0, len(classes)), all on one device."""
+
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    classes: tuple[str, ...]
+
+    @property
+    def image_size(self) -> int:
+        """The shorter side, in pixels."""
+        return min(self.train_images.shape[-2:])
+
+    @cached_property
+    def normalisation(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (3,) of the training images' channels, of values in [0, 1]."""
+        counts = torch.stack([torch.bincount(self.train_images[:, c].flatten(), minlength=256) for c in range(3)]).double()
+        values = torch.arange(256, device=counts.device) / 255
+        share = counts / counts.sum(1, keepdim=True)
+        mean = (share * values).sum(1)
+        return mean.float(), ((share * (values - mean[:, None]) ** 2).sum(1)).sqrt().float()
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """uint8 images to float32, each channel brought to mean 0 and deviation 1 over the training images."""
+        mean, std = self.normalisation
+        return (images.float() / 255 - mean.view(3, 1, 1)) / std.view(3, 1, 1)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over images and labels: equal data, equal fingerprint."""
+        digest = hashlib.sha256()
+        for tensor in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            digest.update(f"{tuple(tensor.shape)}".encode())
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def to(self, device: torch.device) -> ImageData:
+        """The same data on `device`, so that views are made where the encoder runs."""
+        return ImageData(
+            train_images=self.train_images.to(device),
+            train_labels=self.train_labels.to(device),
+            test_images=self.test_images.to(device),
+            test_labels=self.test_labels.to(device),
+            classes=self.classes,
+        )
+
+
+def load_data(name: str, data_dir: Path, *, download: bool = False) -> ImageData:
+    """Load a data set of DATASETS; what is missing or damaged is a StateError that says where it was looked for."""
+    module, _, function = DATASETS[name].partition(":")
+    data: ImageData = getattr(importlib.import_module(module), function)(data_dir, download=download)
+    return data
+
+
+@dataclass(frozen=True)
+class Split:
+    """Indices into the training images: those that train a classifier, and those that every choice is made on."""
+
+    train: Tensor
+    val: Tensor
+
+
+def split(labels: Tensor, *, seed: int, val_fraction: float = 0.1, label_fraction: float = 1.0) -> Split:
+    """Split the training images by class and seed: `val_fraction` of each class is held out for choices.
+
+    `label_fraction` of the rest keeps its labels, at least one image of each class. Subsets of one seed are nested:
+    what 1 % holds, 10 % holds too.
+    """
+    labels = labels.cpu()
+    draws = torch.rand(len(labels), generator=generator(seed, "split"))
+    train, val = [], []
+    for label in torch.unique(labels):
+        members = (labels == label).nonzero().flatten()
+        members = members[draws[members].argsort()]
+        held_out = max(1, round(val_fraction * len(members)))
+        rest = members[held_out:]
+        val.append(members[:held_out])
+        train.append(rest[: max(1, round(label_fraction * len(rest)))])
+    return Split(torch.cat(train).sort().values, torch.cat(val).sort().values)

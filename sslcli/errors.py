@@ -1,0 +1,29 @@
+"""What a user can cause, and the exit code that it ends with. Anything else that is raised is a bug of ours."""
+
+from __future__ import annotations
+
+import signal
+
+
+class UserError(Exception):
+    """Something that a user can cause and mend: what was wrong, the value, what is accepted, the command to type."""
+
+    exit_code = 2
+
+
+class UsageError(UserError):
+    """The command line, an option or the content of a file is wrong."""
+
+
+class StateError(UserError):
+    """The state of things does not allow it: no such run, no data, no GPU, a damaged checkpoint, a full disk."""
+
+    exit_code = 3
+
+
+class Interrupted(Exception):  # noqa: N818  (nothing went wrong)
+    """A signal asked the run to stop, and its state has been saved."""
+
+    def __init__(self, number: int, advice: str = "") -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}" + (f"; {advice}" if advice else ""))
+        self.exit_code = 128 + (signal.SIGTERM if number == signal.SIGUSR1 else number)
