@@ -1,0 +1,29 @@
+"""What a method is: views in, loss out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from sslcli.models.encoder import Encoder
+
+
+class Method(nn.Module, ABC):
+    """An objective around an encoder. Keyword arguments of a method's constructor are options of `ssl pretrain`.
+
+    `views` is how many views of each image `forward` gets, all of the same size.
+    """
+
+    views: int
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    @abstractmethod
+    def forward(self, views: list[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss (scalar, float32) and scalars worth logging, from `views` normalised batches (B, 3, S, S)."""
+
+    def after_step(self, progress: float) -> None:
+        """Called after every optimizer step with the fraction of training that is done, e.g. to move a teacher."""

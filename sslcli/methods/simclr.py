@@ -1,0 +1,47 @@
+"""SimCLR: a simple framework for contrastive learning of visual representations (Chen et al. 2020, arXiv:2002.05709)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sslcli.methods.method import Method
+from sslcli.models.encoder import Encoder
+
+
+class SimCLR(Method):
+    """Two views of an image agree, views of different images do not; h goes through a two-layer projector to z."""
+
+    views = 2
+
+    def __init__(
+        self, encoder: Encoder, *, temperature: float = 0.5, projector_hidden: int = 1024, projector_dim: int = 128
+    ) -> None:
+        super().__init__(encoder)
+        self.temperature = temperature
+        self.projector = nn.Sequential(
+            nn.Linear(encoder.dim, projector_hidden, bias=False),
+            nn.BatchNorm1d(projector_hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(projector_hidden, projector_dim),
+        )
+
+    def forward(self, views: list[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss, and `z_std`: the deviation of the unit-length z, near 1/sqrt(d) in health and 0 in collapse."""
+        z = self.projector(self.encoder(torch.cat(views)))
+        first, second = F.normalize(z.float()).chunk(2)
+        return nt_xent(first, second, temperature=self.temperature), {"z_std": first.detach().std(0).mean()}
+
+
+def nt_xent(first: Tensor, second: Tensor, *, temperature: float) -> Tensor:
+    """The loss of equation 1, averaged over all 2B views (a scalar, in nats).
+
+    first, second: (B, d) projections of the two views of each image, of unit length, float32 or float64.
+    """
+    z = torch.cat([first, second])
+    with torch.autocast(z.device.type, enabled=False):  # in bfloat16 the logits would keep three digits
+        similarity = z @ z.mT / temperature
+    similarity.fill_diagonal_(-torch.inf)  # a view is no candidate for itself
+    partner = torch.arange(len(z), device=z.device).roll(len(first))
+    return F.cross_entropy(similarity, partner)

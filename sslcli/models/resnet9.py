@@ -1,0 +1,38 @@
+"""A small residual network for small images on slow machines, after the one that DAWNBench's CIFAR-10 entries used."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def _block(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+class ResNet9(nn.Module):
+    """Images (B, 3, H, W) to representations (B, 512): a 4x4 stride-2 stem, three stages, one residual block.
+
+    `widths` are the channels of the stem and of the three stages. The spatial mean and the maximum of the last stage
+    are added, so that a thing in a corner counts as much as one that fills the picture.
+    """
+
+    def __init__(self, *, widths: tuple[int, int, int, int] = (32, 64, 128, 512)) -> None:
+        super().__init__()
+        a, b, c, d = widths
+        self.stem = _block(3, a, kernel=4, stride=2)
+        self.stage1 = _block(a, b)
+        self.pool1 = nn.MaxPool2d(2)
+        self.stage2 = _block(b, c)
+        self.residual = nn.Sequential(_block(c, c), _block(c, c))
+        self.pool2 = nn.MaxPool2d(2)
+        self.stage3 = _block(c, d)
+        self.num_features = d
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The representation of normalised images."""
+        x = self.pool1(self.stage1(self.stem(images)))
+        x = self.stage2(x)
+        x = self.stage3(self.pool2(x + self.residual(x)))
+        return torch.flatten(x.mean((2, 3)) + x.amax((2, 3)), 1)

@@ -1,0 +1,105 @@
+"""What a person sees while a run works (a bar, or lines when piped), and TensorBoard's event files."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch.utils.tensorboard import SummaryWriter
+
+LINE_EVERY = 5.0  # seconds between lines when there is no terminal
+SAVE_EVERY = 120.0  # seconds between checkpoints
+
+
+class Log:
+    """Shows and records one run of `steps` steps, `epoch_steps` an epoch, `batch_size` images a step.
+
+    `events` is the folder for TensorBoard's files; None records nothing and shows nothing. Every `record_every` steps
+    the step's loss and rate are recorded.
+    """
+
+    def __init__(
+        self, title: str, *, events: Path | None, start: int, steps: int, epoch_steps: int, batch_size: int, record_every: int
+    ) -> None:
+        self.title, self.start, self.steps = title, start, steps
+        self.epoch_steps, self.batch_size, self.record_every = epoch_steps, batch_size, record_every
+        self._began = self._saved = self._lined = time.monotonic()
+        self._writer = SummaryWriter(str(events)) if events else None
+        self._bar = _bar(title, steps, start) if events and sys.stderr.isatty() else None
+
+    def __enter__(self) -> Log:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar:
+            self._bar.stop()
+        if self._writer:
+            self._writer.close()
+
+    def step(self, step: int, *, loss: float, lr: float) -> None:
+        """Count a finished step."""
+        if self._writer is None:
+            return
+        if step % self.record_every == 0 or step == self.steps:
+            self._writer.add_scalar("train/loss_step", loss, step)
+            self._writer.add_scalar("train/lr", lr, step)
+        self._show(step, f"loss {loss:.4g}")
+
+    def epoch(self, step: int, metrics: dict[str, float]) -> None:
+        """Record an epoch's metrics, by tag, and say them in a line."""
+        if self._writer is None:
+            return
+        for tag, value in metrics.items():
+            self._writer.add_scalar(tag, value, step)
+        text = ", ".join(f"{tag} {_figure(tag, value)}" for tag, value in metrics.items())
+        line = f"{self.title}: epoch {-(-step // self.epoch_steps)}/{-(-self.steps // self.epoch_steps)}: {text}"
+        (self._bar.console if self._bar else Console(stderr=True, soft_wrap=True)).print(line, markup=False, highlight=False)
+
+    def flush(self) -> None:
+        """Bring what was recorded to the disk."""
+        if self._writer:
+            self._writer.flush()
+
+    def save_is_due(self) -> bool:
+        """Whether the last checkpoint is SAVE_EVERY seconds old; asking counts as saving."""
+        due = time.monotonic() - self._saved > SAVE_EVERY
+        if due:
+            self._saved = time.monotonic()
+        return due
+
+    def _show(self, step: int, text: str) -> None:
+        elapsed = time.monotonic() - self._began
+        speed = (step - self.start) * self.batch_size / max(elapsed, 1e-9)
+        epoch = f"epoch {min(step // self.epoch_steps + 1, -(-self.steps // self.epoch_steps))}"
+        if self._bar:
+            self._bar.update(self._bar.task_ids[0], completed=step, text=f"{epoch} · {text} · {speed:,.0f} images/s")
+        elif time.monotonic() - self._lined > LINE_EVERY:
+            self._lined = time.monotonic()
+            left = elapsed / (step - self.start) * (self.steps - step)
+            line = f"{self.title}: {epoch}, step {step}/{self.steps}, {text}, {speed:,.0f} images/s, {duration(left)} left"
+            print(line, file=sys.stderr, flush=True)
+
+
+def _bar(title: str, steps: int, start: int) -> Progress:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[text]}", markup=False))
+    bar = Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=Console(stderr=True), transient=True)
+    bar.add_task(title, total=steps, completed=start, text="starting")
+    return bar
+
+
+def _figure(tag: str, value: float) -> str:
+    return f"{value:.2%}" if tag.endswith(("/acc", "/knn")) else f"{value:.4g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: 42 s, 7 min 05 s, 3 h 20 min."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

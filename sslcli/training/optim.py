@@ -1,0 +1,107 @@
+"""Optimizers and the rate: SGD, AdamW, Muon; linear warm-up and cosine as a pure function of the step."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
+
+BETAS, EPS = (0.9, 0.95), 1e-8  # of AdamW
+ADAM_RATE = 1 / 30  # Muon's rate 0.06 goes with 0.002 for the parameters that are left to AdamW
+
+
+def build_optimizer(module: nn.Module, name: str, *, lr: float, weight_decay: float, momentum: float) -> Optimizer:
+    """Build "sgd", "adamw" or "muon" over the parameters that need a gradient.
+
+    Weights decay, biases and norms (one-dimensional) do not. Each group's `lr_scale` is what `lr_at` is multiplied by.
+    """
+    named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+    matrices = [p for _, p in named if p.ndim > 1]
+    vectors = [p for _, p in named if p.ndim <= 1]
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": weight_decay, "lr_scale": 1.0},
+        {"params": vectors, "weight_decay": 0.0, "lr_scale": 1.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if name == "sgd":
+        return SGD(groups, lr=lr, momentum=momentum)
+    if name == "adamw":
+        return AdamW(groups, lr=lr, betas=BETAS)
+    # The first filters see pixels, not features: three channels make no well-conditioned matrix to orthogonalise.
+    first = [p for p in matrices if p.ndim == 4 and p.shape[1] == 3]
+    rest = [p for p in matrices if all(p is not f for f in first)]
+    groups = [
+        {"params": rest, "weight_decay": weight_decay, "lr_scale": 1.0, "muon": True},
+        {"params": first + vectors, "weight_decay": 0.0, "lr_scale": ADAM_RATE, "muon": False},
+    ]
+    return Muon(groups, lr=lr, momentum=momentum)
+
+
+def warmup_cosine(step: int, *, steps: int, warmup: int, lr: float) -> float:
+    """The rate at `step`: linear from 0 over `warmup` steps, then half a cosine to 0 at `steps` (SGDR, 1608.03983)."""
+    if step < warmup:
+        return lr * (step + 1) / warmup
+    return lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+class Muon(Optimizer):
+    """Momentum, orthogonalised (Jordan et al. 2024, kellerjordan.github.io/posts/muon); AdamW for what is no matrix.
+
+    Convolution filters (O, I, k, k) are flattened to (O, I k k). Groups with `muon` false take AdamW steps.
+    torch.optim.Muon takes two-dimensional parameters alone, hence this one.
+    """
+
+    def __init__(self, params: list[dict[str, Any]], *, lr: float, momentum: float) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
+        """Take one step on every parameter that has a gradient."""
+        for group in self.param_groups:
+            update = self._muon if group["muon"] else self._adamw
+            for p in group["params"]:
+                if p.grad is not None:
+                    p.mul_(1 - group["lr"] * group["weight_decay"])
+                    p.add_(update(p, p.grad, group), alpha=-group["lr"])
+
+    def _muon(self, p: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
+        state: dict[str, Tensor] = self.state[p]
+        if not state:
+            state["momentum"] = torch.zeros_like(p)
+        keep: float = group["momentum"]
+        state["momentum"].lerp_(gradient, 1 - keep)
+        nesterov = gradient.lerp(state["momentum"], keep)
+        rows, columns = len(p), p[0].numel()
+        return orthogonalise(nesterov.reshape(rows, columns)).view_as(p) * float(max(1.0, rows / columns) ** 0.5)
+
+    def _adamw(self, p: Tensor, gradient: Tensor, _: dict[str, Any]) -> Tensor:
+        state: dict[str, Tensor] = self.state[p]
+        beta1, beta2 = BETAS
+        if not state:
+            state.update(step=torch.zeros(()), mean=torch.zeros_like(p), square=torch.zeros_like(p))
+        state["step"] += 1
+        state["mean"].lerp_(gradient, 1 - beta1)
+        state["square"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        count = int(state["step"])
+        deviation = (state["square"] / (1 - beta2**count)).sqrt_().add_(EPS)
+        return state["mean"] / (1 - beta1**count) / deviation
+
+
+def orthogonalise(matrix: Tensor, *, iterations: int = 5) -> Tensor:
+    """Bring the singular values of `matrix` (m, n) near 1: Newton and Schulz's quintic iteration, in bfloat16.
+
+    The coefficients are Jordan's; they trade exactness (singular values end in about 0.7 to 1.2) for speed.
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = matrix.bfloat16()
+    tall = x.shape[0] > x.shape[1]
+    x = x.mT if tall else x
+    x = x / (x.norm() + 1e-7)
+    for _ in range(iterations):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    turned: Tensor = x.mT if tall else x
+    return turned.to(matrix.dtype)

@@ -1,0 +1,65 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from sslcli.training.optim import Muon, build_optimizer, orthogonalise, warmup_cosine
+
+
+def test_the_rate_warms_up_linearly_and_falls_as_a_cosine() -> None:
+    rates = [warmup_cosine(step, steps=110, warmup=10, lr=2.0) for step in range(110)]
+    assert rates[:10] == pytest.approx([0.2 * (step + 1) for step in range(10)])
+    assert rates[10] == pytest.approx(2.0)
+    assert rates[60] == pytest.approx(1.0)
+    assert rates[85] == pytest.approx(1 + math.cos(0.75 * math.pi))
+    assert 0 < rates[-1] < 0.001
+
+
+@pytest.mark.parametrize("shape", [(8, 40), (40, 8), (16, 16)])
+def test_orthogonalise_brings_the_singular_values_near_one(shape: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    u, _, v = torch.linalg.svd(torch.randn(shape), full_matrices=False)
+    matrix = u @ torch.diag(torch.logspace(0, -1, min(shape))) @ v
+    values = torch.linalg.svdvals(orthogonalise(matrix))
+    assert 0.6 < values.min() < values.max() < 1.3
+    assert (orthogonalise(matrix) * (u @ v)).sum() > 0.8 * min(shape)  # along the matrix's own polar factor
+
+
+def test_muon_flattens_filters_and_leaves_the_first_ones_and_the_norms_to_adamw() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3))
+    before = [p.detach().clone() for p in net.parameters()]
+    optimizer = build_optimizer(net, "muon", lr=0.06, weight_decay=0.0, momentum=0.9)
+    for group in optimizer.param_groups:
+        group["lr"] = 0.06 * group["lr_scale"]
+    net(torch.randn(4, 3, 8, 8)).square().mean().backward()
+    optimizer.step()
+    moved = [(p.detach() - old) for p, old in zip(net.parameters(), before, strict=True)]
+    assert torch.allclose(moved[0].abs(), torch.full_like(moved[0], 0.002), rtol=1e-2)  # Adam's first step is +-lr
+    singular = torch.linalg.svdvals(moved[4].reshape(4, -1)) / 0.06
+    assert 0.6 < singular.min() < singular.max() < 1.3
+
+
+def test_adamw_of_muon_equals_torchs() -> None:
+    torch.manual_seed(0)
+    ours, theirs = nn.Parameter(torch.ones(5)), nn.Parameter(torch.ones(5))
+    group = {"params": [ours], "weight_decay": 0.1, "lr_scale": 1.0, "muon": False}
+    first = Muon([group], lr=0.01, momentum=0.9)
+    second = torch.optim.AdamW([theirs], lr=0.01, betas=(0.9, 0.95), weight_decay=0.1)
+    for _ in range(5):
+        gradient = torch.randn(5)
+        ours.grad, theirs.grad = gradient.clone(), gradient.clone()
+        first.step()
+        second.step()
+    assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw", "muon"])
+def test_biases_and_norms_do_not_decay(name: str) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
+    optimizer = build_optimizer(net, name, lr=0.1, weight_decay=0.5, momentum=0.9)
+    decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    assert len(decays) == 6
+    assert all(decays[id(p)] == 0 for p in net.parameters() if p.ndim == 1)
+    assert decays[id(net[3].weight)] == 0.5
