@@ -1,0 +1,5 @@
+"""python -m sslcli"""
+
+from sslcli.cli import main
+
+main()

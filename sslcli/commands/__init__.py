@@ -1,0 +1,1 @@
+"""The commands, a file each. What they share: project (where), common (training), classify, tables."""

@@ -1,0 +1,229 @@
+"""What the training commands share: the project, the machine, a run's record, and a fit that can be resumed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from torch import nn
+from torch.optim import Optimizer
+
+import sslcli
+from sslcli.checkpoint import State, load_checkpoint, save_checkpoint
+from sslcli.commands.project import pair_key, say
+from sslcli.config import Finetune, Pretrain, Probe
+from sslcli.data.image_data import ImageData, load_data
+from sslcli.errors import StateError
+from sslcli.models import default_stem
+from sslcli.registry import Registry, Run
+from sslcli.training.device import autocast, choose_device, choose_precision, describe
+from sslcli.training.lifecycle import Stop
+from sslcli.training.log import Log
+from sslcli.training.loop import Metrics, Progress, fit
+from sslcli.training.optim import build_optimizer, warmup_cosine
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where and on what a training works: the data on the device, and how forward passes compute."""
+
+    data: ImageData
+    device: torch.device
+    autocast: Callable[[], AbstractContextManager[object]]
+    fingerprint: str
+
+
+def prepare(registry: Registry, options: Pretrain | Probe | Finetune) -> tuple[Setting, Any]:
+    """Find the device, load the data, and fill in what depends on either: precision and stem."""
+    device = choose_device(options.device)
+    data = load_data(options.dataset or "cifar10", data_folder(registry, options.data_dir), download=options.download)
+    if options.precision == "auto":
+        options = options.because(f"from the device, {device.type}", precision=choose_precision("auto", device))
+    if options.stem in (None, "auto") and options.backbone:
+        stem = default_stem(options.backbone, data.image_size)
+        options = options.because(f"from the image size, {data.image_size}", stem=stem)
+    setting = Setting(data.to(device), device, autocast(device, options.precision), data.fingerprint)
+    return setting, options
+
+
+def data_folder(registry: Registry, named: Path | None) -> Path:
+    """The folder of data sets: the one named, else `data` in the project."""
+    return named if named is not None else registry.root / "data"
+
+
+def default_rate(optimizer: str, batch_size: int, epochs: int) -> float:
+    """The rate where none was given: linear in the batch for SGD (Goyal et al. 2017), by its square root for Adam."""
+    if optimizer == "sgd":
+        return (0.06 if epochs < 400 else 0.03) * batch_size / 256
+    return 0.06 if optimizer == "muon" else 0.001 * float(batch_size / 256) ** 0.5
+
+
+def resolve_training(options: Any) -> Any:
+    """Fill in rate, weight decay and warm-up where none was given."""
+    filled = {
+        "lr": default_rate(options.optimizer, options.batch_size, options.epochs),
+        "weight_decay": {"sgd": 5e-4, "adamw": 0.05, "muon": 0.0}[options.optimizer],
+        "warmup_epochs": min(10, options.epochs / 20),
+    }
+    missing = {name: value for name, value in filled.items() if getattr(options, name) is None}
+    return options.because("from optimizer, batch and epochs", **missing)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training that is fully determined: resolved options, setting, and what the registry keeps beside them."""
+
+    options: Any
+    setting: Setting
+    experiment: str
+    init: str | None = None
+    parent: str | None = None
+    protocol: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str | None, str | None, str]:
+        """Equal for two trainings that would give the same numbers."""
+        pair = pair_key(self.experiment, self.options.options(), self.setting.fingerprint)
+        return self.experiment, self.init, self.parent, pair
+
+
+def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
+    """Enter a run into the registry with all that is known before its first step."""
+    options, values = plan.options, plan.options.options()
+    if options.data_dir is not None:
+        values["data_dir"] = os.path.relpath(options.data_dir, registry.root)
+    share = values.get("label_fraction", 1)
+    label = "" if share == 1 else f"-{share:.6g}".replace("0.", "0p")
+    return registry.create(
+        f"{plan.init or options.method}-{options.backbone}-{options.dataset}{label}-s{options.seed}",
+        experiment=plan.experiment,
+        status="interrupted",
+        name=options.name,
+        study=study,
+        parent=plan.parent,
+        protocol=plan.protocol,
+        init=plan.init,
+        dataset=options.dataset,
+        backbone=options.backbone,
+        seed=options.seed,
+        epochs=options.epochs,
+        label_fraction=values.get("label_fraction"),
+        pair=plan.key[-1],
+        options=values,
+        command=shlex.join(["ssl", *sys.argv[1:]]),
+        versions=versions(),
+        device=describe(plan.setting.device),
+        data={"sha256": plan.setting.fingerprint},
+    )
+
+
+def versions() -> dict[str, Any]:
+    """What computed: versions of Python, torch, torchvision and this program, with its git commit where it has one."""
+    found = {"sslcli": sslcli.__version__, "python": platform.python_version(), "platform": platform.platform()}
+    found |= {"torch": str(torch.__version__), "torchvision": str(torchvision.__version__)}
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        answer = subprocess.run(git, check=False, capture_output=True, text=True, timeout=5)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return found
+    return found | ({"commit": answer.stdout.strip()} if answer.returncode == 0 else {})
+
+
+def train(
+    registry: Registry,
+    run: Run,
+    module: nn.Module,
+    optimizer: Optimizer,
+    *,
+    batch_size: int,
+    stop: Stop,
+    **how: Any,
+) -> Progress:
+    """`fit` the module from the run's last checkpoint, or from the start, with a bar, event files and checkpoints.
+
+    `how` goes to `fit`. Returns the progress with its history and, where it was validated, the best weights.
+    """
+    progress = Progress()
+    events = registry.path(run.folder)
+    if run.checkpoints.get("last.pt"):
+        state = load_last(registry, run)
+        module.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        progress = Progress(**state["progress"])
+        _cut_events(events, state["events"])
+        say(f"{run.id}: going on from step {progress.step} of {how['steps']}")
+    elif run.attempts[1:]:
+        _cut_events(events, {})
+    began, before = time.monotonic(), progress.seconds
+    record_every = max(1, min(10, how["steps"] // 200))
+    log = Log(
+        run.id, events=events, start=progress.step, steps=how["steps"], epoch_steps=how["epoch_steps"],
+        batch_size=batch_size, record_every=record_every,
+    )  # fmt: skip
+
+    def save() -> None:
+        log.flush()
+        progress.seconds = before + time.monotonic() - began
+        sizes = {path.name: path.stat().st_size for path in events.glob("events.*")}
+        state = {"model": module.state_dict(), "optimizer": optimizer.state_dict()}
+        state |= {"progress": asdict(progress), "events": sizes}
+        run.history = progress.history
+        save_checkpoint(registry, run, "last", state)
+
+    with log:
+        fit(module, optimizer, progress=progress, log=log, stop=stop, save=save, **how)
+    return progress
+
+
+def load_last(registry: Registry, run: Run) -> State:
+    """The run's last checkpoint; if that is damaged or gone, said so and the one before it."""
+    try:
+        return load_checkpoint(registry, run, "last")
+    except StateError as error:
+        if not run.checkpoints.get("previous.pt"):
+            raise
+        say(f"ssl: {error}; going on from previous.pt")
+        return load_checkpoint(registry, run, "previous")
+
+
+def _cut_events(folder: Path, sizes: dict[str, int]) -> None:
+    """Cut the event files to what they held at the checkpoint, so that no step is recorded twice."""
+    for path in folder.glob("events.*"):
+        if path.name in sizes:
+            os.truncate(path, sizes[path.name])
+        else:
+            path.unlink()
+
+
+def total_steps(options: Pretrain | Finetune, epoch_steps: int) -> int:
+    """How many optimizer steps a training takes."""
+    steps = options.epochs * epoch_steps
+    return min(steps, options.max_steps or steps)
+
+
+def rate_schedule(options: Pretrain | Finetune, steps: int, epoch_steps: int) -> Callable[[int], float]:
+    """The function from a step to its rate: warm-up, then a cosine."""
+    lr, warmup = options.lr or 0.0, round((options.warmup_epochs or 0.0) * epoch_steps)
+    return lambda step: warmup_cosine(step, steps=steps, warmup=warmup, lr=lr)
+
+
+def optimizer_for(module: nn.Module, options: Pretrain | Finetune) -> Optimizer:
+    """The optimizer that the options ask for."""
+    decay = options.weight_decay or 0.0
+    return build_optimizer(module, options.optimizer, lr=options.lr or 0.0, weight_decay=decay, momentum=options.momentum)
+
+
+def headline(metrics: Metrics) -> str:
+    """Accuracies in words."""
+    return ", ".join(f"{name} {value:.2%}" for name, value in metrics.items())

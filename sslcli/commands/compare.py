@@ -1,0 +1,138 @@
+"""ssl compare: pretrained beside scratch, and the answer in a sentence. Imports no torch."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from sslcli.commands.project import changed_options, open_registry
+from sslcli.commands.tables import print_rows
+from sslcli.config import Compare
+from sslcli.errors import StateError
+from sslcli.evaluation.statistics import difference_interval
+from sslcli.registry import Registry, Run
+
+COLUMNS = {
+    "experiment": "experiment", "protocol": "protocol", "init": "init", "dataset": "data set", "label_fraction": "labels",
+    "backbone": "backbone", "epochs": "epochs", "seed": "seed", "test_acc": "test accuracy",
+    "best_test_acc": "best test accuracy", "run": "run",
+}  # fmt: skip
+EVALUATIONS = {"linear_eval": "linear evaluation", "finetune": "fine-tuning"}
+
+
+def run(command: Compare) -> None:
+    """Print the rows of a study, the difference under each pair, and last the sentence."""
+    registry = open_registry(command)
+    chosen, others = choose(registry, study=command.study, everything=command.all)
+    pairs, lonely = pair_up(chosen)
+    rows, differences = [row_of(run) for run in chosen], [difference_of(*pair) for pair in pairs]
+    sentence = answer(differences)
+    whole = {"rows": rows, "differences": differences, "answer": sentence}
+    shown = list(rows)
+    for found in reversed(differences) if command.format in ("table", "markdown") else ():
+        place = next(i for i, row in enumerate(shown) if row["run"] == found["scratch_run"])
+        figures = {"test_acc": _points(found["difference"]), "best_test_acc": _points(found["best_test_difference"])}
+        shown.insert(place + 1, {"init": "difference", **figures, "bold": True})
+    print_rows(shown, COLUMNS, style=command.format, whole=whole)
+    messages = [f"{run.id} has no partner: {reason}" for run, reason in ((r, why_lonely(registry, r, chosen)) for r in lonely)]
+    messages += [f"other studies here: {', '.join(others)}; to see one, type: ssl compare --study NAME"] if others else []
+    for message in messages:
+        print(message, file=sys.stderr)
+    if command.format in ("table", "markdown"):
+        print(f"\n{sentence}")
+
+
+def choose(registry: Registry, *, study: str | None, everything: bool) -> tuple[list[Run], list[str]]:
+    """The finished evaluations of the study that was asked for, else of the newest; and the names of other studies."""
+    runs = [run for run in registry.runs() if run.experiment in EVALUATIONS and run.status in ("finished", "published")]
+    if not runs:
+        raise StateError(f"there is no finished evaluation in {registry.root}; to make some, type: ssl study, or: ssl probe")
+    studies = list(dict.fromkeys(run.study or "" for run in runs))
+    if study is not None and study not in studies:
+        raise StateError(f"no study is called {study!r}; there are: {', '.join(filter(None, studies)) or 'none'}")
+    wanted = study if study is not None else runs[-1].study or ""
+    chosen = runs if everything else newest([run for run in runs if (run.study or "") == wanted])
+    order = {"pretrained": 0, "scratch": 1}
+    chosen.sort(key=lambda r: (list(EVALUATIONS).index(r.experiment), -(r.label_fraction or 1), r.dataset or "", r.seed or 0,
+                               r.pair or "", order.get(r.init or "", 2)))  # fmt: skip
+    return chosen, [name for name in studies if name and name != wanted and not everything]
+
+
+def newest(runs: list[Run]) -> list[Run]:
+    """Of runs with equal options, parent included, the newest alone."""
+    return list({(run.experiment, run.pair or run.id, run.init, run.parent): run for run in runs}.values())
+
+
+def pair_up(runs: list[Run]) -> tuple[list[tuple[Run, Run]], list[Run]]:
+    """Pretrained runs with their scratch partners (options equal but for init), and the runs that have none."""
+    scratch = {run.pair: run for run in runs if run.init == "scratch" and run.pair}
+    pairs = [(run, scratch[run.pair]) for run in runs if run.init == "pretrained" and run.pair in scratch]
+    paired = {run.id for pair in pairs for run in pair}
+    return pairs, [run for run in runs if run.id not in paired]
+
+
+def row_of(run: Run) -> dict[str, Any]:
+    """A run as a row of the comparison; accuracies are fractions."""
+    row = {key: getattr(run, key, None) for key in COLUMNS} | {"run": run.id, "status": run.status, "parent": run.parent}
+    return row | {key: run.metrics.get(key) for key in ("test_acc", "best_test_acc", "val_acc", "test_images")}
+
+
+def difference_of(pretrained: Run, scratch: Run) -> dict[str, Any]:
+    """Pretrained minus scratch, on the test accuracy that validation chose; where unknown, on the best over epochs."""
+    metric = "test_acc" if "test_acc" in pretrained.metrics and "test_acc" in scratch.metrics else "best_test_acc"
+    first, second = pretrained.metrics[metric], scratch.metrics[metric]
+    low, high = difference_interval(first, second, pretrained.metrics.get("test_images", 10_000))
+    best: list[Any] = [run.metrics.get("best_test_acc") for run in (pretrained, scratch)]
+    return {
+        "experiment": pretrained.experiment, "protocol": pretrained.protocol, "dataset": pretrained.dataset,
+        "label_fraction": pretrained.label_fraction, "seed": pretrained.seed, "metric": metric,
+        "pretrained": first, "scratch": second, "difference": first - second, "low": low, "high": high,
+        "best_test_difference": None if None in best else best[0] - best[1],
+        "pretrained_run": pretrained.id, "scratch_run": scratch.id,
+    }  # fmt: skip
+
+
+def _points(difference: float | None) -> str:
+    return "" if difference is None else f"{100 * difference:+.2f} points"
+
+
+def answer(differences: list[dict[str, Any]]) -> str:
+    """One sentence: does pretraining help? A difference whose interval spans 0 is never called a gain or a loss."""
+    if not differences:
+        return "There is no pair of pretrained and scratch runs with otherwise equal options, so no difference to state."
+    parts = []
+    for found in differences:
+        share = found["label_fraction"]
+        where = EVALUATIONS[found["experiment"]] + (f" on {share:.3g} of the labels" if share not in (None, 1) else "")
+        figures = f"{found['pretrained']:.2%} against {found['scratch']:.2%}"
+        if found["low"] > 0:
+            parts.append(f"{where}, yes, by {100 * found['difference']:.1f} points ({figures})")
+        elif found["high"] < 0:
+            parts.append(f"{where}, no, it costs {-100 * found['difference']:.1f} points ({figures})")
+        else:
+            parts.append(f"{where}, no difference that the test images can show ({figures})")
+    seeds = len({found["seed"] for found in differences})
+    return f"Does pretraining help? In {'; in '.join(parts)}; {'one seed' if seeds == 1 else f'{seeds} seeds'}."
+
+
+def why_lonely(registry: Registry, run: Run, others: list[Run]) -> str:
+    """Name the options in which a run differs from the closest run of the other init."""
+    candidates = [other for other in others if other.experiment == run.experiment and other.init != run.init]
+    if not candidates:
+        wanted = "pretrained" if run.init == "scratch" else "scratch"
+        command = {"linear_eval": "probe", "finetune": "finetune"}[run.experiment]
+        return f"there is no {wanted} run; to make it, type: ssl {command} --init {wanted}"
+    mine = _identity(registry, run)
+    best: list[str] = []
+    for other in candidates:
+        different = changed_options(mine, _identity(registry, other))
+        if not best or len(different) < len(best):
+            best = different
+    return f"the closest run of the other init differs in {', '.join(best) or 'options that are not on record'}"
+
+
+def _identity(registry: Registry, run: Run) -> dict[str, Any]:
+    record = registry.load(run)
+    options = record.options or {key: getattr(run, key) for key in ("dataset", "backbone", "seed", "epochs", "label_fraction")}
+    data = {"data": record.data["sha256"][:12]} if "sha256" in record.data else {}
+    return options | data

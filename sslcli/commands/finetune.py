@@ -1,0 +1,91 @@
+"""ssl finetune: encoder and classifier trained end to end."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sslcli.commands.classify import finish, inherit, report, starting_encoder
+from sslcli.commands.common import (
+    Plan,
+    Setting,
+    new_run,
+    optimizer_for,
+    prepare,
+    rate_schedule,
+    resolve_training,
+    total_steps,
+    train,
+)
+from sslcli.commands.project import open_registry
+from sslcli.config import Finetune
+from sslcli.data.augment import Augmentation, draw, make_views
+from sslcli.data.batches import Batches, generator
+from sslcli.data.image_data import split
+from sslcli.evaluation.features import outputs
+from sslcli.evaluation.metrics import score
+from sslcli.models.classifier import Classifier
+from sslcli.registry import Registry, Run
+from sslcli.training.lifecycle import Stop, running
+from sslcli.training.loop import Metrics
+
+
+def run(command: Finetune) -> None:
+    """Start a new run."""
+    registry = open_registry(command)
+    settled = plan(registry, command)
+    carry_out(registry, new_run(registry, settled, study=None), settled.options, settled.setting)
+
+
+def plan(registry: Registry, command: Finetune) -> Plan:
+    """Settle every option, most of them from the pretrain run, and load the data."""
+    inherited, parent = inherit(registry, command)
+    setting, options = prepare(registry, inherited)
+    options = resolve_training(options)
+    return Plan(options, setting, "finetune", init=options.init, parent=parent.id if parent else None, protocol="finetune")
+
+
+def carry_out(registry: Registry, run: Run, options: Finetune, setting: Setting) -> Run:
+    """Train a run that is in the registry, from its last checkpoint if it has one, to its end."""
+    with running(registry, run) as stop:
+        _fit(registry, run, options, setting, stop)
+    partner = "ssl finetune" if options.init == "scratch" else "ssl finetune --init scratch"
+    report(run, partner)
+    return run
+
+
+def _fit(registry: Registry, run: Run, options: Finetune, setting: Setting, stop: Stop) -> None:
+    data, device, seed = setting.data, setting.device, options.seed or 0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # of the classifier's head
+        model = Classifier(starting_encoder(registry, run, options), len(data.classes))
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    parts = split(data.train_labels, seed=seed, label_fraction=options.label_fraction)
+    train_rows, val_rows = parts.train.to(device), parts.val.to(device)
+    batches = Batches(len(train_rows), options.batch_size, seed=seed, drop_last=False)
+    steps = total_steps(options, batches.epoch_steps)
+    mean, std = data.normalisation
+    height, width = data.train_images.shape[-2:]
+    augmentation = Augmentation(crop_min=options.crop_min, flip=options.flip, jitter=0.0, grey=0.0)
+
+    def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        rows = train_rows[batches.at(step).to(device)]
+        parameters = draw(len(rows), height, width, augmentation, generator(seed, "views", step))
+        views = make_views(data.train_images[rows], parameters, size=data.image_size, mean=mean, std=std)
+        with setting.autocast():
+            logits = model(views.contiguous(memory_format=torch.channels_last))
+        return F.cross_entropy(logits.float(), data.train_labels[rows]), {}
+
+    def evaluate(_: int) -> Metrics:
+        val = outputs(model, data, data.train_images[val_rows], autocast=setting.autocast)
+        test = outputs(model, data, data.test_images, autocast=setting.autocast)
+        return score(val, data.train_labels[val_rows], prefix="val") | score(test, data.test_labels, prefix="test")
+
+    progress = train(
+        registry, run, model, optimizer_for(model, options), batch_size=options.batch_size, stop=stop, seed=seed,
+        steps=steps, epoch_steps=batches.epoch_steps, loss_at=loss_at, evaluate=evaluate,
+        lr_at=rate_schedule(options, steps, batches.epoch_steps),
+    )  # fmt: skip
+    model.load_state_dict(progress.best["weights"])
+    finish(registry, run, model, progress, setting)

@@ -1,0 +1,217 @@
+"""ssl pretrain: an encoder trained without labels."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sslcli.checkpoint import load_checkpoint
+from sslcli.commands.common import (
+    Plan,
+    Setting,
+    new_run,
+    optimizer_for,
+    prepare,
+    rate_schedule,
+    resolve_training,
+    total_steps,
+    train,
+)
+from sslcli.commands.project import open_registry, say
+from sslcli.config import Pretrain
+from sslcli.data.augment import Augmentation, draw, make_views
+from sslcli.data.batches import Batches, generator
+from sslcli.data.image_data import split
+from sslcli.errors import UsageError
+from sslcli.evaluation.features import outputs
+from sslcli.evaluation.knn import knn_accuracy
+from sslcli.methods import METHODS
+from sslcli.methods.method import Method
+from sslcli.models.encoder import Encoder, build_encoder
+from sslcli.registry import Registry, Run
+from sslcli.training.lifecycle import Stop, running
+from sslcli.training.log import duration
+
+KNN_QUERIES = 2000  # held-out training images that ask for their neighbours
+
+
+def run(command: Pretrain) -> None:
+    """Start a new run, or with --dry-run say what it would be."""
+    registry = open_registry(command)
+    settled = plan(registry, command)
+    if command.dry_run:
+        _show_plan(settled.options, settled.setting)
+        return
+    carry_out(registry, new_run(registry, settled, study=None), settled.options, settled.setting)
+
+
+def plan(registry: Registry, command: Pretrain) -> Plan:
+    """Load the data and settle every option."""
+    setting, options = prepare(registry, command)
+    return Plan(resolve(options, setting), setting, "pretrain")
+
+
+def resolve(options: Pretrain, setting: Setting) -> Pretrain:
+    """Fill in what depends on the data: the sizes of the views, then rate, weight decay and warm-up."""
+    size = setting.data.image_size
+    if options.view_sizes == "auto":
+        options = options.because(f"from the image size, {size}", view_sizes=str(size))
+    view_size_plan(options.view_sizes)
+    images = len(setting.data.train_images)
+    if options.batch_size > images:
+        raise UsageError(f"--batch-size {options.batch_size}: accepted is at most the {images} images of {options.dataset}")
+    resolved: Pretrain = resolve_training(options)
+    return resolved
+
+
+def carry_out(registry: Registry, run: Run, options: Pretrain, setting: Setting) -> Run:
+    """Train a run that is in the registry, from its last checkpoint if it has one, to its end."""
+    say(f"run {run.id} in {run.folder}; to watch it, type: tensorboard --logdir runs/pretrain")
+    with running(registry, run) as stop:
+        history = _fit(registry, run, options, setting, stop)
+        last: dict[str, Any] = history[-1]
+        run.metrics = {"loss": last["train/loss_epoch"], "seconds": run.metrics["seconds"]}
+        run.metrics |= {"val_knn": last["val/knn"]} if "val/knn" in last else {}
+    knn = f", kNN accuracy on held-out training images {run.metrics['val_knn']:.2%}" if "val_knn" in run.metrics else ""
+    print(f"{run.id}: {duration(run.metrics['seconds'])} of training, loss {run.metrics['loss']:.4g}{knn}")
+    say(f"wrote {run.checkpoint} and its record; next, type: ssl probe && ssl probe --init scratch")
+    return run
+
+
+def _fit(registry: Registry, run: Run, options: Pretrain, setting: Setting, stop: Stop) -> list[dict[str, float]]:
+    data, device = setting.data, setting.device
+    method = build_method(options).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    batches = Batches(len(data.train_images), options.batch_size, seed=options.seed, drop_last=True)
+    steps = total_steps(options, batches.epoch_steps)
+    views_at = view_maker(options, setting, batches, steps, views=method.views)
+
+    def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        views = views_at(step)
+        with setting.autocast():
+            loss: tuple[Tensor, dict[str, Tensor]] = method(views)
+        return loss
+
+    progress = train(
+        registry, run, method, optimizer_for(method, options), batch_size=options.batch_size, stop=stop, seed=options.seed,
+        steps=steps, epoch_steps=batches.epoch_steps, loss_at=loss_at, after_step=method.after_step,
+        lr_at=rate_schedule(options, steps, batches.epoch_steps), evaluate=_knn_meter(method.encoder, options, setting),
+    )  # fmt: skip
+    run.metrics["seconds"] = progress.seconds
+    return progress.history
+
+
+def build_method(options: Pretrain) -> Method:
+    """The method with its encoder, random weights drawn from the seed."""
+    module, _, name = METHODS[options.method].partition(":")
+    kind = getattr(importlib.import_module(module), name)
+    taken = [p.name for p in inspect.signature(kind).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    encoder = build_encoder(options.backbone, stem=options.stem, seed=options.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.seed)
+        method: Method = kind(encoder, **{name: getattr(options, name) for name in taken})
+    return method
+
+
+def view_maker(
+    options: Pretrain, setting: Setting, batches: Batches, steps: int, *, views: int
+) -> Callable[[int], list[Tensor]]:
+    """The function from a step to its views: a list of `views` normalised batches (B, 3, S, S)."""
+    data = setting.data
+    mean, std = data.normalisation
+    images, height, width = data.train_images, *data.train_images.shape[-2:]
+    names = Augmentation.__dataclass_fields__.keys() & options.options().keys()
+    augmentation = Augmentation(**{name: getattr(options, name) for name in names})
+    plan = view_size_plan(options.view_sizes)
+
+    def views_at(step: int) -> list[Tensor]:
+        chosen = images[batches.at(step).to(images.device)]
+        size = next(size for size, until in plan if step < until * steps)
+        random = generator(options.seed, "views", step)
+        drawn = [draw(len(chosen), height, width, augmentation, random) for _ in range(views)]
+        made = [make_views(chosen, parameters, size=size, mean=mean, std=std) for parameters in drawn]
+        return [view.contiguous(memory_format=torch.channels_last) for view in made]
+
+    return views_at
+
+
+def view_size_plan(text: str) -> list[tuple[int, float]]:
+    """Turn "32", or "16:0.6,24:0.3,32:0.1", into sizes with the fraction of training until which each holds."""
+    plan, until = [], 0.0
+    try:
+        for part in text.split(","):
+            size, _, share = part.partition(":")
+            until += float(share or 1)
+            plan.append((int(size), until))
+    except ValueError:
+        plan = []
+    if not plan or abs(until - 1) > 1e-6 or any(size < 8 for size, _ in plan):
+        raise UsageError(
+            f"--view-sizes {text!r}: accepted is a side of at least 8 pixels, or sides with parts that add up to 1, "
+            "like 16:0.6,24:0.3,32:0.1"
+        )
+    return [*plan[:-1], (plan[-1][0], 1.0)]
+
+
+def _knn_meter(encoder: Encoder, options: Pretrain, setting: Setting) -> Callable[[int], dict[str, float]]:
+    """The function that measures kNN accuracy after an epoch: held-out training images ask, the others answer."""
+    data, parts = setting.data, split(setting.data.train_labels, seed=options.seed)
+    random = generator(options.seed, "knn")
+    bank = parts.train[torch.randperm(len(parts.train), generator=random)[: options.knn_images]].to(setting.device)
+    queries = parts.val[torch.randperm(len(parts.val), generator=random)[:KNN_QUERIES]].to(setting.device)
+
+    def measure(epoch: int) -> dict[str, float]:
+        if not options.knn_every or (epoch % options.knn_every and epoch != options.epochs):
+            return {}
+        h = outputs(encoder, data, data.train_images[torch.cat([bank, queries])], autocast=setting.autocast)
+        labels = data.train_labels
+        return {"val/knn": knn_accuracy(h[: len(bank)], labels[bank], h[len(bank) :], labels[queries])}
+
+    return measure
+
+
+def load_pretrained(registry: Registry, run: Run) -> Encoder:
+    """The encoder of a finished pretrain run; the projector's weights in its checkpoint are left behind."""
+    record = registry.load(run)
+    encoder = build_encoder(record.options["backbone"], stem=record.options["stem"], seed=0)
+    weights = load_checkpoint(registry, record, "last")["model"]
+    prefix = "encoder."
+    encoder.load_state_dict({name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)})
+    return encoder
+
+
+def _show_plan(options: Pretrain, setting: Setting) -> None:
+    """Print every option with its origin, and the expected time, measured on a few steps."""
+    for name, value in options.options().items():
+        print(f"{name:17} {value!s:22} {options.origins.get(name, 'default')}")
+    batches = Batches(len(setting.data.train_images), options.batch_size, seed=options.seed, drop_last=True)
+    steps = total_steps(options, batches.epoch_steps)
+    seconds = expected_seconds(options, setting, batches, steps)
+    print(f"\n{steps} steps, {batches.epoch_steps} an epoch: about {duration(seconds)} here, measured on a few steps")
+
+
+def expected_seconds(options: Pretrain, setting: Setting, batches: Batches, steps: int) -> float:
+    """Time a few steps at each view size (the median of three, after one to warm up) and add up."""
+    method = build_method(options).to(setting.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = optimizer_for(method, options)
+    views_at = view_maker(options, setting, batches, steps, views=method.views)
+    seconds, done = 0.0, 0.0
+    for _, until in view_size_plan(options.view_sizes):
+        times = []
+        for _ in range(4):
+            began = time.monotonic()
+            with setting.autocast():
+                loss, _ = method(views_at(min(steps - 1, int(done * steps))))
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            float(loss)  # waits for a device that computes on its own
+            times.append(time.monotonic() - began)
+        seconds += sorted(times[1:])[1] * (until - done) * steps
+        done = until
+    return seconds

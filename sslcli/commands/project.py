@@ -1,0 +1,48 @@
+"""Where a command works and what counts as the same: imports no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from sslcli.config import Command
+from sslcli.errors import StateError
+from sslcli.registry import Registry, find_project
+
+NOT_IN_PAIR = ("init", "encoder", "name", "data_dir", "download", "device")
+"""Options in which the two runs of a pair may differ: init, and what says where things are."""
+
+
+def say(text: str) -> None:
+    """A message to the person, apart from the results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def open_registry(command: Command) -> Registry:
+    """The registry of the project that a command works in."""
+    root = command.project or find_project(Path.cwd())
+    if root.exists() and not root.is_dir():
+        raise StateError(f"--project {root} is not a folder")
+    return Registry(root.resolve())
+
+
+def comparable(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that the two runs of a pair share."""
+    return {name: value for name, value in options.items() if name not in NOT_IN_PAIR}
+
+
+def pair_key(experiment: str, options: dict[str, Any], fingerprint: str) -> str:
+    """Twelve hexadecimal digits that are equal for runs on equal data whose resolved options differ in `init` alone."""
+    text = json.dumps([experiment, comparable(options), fingerprint], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def changed_options(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """The options in which two runs differ and a pair may not, in words: name (old against new)."""
+    first, second = comparable(old), comparable(new)
+    return [
+        f"{key} ({first.get(key)} against {second.get(key)})" for key in first | second if first.get(key) != second.get(key)
+    ]

@@ -1,0 +1,110 @@
+"""ssl study: pretrain, linear evaluation and fine-tuning, pretrained and scratch, then the comparison."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sslcli import config
+from sslcli.commands import compare
+from sslcli.commands.common import Plan, new_run
+from sslcli.commands.project import changed_options, open_registry, say
+from sslcli.commands.resume import carry_on
+from sslcli.config import Compare, Study, from_mapping
+from sslcli.errors import UsageError
+from sslcli.registry import LEGAL_ID, Registry, Run, load_yaml
+
+KINDS = {"pretrain": config.Pretrain, "probe": config.Probe, "finetune": config.Finetune}
+SHARED = ("seed", "max_steps", "data_dir", "download", "device")
+"""Options of `ssl study` that go to every training that has them, if given."""
+
+
+def run(command: Study) -> None:
+    """Do what of the study is not done yet, then compare."""
+    registry = open_registry(command)
+    preset = read_preset(command.preset)
+    for assignment in command.set or []:
+        _assign(preset, assignment)
+    name = command.name or Path(command.preset).stem
+    if not LEGAL_ID.fullmatch(name):
+        raise UsageError(f"--name {name!r}: accepted are lower-case letters, digits, '.', '_' and '-'")
+    steps = _check_all(preset, command)
+    say(f"study {name} in {registry.root}: {len(steps)} trainings")
+    encoder = "latest"
+    for kind, arguments in steps:
+        finished = _do(registry, name, kind, arguments if kind == "pretrain" else {**arguments, "encoder": encoder})
+        encoder = finished.id if kind == "pretrain" else encoder
+    compare.run(Compare(project=registry.root, study=name))
+    say("to look at the curves, type: tensorboard --logdir runs; to see every run: ssl runs list")
+
+
+def read_preset(name: str) -> dict[str, list[dict[str, Any]]]:
+    """Command names to their lists of options, from a preset of this package or a YAML file."""
+    folder = resources.files("sslcli") / "presets"
+    known = sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    path = Path(str(folder / f"{name}.yaml")) if name in known else Path(name)
+    if not path.is_file():
+        raise UsageError(f"--preset {name!r}: no such preset or file; accepted: {', '.join(known)}, or a YAML file like theirs")
+    content = load_yaml(path)
+    if not isinstance(content, dict) or not content or not set(content) <= set(KINDS) or "pretrain" not in content:
+        raise UsageError(f"{path}: a preset has the sections {', '.join(KINDS)}, pretrain at least, and no others")
+    sections = {kind: section if isinstance(section, list) else [section] for kind, section in content.items()}
+    if len(sections["pretrain"]) != 1:
+        raise UsageError(f"{path}: a study has one pretrain section, not {len(sections['pretrain'])}")
+    return sections
+
+
+def _assign(preset: dict[str, list[dict[str, Any]]], assignment: str) -> None:
+    """Carry out one --set, e.g. pretrain.epochs=2, on every training of that command."""
+    target, equals, text = assignment.partition("=")
+    kind, dot, option = target.partition(".")
+    if not (equals and dot and option) or kind not in KINDS:
+        raise UsageError(f"--set {assignment!r}: accepted is COMMAND.OPTION=VALUE with a command of {', '.join(KINDS)}")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    for section in preset.get(kind, []):
+        section[option.replace("-", "_")] = value
+
+
+def _check_all(preset: dict[str, list[dict[str, Any]]], command: Study) -> list[tuple[str, dict[str, Any]]]:
+    """The trainings of the study, pretraining first, every option checked before anything is trained."""
+    steps: list[tuple[str, dict[str, Any]]] = []
+    for kind in KINDS:
+        for number, section in enumerate(preset.get(kind, []), 1):
+            arguments = from_mapping(KINDS[kind], section or {}, f"{command.preset}: {kind} {number}")
+            taken = {field.name for field in fields(KINDS[kind])}
+            shared = {name: value for name in SHARED if name in taken and (value := getattr(command, name)) is not None}
+            inits = ({},) if kind == "pretrain" else ({"init": "pretrained"}, {"init": "scratch"})
+            steps += [(kind, {**arguments, **shared, **init}) for init in inits]
+    return steps
+
+
+def _do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) -> Run:
+    """One training: nothing if it is finished, the rest of it if it was interrupted, else all of it."""
+    module = importlib.import_module(f"sslcli.commands.{kind}")
+    before = [run for run in registry.runs() if run.study == study and run.status != "published"]
+    plan: Plan = module.plan(registry, KINDS[kind](**arguments))
+    same = [run for run in before if _key(run) == plan.key]
+    if same and same[-1].status == "finished":
+        say(f"{same[-1].id}: finished already")
+        return same[-1]
+    if same:
+        return carry_on(registry, same[-1])
+    share = plan.options.options().get("label_fraction")
+    similar = [run for run in before if (run.experiment, run.init, run.label_fraction) == (*plan.key[:2], share)]
+    if similar:
+        changed = changed_options(registry.load(similar[-1]).options, plan.options.options())
+        say(f"{kind}: not the options of {similar[-1].id}: {', '.join(changed) or 'another encoder or other data'}; a new run")
+    started: Run = module.carry_out(registry, new_run(registry, plan, study=study), plan.options, plan.setting)
+    return started
+
+
+def _key(run: Run) -> tuple[Any, ...]:
+    return run.experiment, run.init, run.parent, run.pair

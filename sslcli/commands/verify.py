@@ -1,0 +1,45 @@
+"""ssl runs verify: every checkpoint against its recorded hash."""
+
+from __future__ import annotations
+
+import hashlib
+
+from sslcli.commands.project import open_registry
+from sslcli.config import RunsVerify
+from sslcli.errors import StateError
+from sslcli.registry import Registry, Run
+
+
+def run(command: RunsVerify) -> None:
+    """Print a line for every run; a StateError at the end if one is not as recorded."""
+    registry = open_registry(command)
+    bad = 0
+    for run in registry.runs():
+        problems = [] if run.status == "published" else check(registry, run)
+        bad += bool(problems)
+        state = "no weights here (published)" if run.status == "published" else "; ".join(problems) or "as recorded"
+        print(f"{run.id}: {state}")
+    known = {run.folder for run in registry.runs()}
+    for path in sorted(registry.root.glob("runs/*/*/run.yaml")):
+        folder = path.parent.relative_to(registry.root).as_posix()
+        if folder not in known:
+            bad += 1
+            print(f"{folder}: orphaned, not in the registry; to take it in, type: ssl runs rebuild")
+    if bad:
+        raise StateError(f"{bad} of these are not as recorded")
+
+
+def check(registry: Registry, run: Run) -> list[str]:
+    """What is wrong with a run's files, in words; empty if nothing is."""
+    if not registry.path(f"{run.folder}/run.yaml").exists():
+        return [f"missing: {run.folder}/run.yaml"]
+    record, problems = registry.load(run), []
+    if record.index_entry() != run.index_entry():
+        problems.append("changed: registry.yaml and run.yaml disagree; to follow run.yaml, type: ssl runs rebuild")
+    for file, hashes in record.checkpoints.items():
+        path = registry.path(f"{run.folder}/checkpoints/{file}")
+        if not path.exists():
+            problems.append(f"missing: {path}")
+        elif (found := hashlib.sha256(path.read_bytes()).hexdigest()) not in hashes:
+            problems.append(f"damaged: {path} has sha256 {found[:12]}…, recorded is {hashes[0][:12]}…")
+    return problems

@@ -1,0 +1,401 @@
+"""The options of every command, once: a dataclass is the Typer command, and is what YAML and Python build.
+
+Whatever builds a command, `Command.__post_init__` holds its values to what the annotations say.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import types
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+
+from typer import Argument, Option
+from typer.models import ParameterInfo
+
+from sslcli.data import DATASETS
+from sslcli.errors import UsageError
+from sslcli.methods import METHODS
+from sslcli.models import BACKBONES, STEMS
+from sslcli.registry import load_yaml
+
+DATA, MODEL, TRAINING, VIEWS, MACHINE, RUN = "Data", "Model", "Training", "Views", "Machine", "Run"
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Metadata of a text option: the accepted values."""
+
+    values: tuple[str, ...]
+
+
+def _names(*groups: Iterable[str]) -> OneOf:
+    return OneOf(tuple(dict.fromkeys(name for group in groups for name in group)))
+
+
+DataDir = Annotated[
+    Path | None,
+    Option(envvar="SSL_DATA_DIR", help="Folder of the data sets; default: data in the project.", rich_help_panel=DATA),
+]
+Download = Annotated[bool, Option("--download", help="Download the data set if it is missing.", rich_help_panel=DATA)]
+Device = Annotated[Literal["auto", "cuda", "mps", "cpu"], Option(help="Where to compute.", rich_help_panel=MACHINE)]
+Precision = Annotated[
+    Literal["auto", "bf16", "fp32"],
+    Option(help="Of products and convolutions; auto: bf16 where in hardware.", rich_help_panel=MACHINE),
+]
+BatchSize = Annotated[int, Option(min=2, help="Images a step.", rich_help_panel=TRAINING)]
+Optimizer = Annotated[Literal["sgd", "adamw", "muon"], Option(help="Optimizer.", rich_help_panel=TRAINING)]
+Lr = Annotated[float | None, Option(min=0, help="Highest rate; default by optimizer and batch.", rich_help_panel=TRAINING)]
+WeightDecay = Annotated[
+    float | None, Option(min=0, help="Weight decay, not on biases and norms; default by optimizer.", rich_help_panel=TRAINING)
+]
+Momentum = Annotated[float, Option(min=0, max=0.9999, help="Momentum of SGD and Muon.", rich_help_panel=TRAINING)]
+Warmup = Annotated[
+    float | None, Option(min=0, help="Epochs of linear warm-up; default: a twentieth, 10 at most.", rich_help_panel=TRAINING)
+]
+MaxSteps = Annotated[int | None, Option(min=1, help="Stop after so many steps, for a trial.", rich_help_panel=TRAINING)]
+Probability = Option(min=0, max=1, rich_help_panel=VIEWS)
+CropMin = Annotated[float, Option(min=0.01, max=1, help="Least part of the image's area in a crop.", rich_help_panel=VIEWS)]
+Flip = Annotated[float, Option(min=0, max=1, help="Probability of a mirror image.", rich_help_panel=VIEWS)]
+Name = Annotated[str | None, Option(help="A name for the run, to refer to it by.", rich_help_panel=RUN)]
+Init = Annotated[
+    Literal["pretrained", "scratch"], Option(help="Encoder of a pretrain run, or a random one.", rich_help_panel=MODEL)
+]
+EncoderRun = Annotated[
+    str,
+    Option(
+        help="Pretrain run (id, name, prefix, latest) that gives the encoder, or for scratch the setting.",
+        rich_help_panel=MODEL,
+    ),
+]
+LabelFraction = Annotated[
+    float, Option(min=1e-6, max=1, help="Part of the training labels that is used, by class.", rich_help_panel=DATA)
+]
+Taken = "; default: the pretrain run's."
+Format = Annotated[Literal["table", "json", "csv", "markdown"], Option(help="How to print.")]
+RunArgument = Annotated[str, Argument(help="Run: id, name, unique prefix or latest.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What every command takes. `origins` says where each option's value came from."""
+
+    config: Annotated[
+        Path | None, Option(help="YAML file with options, as names and values.", rich_help_panel="Everywhere")
+    ] = None
+    project: Annotated[
+        Path | None,
+        Option(
+            envvar="SSL_PROJECT",
+            help="Project folder; default: the nearest with a registry.yaml.",
+            rich_help_panel="Everywhere",
+        ),
+    ] = None
+    debug: Annotated[bool, Option("--debug", help="Show the traceback of an error.", rich_help_panel="Everywhere")] = False
+    origins: dict[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, hint in _hints(type(self)).items():
+            _check(name, hint, getattr(self, name))
+
+    def because(self, origin: str, **values: Any) -> Self:
+        """A copy with other values, and `origin` as the place where they came from."""
+        copy = replace(self, **values)
+        copy.origins.update({**self.origins, **dict.fromkeys(values, origin)})
+        return copy
+
+    def options(self) -> dict[str, Any]:
+        """Plain values of the command's own options, as a run records them. Paths become text."""
+        own = [f.name for f in fields(self) if f.name not in ("config", "project", "debug", "origins", "dry_run")]
+        return {name: str(value) if isinstance(value := getattr(self, name), Path) else value for name in own}
+
+
+def _hints(kind: type[Command]) -> dict[str, Any]:
+    hints = get_type_hints(kind, include_extras=True)
+    return {f.name: hints[f.name] for f in fields(kind) if f.init}
+
+
+def _check(name: str, hint: Any, value: Any) -> None:
+    """Hold a value to its annotation: type, choices, bounds. A UsageError says what is accepted."""
+    kind, *metadata = get_args(hint)
+    if get_origin(kind) in (Union, types.UnionType):
+        if value is None:
+            return
+        kind = next(member for member in get_args(kind) if member is not types.NoneType)
+    option = "--" + name.replace("_", "-")
+    if get_origin(kind) is Literal:
+        metadata.append(OneOf(get_args(kind)))
+        kind = str
+    if get_origin(kind) is list:
+        kind = list
+    fits = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
+    if not fits or value != value:  # NaN differs from itself
+        raise UsageError(f"{option} takes {_WORDS[kind]}, not {value!r}")
+    for item in metadata:
+        if isinstance(item, OneOf) and value not in item.values:
+            raise UsageError(f"{option} {value!r}: {_did_you_mean(value, item.values)}accepted: {', '.join(item.values)}")
+        if isinstance(item, ParameterInfo):
+            low, high = item.min, item.max
+            if (low is not None and value < low) or (high is not None and value > high):
+                bounds = " and ".join(f"at {word} {b}" for word, b in (("least", low), ("most", high)) if b is not None)
+                raise UsageError(f"{option} {value}: accepted is {bounds}")
+
+
+_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path", list: "a list"}
+
+
+def _did_you_mean(value: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(value, list(known), 1)
+    return f"did you mean {close[0]!r}? " if close else ""
+
+
+def from_mapping(kind: type[Command], values: Any, source: str) -> dict[str, Any]:
+    """Turn what YAML gave into keyword arguments of `kind`, each checked; `source` names the place in messages."""
+    if not isinstance(values, dict):
+        raise UsageError(f"{source} must hold option names and values, not {type(values).__name__}: {str(values)[:60]!r}")
+    hints, arguments = _hints(kind), {}
+    for key, value in values.items():
+        name = str(key).replace("-", "_")
+        if name not in hints or name == "config":
+            known = [hint for hint in hints if hint != "config"]
+            raise UsageError(f"{source}: no option {str(key)!r}; {_did_you_mean(name, known)}accepted: {', '.join(known)}")
+        arguments[name] = _convert(f"{source}: {key}", hints[name], value)
+        try:
+            _check(name, hints[name], arguments[name])
+        except UsageError as error:
+            raise UsageError(f"{source}: {error}") from None
+    return arguments
+
+
+def _convert(place: str, hint: Any, value: Any) -> Any:
+    """Paths come as text; so do numbers like 1e-3, which YAML reads as text: taken as the number, and said."""
+    kinds = (get_args(hint)[0], *get_args(get_args(hint)[0]))
+    if Path in kinds and isinstance(value, str):
+        return Path(value)
+    if float in kinds and isinstance(value, str):
+        try:
+            number = float(value)
+        except ValueError:
+            return value
+        print(
+            f"{place}: {value!r} is text in YAML (it wants 1.0e-3, not 1e-3); taken as the number {number:g}", file=sys.stderr
+        )
+        return number
+    return value
+
+
+def with_file(command: Command) -> Command:
+    """Fill in what the --config file says and the command line does not. A file may have a section per command."""
+    if command.config is None:
+        return command
+    if not command.config.is_file():
+        raise UsageError(f"--config {command.config}: there is no such file")
+    values, section = load_yaml(command.config), type(command).__name__.lower()
+    if isinstance(values, dict) and isinstance(values.get(section), dict):
+        values = values[section]
+    arguments = from_mapping(type(command), values, str(command.config))
+    given = {name for name, origin in command.origins.items() if origin not in ("default",)}
+    return command.because(str(command.config), **{name: value for name, value in arguments.items() if name not in given})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrain(Command):
+    """Train an encoder without labels.
+
+    Two augmented views of every training image go through the encoder; the method's loss (SimCLR) pulls them together
+    and keeps different images apart. Writes a run with its checkpoints; next comes ssl probe.
+    """
+
+    method: Annotated[str, Option(help=f"One of: {', '.join(METHODS)}.", rich_help_panel=MODEL), _names(METHODS)] = "simclr"
+    backbone: Annotated[str, Option(help=f"One of: {', '.join(BACKBONES)}.", rich_help_panel=MODEL), _names(BACKBONES)] = (
+        "resnet18"
+    )
+    stem: Annotated[
+        str,
+        Option(help="First layer: auto, conv3, conv3-s2 (stride 2), conv7-pool.", rich_help_panel=MODEL),
+        _names(("auto",), *STEMS.values()),
+    ] = "auto"
+    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.", rich_help_panel=MODEL)] = 1024
+    projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.", rich_help_panel=MODEL)] = 128
+    temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.", rich_help_panel=MODEL)] = 0.5
+    dataset: Annotated[str, Option(help=f"One of: {', '.join(DATASETS)}.", rich_help_panel=DATA), _names(DATASETS)] = "cifar10"
+    data_dir: DataDir = None
+    download: Download = False
+    epochs: Annotated[int, Option(min=1, help="Passes over the training images.", rich_help_panel=TRAINING)] = 200
+    batch_size: BatchSize = 512
+    optimizer: Optimizer = "sgd"
+    lr: Lr = None
+    weight_decay: WeightDecay = None
+    momentum: Momentum = 0.9
+    warmup_epochs: Warmup = None
+    max_steps: MaxSteps = None
+    seed: Annotated[int, Option(min=0, help="Of weights, order, views and splits.", rich_help_panel=TRAINING)] = 1
+    view_sizes: Annotated[
+        str, Option(help="Side of the views in pixels, or parts of training: 16:0.6,24:0.3,32:0.1.", rich_help_panel=VIEWS)
+    ] = "auto"
+    crop_min: CropMin = 0.2
+    flip: Flip = 0.5
+    jitter: Annotated[float, Option(min=0, max=1, help="Probability of colour jitter.", rich_help_panel=VIEWS)] = 0.8
+    brightness: Annotated[float, Option(min=0, max=1, help="Strength of jitter in brightness.", rich_help_panel=VIEWS)] = 0.4
+    contrast: Annotated[float, Option(min=0, max=1, help="Strength of jitter in contrast.", rich_help_panel=VIEWS)] = 0.4
+    saturation: Annotated[float, Option(min=0, max=1, help="Strength of jitter in saturation.", rich_help_panel=VIEWS)] = 0.4
+    hue: Annotated[float, Option(min=0, max=0.5, help="Strength of jitter in hue, in turns.", rich_help_panel=VIEWS)] = 0.1
+    grey: Annotated[float, Option(min=0, max=1, help="Probability of a grey view.", rich_help_panel=VIEWS)] = 0.1
+    blur: Annotated[float, Option(min=0, max=1, help="Probability of Gaussian blur.", rich_help_panel=VIEWS)] = 0.0
+    knn_every: Annotated[int, Option(min=0, help="Epochs between kNN measurements; 0: never.", rich_help_panel=TRAINING)] = 1
+    knn_images: Annotated[int, Option(min=10, help="Most training images in the kNN's bank.", rich_help_panel=TRAINING)] = 5000
+    device: Device = "auto"
+    precision: Precision = "auto"
+    name: Name = None
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Print every option, where it came from, and the expected time; train nothing.")
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe(Command):
+    """Linear evaluation: the encoder is frozen, a linear classifier is trained on its representation.
+
+    Data set, backbone, stem and seed are the pretrain run's, for --init scratch too, so that the two make a pair. The
+    rate and the epoch are chosen on held-out training images; the test images are only scored.
+    """
+
+    init: Init = "pretrained"
+    encoder: EncoderRun = "latest"
+    dataset: Annotated[str | None, Option(help="Data set" + Taken, rich_help_panel=DATA), _names(DATASETS)] = None
+    data_dir: DataDir = None
+    download: Download = False
+    label_fraction: LabelFraction = 1.0
+    backbone: Annotated[str | None, Option(help="For scratch: backbone" + Taken, rich_help_panel=MODEL), _names(BACKBONES)] = (
+        None
+    )
+    stem: Annotated[
+        str | None, Option(help="For scratch: stem" + Taken, rich_help_panel=MODEL), _names(("auto",), *STEMS.values())
+    ] = None
+    epochs: Annotated[int, Option(min=1, help="Passes over the training representations.", rich_help_panel=TRAINING)] = 30
+    batch_size: BatchSize = 256
+    seed: Annotated[int | None, Option(min=0, help="Of split, order and scratch weights" + Taken, rich_help_panel=TRAINING)] = (
+        None
+    )
+    device: Device = "auto"
+    precision: Precision = "auto"
+    name: Name = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finetune(Command):
+    """Train encoder and classifier end to end, from a pretrained or a random encoder.
+
+    Data set, backbone, stem and seed are the pretrain run's, for --init scratch too, so that the two make a pair. The
+    epoch is chosen on held-out training images; the test images are only scored.
+    """
+
+    init: Init = "pretrained"
+    encoder: EncoderRun = "latest"
+    dataset: Annotated[str | None, Option(help="Data set" + Taken, rich_help_panel=DATA), _names(DATASETS)] = None
+    data_dir: DataDir = None
+    download: Download = False
+    label_fraction: LabelFraction = 1.0
+    backbone: Annotated[str | None, Option(help="For scratch: backbone" + Taken, rich_help_panel=MODEL), _names(BACKBONES)] = (
+        None
+    )
+    stem: Annotated[
+        str | None, Option(help="For scratch: stem" + Taken, rich_help_panel=MODEL), _names(("auto",), *STEMS.values())
+    ] = None
+    epochs: Annotated[int, Option(min=1, help="Passes over the labelled training images.", rich_help_panel=TRAINING)] = 10
+    batch_size: BatchSize = 128
+    optimizer: Optimizer = "sgd"
+    lr: Lr = None
+    weight_decay: WeightDecay = None
+    momentum: Momentum = 0.9
+    warmup_epochs: Warmup = None
+    max_steps: MaxSteps = None
+    seed: Annotated[int | None, Option(min=0, help="Of split, order and scratch weights" + Taken, rich_help_panel=TRAINING)] = (
+        None
+    )
+    crop_min: CropMin = 0.6
+    flip: Flip = 0.5
+    device: Device = "auto"
+    precision: Precision = "auto"
+    name: Name = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compare(Command):
+    """Show pretrained beside scratch, the difference of each pair, and the answer in a sentence."""
+
+    study: Annotated[str | None, Option(help="The study to show; default: the newest.")] = None
+    all: Annotated[bool, Option("--all", help="Every evaluation of the project, of a study or not.")] = False
+    format: Format = "table"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study(Command):
+    """The whole study: pretrain, linear evaluation and fine-tuning, each from pretrained and from scratch, then compare.
+
+    Started again it goes on where it stopped and repeats nothing that is finished.
+    """
+
+    preset: Annotated[str, Option(help="demo, cifar10-cpu, cifar10, or a YAML file like theirs.")] = "demo"
+    name: Annotated[str | None, Option(help="The study's name; default: the preset's.")] = None
+    set: Annotated[
+        list[str] | None, Option(help="Change an option: COMMAND.OPTION=VALUE, e.g. pretrain.epochs=2. Can be given again.")
+    ] = None
+    seed: Annotated[int | None, Option(min=0, help="Seed of everything; default: the preset's.")] = None
+    max_steps: Annotated[int | None, Option(min=1, help="At most so many steps of each training, for a trial.")] = None
+    data_dir: DataDir = None
+    download: Download = False
+    device: Device = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resume(Command):
+    """Go on with an interrupted run, of any kind, from its last checkpoint."""
+
+    run: Annotated[str | None, Argument(help="Run: id, name, unique prefix; default: the newest interrupted one.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsList(Command):
+    """Show the runs, oldest first."""
+
+    experiment: Annotated[Literal["pretrain", "linear_eval", "finetune"] | None, Option(help="Only these.")] = None
+    format: Format = "table"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsShow(Command):
+    """Show all that is known of a run."""
+
+    run: RunArgument = "latest"
+    format: Format = "table"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsNote(Command):
+    """Write a note on a run; without text, remove it."""
+
+    run: RunArgument
+    text: Annotated[str, Argument(help="The note.")] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsVerify(Command):
+    """Check every checkpoint against its recorded hash; exit code 3 if something is wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsRebuild(Command):
+    """Make registry.yaml anew from the records under runs/."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsRm(Command):
+    """Delete a run: its folder and its line in the registry."""
+
+    run: RunArgument
+    yes: Annotated[bool, Option("--yes", help="Do not ask.")] = False
+    cascade: Annotated[bool, Option("--cascade", help="Its descendants too.")] = False

@@ -1,0 +1,323 @@
+"""The run registry: `registry.yaml` is the index, `runs/<experiment>/<id>/run.yaml` the whole truth of a run.
+
+Both are plain YAML, replaced atomically, written under one lock. All paths are relative to the project, the folder of
+`registry.yaml`, so that a project can be moved or committed. This module imports no torch.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from sslcli.errors import StateError, UsageError
+
+EXPERIMENTS = ("pretrain", "linear_eval", "finetune")
+STATUSES = ("running", "interrupted", "failed", "finished", "published")
+LEGAL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+HEADER = "# The runs of this project, one a line. Whole records: runs/<experiment>/<id>/run.yaml\n"
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One training. The fields up to `metrics` stand in the index, all of them in run.yaml.
+
+    Accuracies in `metrics` are fractions. `pair` is equal for runs whose resolved options differ in `init` alone.
+    `checkpoints` maps a file's name to the sha256 it may have: the newest first, then the one before, since a file and
+    its hash cannot be replaced in one stroke.
+    """
+
+    id: str
+    experiment: str
+    status: str
+    name: str | None = None
+    study: str | None = None
+    parent: str | None = None
+    protocol: str | None = None
+    init: str | None = None
+    dataset: str | None = None
+    backbone: str | None = None
+    seed: int | None = None
+    epochs: float | None = None
+    label_fraction: float | None = None
+    pair: str | None = None
+    created: str | None = None
+    checkpoint: str | None = None
+    sha256: str | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    note: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    command: str | None = None
+    versions: dict[str, Any] = field(default_factory=dict)
+    device: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    checkpoints: dict[str, list[str]] = field(default_factory=dict)
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    error: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """The run's folder, relative to the project."""
+        return f"runs/{self.experiment}/{self.id}"
+
+    def index_entry(self) -> dict[str, Any]:
+        """What the index keeps of this run."""
+        return {name: value for name in INDEX_FIELDS if (value := getattr(self, name)) not in (None, {})}
+
+
+_FIELDS = {f.name: str(f.type) for f in fields(Run)}
+INDEX_FIELDS = tuple(_FIELDS)[: tuple(_FIELDS).index("note") + 1]
+
+
+def _accepts(annotation: str, value: Any) -> bool:
+    if value is None:
+        return "None" in annotation
+    kinds = {"str": str, "int": int, "float": (int, float), "dict": dict, "list": list}
+    kind = kinds[re.split(r"[\[ ]", annotation)[0]]
+    return isinstance(value, kind) and not isinstance(value, bool)  # type: ignore[arg-type]
+
+
+def parse_run(content: Any, source: str) -> Run:
+    """Turn what YAML gave into a Run, or say what is wrong with it in `source`."""
+    if not isinstance(content, dict):
+        raise UsageError(f"{source}: a run is a mapping, this is {type(content).__name__}: {str(content)[:60]!r}")
+    for required in ("id", "experiment", "status"):
+        if not isinstance(content.get(required), str):
+            raise UsageError(f"{source}: the run lacks its {required!r}, or it is not text")
+    for key, value in content.items():
+        if key not in _FIELDS or not _accepts(_FIELDS[key], value):
+            wanted = f"{key!r} takes {_FIELDS[key]}" if key in _FIELDS else f"a run has no field {key!r}"
+            raise UsageError(f"{source}: {wanted}, not {str(value)[:60]!r}")
+    run = Run(**content)
+    if not LEGAL_ID.fullmatch(run.id) or run.experiment not in EXPERIMENTS or run.status not in STATUSES:
+        raise UsageError(
+            f"{source}: no run can be {run.id!r}, {run.experiment!r}, {run.status!r}: an id is lower-case letters, digits, "
+            f"'.', '_' and '-'; an experiment one of {', '.join(EXPERIMENTS)}; a status one of {', '.join(STATUSES)}"
+        )
+    return run
+
+
+def load_yaml(path: Path) -> Any:
+    """Read plain data from a YAML file; anything else (tags that would run code too) is a UsageError with its place."""
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506  (a safe loader)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise UsageError(f"{path}{place}: this is not plain YAML: {reason}") from error
+
+
+def atomic_write(path: Path, write: Callable[[IO[bytes]], None], *, before_rename: Callable[[], None] = lambda: None) -> None:
+    """Write a file so that a reader sees the old or the new one whole, whatever happens in between.
+
+    `write` gets an open temporary file beside `path`; `before_rename` runs when all of it is on the disk. A full disk or
+    a read-only folder is a StateError; the old file stays.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as handle:
+            temporary = Path(handle.name)
+            write(handle)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.chmod(temporary, 0o644)
+        before_rename()
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        hint = "; make room and type: ssl resume" if error.errno == errno.ENOSPC else ""
+        raise StateError(f"{path} cannot be written: {error.strerror or error}{hint}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def find_project(start: Path) -> Path:
+    """The nearest folder from `start` upwards that holds a registry.yaml; `start` itself where none does."""
+    start = start.resolve()
+    return next((folder for folder in (start, *start.parents) if (folder / "registry.yaml").is_file()), start)
+
+
+def now() -> str:
+    """The time in UTC, to the second, as ISO 8601."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Registry:
+    """The runs of the project in folder `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.index = root / "registry.yaml"
+
+    def path(self, relative: str) -> Path:
+        """A path of the project as an absolute one; a UsageError if it, or a link in it, leaves the project."""
+        path = (self.root / relative).resolve()
+        if not path.is_relative_to(self.root.resolve()):
+            raise UsageError(f"{relative!r} in the registry leaves the project {self.root}: paths are relative and stay in it")
+        return path
+
+    def runs(self) -> list[Run]:
+        """All runs, oldest first, as the index has them. Empty without an index."""
+        if not self.index.exists():
+            return []
+        text = self.index.read_text(encoding="utf-8", errors="replace")
+        lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+        if lines in ([], ["runs: []"]):
+            return []
+        try:  # every line that this program writes is JSON, which parses a hundred times faster than YAML
+            if lines[0] != "runs:" or not all(line.startswith("- {") for line in lines[1:]):
+                raise ValueError
+            content: Any = [json.loads(line[2:]) for line in lines[1:]]
+        except (ValueError, RecursionError):
+            whole = load_yaml(self.index)
+            content = whole.get("runs") if isinstance(whole, dict) else None
+        if not isinstance(content, list):
+            raise UsageError(f"{self.index} is no run registry: it must be a mapping with a list 'runs'. {self._remedy()}")
+        runs = [parse_run(entry, f"{self.index}, run {number}") for number, entry in enumerate(content, 1)]
+        if len({run.id for run in runs}) < len(runs):
+            raise UsageError(f"{self.index} names a run twice. {self._remedy()}")
+        return runs
+
+    def _remedy(self) -> str:
+        return "To make it anew from the folders under runs/, type: ssl runs rebuild"
+
+    def find(self, selector: str, *, experiment: str | None = None, status: str | None = None) -> Run:
+        """The one run meant by an id, a name, a unique prefix of either, or "latest"."""
+        runs = [r for r in self.runs() if experiment in (None, r.experiment) and status in (None, r.status)]
+        kind = " ".join(word for word in (status, experiment, "run") if word)
+        if not runs:
+            raise StateError(f"there is no {kind} in {self.root}; to make one, type: ssl {_maker(experiment)}")
+        if selector == "latest":
+            return runs[-1]
+        exact = [r for r in runs if selector in (r.id, r.name)]
+        found = exact[-1:] or [r for r in runs if r.id.startswith(selector) or (r.name or "").startswith(selector)]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            known = ", ".join(r.id for r in runs[-5:])
+            raise StateError(f"no {kind} is called {selector!r}; the newest are: {known}. To see all, type: ssl runs list")
+        raise StateError(f"{selector!r} fits {len(found)} runs: {', '.join(r.id for r in found[:8])}; type more of it")
+
+    def load(self, run: Run) -> Run:
+        """The whole record of a run, from its run.yaml; what the index has where there is none (a published run)."""
+        path = self.path(f"{run.folder}/run.yaml")
+        return parse_run(load_yaml(path), str(path)) if path.exists() else run
+
+    def create(self, stem: str, **known: Any) -> Run:
+        """Add a run called `stem` and four random characters; its folder is made and it is in the index."""
+        with self._locked():
+            runs = self.runs()
+            taken = {run.id for run in runs}
+            run = Run(id=stem, created=now(), **known)
+            while run.id == stem or run.id in taken or self.path(run.folder).exists():
+                run.id = f"{stem}-{''.join(secrets.choice('abcdefghjkmnpqrstuvwxyz23456789') for _ in range(4))}"
+            self._write_record(run)
+            self._write_index([*runs, run])
+        return run
+
+    def save(self, run: Run) -> None:
+        """Write what is known of a run: its record, then the index where that changes."""
+        with self._locked():
+            self._write_record(run)
+            runs = self.runs()
+            known = {other.id: position for position, other in enumerate(runs)}
+            if run.id not in known:
+                self._write_index([*runs, run])
+            elif runs[known[run.id]].index_entry() != run.index_entry():
+                runs[known[run.id]] = run
+                self._write_index(runs)
+
+    def remove(self, ids: set[str]) -> None:
+        """Take runs out of the index; their folders are the caller's."""
+        with self._locked():
+            self._write_index([run for run in self.runs() if run.id not in ids])
+
+    def rebuild(self) -> tuple[list[Run], list[str]]:
+        """Make the index anew from the records under runs/; published runs stay. Returns the runs and what was wrong."""
+        with self._locked():
+            found, problems = [], []
+            for path in sorted(self.root.glob("runs/*/*/run.yaml")):
+                try:
+                    run = parse_run(load_yaml(path), str(path))
+                    if self.path(run.folder) != path.parent.resolve():
+                        raise UsageError(f"{path}: the record says {run.folder}; not taken in")
+                    found.append(run)
+                except UsageError as error:
+                    problems.append(str(error))
+            try:
+                published = [run for run in self.runs() if run.status == "published"]
+            except UsageError as error:
+                published = []
+                problems.append(f"published runs could not be kept: {error}")
+            self._write_index(published + sorted(found, key=lambda run: (run.created or "", run.id)))
+        return published + found, problems
+
+    def _write_record(self, run: Run) -> None:
+        content = {name: value for name, value in asdict(run).items() if value not in (None, {}, [])}
+        text = yaml.dump(content, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
+        atomic_write(self.path(f"{run.folder}/run.yaml"), lambda handle: _put(handle, text))
+
+    def _write_index(self, runs: list[Run]) -> None:
+        lines = "".join(f"- {json.dumps(run.index_entry(), ensure_ascii=True)}\n" for run in runs)
+        atomic_write(self.index, lambda handle: _put(handle, HEADER + ("runs:\n" + lines if runs else "runs: []\n")))
+
+    def _locked(self) -> FileLock:
+        return _lock(self.root / "runs" / ".lock", timeout=60)
+
+    @contextmanager
+    def claim(self, run: Run) -> Iterator[None]:
+        """Hold a run for as long as it is worked on. A process that dies lets go; a second claim is a StateError."""
+        lock = _lock(self.path(f"{run.folder}/.lock"), timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise StateError(f"run {run.id} is being worked on by another process; wait for it, or stop that one") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def status(self, run: Run) -> str:
+        """The run's status, where a running one whose process is gone counts as interrupted."""
+        if run.status != "running":
+            return run.status
+        try:
+            with self.claim(run):
+                return "interrupted"
+        except StateError:
+            return "running"
+
+
+def _lock(path: Path, *, timeout: float) -> FileLock:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError as error:
+        raise StateError(f"{path.parent} cannot be written: {error.strerror}") from error
+    return FileLock(path, timeout=timeout)
+
+
+def _put(handle: IO[bytes], text: str) -> None:
+    handle.write(text.encode())
+
+
+def _maker(experiment: str | None) -> str:
+    return {"linear_eval": "probe", "finetune": "finetune"}.get(experiment or "", "pretrain")
