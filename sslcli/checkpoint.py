@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import pickle
 from typing import IO, Any
 
 import torch
@@ -71,5 +72,8 @@ def load_checkpoint(registry: Registry, run: Run, name: str) -> State:
     if found not in run.checkpoints.get(file, []):
         known = " or ".join(run.checkpoints.get(file, ["none on record"]))
         raise StateError(f"run {run.id}: {path} is damaged or foreign: its sha256 is {found}, recorded is {known}")
-    state: State = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    try:
+        state: State = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise StateError(f"run {run.id}: {path} holds more than tensors and plain data; it is not loaded") from error
     return state

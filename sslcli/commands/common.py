@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +156,7 @@ def train(
     """
     progress = Progress()
     events = registry.path(run.folder)
+    run.epochs = round(how["steps"] / how["epoch_steps"], 3)  # less than asked for under --max-steps
     if run.checkpoints.get("last.pt"):
         state = load_last(registry, run)
         module.load_state_dict(state["model"])
@@ -177,7 +178,7 @@ def train(
         progress.seconds = before + time.monotonic() - began
         sizes = {path.name: path.stat().st_size for path in events.glob("events.*")}
         state = {"model": module.state_dict(), "optimizer": optimizer.state_dict()}
-        state |= {"progress": asdict(progress), "events": sizes}
+        state |= {"progress": vars(progress), "events": sizes}
         run.history = progress.history
         save_checkpoint(registry, run, "last", state)
 

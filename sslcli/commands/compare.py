@@ -31,7 +31,7 @@ def run(command: Compare) -> None:
     shown = list(rows)
     for found in reversed(differences) if command.format in ("table", "markdown") else ():
         place = next(i for i, row in enumerate(shown) if row["run"] == found["scratch_run"])
-        figures = {"test_acc": _points(found["difference"]), "best_test_acc": _points(found["best_test_difference"])}
+        figures = {found["metric"]: _points(found["difference"]), "best_test_acc": _points(found["best_test_difference"])}
         shown.insert(place + 1, {"init": "difference", **figures, "bold": True})
     print_rows(shown, COLUMNS, style=command.format, whole=whole)
     messages = [f"{run.id} has no partner: {reason}" for run, reason in ((r, why_lonely(registry, r, chosen)) for r in lonely)]

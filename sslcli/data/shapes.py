@@ -46,6 +46,15 @@ OUTLINES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 """Class to the signed distance, about, from its outline: negative inside, (u, v) in units of the thing's radius."""
 
+AREA = 1.4  # of every thing, in squared radii: equal, so that the colours' spread does not tell the kind
+
+
+def _area(outline: Callable[[Tensor, Tensor], Tensor]) -> float:
+    """The area inside an outline, counted on a grid."""
+    axis = torch.linspace(-1.5, 1.5, 151)
+    v, u = torch.meshgrid(axis, axis, indexing="ij")
+    return float((outline(u, v) < 0).sum()) * 0.02**2
+
 
 def load(data_dir: Path, *, download: bool) -> ImageData:
     """Make 10,000 training and 2,000 test pictures, the same ones every time; nothing is read or downloaded."""
@@ -72,7 +81,8 @@ def make_shapes(count: int, *, seed: int) -> tuple[Tensor, Tensor]:
         u, v, radius = _places(cells[:, thing], random)
         for label, outline in enumerate(OUTLINES.values()):
             of_class = labels == label
-            distance = outline(u[of_class], v[of_class]) * radius[of_class]
+            size = (AREA / _area(outline)) ** 0.5
+            distance = outline(u[of_class] / size, v[of_class] / size) * radius[of_class] * size
             cover[of_class] = (0.5 - distance).clamp(0, 1)[:, None]  # one pixel of soft edge
         images = images + cover * (_colours(brightness, random) - images)
     images = images + 0.04 * torch.randn(images.shape, generator=random)

@@ -1,0 +1,78 @@
+"""Shared by all tests: the command line in this process, and a small data set so that a training takes a second."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from sslcli.cli import main
+from sslcli.data import shapes
+from sslcli.registry import Registry, Run
+
+TINY = "--dataset shapes --backbone resnet9 --batch-size 32 --epochs 1 --optimizer adamw"
+
+
+@dataclass
+class Result:
+    """What a command left: exit code, stdout, stderr."""
+
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def _small_and_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Shapes of 240 training and 80 test pictures; an empty current folder; no settings of the person's own."""
+    monkeypatch.setattr(shapes, "TRAIN", 240)
+    monkeypatch.setattr(shapes, "TEST", 80)
+    monkeypatch.chdir(tmp_path)
+    for name in ("SSL_PROJECT", "SSL_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def ssl(capfd: pytest.CaptureFixture[str]) -> Cli:
+    """Run a command line, `ssl("probe --init scratch")`, in this process."""
+
+    def run(line: str) -> Result:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            main(shlex.split(line))
+        code = stopped.value.code
+        out, err = capfd.readouterr()
+        return Result(code if isinstance(code, int) else int(code is not None), out, err)
+
+    return run
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    """The registry of the current folder."""
+    return Registry(tmp_path)
+
+
+@pytest.fixture
+def done(ssl: Cli, registry: Registry) -> Callable[[str], Run]:
+    """Run a command that must succeed; returns the whole record of the newest run."""
+
+    def run(line: str) -> Run:
+        result = ssl(line)
+        assert result.code == 0, result.err
+        return registry.load(registry.find("latest"))
+
+    return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _threads() -> None:
+    torch.set_num_threads(min(2, os.cpu_count() or 1))

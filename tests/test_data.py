@@ -1,0 +1,164 @@
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torchvision.datasets import CIFAR10
+
+from sslcli.data import DATASETS, cifar10
+from sslcli.data.batches import Batches, generator
+from sslcli.data.image_data import ImageData, load_data, split
+from sslcli.data.shapes import OUTLINES, make_shapes
+from sslcli.errors import StateError
+
+REAL = Path(__file__).parents[2] / "shared" / "data"
+LABELS = torch.arange(1000) % 10
+
+
+def test_a_batch_depends_on_seed_and_step_alone() -> None:
+    first, second = (Batches(100, 8, seed=3, drop_last=True) for _ in range(2))
+    backwards = [second.at(step) for step in reversed(range(30))]
+    assert all(torch.equal(first.at(step), batch) for step, batch in zip(reversed(range(30)), backwards, strict=True))
+    assert not torch.equal(first.at(0), Batches(100, 8, seed=4, drop_last=True).at(0))
+
+
+def test_an_epoch_passes_every_image_once_in_an_order_of_its_own() -> None:
+    batches = Batches(50, 8, seed=1, drop_last=False)
+    epochs = [torch.cat([batches.at(epoch * 7 + step) for step in range(7)]) for epoch in range(3)]
+    for order in epochs:
+        assert torch.equal(order.sort().values, torch.arange(50))
+    assert not torch.equal(epochs[0], epochs[1])
+    assert Batches(50, 8, seed=1, drop_last=True).epoch_steps == 6
+
+
+def test_generators_with_different_keys_are_independent() -> None:
+    draws = [torch.rand(4, generator=generator(1, *key)) for key in ((), ("views", 1), ("views", 2), ("order", 1))]
+    assert all(not torch.equal(a, b) for i, a in enumerate(draws) for b in draws[:i])
+
+
+def test_the_split_is_stratified_disjoint_and_by_seed() -> None:
+    parts = split(LABELS, seed=1)
+    assert len(parts.val) == 100
+    assert torch.equal(torch.bincount(LABELS[parts.val]), torch.full((10,), 10))
+    assert torch.equal(torch.cat([parts.train, parts.val]).sort().values, torch.arange(1000))
+    assert torch.equal(parts.val, split(LABELS, seed=1).val)
+    assert not torch.equal(parts.val, split(LABELS, seed=2).val)
+
+
+def test_label_fractions_are_nested_stratified_and_share_their_validation_images() -> None:
+    parts = {fraction: split(LABELS, seed=1, label_fraction=fraction) for fraction in (0.001, 0.1, 0.5, 1.0)}
+    sets = [set(part.train.tolist()) for part in parts.values()]
+    assert [len(s) for s in sets] == [10, 90, 450, 900]
+    assert all(small < large for small, large in zip(sets, sets[1:], strict=False))
+    assert all(torch.equal(part.val, parts[1.0].val) for part in parts.values())
+    assert torch.equal(torch.bincount(LABELS[parts[0.1].train]), torch.full((10,), 9))
+
+
+@pytest.fixture(scope="module")
+def shapes() -> tuple[Tensor, Tensor]:
+    return make_shapes(400, seed=1)
+
+
+def test_shapes_are_the_same_every_time_and_balanced(shapes: tuple[Tensor, Tensor]) -> None:
+    images, labels = shapes
+    again = make_shapes(400, seed=1)
+    assert images.dtype == torch.uint8
+    assert images.shape == (400, 3, 32, 32)
+    assert torch.equal(images, again[0])
+    assert torch.equal(labels, again[1])
+    assert torch.equal(torch.bincount(labels), torch.full((len(OUTLINES),), 40))
+    assert not torch.equal(images, make_shapes(400, seed=2)[0])
+
+
+def test_the_class_of_a_shape_cannot_be_read_from_its_colours(shapes: tuple[Tensor, Tensor]) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    images, labels = make_shapes(3000, seed=5)
+    pixels = images.float() / 255
+    colours = torch.cat([pixels.mean((2, 3)), pixels.std((2, 3)), pixels.amin((2, 3)), pixels.amax((2, 3))], 1)
+    colours = (colours - colours.mean(0)) / colours.std(0)
+    score = LogisticRegression(max_iter=500).fit(colours[:2000], labels[:2000]).score(colours[2000:], labels[2000:])
+    assert score < 0.2  # chance is 0.1; what is left is how much of the picture each shape covers
+
+
+def tiny_data(images: Tensor) -> ImageData:
+    labels = torch.zeros(len(images), dtype=torch.int64)
+    return ImageData(train_images=images, train_labels=labels, test_images=images, test_labels=labels, classes=("a",))
+
+
+def test_normalisation_is_that_of_the_training_pixels(shapes: tuple[Tensor, Tensor]) -> None:
+    data = tiny_data(shapes[0])
+    made = data.normalise(data.train_images)
+    assert torch.allclose(made.mean((0, 2, 3)), torch.zeros(3), atol=1e-4)
+    assert torch.allclose(made.std((0, 2, 3)), torch.ones(3), atol=1e-3)
+
+
+def test_the_fingerprint_changes_with_one_pixel_or_label(shapes: tuple[Tensor, Tensor]) -> None:
+    images = shapes[0][:5]
+    changed = images.clone()
+    changed[3, 1, 4, 4] ^= 1
+    assert tiny_data(images).fingerprint == tiny_data(images.clone()).fingerprint
+    assert tiny_data(images).fingerprint != tiny_data(changed).fingerprint
+
+
+@pytest.fixture
+def small_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder like the official one with 20 images a file, and the checksums that fit it."""
+    import hashlib
+
+    folder = tmp_path / "data" / CIFAR10.base_folder
+    folder.mkdir(parents=True)
+    random = torch.Generator().manual_seed(0)
+    for attribute in ("train_list", "test_list"):
+        listed = []
+        for name, _ in getattr(CIFAR10, attribute):
+            pixels = torch.randint(0, 256, (20, 3072), generator=random, dtype=torch.uint8).numpy()
+            (folder / name).write_bytes(pickle.dumps({"data": pixels, "labels": [i % 10 for i in range(20)]}))
+            listed.append([name, hashlib.md5((folder / name).read_bytes()).hexdigest()])
+        monkeypatch.setattr(CIFAR10, attribute, listed)
+    meta = folder / "batches.meta"
+    meta.write_bytes(pickle.dumps({"label_names": [f"class{i}" for i in range(10)]}))
+    monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": hashlib.md5(meta.read_bytes()).hexdigest()})
+    return folder.parent
+
+
+def test_cifar10_is_read_in_rgb_rows(small_cifar: Path) -> None:
+    data = load_data("cifar10", small_cifar)
+    raw = pickle.loads((small_cifar / CIFAR10.base_folder / "test_batch").read_bytes())["data"]
+    assert data.train_images.shape == (100, 3, 32, 32)
+    assert data.test_images[7, 2, 5, 9] == raw[7, 2 * 1024 + 5 * 32 + 9]
+    assert data.classes[3] == "class3"
+
+
+def test_missing_cifar10_says_where_it_looked_and_what_to_type(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match=rf"not in {tmp_path}/nowhere/cifar-10-batches-py.*--data-dir.*--download"):
+        load_data("cifar10", tmp_path / "nowhere")
+
+
+def test_a_truncated_batch_file_is_named_before_it_is_opened(small_cifar: Path) -> None:
+    path = small_cifar / CIFAR10.base_folder / "data_batch_3"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(StateError, match=r"data_batch_3 damaged"):
+        load_data("cifar10", small_cifar)
+
+
+@pytest.mark.skipif(not (REAL / CIFAR10.base_folder).is_dir(), reason="CIFAR-10 is not here")
+def test_the_real_cifar10_has_its_known_size_and_mean() -> None:
+    data = cifar10.load(REAL, download=False)
+    assert data.train_images.shape == (50_000, 3, 32, 32)
+    assert data.test_images.shape == (10_000, 3, 32, 32)
+    assert torch.allclose(data.normalisation[0], torch.tensor([0.4914, 0.4822, 0.4465]), atol=1e-4)
+    assert torch.equal(torch.bincount(data.train_labels), torch.full((10,), 5000))
+
+
+@pytest.mark.parametrize("name", [name for name in DATASETS if name != "cifar10"])
+def test_every_data_set_keeps_the_contract(name: str, tmp_path: Path) -> None:
+    data = load_data(name, tmp_path)
+    for images, labels in ((data.train_images, data.train_labels), (data.test_images, data.test_labels)):
+        assert images.dtype == torch.uint8
+        assert images.ndim == 4
+        assert images.shape[1] == 3
+        assert labels.dtype == torch.int64
+        assert len(images) == len(labels)
+        assert 0 <= int(labels.min()) <= int(labels.max()) < len(data.classes)

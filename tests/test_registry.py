@@ -1,0 +1,156 @@
+import json
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sslcli.errors import StateError, UsageError
+from sslcli.registry import Registry, Run, atomic_write, find_project
+
+
+def make(registry: Registry, stem: str = "simclr-resnet9-shapes-s1", **known: object) -> Run:
+    values = {"experiment": "pretrain", "status": "finished", **known}
+    return registry.create(stem, **values)
+
+
+def test_a_run_comes_back_as_it_was_saved(registry: Registry) -> None:
+    run = make(registry, seed=3, name="mine", options={"lr": 1e-5, "stem": None}, history=[{"epoch": 1}])
+    run.metrics, run.note = {"test_acc": 0.5}, "a | [bold]note[/] é"
+    registry.save(run)
+    assert registry.load(registry.find(run.id)) == run
+    assert registry.runs()[0].index_entry() == run.index_entry()
+
+
+def test_the_index_is_valid_yaml_with_a_run_a_line(registry: Registry) -> None:
+    runs = [make(registry) for _ in range(3)]
+    text = registry.index.read_text()
+    assert [entry["id"] for entry in yaml.safe_load(text)["runs"]] == [run.id for run in runs]
+    assert len([line for line in text.splitlines() if line.startswith("- {")]) == 3
+
+
+def test_an_index_edited_by_hand_into_ordinary_yaml_is_read(registry: Registry) -> None:
+    run = make(registry)
+    registry.index.write_text(yaml.safe_dump(yaml.safe_load(registry.index.read_text())))
+    assert registry.find("latest").id == run.id
+
+
+def test_runs_are_found_by_id_name_prefix_and_latest(registry: Registry) -> None:
+    first = make(registry, name="first-try")
+    second = make(registry, stem="scratch-resnet9", experiment="linear_eval")
+    assert registry.find(first.id).id == first.id
+    assert registry.find("first-try").id == first.id
+    assert registry.find("simclr").id == first.id
+    assert registry.find("first").id == first.id
+    assert registry.find("latest").id == second.id
+    assert registry.find("latest", experiment="pretrain").id == first.id
+
+
+def test_an_unknown_or_ambiguous_run_is_said(registry: Registry) -> None:
+    with pytest.raises(StateError, match="there is no run"):
+        registry.find("latest")
+    runs = [make(registry), make(registry)]
+    with pytest.raises(StateError, match=r"'nope'.*newest are: .*" + runs[1].id):
+        registry.find("nope")
+    with pytest.raises(StateError, match="fits 2 runs"):
+        registry.find("simclr")
+
+
+def test_ids_are_unique_and_legal(registry: Registry) -> None:
+    ids = {make(registry).id for _ in range(20)}
+    assert len(ids) == 20
+    assert all(run_id == run_id.lower() and run_id.isascii() for run_id in ids)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("runs:\n- {'id': ", "not plain YAML"),
+        ("- 1\n- 2\n", "no run registry"),
+        ("runs: 3\n", "no run registry"),
+        ("runs:\n- 3\n", "a run is a mapping"),
+        ("runs:\n- {id: a}\n", "lacks its 'experiment'"),
+        ("runs:\n- {id: a, experiment: pretrain, status: finished, colour: red}\n", "no field 'colour'"),
+        ("runs:\n- {id: a, experiment: pretrain, status: finished, seed: one}\n", "'seed' takes int"),
+        ("runs:\n- {id: ../../a, experiment: pretrain, status: finished}\n", "no run can be"),
+        ("runs:\n- {id: a, experiment: dancing, status: finished}\n", "no run can be"),
+        ("runs: !!python/object/apply:os.mkdir [ran]\n", "not plain YAML"),
+        ("\x00\x01", "not plain YAML"),
+        ("runs:\n" + 2 * '- {"id": "a", "experiment": "pretrain", "status": "finished"}\n', "names a run twice"),
+    ],
+)
+def test_a_damaged_or_foreign_index_is_said_and_never_run(registry: Registry, content: str, message: str) -> None:
+    registry.index.write_text(content)
+    with pytest.raises(UsageError, match=message):
+        registry.runs()
+    assert registry.index.read_text() == content
+    assert not (registry.root / "ran").exists()
+
+
+def test_a_path_that_leaves_the_project_is_refused(registry: Registry, tmp_path: Path) -> None:
+    (registry.root / "runs").symlink_to(tmp_path.parent)
+    for path in ("../elsewhere", "/etc/passwd", "runs/pretrain"):
+        with pytest.raises(UsageError, match="leaves the project"):
+            registry.path(path)
+
+
+def test_rebuild_gives_the_lost_index_and_keeps_published_runs(registry: Registry) -> None:
+    published = Run(id="paper", experiment="linear_eval", status="published", metrics={"best_test_acc": 0.5887})
+    registry._write_index([published])
+    for number in range(3):
+        run = make(registry)
+        run.created = f"2026-01-0{number + 1}T00:00:00Z"
+        registry.save(run)
+    before = registry.index.read_text()
+    entries = [json.loads(line[2:]) for line in before.splitlines() if line.startswith("- {")]
+    registry.index.write_text(before.replace(entries[2]["id"], entries[2]["id"] + "-lost"))
+    _, problems = registry.rebuild()
+    assert registry.index.read_text() == before
+    assert problems == []
+
+
+def test_a_folder_that_cannot_be_written_is_a_state_error(registry: Registry) -> None:
+    (registry.root / "runs").write_text("a file where a folder should be")
+    with pytest.raises(StateError, match="cannot be written"):
+        make(registry)
+    assert not registry.index.exists()
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def fail(handle) -> None:  # type: ignore[no-untyped-def]
+        handle.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(StateError, match="No space left"):
+        atomic_write(path, fail)
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("file", "old")]
+
+
+def test_a_run_that_is_worked_on_is_not_given_to_another(registry: Registry) -> None:
+    run = make(registry, status="running")
+    assert registry.status(run) == "interrupted"
+    with registry.claim(run):
+        assert Registry(registry.root).status(run) == "running"
+        with pytest.raises(StateError, match="another process"), Registry(registry.root).claim(run):
+            pass
+    assert registry.status(run) == "interrupted"
+
+
+def test_the_project_is_the_nearest_folder_with_a_registry(tmp_path: Path) -> None:
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    assert find_project(below) == below
+    (tmp_path / "registry.yaml").write_text("runs: []\n")
+    assert find_project(below) == tmp_path
+
+
+def test_a_thousand_runs_are_read_in_a_fraction_of_a_second(registry: Registry) -> None:
+    entry = Run(id="a", experiment="pretrain", status="finished", metrics={"loss": 1.5}).index_entry()
+    lines = [f"- {json.dumps({**entry, 'id': f'a{i}'})}" for i in range(1000)]
+    registry.index.write_text("runs:\n" + "\n".join(lines) + "\n")
+    began = time.monotonic()
+    assert len(registry.runs()) == 1000
+    assert time.monotonic() - began < 0.5
