@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import pickle
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torchvision.datasets import CIFAR10
 
 from sslcli.cli import main
 from sslcli.data import shapes
@@ -76,3 +79,22 @@ def done(ssl: Cli, registry: Registry) -> Callable[[str], Run]:
 @pytest.fixture(scope="session", autouse=True)
 def _threads() -> None:
     torch.set_num_threads(min(2, os.cpu_count() or 1))
+
+
+@pytest.fixture
+def small_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder like the official one with 20 images a file, and the checksums that fit it."""
+    folder = tmp_path / "data" / CIFAR10.base_folder
+    folder.mkdir(parents=True)
+    random = torch.Generator().manual_seed(0)
+    for attribute in ("train_list", "test_list"):
+        listed = []
+        for name, _ in getattr(CIFAR10, attribute):
+            pixels = torch.randint(0, 256, (20, 3072), generator=random, dtype=torch.uint8).numpy()
+            (folder / name).write_bytes(pickle.dumps({"data": pixels, "labels": [i % 10 for i in range(20)]}))
+            listed.append([name, hashlib.md5((folder / name).read_bytes()).hexdigest()])
+        monkeypatch.setattr(CIFAR10, attribute, listed)
+    meta = folder / "batches.meta"
+    meta.write_bytes(pickle.dumps({"label_names": [f"class{i}" for i in range(10)]}))
+    monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": hashlib.md5(meta.read_bytes()).hexdigest()})
+    return folder.parent

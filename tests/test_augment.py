@@ -114,7 +114,10 @@ def test_a_whole_view_equals_torchvision(images: Tensor) -> None:
             view = operations[k](view, float(strengths[k][i]))
         view = tv.rgb_to_grayscale(view, 3) if drawn.grey[i] else view
         view = tv.gaussian_blur(view, [3, 3], [float(drawn.sigma[i])] * 2) if drawn.sigma[i] > 0 else view
-        assert largest_gap(made[i] * std.view(3, 1, 1), tv.normalize(view, mean.tolist(), std.tolist()) * std.view(3, 1, 1)) < LIMIT
+        assert (
+            largest_gap(made[i] * std.view(3, 1, 1), tv.normalize(view, mean.tolist(), std.tolist()) * std.view(3, 1, 1))
+            < LIMIT
+        )
 
 
 def test_crops_are_distributed_as_torchvisions() -> None:

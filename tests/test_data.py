@@ -1,4 +1,5 @@
 import pickle
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_label_fractions_are_nested_stratified_and_share_their_validation_images
     parts = {fraction: split(LABELS, seed=1, label_fraction=fraction) for fraction in (0.001, 0.1, 0.5, 1.0)}
     sets = [set(part.train.tolist()) for part in parts.values()]
     assert [len(s) for s in sets] == [10, 90, 450, 900]
-    assert all(small < large for small, large in zip(sets, sets[1:], strict=False))
+    assert all(small < large for small, large in pairwise(sets))
     assert all(torch.equal(part.val, parts[1.0].val) for part in parts.values())
     assert torch.equal(torch.bincount(LABELS[parts[0.1].train]), torch.full((10,), 9))
 
@@ -71,7 +72,7 @@ def test_shapes_are_the_same_every_time_and_balanced(shapes: tuple[Tensor, Tenso
     assert not torch.equal(images, make_shapes(400, seed=2)[0])
 
 
-def test_the_class_of_a_shape_cannot_be_read_from_its_colours(shapes: tuple[Tensor, Tensor]) -> None:
+def test_the_class_of_a_shape_cannot_be_read_from_its_colours() -> None:
     from sklearn.linear_model import LogisticRegression
 
     images, labels = make_shapes(3000, seed=5)
@@ -100,27 +101,6 @@ def test_the_fingerprint_changes_with_one_pixel_or_label(shapes: tuple[Tensor, T
     changed[3, 1, 4, 4] ^= 1
     assert tiny_data(images).fingerprint == tiny_data(images.clone()).fingerprint
     assert tiny_data(images).fingerprint != tiny_data(changed).fingerprint
-
-
-@pytest.fixture
-def small_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder like the official one with 20 images a file, and the checksums that fit it."""
-    import hashlib
-
-    folder = tmp_path / "data" / CIFAR10.base_folder
-    folder.mkdir(parents=True)
-    random = torch.Generator().manual_seed(0)
-    for attribute in ("train_list", "test_list"):
-        listed = []
-        for name, _ in getattr(CIFAR10, attribute):
-            pixels = torch.randint(0, 256, (20, 3072), generator=random, dtype=torch.uint8).numpy()
-            (folder / name).write_bytes(pickle.dumps({"data": pixels, "labels": [i % 10 for i in range(20)]}))
-            listed.append([name, hashlib.md5((folder / name).read_bytes()).hexdigest()])
-        monkeypatch.setattr(CIFAR10, attribute, listed)
-    meta = folder / "batches.meta"
-    meta.write_bytes(pickle.dumps({"label_names": [f"class{i}" for i in range(10)]}))
-    monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": hashlib.md5(meta.read_bytes()).hexdigest()})
-    return folder.parent
 
 
 def test_cifar10_is_read_in_rgb_rows(small_cifar: Path) -> None:

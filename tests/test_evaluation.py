@@ -79,7 +79,9 @@ def test_the_scratch_encoder_is_the_one_that_pretraining_of_that_seed_began_with
 
 @pytest.mark.parametrize("command", [f"probe {PROBE}", f"finetune {FINETUNE}"])
 @pytest.mark.parametrize("init", ["pretrained", "scratch"])
-def test_an_artifact_alone_gives_the_accuracy_that_was_reported(done: Done, registry: Registry, command: str, init: str) -> None:
+def test_an_artifact_alone_gives_the_accuracy_that_was_reported(
+    done: Done, registry: Registry, command: str, init: str
+) -> None:
     done(f"pretrain {TINY}")
     run = done(f"{command} --init {init}")
     classifier, state = artifact(registry, run)
@@ -172,7 +174,9 @@ def test_the_probe_does_as_well_as_scikit_learns_logistic_regression(done: Done,
     data = load_data("shapes", Path())
     parts = split(data.train_labels, seed=1)
     encoder = build_encoder("resnet9", stem="own", seed=1)
-    h, h_test = (outputs(encoder, data, images, autocast=plain) for images in (data.train_images[parts.train], data.test_images))
+    h, h_test = (
+        outputs(encoder, data, images, autocast=plain) for images in (data.train_images[parts.train], data.test_images)
+    )
     mean, std = standardisation(h)
     best = 0.0
     for strength in (0.001, 0.01, 0.1):
@@ -239,7 +243,7 @@ def test_knn_equals_scikit_learns() -> None:
 def test_the_knn_bank_leaves_the_validation_images_out(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[Tensor, Tensor]] = []
 
-    def spy(bank: Tensor, bank_labels: Tensor, queries: Tensor, query_labels: Tensor) -> float:
+    def spy(bank: Tensor, _: Tensor, queries: Tensor, __: Tensor) -> float:
         seen.append((bank, queries))
         return 0.5
 
@@ -265,8 +269,8 @@ def test_weights_that_do_not_fit_are_refused(done: Done, registry: Registry) -> 
     run = done(f"pretrain {TINY}")
     run.options["backbone"] = "resnet18"
     run.options["stem"] = "conv3"
+    registry.save(run)
     with pytest.raises(RuntimeError, match="Missing key"):
-        registry.save(run)
         pretrain.load_pretrained(registry, run)
 
 
@@ -275,4 +279,3 @@ def test_the_interval_covers_the_true_difference() -> None:
     draws = [torch.distributions.Binomial(1000, torch.tensor([0.65, 0.60])).sample() / 1000 for _ in range(2000)]
     covered = sum(low <= 0.05 <= high for low, high in (difference_interval(*pair.tolist(), 1000) for pair in draws))
     assert 0.93 < covered / 2000 < 0.97
-

@@ -24,8 +24,8 @@ from sslcli.checkpoint import State, load_checkpoint, save_checkpoint
 from sslcli.commands.project import pair_key, say
 from sslcli.config import Finetune, Pretrain, Probe
 from sslcli.data.image_data import ImageData, load_data
-from sslcli.errors import StateError
-from sslcli.models import default_stem
+from sslcli.errors import StateError, UsageError
+from sslcli.models import STEMS, default_stem
 from sslcli.registry import Registry, Run
 from sslcli.training.device import autocast, choose_device, choose_precision, describe
 from sslcli.training.lifecycle import Stop
@@ -46,6 +46,9 @@ class Setting:
 
 def prepare(registry: Registry, options: Pretrain | Probe | Finetune) -> tuple[Setting, Any]:
     """Find the device, load the data, and fill in what depends on either: precision and stem."""
+    stems = STEMS[options.backbone or "resnet18"]
+    if options.stem not in (None, "auto", *stems):
+        raise UsageError(f"--stem {options.stem!r}: {options.backbone} does not have it; accepted: {', '.join(stems)}")
     device = choose_device(options.device)
     data = load_data(options.dataset or "cifar10", data_folder(registry, options.data_dir), download=options.download)
     if options.precision == "auto":

@@ -103,7 +103,7 @@ def answer(differences: list[dict[str, Any]]) -> str:
     parts = []
     for found in differences:
         share = found["label_fraction"]
-        where = EVALUATIONS[found["experiment"]] + (f" on {share:.3g} of the labels" if share not in (None, 1) else "")
+        where = EVALUATIONS[found["experiment"]] + (f" on {100 * share:g} % of the labels" if share not in (None, 1) else "")
         figures = f"{found['pretrained']:.2%} against {found['scratch']:.2%}"
         if found["low"] > 0:
             parts.append(f"{where}, yes, by {100 * found['difference']:.1f} points ({figures})")

@@ -28,6 +28,7 @@ class Log:
         self.title, self.start, self.steps = title, start, steps
         self.epoch_steps, self.batch_size, self.record_every = epoch_steps, batch_size, record_every
         self._began = self._saved = self._lined = time.monotonic()
+        self._epoch_lined = 0.0
         self._writer = SummaryWriter(str(events)) if events else None
         self._bar = _bar(title, steps, start) if events and sys.stderr.isatty() else None
 
@@ -52,11 +53,14 @@ class Log:
         self._show(step, f"loss {loss:.4g}")
 
     def epoch(self, step: int, metrics: dict[str, float]) -> None:
-        """Record an epoch's metrics, by tag, and say them in a line."""
+        """Record an epoch's metrics, by tag, and say them in a line; of epochs shorter than a second not every one."""
         if self._writer is None:
             return
         for tag, value in metrics.items():
             self._writer.add_scalar(tag, value, step)
+        if time.monotonic() - self._epoch_lined < 1 and step < self.steps:
+            return
+        self._epoch_lined = time.monotonic()
         text = ", ".join(f"{tag} {_figure(tag, value)}" for tag, value in metrics.items())
         line = f"{self.title}: epoch {-(-step // self.epoch_steps)}/{-(-self.steps // self.epoch_steps)}: {text}"
         (self._bar.console if self._bar else Console(stderr=True, soft_wrap=True)).print(line, markup=False, highlight=False)

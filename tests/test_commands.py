@@ -1,0 +1,399 @@
+"""The commands as a person types them, in this process, with what a person can mistype."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from sslcli.checkpoint import load_checkpoint
+from sslcli.registry import Registry, Run
+from sslcli.training import log
+from tests.conftest import TINY, Cli
+
+Done = Callable[[str], Run]
+PROBE = "--epochs 2 --batch-size 32"
+
+
+def test_a_study_by_hand_gives_the_table(ssl: Cli, done: Done, registry: Registry) -> None:
+    parent = done(f"pretrain {TINY} --name mine")
+    assert parent.metrics["val_knn"] == parent.history[-1]["val/knn"]
+    for line in (f"probe {PROBE}", f"probe --init scratch {PROBE}"):
+        run = done(line)
+        assert (run.dataset, run.backbone, run.seed) == ("shapes", "resnet9", 1)
+    for line in ("finetune --epochs 1", "finetune --epochs 1 --init scratch"):
+        done(line)
+    rows = json.loads(ssl("compare --format json").out)
+    assert [(row["experiment"], row["init"]) for row in rows["rows"]] == [
+        ("linear_eval", "pretrained"), ("linear_eval", "scratch"), ("finetune", "pretrained"), ("finetune", "scratch"),
+    ]  # fmt: skip
+    assert len(rows["differences"]) == 2
+    for found in rows["differences"]:
+        by_id = {row["run"]: row["test_acc"] for row in rows["rows"]}
+        assert found["difference"] == by_id[found["pretrained_run"]] - by_id[found["scratch_run"]]
+    assert rows["rows"][0]["parent"] == parent.id
+    table = ssl("compare")
+    assert table.out.rstrip().splitlines()[-1].startswith("Does pretraining help?")
+    assert all(row["run"] in table.out for row in rows["rows"])
+    assert ssl("runs verify").code == 0
+    assert registry.find("mine").id == parent.id
+
+
+def test_every_form_of_compare_and_runs_carries_the_same_numbers(ssl: Cli, done: Done) -> None:
+    done(f"pretrain {TINY}")
+    run = done(f"probe {PROBE}")
+    accuracy = run.metrics["test_acc"]
+    assert json.loads(ssl("compare --format json").out)["rows"][0]["test_acc"] == accuracy
+    assert f",{accuracy}," in ssl("compare --format csv").out
+    assert f"| {accuracy:.2%} |" in ssl("compare --format markdown").out
+    assert json.loads(ssl("runs list --format json").out)[1]["test_acc"] == accuracy
+    assert json.loads(ssl(f"runs show {run.id} --format json").out)["metrics"]["test_acc"] == accuracy
+    assert yaml.safe_load(ssl("runs show latest").out)["metrics"]["test_acc"] == accuracy
+
+
+def test_without_a_partner_compare_states_no_difference_and_names_the_option(ssl: Cli, done: Done) -> None:
+    done(f"pretrain {TINY}")
+    run = done(f"probe {PROBE}")
+    alone = ssl("compare")
+    assert "no difference to state" in alone.out
+    assert f"{run.id} has no partner" in alone.err
+    assert "ssl probe --init scratch" in alone.err
+    done("probe --init scratch --epochs 3 --batch-size 32")
+    unequal = ssl("compare")
+    assert "no difference to state" in unequal.out
+    assert "epochs (2 against 3)" in unequal.err
+
+
+def test_scratch_with_no_pretrain_run_says_what_it_takes(ssl: Cli, tmp_path: Path) -> None:
+    result = ssl("probe --init scratch")
+    assert result.code == 3  # for CIFAR-10 is not here
+    assert "ResNet-18 on CIFAR-10" in result.err
+    assert str(tmp_path / "data" / "cifar-10-batches-py") in result.err
+
+
+def test_a_probe_takes_the_pretrain_run_that_it_is_told(done: Done) -> None:
+    first = done(f"pretrain {TINY} --seed 1 --name first")
+    second = done(f"pretrain {TINY} --seed 2")
+    assert done(f"probe {PROBE}").parent == second.id
+    assert done(f"probe {PROBE} --encoder first").parent == first.id
+    assert done(f"probe {PROBE} --init scratch --encoder {first.id}").seed == 1
+
+
+def scalars(registry: Registry, run: Run) -> list[tuple[str, int, float]]:
+    events = EventAccumulator(str(registry.path(run.folder)), size_guidance={"scalars": 0}).Reload()
+    return [(tag, e.step, e.value) for tag in sorted(events.Tags()["scalars"]) for e in events.Scalars(tag)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "line",
+    [f"pretrain {TINY} --epochs 3", "finetune --epochs 3 --batch-size 32 --optimizer muon", "probe --epochs 4 --batch-size 32"],
+)
+def test_an_interrupted_run_goes_on_to_the_same_bits(
+    ssl: Cli, done: Done, registry: Registry, monkeypatch: pytest.MonkeyPatch, line: str, number: int
+) -> None:
+    if not line.startswith("pretrain"):
+        done(f"pretrain {TINY}")
+    whole = done(line)
+    original = log.Log.step
+
+    def step_then_signal(self: log.Log, step: int, **values: float) -> None:
+        original(self, step, **values)
+        if step == 10:
+            os.kill(os.getpid(), number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log.Log, "step", step_then_signal)
+        stopped = ssl(line)
+    run = registry.find("latest")
+    assert stopped.code == 128 + number
+    assert f"ssl resume {run.id}" in stopped.err
+    assert run.status == "interrupted"
+    assert ssl("resume").code == 0
+    resumed = registry.load(registry.find(run.id))
+    assert resumed.status == "finished"
+    assert [attempt["status"] for attempt in resumed.attempts] == ["interrupted", "finished"]
+    times = ("seconds",)
+    assert {k: v for k, v in resumed.metrics.items() if k not in times} == {
+        k: v for k, v in whole.metrics.items() if k not in times
+    }
+    first, second = (load_checkpoint(registry, registry.load(r), "last") for r in (whole, resumed))
+    assert all(torch.equal(value, second["model"][name]) for name, value in first["model"].items())
+    assert str(first["optimizer"]) == str(second["optimizer"])
+    assert first["progress"]["history"] == second["progress"]["history"]
+    assert scalars(registry, whole) == scalars(registry, resumed)
+
+
+def test_resume_refuses_a_finished_run_and_says_when_nothing_is_interrupted(ssl: Cli, done: Done) -> None:
+    run = done(f"pretrain {TINY}")
+    assert ssl("resume").code == 3
+    refused = ssl(f"resume {run.id}")
+    assert (refused.code, "is finished" in refused.err) == (3, True)
+
+
+def test_a_run_whose_process_died_counts_as_interrupted(ssl: Cli, done: Done, registry: Registry) -> None:
+    run = done(f"pretrain {TINY}")
+    run.status = "running"
+    registry.save(run)
+    assert "interrupted" in ssl("runs list").out
+    assert f"ssl resume {run.id}" in ssl("").out
+
+
+def test_a_damaged_last_checkpoint_is_said_and_the_one_before_is_taken(
+    ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "SAVE_EVERY", -1.0)  # a checkpoint every step
+    original = log.Log.step
+
+    def stop_at_five(self: log.Log, step: int, **values: float) -> None:
+        original(self, step, **values)
+        if step == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log.Log, "step", stop_at_five)
+        assert ssl(f"pretrain {TINY}").code == 130
+    run = registry.find("latest")
+    path = registry.path(f"{run.folder}/checkpoints/last.pt")
+    path.write_bytes(path.read_bytes()[:-9])
+    result = ssl("resume")
+    assert result.code == 0
+    assert "damaged" in result.err
+    assert "going on from step 4" in result.err
+
+
+def test_a_diverging_run_stops_and_keeps_its_last_checkpoint(
+    ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "SAVE_EVERY", -1.0)
+    result = ssl(f"pretrain {TINY} --optimizer sgd --lr 1e30 --precision fp32 --epochs 3")
+    assert result.code == 3
+    assert "diverged" in result.err
+    assert "--lr" in result.err
+    run = registry.load(registry.find("latest"))
+    assert run.status == "failed"
+    assert all(torch.isfinite(torch.tensor(epoch["train/loss_epoch"])) for epoch in run.history)
+
+
+def test_a_study_does_nothing_twice_and_says_what_changed(ssl: Cli, registry: Registry) -> None:
+    line = "study --max-steps 2 --set pretrain.batch_size=32 --set probe.epochs=2"
+    first = ssl(line)
+    assert first.code == 0, first.err
+    runs = registry.runs()
+    assert len(runs) == 7
+    assert {run.study for run in runs} == {"demo"}
+    assert first.out.rstrip().splitlines()[-1].startswith("Does pretraining help?")
+    again = ssl(line)
+    assert again.err.count("finished already") == 7
+    assert registry.runs() == runs
+    changed = ssl(line + " --set probe.epochs=3")
+    assert changed.code == 0
+    assert changed.err.count("finished already") == 5
+    assert "epochs (2 against 3)" in changed.err
+    assert len(registry.runs()) == 9
+
+
+def test_an_interrupted_study_goes_on_where_it_stopped(ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = "study --max-steps 3 --set pretrain.batch_size=32 --set probe.epochs=2"
+    original = log.Log.step
+
+    def stop_finetune(self: log.Log, step: int, **values: float) -> None:
+        original(self, step, **values)
+        if step == 2 and "finetune" in str(self._writer and self._writer.log_dir):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log.Log, "step", stop_finetune)
+        assert ssl(line).code == 130
+    assert [run.status for run in registry.runs()] == ["finished"] * 3 + ["interrupted"]
+    again = ssl(line)
+    assert again.code == 0
+    assert "going on from step 2" in again.err
+    assert again.err.count("finished already") == 3
+    assert len(registry.runs()) == 7
+
+
+def test_the_full_recipe_runs_a_few_steps_on_the_cpu(ssl: Cli, registry: Registry, small_cifar: Path) -> None:
+    result = ssl(f"study --preset cifar10 --data-dir {small_cifar} --device cpu --max-steps 2 --set pretrain.batch_size=16")
+    assert result.code == 0, result.err
+    run = registry.load(registry.find("latest", experiment="pretrain"))
+    assert (run.options["stem"], run.options["optimizer"], run.options["temperature"]) == ("conv3", "sgd", 0.5)
+    assert run.options["lr"] == pytest.approx(0.03 * 16 / 256)
+    assert len(registry.runs()) == 7
+
+
+def test_dry_run_prints_every_option_with_its_origin_and_the_time(ssl: Cli, registry: Registry, tmp_path: Path) -> None:
+    (tmp_path / "options.yaml").write_text("epochs: 2\nbatch_size: 64\n")
+    result = ssl(f"pretrain {TINY} --batch-size 32 --config options.yaml --dry-run --view-sizes 16:0.5,32:0.5")
+    assert result.code == 0
+    lines = {line.split()[0]: line for line in result.out.splitlines() if line}
+    assert lines["batch_size"].split()[1:] == ["32", "command", "line"]
+    assert lines["epochs"].split()[1:] == ["1", "command", "line"]
+    assert lines["temperature"].split()[1:] == ["0.5", "default"]
+    assert "from optimizer, batch and epochs" in lines["lr"]
+    assert "from the image size, 32" in lines["stem"]
+    assert "about" in result.out.splitlines()[-1]
+    assert registry.runs() == []
+    from_file = ssl("pretrain --dataset shapes --backbone resnet9 --config options.yaml --dry-run").out
+    assert [line.split()[1:] for line in from_file.splitlines() if line.startswith("epochs")] == [["2", "options.yaml"]]
+
+
+def test_ssl_alone_shows_where_you_stand_and_the_next_command(ssl: Cli, done: Done) -> None:
+    assert ssl("").out.rstrip().endswith("Next, type: ssl study")
+    done(f"pretrain {TINY}")
+    assert ssl("").out.rstrip().endswith("Next, type: ssl probe")
+    done(f"probe {PROBE}")
+    assert ssl("").out.rstrip().endswith("Next, type: ssl probe --init scratch")
+
+
+def test_piped_progress_comes_in_lines_with_speed_and_time_left(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "LINE_EVERY", 0.0)
+    lines = [line for line in ssl(f"pretrain {TINY}").err.splitlines() if "images/s" in line]
+    assert len(lines) >= 5
+    assert all("loss" in line and "left" in line and "epoch" in line for line in lines)
+
+
+def test_a_project_can_be_moved(ssl: Cli, done: Done, tmp_path: Path) -> None:
+    done(f"pretrain {TINY} --project before")
+    (tmp_path / "before").rename(tmp_path / "after")
+    assert ssl(f"probe {PROBE} --project after").code == 0
+    assert ssl("runs verify --project after").code == 0
+    assert "/" + str(tmp_path).strip("/") not in (tmp_path / "after" / "registry.yaml").read_text()
+
+
+def test_the_registry_can_be_cared_for(ssl: Cli, done: Done, registry: Registry) -> None:
+    parent = done(f"pretrain {TINY}")
+    child = done(f"probe {PROBE}")
+    assert ssl(f"runs note {child.id} 'a [red]note[/]'").code == 0
+    assert registry.find(child.id).note == "a [red]note[/]"
+    before = registry.index.read_text()
+    registry.index.unlink()
+    assert ssl("runs rebuild").code == 0
+    assert registry.index.read_text() == before
+    assert ssl(f"runs rm {parent.id} --yes").code == 3
+    assert ssl(f"runs rm {parent.id} --yes --cascade").code == 0
+    assert registry.runs() == []
+    assert not registry.path(parent.folder).exists()
+
+
+def test_verify_tells_damaged_missing_changed_and_orphaned_apart(ssl: Cli, done: Done, registry: Registry) -> None:
+    runs = [done(f"pretrain {TINY} --seed {seed}") for seed in range(4)]
+    damaged, missing, changed, orphaned = runs
+    path = registry.path(damaged.checkpoint or "")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+    registry.path(missing.checkpoint or "").unlink()
+    record = registry.path(f"{changed.folder}/run.yaml")
+    record.write_text(record.read_text().replace("seed: 2", "seed: 7"))
+    registry.remove({orphaned.id})
+    result = ssl("runs verify")
+    assert result.code == 3
+    lines = {line.split(":")[0]: line for line in result.out.splitlines()}
+    assert "damaged" in lines[damaged.id]
+    assert "missing" in lines[missing.id]
+    assert "changed" in lines[changed.id]
+    assert "orphaned" in lines[orphaned.folder]
+
+
+BAD_LINES = [
+    ("pretrain --epochs -1", 2, "--epochs"),
+    ("pretrain --epochs many", 2, "--epochs"),
+    ("pretrain --temperature nan --dataset shapes", 2, "--temperature"),
+    ("pretrain --dataset cifra10", 2, "did you mean 'cifar10'?"),
+    ("pretrain --backbone resnet19", 2, "accepted: resnet18"),
+    ("pretrain --backbone resnet9 --stem conv3 --dataset shapes", 2, "accepted: own"),
+    ("pretrain --view-sizes 16:0.5 --dataset shapes", 2, "add up to 1"),
+    ("pretrain --dataset shapes --batch-size 9999", 2, "at most the 240 images"),
+    ("pretrain --config nowhere.yaml", 2, "no such file"),
+    ("pretran", 2, "pretrain"),
+    ("probe", 3, "ssl pretrain"),
+    ("probe --encoder nope", 3, "ssl pretrain"),
+    ("compare", 3, "ssl study"),
+    ("compare --format xml", 2, "markdown"),
+    ("resume nope", 3, "there is no run"),
+    ("resume", 3, "is interrupted"),
+    ("runs show nope", 3, "there is no run"),
+    ("runs rm nope --yes", 3, "there is no run"),
+    ("pretrain", 3, "--data-dir"),
+    ("study --preset nope", 2, "cifar10-cpu"),
+    ("study --set epochs=3", 2, "COMMAND.OPTION=VALUE"),
+    ("study --set pretrain.epoch=3", 2, "did you mean 'epochs'?"),
+    ("study --set pretrain.epochs=many", 2, "a whole number"),
+    ("study --name ../up", 2, "lower-case"),
+]
+
+
+@pytest.mark.parametrize(("line", "code", "text"), BAD_LINES, ids=[line for line, _, _ in BAD_LINES])
+def test_what_a_person_mistypes_is_answered_without_a_traceback(
+    ssl: Cli, tmp_path: Path, line: str, code: int, text: str
+) -> None:
+    result = ssl(line)
+    assert result.code == code, result.err
+    assert text in " ".join(result.err.replace("│", " ").split())
+    assert "Traceback" not in result.err
+    assert not list(tmp_path.glob("runs/*/*"))
+    assert not (tmp_path / "registry.yaml").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_the_gpu_that_is_not_there_is_said_with_what_is_accepted(ssl: Cli) -> None:
+    result = ssl("pretrain --epochs 200 --device cuda")
+    assert result.code == 3
+    assert "--device cuda" in result.err
+    assert "accepted here: auto or" in result.err
+
+
+BAD_FILES = [
+    ("epochs: 3\nlr: fast\n", "--lr takes a number, not 'fast'"),
+    ("learning_rate: 0.1\n", "no option 'learning_rate'"),
+    ("- 1\n", "option names and values"),
+    ("epochs: [1, 2]\n", "--epochs takes a whole number"),
+    ("download: maybe\n", "--download takes true or false"),
+    ("epochs: !!python/object/apply:os.mkdir [ran]\n", "not plain YAML"),
+    ("epochs: {\n", "line 2"),
+]
+
+
+@pytest.mark.parametrize(("content", "text"), BAD_FILES, ids=[text for _, text in BAD_FILES])
+def test_a_bad_config_file_is_said_with_the_place(ssl: Cli, tmp_path: Path, content: str, text: str) -> None:
+    (tmp_path / "options.yaml").write_text(content)
+    result = ssl("pretrain --dataset shapes --config options.yaml")
+    assert result.code == 2
+    assert "options.yaml" in result.err
+    assert text in result.err
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_rate_that_yaml_reads_as_text_is_taken_as_the_number_and_said(ssl: Cli, tmp_path: Path, registry: Registry) -> None:
+    (tmp_path / "options.yaml").write_text("pretrain:\n  lr: 1e-3\n")
+    result = ssl(f"pretrain {TINY} --config options.yaml")
+    assert result.code == 0
+    assert "'1e-3' is text in YAML" in result.err
+    assert registry.load(registry.find("latest")).options["lr"] == 0.001
+
+
+def test_a_damaged_registry_stops_every_command_with_the_remedy(ssl: Cli, registry: Registry) -> None:
+    registry.index.write_text("runs: 3\n")
+    for line in ("compare", "runs list", f"pretrain {TINY}", ""):
+        result = ssl(line)
+        assert result.code == 2, line
+        assert "ssl runs rebuild" in result.err
+    assert registry.index.read_text() == "runs: 3\n"
+
+
+def test_a_folder_that_cannot_be_written_is_said(ssl: Cli, tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("no folder")
+    result = ssl(f"pretrain {TINY}")
+    assert result.code == 3
+    assert "cannot be written" in result.err
+
+
+def test_debug_shows_the_traceback(ssl: Cli) -> None:
+    with pytest.raises(Exception, match="no such file"):
+        ssl("pretrain --config nowhere.yaml --debug")
