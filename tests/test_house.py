@@ -78,7 +78,8 @@ def test_help_compare_and_runs_list_answer_quickly_and_without_torch(tmp_path: P
     shutil.copy(ROOT / "registry.yaml", tmp_path)
     code = (
         "import sys\nfrom sslcli.cli import main\ntry:\n    main(sys.argv[1:])\nfinally:\n"
-        "    heavy = {'torch', 'scipy', 'numpy', 'matplotlib'} & set(sys.modules)\n    print('heavy:', heavy or 'none', file=sys.stderr)"
+        "    heavy = {'torch', 'scipy', 'numpy', 'matplotlib'} & set(sys.modules)\n"
+        "    print('heavy:', heavy or 'none', file=sys.stderr)"
     )
     for line in (["--help"], ["compare"], ["runs", "list"]):
         times = []

@@ -210,7 +210,7 @@ def expected_seconds(options: Pretrain, setting: Setting, batches: Batches, step
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
-            float(loss)  # waits for a device that computes on its own
+            loss.item()  # waits for a device that computes on its own
             times.append(time.monotonic() - began)
         seconds += sorted(times[1:])[1] * (until - done) * steps
         done = until
