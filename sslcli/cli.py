@@ -35,7 +35,9 @@ def build_app() -> typer.Typer:
     """The Typer application: every command of the two tables."""
     settings: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False}
     app = typer.Typer(help="Self-supervised learning on images, from two CPU cores up.", **settings)
-    runs = typer.Typer(help="List, show, note, verify, rebuild, rm: care of the run registry.", **settings)
+    runs = typer.Typer(
+        no_args_is_help=True, help="List, show, note, verify, rebuild, rm: care of the run registry.", **settings
+    )
     app.callback(invoke_without_command=True)(_without_command)
     runs.callback()(lambda: None)
     for table, target in ((COMMANDS, app), (RUNS_COMMANDS, runs)):

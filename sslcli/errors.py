@@ -26,4 +26,4 @@ class Interrupted(Exception):  # noqa: N818  (nothing went wrong)
 
     def __init__(self, number: int, advice: str = "") -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}" + (f"; {advice}" if advice else ""))
-        self.exit_code = 128 + (signal.SIGTERM if number == signal.SIGUSR1 else number)
+        self.exit_code = 130 if number == signal.SIGINT else 143

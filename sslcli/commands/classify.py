@@ -93,9 +93,9 @@ def _on_cpu(module: nn.Module) -> dict[str, Any]:
     return {name: tensor.detach().cpu() for name, tensor in module.state_dict().items()}
 
 
-def report(run: Run, partner_command: str) -> None:
-    """Say what came out, what was written, and what to type next."""
+def report(run: Run) -> None:
+    """Say what came out and what was written."""
     shown = {"test accuracy": run.metrics["test_acc"], "best over epochs": run.metrics["best_test_acc"]}
     shown["validation"] = run.metrics["val_acc"]
     print(f"{run.id}: {headline(shown)} (epoch {run.metrics['epoch']} of {run.epochs:g}, {duration(run.metrics['seconds'])})")
-    say(f"wrote {run.checkpoint} and its record; next, type: {partner_command} or: ssl compare")
+    say(f"wrote {run.checkpoint} and {run.folder}/run.yaml")

@@ -32,7 +32,9 @@ def run(command: Compare) -> None:
     for found in reversed(differences) if command.format in ("table", "markdown") else ():
         place = next(i for i, row in enumerate(shown) if row["run"] == found["scratch_run"])
         figures = {found["metric"]: _points(found["difference"]), "best_test_acc": _points(found["best_test_difference"])}
-        shown.insert(place + 1, {"init": "difference", **figures, "bold": True})
+        shown.insert(
+            place + 1, {"init": "difference", **figures, "run": f"{found['pretrained_run']} minus scratch", "bold": True}
+        )
     print_rows(shown, COLUMNS, style=command.format, whole=whole)
     messages = [f"{run.id} has no partner: {reason}" for run, reason in ((r, why_lonely(registry, r, chosen)) for r in lonely)]
     messages += [f"other studies here: {', '.join(others)}; to see one, type: ssl compare --study NAME"] if others else []
@@ -100,10 +102,11 @@ def answer(differences: list[dict[str, Any]]) -> str:
     """One sentence: does pretraining help? A difference whose interval spans 0 is never called a gain or a loss."""
     if not differences:
         return "There is no pair of pretrained and scratch runs with otherwise equal options, so no difference to state."
-    parts = []
+    parts, told_apart = [], [key for key in ("dataset", "seed") if len({found[key] for found in differences}) > 1]
     for found in differences:
         share = found["label_fraction"]
         where = EVALUATIONS[found["experiment"]] + (f" on {100 * share:g} % of the labels" if share not in (None, 1) else "")
+        where += "".join(f", {key} {found[key]}" for key in told_apart)
         figures = f"{found['pretrained']:.2%} against {found['scratch']:.2%}"
         if found["low"] > 0:
             parts.append(f"{where}, yes, by {100 * found['difference']:.1f} points ({figures})")

@@ -18,7 +18,7 @@ from sslcli.commands.common import (
     total_steps,
     train,
 )
-from sslcli.commands.project import open_registry
+from sslcli.commands.project import next_command, open_registry, say
 from sslcli.config import Finetune
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator
@@ -36,6 +36,7 @@ def run(command: Finetune) -> None:
     registry = open_registry(command)
     settled = plan(registry, command)
     carry_out(registry, new_run(registry, settled, study=None), settled.options, settled.setting)
+    say(f"next, type: {next_command(registry)}")
 
 
 def plan(registry: Registry, command: Finetune) -> Plan:
@@ -50,8 +51,7 @@ def carry_out(registry: Registry, run: Run, options: Finetune, setting: Setting)
     """Train a run that is in the registry, from its last checkpoint if it has one, to its end."""
     with running(registry, run) as stop:
         _fit(registry, run, options, setting, stop)
-    partner = "ssl finetune" if options.init == "scratch" else "ssl finetune --init scratch"
-    report(run, partner)
+    report(run)
     return run
 
 

@@ -23,7 +23,7 @@ from sslcli.commands.common import (
     total_steps,
     train,
 )
-from sslcli.commands.project import open_registry, say
+from sslcli.commands.project import next_command, open_registry, say
 from sslcli.config import Pretrain
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator
@@ -49,6 +49,7 @@ def run(command: Pretrain) -> None:
         _show_plan(settled.options, settled.setting)
         return
     carry_out(registry, new_run(registry, settled, study=None), settled.options, settled.setting)
+    say(f"next, type: {next_command(registry)}")
 
 
 def plan(registry: Registry, command: Pretrain) -> Plan:
@@ -80,7 +81,7 @@ def carry_out(registry: Registry, run: Run, options: Pretrain, setting: Setting)
         run.metrics |= {"val_knn": last["val/knn"]} if "val/knn" in last else {}
     knn = f", kNN accuracy on held-out training images {run.metrics['val_knn']:.2%}" if "val_knn" in run.metrics else ""
     print(f"{run.id}: {duration(run.metrics['seconds'])} of training, loss {run.metrics['loss']:.4g}{knn}")
-    say(f"wrote {run.checkpoint} and its record; next, type: ssl probe && ssl probe --init scratch")
+    say(f"wrote {run.checkpoint} and {run.folder}/run.yaml")
     return run
 
 

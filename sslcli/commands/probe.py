@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from sslcli.commands.classify import finish, inherit, report, starting_encoder
 from sslcli.commands.common import Plan, Setting, new_run, prepare, train
-from sslcli.commands.project import open_registry, say
+from sslcli.commands.project import next_command, open_registry, say
 from sslcli.config import Probe
 from sslcli.data.batches import Batches
 from sslcli.data.image_data import split
@@ -27,6 +27,7 @@ def run(command: Probe) -> None:
     registry = open_registry(command)
     settled = plan(registry, command)
     carry_out(registry, new_run(registry, settled, study=None), settled.options, settled.setting)
+    say(f"next, type: {next_command(registry)}")
 
 
 def plan(registry: Registry, command: Probe) -> Plan:
@@ -40,8 +41,7 @@ def carry_out(registry: Registry, run: Run, options: Probe, setting: Setting) ->
     """Evaluate a run that is in the registry, to its end."""
     with running(registry, run) as stop:
         _fit(registry, run, options, setting, stop)
-    partner = "ssl probe" if options.init == "scratch" else "ssl probe --init scratch"
-    report(run, partner)
+    report(run)
     return run
 
 

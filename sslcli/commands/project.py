@@ -46,3 +46,20 @@ def changed_options(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     return [
         f"{key} ({first.get(key)} against {second.get(key)})" for key in first | second if first.get(key) != second.get(key)
     ]
+
+
+def next_command(registry: Registry) -> str:
+    """What a person would most likely want to do now."""
+    own = [run for run in registry.runs() if run.status != "published"]
+    if not own:
+        return "ssl study"
+    stopped = [run for run in own if registry.status(run) == "interrupted"]
+    if stopped:
+        return f"ssl resume {stopped[-1].id}"
+    finished = {(run.experiment, run.init) for run in own if run.status == "finished"}
+    for experiment, command in (("linear_eval", "probe"), ("finetune", "finetune")):
+        if ("pretrain", None) in finished and (experiment, "pretrained") not in finished:
+            return f"ssl {command}"
+        if (experiment, "pretrained") in finished and (experiment, "scratch") not in finished:
+            return f"ssl {command} --init scratch"
+    return "ssl compare" if any(run.experiment != "pretrain" for run in own) else "ssl pretrain"

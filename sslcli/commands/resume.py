@@ -8,7 +8,7 @@ from typing import Any
 
 from sslcli import config
 from sslcli.commands.common import prepare
-from sslcli.commands.project import open_registry
+from sslcli.commands.project import next_command, open_registry, say
 from sslcli.config import Resume, from_mapping
 from sslcli.errors import StateError
 from sslcli.registry import Registry, Run
@@ -20,10 +20,11 @@ KINDS = {
 }
 
 
-def run(command: Resume) -> Run:
+def run(command: Resume) -> None:
     """Go on with the run that was named, or the newest interrupted one."""
     registry = open_registry(command)
-    return carry_on(registry, _chosen(registry, command.run))
+    carry_on(registry, _chosen(registry, command.run))
+    say(f"next, type: {next_command(registry)}")
 
 
 def _chosen(registry: Registry, selector: str | None) -> Run:

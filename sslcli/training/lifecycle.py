@@ -10,7 +10,7 @@ from types import FrameType
 from sslcli.errors import Interrupted
 from sslcli.registry import Registry, Run, now
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if name in signal.Signals.__members__]
 
 
 class Stop:
