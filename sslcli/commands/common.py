@@ -76,7 +76,9 @@ def resolve_training(options: Any) -> Any:
     """Fill in rate, weight decay and warm-up where none was given."""
     filled = {
         "lr": default_rate(options.optimizer, options.batch_size, options.epochs),
-        "weight_decay": {"sgd": 5e-4, "adamw": 0.05, "muon": 0.0}[options.optimizer],
+        # Muon's steps have a fixed size: without decay the weights grow sevenfold in pretraining, and fine-tuning at the
+        # same rate then moves them seven times less than scratch (77.7 against 95.6 % on shapes; with it 98.4 at rate 0.15).
+        "weight_decay": {"sgd": 5e-4, "adamw": 0.05, "muon": 0.06}[options.optimizer],
         "warmup_epochs": min(10, options.epochs / 20),
     }
     missing = {name: value for name, value in filled.items() if getattr(options, name) is None}
