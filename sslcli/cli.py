@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -82,7 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         _leave("stopped", 130, debug=False)
     except BrokenPipeError:
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the last flush finds a reader
         sys.exit(0)
     except OSError as error:
         _leave(str(error), StateError.exit_code, debug="--debug" in arguments)

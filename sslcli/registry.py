@@ -297,7 +297,7 @@ class Registry:
 
     def status(self, run: Run) -> str:
         """The run's status, where a running one whose process is gone counts as interrupted."""
-        if run.status != "running":
+        if run.status != "running" or not self.path(run.folder).is_dir():
             return run.status
         try:
             with self.claim(run):

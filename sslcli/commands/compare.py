@@ -32,9 +32,9 @@ def run(command: Compare) -> None:
     for found in reversed(differences) if command.format in ("table", "markdown") else ():
         place = next(i for i, row in enumerate(shown) if row["run"] == found["scratch_run"])
         figures = {found["metric"]: _points(found["difference"]), "best_test_acc": _points(found["best_test_difference"])}
-        shown.insert(
-            place + 1, {"init": "difference", **figures, "run": f"{found['pretrained_run']} minus scratch", "bold": True}
-        )
+        several = sum(other["scratch_run"] == found["scratch_run"] for other in differences) > 1
+        whose = {"run": f"of {found['pretrained_run']}"} if several else {}
+        shown.insert(place + 1, {"init": "difference", **figures, **whose, "bold": True})
     print_rows(shown, COLUMNS, style=command.format, whole=whole)
     messages = [f"{run.id} has no partner: {reason}" for run, reason in ((r, why_lonely(registry, r, chosen)) for r in lonely)]
     messages += [f"other studies here: {', '.join(others)}; to see one, type: ssl compare --study NAME"] if others else []

@@ -31,19 +31,26 @@ def print_rows(rows: Sequence[Row], columns: Mapping[str, str], *, style: str, w
 
 
 def _print_table(rows: Sequence[Row], columns: Mapping[str, str]) -> None:
+    """A table that is never cut: piped, as wide as it needs; in a terminal too narrow, what is equal in all rows goes below."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    console, below = Console(), ""
+    if sys.stdout.isatty() and _width(rows, columns) > console.width:
+        equal = [key for key in columns if len({_text(key, row[key]) for row in rows if key in row}) == 1 and len(rows) > 1]
+        below = ", ".join(f"{columns[key]} {_text(key, rows[0][key])}" for key in equal)
+        columns = {key: heading for key, heading in columns.items() if key not in equal}
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for key, heading in columns.items():
-        table.add_column(heading, justify="right" if _is_number(key) else "left", no_wrap=True)
+        table.add_column(heading, justify="right" if _is_number(key) else "left", overflow="fold")
     for row in rows:
         style = "bold" if row.get("bold") else ""
         table.add_row(*(Text(_text(key, row.get(key)), style=style) for key in columns))
-    console = Console()
-    Console(width=max(console.width if sys.stdout.isatty() else 0, _width(rows, columns))).print(table)
+    Console(width=None if sys.stdout.isatty() else _width(rows, columns)).print(table)
+    if below:
+        print(f"In every row: {below}")
 
 
 def _width(rows: Sequence[Row], columns: Mapping[str, str]) -> int:
