@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import pickle
-from typing import IO, Any
+from typing import Any
 
 import torch
 
@@ -14,20 +14,6 @@ from sslcli.errors import StateError
 from sslcli.registry import Registry, Run, atomic_write
 
 State = dict[str, Any]
-
-
-class _Hashing:
-    """A file to write to that hashes what passes."""
-
-    def __init__(self, handle: IO[bytes]) -> None:
-        self.handle, self.digest = handle, hashlib.sha256()
-
-    def write(self, data: bytes) -> int:
-        self.digest.update(data)
-        return self.handle.write(data)
-
-    def flush(self) -> None:
-        self.handle.flush()
 
 
 def save_checkpoint(registry: Registry, run: Run, name: str, state: State) -> None:
@@ -38,25 +24,22 @@ def save_checkpoint(registry: Registry, run: Run, name: str, state: State) -> No
     """
     file = f"{name}.pt"
     path = registry.path(f"{run.folder}/checkpoints/{file}")
-    sha256 = ""
-
-    def write(handle: IO[bytes]) -> None:
-        nonlocal sha256
-        hashing = _Hashing(handle)
-        torch.save(state, hashing)  # type: ignore[arg-type]
-        sha256 = hashing.digest.hexdigest()
+    buffer = io.BytesIO()  # torch.save into a file hides a full disk behind an error of its own
+    torch.save(state, buffer)
+    sha256 = hashlib.sha256(buffer.getbuffer()).hexdigest()
 
     def record() -> None:
-        older = run.checkpoints.get(file, [])[:1]
+        older = run.checkpoints.get(file, [])
         if name == "last" and path.exists():
-            run.checkpoints["previous.pt"] = older + run.checkpoints.get("previous.pt", [])[:1]
+            run.checkpoints["previous.pt"] = older + run.checkpoints.get("previous.pt", [])
         run.checkpoints[file] = [sha256, *(old for old in older if old != sha256)]
         run.checkpoint, run.sha256 = f"{run.folder}/checkpoints/{file}", sha256
         registry.save(run)
         if name == "last" and path.exists():
             os.replace(path, path.with_name("previous.pt"))
 
-    atomic_write(path, write, before_rename=record)
+    atomic_write(path, lambda handle: handle.write(buffer.getbuffer()), before_rename=record)
+    run.checkpoints = {known: hashes[:2] for known, hashes in run.checkpoints.items()}
 
 
 def load_checkpoint(registry: Registry, run: Run, name: str) -> State:

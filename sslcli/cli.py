@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -30,6 +33,9 @@ RUNS_COMMANDS = {
     "rebuild": (config.RunsRebuild, "sslcli.commands.runs:rebuild"),
     "rm": (config.RunsRm, "sslcli.commands.runs:remove"),
 }
+
+
+ORIGINS = {"COMMANDLINE": "command line", "ENVIRONMENT": "environment"}
 
 
 def build_app() -> typer.Typer:
@@ -64,33 +70,41 @@ def _dispatching(path: str) -> type[TyperCommand]:
         def invoke(self, ctx: Any) -> Any:
             command: Command = super().invoke(ctx)
             for parameter in self.params:
-                source = ctx.get_parameter_source(parameter.name)
-                command.origins[parameter.name or ""] = "default" if source.name.startswith("DEFAULT") else "command line"
+                source = ctx.get_parameter_source(parameter.name).name
+                command.origins[parameter.name or ""] = ORIGINS.get(source, "default")
             command = with_file(command)
             module, _, function = path.partition(":")
-            return getattr(importlib.import_module(module), function)(command)
+            with _errors_to_exit_codes(debug=command.debug):
+                getattr(importlib.import_module(module), function)(command)
+                sys.stdout.flush()
 
     return Dispatching
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit with its code: 0, 2, 3, 130, 143; 1 is a bug."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+@contextmanager
+def _errors_to_exit_codes(*, debug: bool) -> Iterator[None]:
+    """Turn what a user or a signal caused into a message and the exit code that goes with it."""
     try:
-        build_app()(arguments)
+        yield
     except (UserError, Interrupted) as error:
-        _leave(str(error), error.exit_code, debug="--debug" in arguments)
+        code, message = error.exit_code, str(error)
     except KeyboardInterrupt:
-        _leave("stopped", 130, debug=False)
+        code, message = 130, "stopped"
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the last flush finds a reader
         sys.exit(0)
     except OSError as error:
-        _leave(str(error), StateError.exit_code, debug="--debug" in arguments)
-
-
-def _leave(message: str, code: int, *, debug: bool) -> None:
+        code, message = StateError.exit_code, str(error)
+    else:
+        return
     if debug:
-        raise  # noqa: PLE0704  (the error that is being handled, with its traceback)
+        traceback.print_exc()
     print(f"ssl: {message}", file=sys.stderr)
     sys.exit(code)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code: 0, 2, 3, 130, 143; 1 is a bug."""
+    sys.argv[1:] = sys.argv[1:] if arguments is None else arguments
+    with _errors_to_exit_codes(debug="--debug" in sys.argv):
+        build_app()(sys.argv[1:])

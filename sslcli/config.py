@@ -24,6 +24,8 @@ from sslcli.registry import load_yaml
 
 DATA, MODEL, TRAINING, VIEWS, MACHINE, RUN = "Data", "Model", "Training", "Views", "Machine", "Run"
 
+MAX_SEED = 2**63 - 1
+
 
 @dataclass(frozen=True)
 class OneOf:
@@ -57,7 +59,6 @@ Warmup = Annotated[
     float | None, Option(min=0, help="Epochs of linear warm-up; default: a twentieth, 10 at most.", rich_help_panel=TRAINING)
 ]
 MaxSteps = Annotated[int | None, Option(min=1, help="Stop after so many steps, for a trial.", rich_help_panel=TRAINING)]
-Probability = Option(min=0, max=1, rich_help_panel=VIEWS)
 CropMin = Annotated[float, Option(min=0.01, max=1, help="Least part of the image's area in a crop.", rich_help_panel=VIEWS)]
 Flip = Annotated[float, Option(min=0, max=1, help="Probability of a mirror image.", rich_help_panel=VIEWS)]
 Name = Annotated[str | None, Option(help="A name for the run, to refer to it by.", rich_help_panel=RUN)]
@@ -134,6 +135,8 @@ def _check(name: str, hint: Any, value: Any) -> None:
     fits = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
     if not fits or value != value:  # NaN differs from itself
         raise UsageError(f"{option} takes {_WORDS[kind]}, not {value!r}")
+    if kind is str and not value.isprintable():
+        raise UsageError(f"{option} {value!r}: accepted are printable characters")
     for item in metadata:
         if isinstance(item, OneOf) and value not in item.values:
             raise UsageError(f"{option} {value!r}: {_did_you_mean(value, item.values)}accepted: {', '.join(item.values)}")
@@ -193,12 +196,22 @@ def with_file(command: Command) -> Command:
         return command
     if not command.config.is_file():
         raise UsageError(f"--config {command.config}: there is no such file")
-    values, section = load_yaml(command.config), type(command).__name__.lower()
-    if isinstance(values, dict) and isinstance(values.get(section), dict):
-        values = values[section]
+    values = _own_section(load_yaml(command.config), type(command).__name__.lower(), command.config)
     arguments = from_mapping(type(command), values, str(command.config))
-    given = {name for name, origin in command.origins.items() if origin not in ("default",)}
+    given = {name for name, origin in command.origins.items() if origin == "command line"}
     return command.because(str(command.config), **{name: value for name, value in arguments.items() if name not in given})
+
+
+def _own_section(values: Any, section: str, path: Path) -> Any:
+    """What of a file is meant for a command: all of it, or its section where sections of commands are all there is."""
+    if not isinstance(values, dict) or not values or not set(values) <= set(TRAININGS):
+        return values
+    own = values.get(section) or {}
+    if isinstance(own, list):
+        if len(own) != 1:
+            raise UsageError(f"{path}: the section {section} has {len(own)} entries; as --config, accepted is one")
+        own = own[0] or {}
+    return own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +245,7 @@ class Pretrain(Command):
     momentum: Momentum = 0.9
     warmup_epochs: Warmup = None
     max_steps: MaxSteps = None
-    seed: Annotated[int, Option(min=0, help="Of weights, order, views and splits.", rich_help_panel=TRAINING)] = 1
+    seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Of weights, order, views and splits.", rich_help_panel=TRAINING)] = 1
     view_sizes: Annotated[
         str, Option(help="Side of the views in pixels, or parts of training: 16:0.6,24:0.3,32:0.1.", rich_help_panel=VIEWS)
     ] = "auto"
@@ -277,9 +290,9 @@ class Probe(Command):
     ] = None
     epochs: Annotated[int, Option(min=1, help="Passes over the training representations.", rich_help_panel=TRAINING)] = 30
     batch_size: BatchSize = 256
-    seed: Annotated[int | None, Option(min=0, help="Of split, order and scratch weights" + Taken, rich_help_panel=TRAINING)] = (
-        None
-    )
+    seed: Annotated[
+        int | None, Option(min=0, max=MAX_SEED, help="Of split, order and scratch weights" + Taken, rich_help_panel=TRAINING)
+    ] = None
     device: Device = "auto"
     precision: Precision = "auto"
     name: Name = None
@@ -313,14 +326,22 @@ class Finetune(Command):
     momentum: Momentum = 0.9
     warmup_epochs: Warmup = None
     max_steps: MaxSteps = None
-    seed: Annotated[int | None, Option(min=0, help="Of split, order and scratch weights" + Taken, rich_help_panel=TRAINING)] = (
-        None
-    )
+    seed: Annotated[
+        int | None, Option(min=0, max=MAX_SEED, help="Of split, order and scratch weights" + Taken, rich_help_panel=TRAINING)
+    ] = None
     crop_min: CropMin = 0.6
     flip: Flip = 0.5
     device: Device = "auto"
     precision: Precision = "auto"
     name: Name = None
+
+
+TRAININGS: dict[str, type[Pretrain] | type[Probe] | type[Finetune]] = {
+    "pretrain": Pretrain,
+    "probe": Probe,
+    "finetune": Finetune,
+}
+"""The commands that train, and so make runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,7 +365,7 @@ class Study(Command):
     set: Annotated[
         list[str] | None, Option(help="Change an option: COMMAND.OPTION=VALUE, e.g. pretrain.epochs=2. Can be given again.")
     ] = None
-    seed: Annotated[int | None, Option(min=0, help="Seed of everything; default: the preset's.")] = None
+    seed: Annotated[int | None, Option(min=0, max=MAX_SEED, help="Seed of everything; default: the preset's.")] = None
     max_steps: Annotated[int | None, Option(min=1, help="At most so many steps of each training, for a trial.")] = None
     data_dir: DataDir = None
     download: Download = False
@@ -356,6 +377,10 @@ class Resume(Command):
     """Go on with an interrupted run, of any kind, from its last checkpoint."""
 
     run: Annotated[str | None, Argument(help="Run: id, name, unique prefix; default: the newest interrupted one.")] = None
+    data_dir: DataDir = None
+    device: Annotated[
+        Literal["auto", "cuda", "mps", "cpu"] | None, Option(help="Default: the run's.", rich_help_panel=MACHINE)
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,8 @@ from filelock import FileLock, Timeout
 
 from sslcli.errors import StateError, UsageError
 
-EXPERIMENTS = ("pretrain", "linear_eval", "finetune")
+EXPERIMENTS = {"pretrain": "pretrain", "linear_eval": "probe", "finetune": "finetune"}
+"""Experiment to the command that makes its runs."""
 STATUSES = ("running", "interrupted", "failed", "finished", "published")
 LEGAL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 HEADER = "# The runs of this project, one a line. Whole records: runs/<experiment>/<id>/run.yaml\n"
@@ -104,6 +105,11 @@ def parse_run(content: Any, source: str) -> Run:
             wanted = f"{key!r} takes {_FIELDS[key]}" if key in _FIELDS else f"a run has no field {key!r}"
             raise UsageError(f"{source}: {wanted}, not {str(value)[:60]!r}")
     run = Run(**content)
+    for key, value in run.metrics.items():
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or value != value:
+            raise UsageError(f"{source}: metric {key!r} is a number, not {str(value)[:60]!r}")
+    if not all(isinstance(hashes, list) for hashes in run.checkpoints.values()):
+        raise UsageError(f"{source}: checkpoints map a file to the list of its hashes")
     if not LEGAL_ID.fullmatch(run.id) or run.experiment not in EXPERIMENTS or run.status not in STATUSES:
         raise UsageError(
             f"{source}: no run can be {run.id!r}, {run.experiment!r}, {run.status!r}: an id is lower-case letters, digits, "
@@ -123,7 +129,7 @@ def load_yaml(path: Path) -> Any:
         raise UsageError(f"{path}{place}: this is not plain YAML: {reason}") from error
 
 
-def atomic_write(path: Path, write: Callable[[IO[bytes]], None], *, before_rename: Callable[[], None] = lambda: None) -> None:
+def atomic_write(path: Path, write: Callable[[IO[bytes]], object], *, before_rename: Callable[[], None] = lambda: None) -> None:
     """Write a file so that a reader sees the old or the new one whole, whatever happens in between.
 
     `write` gets an open temporary file beside `path`; `before_rename` runs when all of it is on the disk. A full disk or
@@ -142,7 +148,7 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], None], *, before_renam
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
-        hint = "; make room and type: ssl resume" if error.errno == errno.ENOSPC else ""
+        hint = "; make room, then type: ssl resume" if error.errno == errno.ENOSPC else ""
         raise StateError(f"{path} cannot be written: {error.strerror or error}{hint}") from error
     finally:
         if temporary is not None:
@@ -156,8 +162,8 @@ def find_project(start: Path) -> Path:
 
 
 def now() -> str:
-    """The time in UTC, to the second, as ISO 8601."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """The time in UTC, to the microsecond, as ISO 8601: so that runs sort by it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class Registry:
@@ -175,9 +181,15 @@ class Registry:
         return path
 
     def runs(self) -> list[Run]:
-        """All runs, oldest first, as the index has them. Empty without an index."""
+        """All runs, oldest first, as the index has them. Empty without an index; a UsageError if that is damaged."""
         if not self.index.exists():
             return []
+        try:
+            return self._parse_index()
+        except UsageError as error:
+            raise UsageError(f"{error}. To make it anew from the folders under runs/, type: ssl runs rebuild") from error
+
+    def _parse_index(self) -> list[Run]:
         text = self.index.read_text(encoding="utf-8", errors="replace")
         lines = [line for line in text.splitlines() if line and not line.startswith("#")]
         if lines in ([], ["runs: []"]):
@@ -190,21 +202,21 @@ class Registry:
             whole = load_yaml(self.index)
             content = whole.get("runs") if isinstance(whole, dict) else None
         if not isinstance(content, list):
-            raise UsageError(f"{self.index} is no run registry: it must be a mapping with a list 'runs'. {self._remedy()}")
+            raise UsageError(f"{self.index} is no run registry: it must be a mapping with a list 'runs'")
         runs = [parse_run(entry, f"{self.index}, run {number}") for number, entry in enumerate(content, 1)]
         if len({run.id for run in runs}) < len(runs):
-            raise UsageError(f"{self.index} names a run twice. {self._remedy()}")
+            raise UsageError(f"{self.index} names a run twice")
         return runs
-
-    def _remedy(self) -> str:
-        return "To make it anew from the folders under runs/, type: ssl runs rebuild"
 
     def find(self, selector: str, *, experiment: str | None = None, status: str | None = None) -> Run:
         """The one run meant by an id, a name, a unique prefix of either, or "latest"."""
         runs = [r for r in self.runs() if experiment in (None, r.experiment) and status in (None, r.status)]
         kind = " ".join(word for word in (status, experiment, "run") if word)
         if not runs:
-            raise StateError(f"there is no {kind} in {self.root}; to make one, type: ssl {_maker(experiment)}")
+            command = EXPERIMENTS[experiment or "pretrain"]
+            raise StateError(f"there is no {kind} in {self.root}; to make one, type: ssl {command}")
+        if not selector:
+            raise UsageError("a run is named by its id, its name, a unique prefix of either, or latest; not by nothing")
         if selector == "latest":
             return runs[-1]
         exact = [r for r in runs if selector in (r.id, r.name)]
@@ -217,9 +229,13 @@ class Registry:
         raise StateError(f"{selector!r} fits {len(found)} runs: {', '.join(r.id for r in found[:8])}; type more of it")
 
     def load(self, run: Run) -> Run:
-        """The whole record of a run, from its run.yaml; what the index has where there is none (a published run)."""
+        """The whole record of a run, from its run.yaml; of a published run, which has none, what the index has."""
         path = self.path(f"{run.folder}/run.yaml")
-        return parse_run(load_yaml(path), str(path)) if path.exists() else run
+        if path.exists():
+            return parse_run(load_yaml(path), str(path))
+        if run.status != "published":
+            raise StateError(f"run {run.id} has lost {path}; to take what is lost out of the index, type: ssl runs rebuild")
+        return run
 
     def create(self, stem: str, **known: Any) -> Run:
         """Add a run called `stem` and four random characters; its folder is made and it is in the index."""
@@ -234,10 +250,16 @@ class Registry:
         return run
 
     def save(self, run: Run) -> None:
-        """Write what is known of a run: its record, then the index where that changes."""
+        """Write what is known of a run: its record, then the index where that changes.
+
+        An index that somebody damaged meanwhile is left as it is, since it can be rebuilt and a training cannot.
+        """
         with self._locked():
             self._write_record(run)
-            runs = self.runs()
+            try:
+                runs = self.runs()
+            except UsageError:
+                return
             known = {other.id: position for position, other in enumerate(runs)}
             if run.id not in known:
                 self._write_index([*runs, run])
@@ -260,15 +282,27 @@ class Registry:
                     if self.path(run.folder) != path.parent.resolve():
                         raise UsageError(f"{path}: the record says {run.folder}; not taken in")
                     found.append(run)
-                except UsageError as error:
+                except (UsageError, OSError) as error:
                     problems.append(str(error))
-            try:
-                published = [run for run in self.runs() if run.status == "published"]
-            except UsageError as error:
-                published = []
-                problems.append(f"published runs could not be kept: {error}")
+            published = self._published(problems)
             self._write_index(published + sorted(found, key=lambda run: (run.created or "", run.id)))
         return published + found, problems
+
+    def _published(self, problems: list[str]) -> list[Run]:
+        """The published runs of the index, which stand nowhere else; of a damaged one those whose lines are whole."""
+        try:
+            return [run for run in self.runs() if run.status == "published"]
+        except UsageError as error:
+            damaged = self.index.with_name("registry.yaml.damaged")
+            damaged.write_bytes(self.index.read_bytes())
+            problems.append(f"{error}; the old index is kept as {damaged}")
+        saved = []
+        for line in damaged.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                saved.append(parse_run(json.loads(line.removeprefix("- ")), line[:40]))
+            except (ValueError, RecursionError, UsageError):
+                continue
+        return [run for run in {run.id: run for run in saved}.values() if run.status == "published"]
 
     def _write_record(self, run: Run) -> None:
         content = {name: value for name, value in asdict(run).items() if value not in (None, {}, [])}
@@ -297,8 +331,10 @@ class Registry:
 
     def status(self, run: Run) -> str:
         """The run's status, where a running one whose process is gone counts as interrupted."""
-        if run.status != "running" or not self.path(run.folder).is_dir():
+        if run.status != "running":
             return run.status
+        if not self.path(run.folder).is_dir():
+            return "interrupted"
         try:
             with self.claim(run):
                 return "interrupted"
@@ -317,7 +353,3 @@ def _lock(path: Path, *, timeout: float) -> FileLock:
 
 def _put(handle: IO[bytes], text: str) -> None:
     handle.write(text.encode())
-
-
-def _maker(experiment: str | None) -> str:
-    return {"linear_eval": "probe", "finetune": "finetune"}.get(experiment or "", "pretrain")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
 import shlex
 from collections.abc import Callable
@@ -74,11 +73,6 @@ def done(ssl: Cli, registry: Registry) -> Callable[[str], Run]:
         return registry.load(registry.find("latest"))
 
     return run
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _threads() -> None:
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
 
 
 @pytest.fixture

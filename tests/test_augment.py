@@ -143,8 +143,9 @@ def test_probabilities_are_kept() -> None:
         assert abs(float(happened.float().mean()) - wanted) < 0.015, name
 
 
-def test_half_of_the_rows_are_half_of_the_views(images: Tensor) -> None:
-    drawn = draw(N, 28, 36, Augmentation(blur=0.5), torch.Generator().manual_seed(6))
-    whole = ours(images, drawn)
-    assert torch.allclose(whole[:10], ours(images[:10], drawn.rows(0, 10)), atol=1e-6)
-    assert torch.allclose(whole[10:], ours(images[10:], drawn.rows(10, N)), atol=1e-6)
+def test_an_image_too_long_for_any_crop_gives_its_largest_central_one() -> None:
+    whole = Augmentation(crop_min=1.0)
+    for height, width in ((20, 90), (90, 20)):
+        drawn = draw(50, height, width, whole, torch.Generator().manual_seed(0)).crop
+        theirs = v2.RandomResizedCrop(8, scale=(1.0, 1.0)).make_params([torch.zeros(3, height, width)])
+        assert torch.equal(drawn, torch.tensor([float(theirs[k]) for k in ("top", "left", "height", "width")]).expand(50, 4))

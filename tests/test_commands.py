@@ -1,8 +1,11 @@
 """The commands as a person types them, in this process, with what a person can mistype."""
 
+import io
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,7 +65,7 @@ def test_without_a_partner_compare_states_no_difference_and_names_the_option(ssl
     alone = ssl("compare")
     assert "no difference to state" in alone.out
     assert f"{run.id} has no partner" in alone.err
-    assert "ssl probe --init scratch" in alone.err
+    assert f"ssl probe {PROBE} --init scratch" in alone.err
     done("probe --init scratch --epochs 3 --batch-size 32")
     unequal = ssl("compare")
     assert "no difference to state" in unequal.out
@@ -165,19 +168,22 @@ def test_a_damaged_last_checkpoint_is_said_and_the_one_before_is_taken(
     assert result.code == 0
     assert "damaged" in result.err
     assert "going on from step 4" in result.err
+    assert ssl("runs verify").code == 0
 
 
 def test_a_diverging_run_stops_and_keeps_its_last_checkpoint(
     ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log, "SAVE_EVERY", -1.0)
-    result = ssl(f"pretrain {TINY} --optimizer sgd --lr 1e30 --precision fp32 --epochs 3")
+    result = ssl(f"pretrain {TINY} --optimizer sgd --lr 1e30 --warmup-epochs 0 --precision fp32 --epochs 3")
     assert result.code == 3
     assert "diverged" in result.err
     assert "--lr" in result.err
     run = registry.load(registry.find("latest"))
     assert run.status == "failed"
-    assert all(torch.isfinite(torch.tensor(epoch["train/loss_epoch"])) for epoch in run.history)
+    state = load_checkpoint(registry, run, "last")
+    assert state["progress"]["step"] >= 1
+    assert state["progress"]["total"]["loss_epoch"] < 1e3
 
 
 def test_a_study_does_nothing_twice_and_says_what_changed(ssl: Cli, registry: Registry) -> None:
@@ -248,7 +254,9 @@ def test_ssl_alone_shows_where_you_stand_and_the_next_command(ssl: Cli, done: Do
     done(f"pretrain {TINY}")
     assert ssl("").out.rstrip().endswith("Next, type: ssl probe")
     done(f"probe {PROBE}")
-    assert ssl("").out.rstrip().endswith("Next, type: ssl probe --init scratch")
+    assert ssl("").out.rstrip().endswith(f"Next, type: ssl probe {PROBE} --init scratch")
+    done(f"probe {PROBE} --init scratch")
+    assert ssl("").out.rstrip().endswith("Next, type: ssl compare")
 
 
 def test_piped_progress_comes_in_lines_with_speed_and_time_left(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -326,6 +334,11 @@ BAD_LINES = [
     ("study --set pretrain.epoch=3", 2, "did you mean 'epochs'?"),
     ("study --set pretrain.epochs=many", 2, "a whole number"),
     ("study --name ../up", 2, "lower-case"),
+    ("study --set pretrain.name=2024-99-99 --set pretrain.epochs=0", 2, "at least 1"),
+    ("pretrain --seed 99999999999999999999", 2, "--seed"),
+    ("pretrain --view-sizes 32:nan --dataset shapes", 2, "add up to 1"),
+    ("pretrain --view-sizes 16:-0.5,32:1.5 --dataset shapes", 2, "add up to 1"),
+    ("runs", 2, ""),
 ]
 
 
@@ -379,12 +392,13 @@ def test_a_rate_that_yaml_reads_as_text_is_taken_as_the_number_and_said(ssl: Cli
 
 
 def test_a_damaged_registry_stops_every_command_with_the_remedy(ssl: Cli, registry: Registry) -> None:
-    registry.index.write_text("runs: 3\n")
-    for line in ("compare", "runs list", f"pretrain {TINY}", ""):
-        result = ssl(line)
-        assert result.code == 2, line
-        assert "ssl runs rebuild" in result.err
-    assert registry.index.read_text() == "runs: 3\n"
+    for content in ("runs: 3\n", "runs:\n- {id: ", "runs:\n- {id: a}\n"):
+        registry.index.write_text(content)
+        for line in ("compare", "runs list", f"pretrain {TINY}", ""):
+            result = ssl(line)
+            assert result.code == 2, line
+            assert "ssl runs rebuild" in result.err
+        assert registry.index.read_text() == content
 
 
 def test_a_folder_that_cannot_be_written_is_said(ssl: Cli, tmp_path: Path) -> None:
@@ -394,6 +408,84 @@ def test_a_folder_that_cannot_be_written_is_said(ssl: Cli, tmp_path: Path) -> No
     assert "cannot be written" in result.err
 
 
-def test_debug_shows_the_traceback(ssl: Cli) -> None:
-    with pytest.raises(Exception, match="no such file"):
-        ssl("pretrain --config nowhere.yaml --debug")
+def test_debug_shows_the_traceback_and_keeps_the_exit_code(ssl: Cli) -> None:
+    for line, code in (("pretrain --config nowhere.yaml --debug", 2), ("resume --debug", 3)):
+        result = ssl(line)
+        assert result.code == code
+        assert "Traceback" in result.err
+
+
+def test_a_study_keeps_what_the_preset_says_of_the_device(ssl: Cli, tmp_path: Path, registry: Registry) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "pretrain: {dataset: shapes, backbone: resnet9, batch_size: 32, epochs: 1, device: cpu}\n"
+    )
+    result = ssl("study --preset mine.yaml --max-steps 2")
+    assert result.code == 0, result.err
+    assert registry.load(registry.find("latest")).options["device"] == "cpu"
+    assert ssl("study --preset mine.yaml --set probe.epochs=3").code == 2
+
+
+def test_a_preset_is_a_config_file_too(ssl: Cli, tmp_path: Path) -> None:
+    preset = "pretrain:\n  dataset: shapes\n  backbone: resnet9\n  epochs: 7\nprobe:\n- {epochs: 2}\nfinetune:\n- {}\n- {}\n"
+    (tmp_path / "preset.yaml").write_text(preset)
+    assert "epochs            7" in ssl("pretrain --config preset.yaml --batch-size 32 --dry-run").out
+    refused = ssl("finetune --config preset.yaml")
+    assert (refused.code, "2 entries" in refused.err) == (2, True)
+
+
+def test_a_run_whose_folder_is_gone_is_said(ssl: Cli, done: Done, registry: Registry) -> None:
+    run = done(f"pretrain {TINY}")
+    registry.path(run.folder).rename(registry.root / "elsewhere")
+    result = ssl("probe")
+    assert result.code == 3
+    assert "ssl runs rebuild" in result.err
+    assert ssl("runs verify").code == 3
+    assert ssl("runs rebuild").code == 0
+    assert registry.runs() == []
+
+
+def test_a_failed_run_goes_on_when_asked(ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = log.Log.flush
+
+    def full(self: log.Log) -> None:
+        original(self)
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log.Log, "flush", full)
+        result = ssl(f"pretrain {TINY}")
+    assert result.code == 3
+    assert "No space left" in result.err
+    assert registry.find("latest").status == "failed"
+    assert ssl("resume").code == 0
+    assert registry.find("latest").status == "finished"
+
+
+def test_a_reader_that_leaves_early_is_no_error(done: Done, tmp_path: Path) -> None:
+    done(f"pretrain {TINY}")
+    line = f"{sys.executable} -m sslcli runs show latest | head -c 1; exit ${{PIPESTATUS[0]}}"
+    assert subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, check=False).returncode == 0
+
+
+def test_nothing_is_deleted_without_an_answer(ssl: Cli, done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = done(f"pretrain {TINY}")
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    result = ssl(f"runs rm {run.id}")
+    assert (result.code, "--yes" in result.err) == (3, True)
+
+
+def test_a_moved_data_folder_is_named_to_resume(ssl: Cli, small_cifar: Path, tmp_path: Path) -> None:
+    original = log.Log.step
+
+    def stop(self: log.Log, step: int, **values: float) -> None:
+        original(self, step, **values)
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log.Log, "step", stop)
+        line = f"pretrain --data-dir {small_cifar} --backbone resnet9 --batch-size 32 --epochs 2"
+        assert ssl(line).code == 130
+    small_cifar.rename(tmp_path / "moved")
+    assert ssl("resume").code == 3
+    assert ssl("resume --data-dir moved").code == 0

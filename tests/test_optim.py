@@ -63,3 +63,4 @@ def test_biases_and_norms_do_not_decay(name: str) -> None:
     assert len(decays) == 6
     assert all(decays[id(p)] == 0 for p in net.parameters() if p.ndim == 1)
     assert decays[id(net[3].weight)] == 0.5
+    assert decays[id(net[0].weight)] == (0 if name == "muon" else 0.5)  # AdamW's part of Muon does not decay

@@ -87,6 +87,26 @@ def test_a_damaged_or_foreign_index_is_said_and_never_run(registry: Registry, co
     assert not (registry.root / "ran").exists()
 
 
+def test_rebuild_saves_the_published_runs_of_a_damaged_index(registry: Registry) -> None:
+    published = [Run(id=name, experiment="linear_eval", status="published") for name in ("one", "two")]
+    registry._write_index(published)
+    text = registry.index.read_text()
+    registry.index.write_text(text.replace("runs:", "<<<<<<< ours\nruns:") + "=======\n")
+    runs, problems = registry.rebuild()
+    assert [run.id for run in runs] == ["one", "two"]
+    assert registry.index.read_text() == text
+    assert "registry.yaml.damaged" in problems[0]
+
+
+def test_a_training_goes_on_when_the_index_is_damaged_meanwhile(registry: Registry) -> None:
+    run = make(registry)
+    registry.index.write_text("runs: 3\n")
+    run.note = "kept"
+    registry.save(run)
+    assert registry.load(run).note == "kept"
+    assert registry.index.read_text() == "runs: 3\n"
+
+
 def test_a_path_that_leaves_the_project_is_refused(registry: Registry, tmp_path: Path) -> None:
     (registry.root / "runs").symlink_to(tmp_path.parent)
     for path in ("../elsewhere", "/etc/passwd", "runs/pretrain"):

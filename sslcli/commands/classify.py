@@ -29,7 +29,7 @@ def inherit(registry: Registry, command: Any) -> tuple[Any, Run | None]:
     """
     if command.init == "pretrained":
         parent = registry.load(registry.find(command.encoder, experiment="pretrain", status="finished"))
-        for name in ("backbone", "stem"):
+        for name in ("backbone", "stem", "seed"):
             given = getattr(command, name)
             if given not in (None, parent.options[name]):
                 raise UsageError(f"--{name} {given}: {parent.id} has {parent.options[name]}; leave the option out")

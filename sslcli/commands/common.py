@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 
 import sslcli
 from sslcli.checkpoint import State, load_checkpoint, save_checkpoint
-from sslcli.commands.project import pair_key, say
+from sslcli.commands.project import next_command, pair_key, say
 from sslcli.config import Finetune, Pretrain, Probe
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.errors import StateError, UsageError
@@ -46,11 +46,11 @@ class Setting:
 
 def prepare(registry: Registry, options: Pretrain | Probe | Finetune) -> tuple[Setting, Any]:
     """Find the device, load the data, and fill in what depends on either: precision and stem."""
-    stems = STEMS[options.backbone or "resnet18"]
-    if options.stem not in (None, "auto", *stems):
+    stems = STEMS[options.backbone] if options.backbone else ()
+    if stems and options.stem not in (None, "auto", *stems):
         raise UsageError(f"--stem {options.stem!r}: {options.backbone} does not have it; accepted: {', '.join(stems)}")
     device = choose_device(options.device)
-    data = load_data(options.dataset or "cifar10", data_folder(registry, options.data_dir), download=options.download)
+    data = load_data(str(options.dataset), data_folder(registry, options.data_dir), download=options.download)
     if options.precision == "auto":
         options = options.because(f"from the device, {device.type}", precision=choose_precision("auto", device))
     if options.stem in (None, "auto") and options.backbone:
@@ -133,11 +133,20 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
     )
 
 
+def start(registry: Registry, plan: Plan, carry_out: Callable[[Registry, Run, Any, Setting], Run]) -> None:
+    """Enter a settled training into the registry, carry it out, and say what to type next."""
+    carry_out(registry, new_run(registry, plan, study=None), plan.options, plan.setting)
+    say(f"next, type: {next_command(registry)}")
+
+
 def versions() -> dict[str, Any]:
     """What computed: versions of Python, torch, torchvision and this program, with its git commit where it has one."""
     found = {"sslcli": sslcli.__version__, "python": platform.python_version(), "platform": platform.platform()}
     found |= {"torch": str(torch.__version__), "torchvision": str(torchvision.__version__)}
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    checkout = Path(sslcli.__file__).parents[1]
+    if not (checkout / ".git").exists():  # installed, perhaps inside somebody else's repository
+        return found
+    git = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=12"]
     try:
         answer = subprocess.run(git, check=False, capture_output=True, text=True, timeout=5)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
@@ -187,8 +196,11 @@ def train(
         run.history = progress.history
         save_checkpoint(registry, run, "last", state)
 
-    with log:
-        fit(module, optimizer, progress=progress, log=log, stop=stop, save=save, **how)
+    try:
+        with log:
+            fit(module, optimizer, progress=progress, log=log, stop=stop, save=save, **how)
+    except torch.OutOfMemoryError as error:
+        raise StateError(f"the device has not enough memory for --batch-size {batch_size}; try half of it") from error
     return progress
 
 
@@ -200,6 +212,9 @@ def load_last(registry: Registry, run: Run) -> State:
         if not run.checkpoints.get("previous.pt"):
             raise
         say(f"ssl: {error}; going on from previous.pt")
+        last = registry.path(f"{run.folder}/checkpoints/last.pt")
+        if last.exists():
+            last.replace(last.with_name("last.pt.damaged"))  # or the next checkpoint would move it over previous.pt
         return load_checkpoint(registry, run, "previous")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from sslcli.commands.project import changed_options, open_registry
+from sslcli.commands.project import changed_options, open_registry, partner_command
 from sslcli.commands.tables import print_rows
 from sslcli.config import Compare
 from sslcli.errors import StateError
@@ -102,11 +102,10 @@ def answer(differences: list[dict[str, Any]]) -> str:
     """One sentence: does pretraining help? A difference whose interval spans 0 is never called a gain or a loss."""
     if not differences:
         return "There is no pair of pretrained and scratch runs with otherwise equal options, so no difference to state."
-    parts, told_apart = [], [key for key in ("dataset", "seed") if len({found[key] for found in differences}) > 1]
-    for found in differences:
-        share = found["label_fraction"]
-        where = EVALUATIONS[found["experiment"]] + (f" on {100 * share:g} % of the labels" if share not in (None, 1) else "")
-        where += "".join(f", {key} {found[key]}" for key in told_apart)
+    places = [_where(found) for found in differences]
+    parts = []
+    for found, place in zip(differences, places, strict=True):
+        where = place if places.count(place) == 1 else f"{place} ({found['pretrained_run']})"
         figures = f"{found['pretrained']:.2%} against {found['scratch']:.2%}"
         if found["low"] > 0:
             parts.append(f"{where}, yes, by {100 * found['difference']:.1f} points ({figures})")
@@ -118,13 +117,18 @@ def answer(differences: list[dict[str, Any]]) -> str:
     return f"Does pretraining help? In {'; in '.join(parts)}; {'one seed' if seeds == 1 else f'{seeds} seeds'}."
 
 
+def _where(found: dict[str, Any]) -> str:
+    """The experiment in words, with the part of the labels if that is not all."""
+    share = found["label_fraction"]
+    return EVALUATIONS[found["experiment"]] + (f" on {100 * share:g} % of the labels" if share not in (None, 1) else "")
+
+
 def why_lonely(registry: Registry, run: Run, others: list[Run]) -> str:
     """Name the options in which a run differs from the closest run of the other init."""
     candidates = [other for other in others if other.experiment == run.experiment and other.init != run.init]
     if not candidates:
         wanted = "pretrained" if run.init == "scratch" else "scratch"
-        command = {"linear_eval": "probe", "finetune": "finetune"}[run.experiment]
-        return f"there is no {wanted} run; to make it, type: ssl {command} --init {wanted}"
+        return f"there is no {wanted} run; to make it, type: {partner_command(registry, run)}"
     mine = _identity(registry, run)
     best: list[str] = []
     for other in candidates:
@@ -135,7 +139,10 @@ def why_lonely(registry: Registry, run: Run, others: list[Run]) -> str:
 
 
 def _identity(registry: Registry, run: Run) -> dict[str, Any]:
-    record = registry.load(run)
+    try:
+        record = registry.load(run)
+    except StateError:
+        record = run  # its folder is lost: what the index has must do
     options = record.options or {key: getattr(run, key) for key in ("dataset", "backbone", "seed", "epochs", "label_fraction")}
     data = {"data": record.data["sha256"][:12]} if "sha256" in record.data else {}
     return options | data

@@ -10,15 +10,15 @@ from sslcli.commands.classify import finish, inherit, report, starting_encoder
 from sslcli.commands.common import (
     Plan,
     Setting,
-    new_run,
     optimizer_for,
     prepare,
     rate_schedule,
     resolve_training,
+    start,
     total_steps,
     train,
 )
-from sslcli.commands.project import next_command, open_registry, say
+from sslcli.commands.project import open_registry
 from sslcli.config import Finetune
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator
@@ -34,9 +34,7 @@ from sslcli.training.loop import Metrics
 def run(command: Finetune) -> None:
     """Start a new run."""
     registry = open_registry(command)
-    settled = plan(registry, command)
-    carry_out(registry, new_run(registry, settled, study=None), settled.options, settled.setting)
-    say(f"next, type: {next_command(registry)}")
+    start(registry, plan(registry, command), carry_out)
 
 
 def plan(registry: Registry, command: Finetune) -> Plan:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -15,15 +17,15 @@ from sslcli.checkpoint import load_checkpoint
 from sslcli.commands.common import (
     Plan,
     Setting,
-    new_run,
     optimizer_for,
     prepare,
     rate_schedule,
     resolve_training,
+    start,
     total_steps,
     train,
 )
-from sslcli.commands.project import next_command, open_registry, say
+from sslcli.commands.project import open_registry, say
 from sslcli.config import Pretrain
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator
@@ -48,8 +50,7 @@ def run(command: Pretrain) -> None:
     if command.dry_run:
         _show_plan(settled.options, settled.setting)
         return
-    carry_out(registry, new_run(registry, settled, study=None), settled.options, settled.setting)
-    say(f"next, type: {next_command(registry)}")
+    start(registry, settled, carry_out)
 
 
 def plan(registry: Registry, command: Pretrain) -> Plan:
@@ -115,7 +116,7 @@ def build_method(options: Pretrain) -> Method:
     encoder = build_encoder(options.backbone, stem=options.stem, seed=options.seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
-        method: Method = kind(encoder, **{name: getattr(options, name) for name in taken})
+        method: Method = kind(encoder, **{name: getattr(options, name) for name in taken if name in options.options()})
     return method
 
 
@@ -151,7 +152,9 @@ def view_size_plan(text: str) -> list[tuple[int, float]]:
             plan.append((int(size), until))
     except ValueError:
         plan = []
-    if not plan or abs(until - 1) > 1e-6 or any(size < 8 for size, _ in plan):
+    ends = [0.0, *(end for _, end in plan)]
+    rising = all(first < second for first, second in pairwise(ends))
+    if not plan or not rising or not abs(until - 1) <= 1e-6 or any(size < 8 for size, _ in plan):
         raise UsageError(
             f"--view-sizes {text!r}: accepted is a side of at least 8 pixels, or sides with parts that add up to 1, "
             "like 16:0.6,24:0.3,32:0.1"
@@ -197,7 +200,7 @@ def _show_plan(options: Pretrain, setting: Setting) -> None:
 
 
 def expected_seconds(options: Pretrain, setting: Setting, batches: Batches, steps: int) -> float:
-    """Time a few steps at each view size (the median of three, after one to warm up) and add up."""
+    """Time a few steps at each view size (the median of three, after one to warm up), one kNN, and add up."""
     method = build_method(options).to(setting.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = optimizer_for(method, options)
     views_at = view_maker(options, setting, batches, steps, views=method.views)
@@ -207,7 +210,7 @@ def expected_seconds(options: Pretrain, setting: Setting, batches: Batches, step
         for _ in range(4):
             began = time.monotonic()
             with setting.autocast():
-                loss, _ = method(views_at(min(steps - 1, int(done * steps))))
+                loss, _ = method(views_at(min(steps - 1, math.ceil(done * steps))))
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
@@ -215,4 +218,8 @@ def expected_seconds(options: Pretrain, setting: Setting, batches: Batches, step
             times.append(time.monotonic() - began)
         seconds += sorted(times[1:])[1] * (until - done) * steps
         done = until
-    return seconds
+    epochs = math.ceil(steps / batches.epoch_steps)
+    measured = epochs // options.knn_every + (epochs % options.knn_every > 0) if options.knn_every else 0
+    began = time.monotonic()
+    _knn_meter(method.encoder, options, setting)(options.epochs)
+    return seconds + measured * (time.monotonic() - began)

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslcli.commands.classify import finish, inherit, report, starting_encoder
-from sslcli.commands.common import Plan, Setting, new_run, prepare, train
-from sslcli.commands.project import next_command, open_registry, say
+from sslcli.commands.common import Plan, Setting, prepare, start, train
+from sslcli.commands.project import open_registry, say
 from sslcli.config import Probe
 from sslcli.data.batches import Batches
 from sslcli.data.image_data import split
@@ -25,9 +25,7 @@ from sslcli.training.optim import build_optimizer, warmup_cosine
 def run(command: Probe) -> None:
     """Start a new run."""
     registry = open_registry(command)
-    settled = plan(registry, command)
-    carry_out(registry, new_run(registry, settled, study=None), settled.options, settled.setting)
-    say(f"next, type: {next_command(registry)}")
+    start(registry, plan(registry, command), carry_out)
 
 
 def plan(registry: Registry, command: Probe) -> Plan:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
 from sslcli.config import Command
 from sslcli.errors import StateError
-from sslcli.registry import Registry, find_project
+from sslcli.registry import EXPERIMENTS, Registry, Run, find_project
 
 NOT_IN_PAIR = ("init", "encoder", "name", "data_dir", "download", "device")
 """Options in which the two runs of a pair may differ: init, and what says where things are."""
@@ -23,7 +25,8 @@ def say(text: str) -> None:
 
 def open_registry(command: Command) -> Registry:
     """The registry of the project that a command works in."""
-    root = command.project or find_project(Path.cwd())
+    named = command.project or os.environ.get("SSL_PROJECT")
+    root = Path(named) if named else find_project(Path.cwd())
     if root.exists() and not root.is_dir():
         raise StateError(f"--project {root} is not a folder")
     return Registry(root.resolve())
@@ -53,13 +56,22 @@ def next_command(registry: Registry) -> str:
     own = [run for run in registry.runs() if run.status != "published"]
     if not own:
         return "ssl study"
-    stopped = [run for run in own if registry.status(run) == "interrupted"]
-    if stopped:
-        return f"ssl resume {stopped[-1].id}"
-    finished = {(run.experiment, run.init) for run in own if run.status == "finished"}
-    for experiment, command in (("linear_eval", "probe"), ("finetune", "finetune")):
-        if ("pretrain", None) in finished and (experiment, "pretrained") not in finished:
-            return f"ssl {command}"
-        if (experiment, "pretrained") in finished and (experiment, "scratch") not in finished:
-            return f"ssl {command} --init scratch"
-    return "ssl compare" if any(run.experiment != "pretrain" for run in own) else "ssl pretrain"
+    unfinished = [run for run in own if registry.status(run) in ("interrupted", "failed")]
+    if own[-1] in unfinished:
+        return (own[-1].study and registry.load(own[-1]).command) or f"ssl resume {own[-1].id}"
+    evaluations = [run for run in own if run.experiment != "pretrain" and run.status == "finished"]
+    if own[-1].experiment == "pretrain":
+        return "ssl probe"
+    partners = {(run.pair, run.init) for run in evaluations}
+    lonely = [run for run in evaluations if not {(run.pair, "pretrained"), (run.pair, "scratch")} <= partners]
+    return partner_command(registry, lonely[-1]) if lonely else "ssl compare"
+
+
+def partner_command(registry: Registry, run: Run) -> str:
+    """The command that makes the partner of an evaluation: the one that made it, with the other --init."""
+    words = shlex.split(registry.load(run).command or f"ssl {EXPERIMENTS[run.experiment]}")
+    for option in ("--init", "--name"):
+        while option in words:
+            del words[words.index(option) : words.index(option) + 2]
+        words = [word for word in words if not word.startswith(f"{option}=")]
+    return shlex.join([*words, "--init", "scratch" if run.init == "pretrained" else "pretrained"])

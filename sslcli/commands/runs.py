@@ -65,6 +65,8 @@ def note(command: RunsNote) -> None:
     """Put a note on a run."""
     registry = open_registry(command)
     record = registry.load(registry.find(command.run))
+    if registry.status(record) == "running":
+        raise StateError(f"run {record.id} is running and keeps its own record; wait for it, or stop it")
     record.note = command.text or None
     registry.save(record)
     print(f"{record.id}: note {'written' if command.text else 'removed'}")
@@ -77,6 +79,8 @@ def rebuild(command: RunsRebuild) -> None:
     for problem in problems:
         say(f"ssl: {problem}")
     print(f"{registry.index}: {len(runs)} runs")
+    if problems:
+        raise StateError(f"{len(problems)} problems: what is named above could not be taken in")
 
 
 def remove(command: RunsRm) -> None:
@@ -89,12 +93,20 @@ def remove(command: RunsRm) -> None:
     for run in doomed:
         if registry.status(run) == "running":
             raise StateError(f"run {run.id} is running; stop it first")
-    if not command.yes and not typer.confirm(f"Delete {names}?"):
-        raise StateError("nothing was deleted")
+    if not command.yes and not _agreed(f"Delete {names}?"):
+        raise StateError("nothing was deleted; to delete without being asked, add --yes")
     registry.remove({run.id for run in doomed})
     for run in doomed:
-        shutil.rmtree(registry.path(run.folder), ignore_errors=True)
+        if registry.path(run.folder).exists():
+            shutil.rmtree(registry.path(run.folder))
     print(f"deleted {names}")
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        return False
 
 
 def descendants(registry: Registry, ancestor: Run) -> list[Run]:

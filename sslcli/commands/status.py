@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
-from sslcli.commands.project import next_command
-from sslcli.registry import Registry, find_project
+from sslcli.commands.project import next_command, open_registry
+from sslcli.config import Command
 
 FIRST_STEPS = """\
 ssl: self-supervised learning on images, and whether it helped.
@@ -23,7 +22,7 @@ ssl: self-supervised learning on images, and whether it helped.
 
 def run() -> None:
     """Print the commands, the state of the project in a line, and what to type next."""
-    registry = Registry(find_project(Path.cwd()))
+    registry = open_registry(Command())
     runs = registry.runs()
     print(FIRST_STEPS)
     counts = Counter(f"{registry.status(run)} {run.experiment}" for run in runs)

@@ -10,16 +10,13 @@ from typing import Any
 
 import yaml
 
-from sslcli import config
 from sslcli.commands import compare
 from sslcli.commands.common import Plan, new_run
 from sslcli.commands.project import changed_options, open_registry, say
-from sslcli.commands.resume import carry_on
-from sslcli.config import Compare, Study, from_mapping
+from sslcli.config import TRAININGS, Compare, Study, from_mapping
 from sslcli.errors import UsageError
 from sslcli.registry import LEGAL_ID, Registry, Run, load_yaml
 
-KINDS = {"pretrain": config.Pretrain, "probe": config.Probe, "finetune": config.Finetune}
 SHARED = ("seed", "max_steps", "data_dir", "download", "device")
 """Options of `ssl study` that go to every training that has them, if given."""
 
@@ -39,7 +36,8 @@ def run(command: Study) -> None:
     for kind, arguments in steps:
         finished = _do(registry, name, kind, arguments if kind == "pretrain" else {**arguments, "encoder": encoder})
         encoder = finished.id if kind == "pretrain" else encoder
-    compare.run(Compare(project=registry.root, study=name))
+    if len(steps) > 1:
+        compare.run(Compare(project=registry.root, study=name))
     say("to look at the curves, type: tensorboard --logdir runs; to see every run: ssl runs list")
 
 
@@ -51,9 +49,11 @@ def read_preset(name: str) -> dict[str, list[dict[str, Any]]]:
     if not path.is_file():
         raise UsageError(f"--preset {name!r}: no such preset or file; accepted: {', '.join(known)}, or a YAML file like theirs")
     content = load_yaml(path)
-    if not isinstance(content, dict) or not content or not set(content) <= set(KINDS) or "pretrain" not in content:
-        raise UsageError(f"{path}: a preset has the sections {', '.join(KINDS)}, pretrain at least, and no others")
-    sections = {kind: section if isinstance(section, list) else [section] for kind, section in content.items()}
+    if not isinstance(content, dict) or not content or not set(content) <= set(TRAININGS) or "pretrain" not in content:
+        raise UsageError(f"{path}: a preset has the sections {', '.join(TRAININGS)}, pretrain at least, and no others")
+    sections = {kind: section if isinstance(section, list) else [section or {}] for kind, section in content.items()}
+    if not all(isinstance(options, dict) for section in sections.values() for options in section):
+        raise UsageError(f"{path}: a section holds option names and values, or a list of such")
     if len(sections["pretrain"]) != 1:
         raise UsageError(f"{path}: a study has one pretrain section, not {len(sections['pretrain'])}")
     return sections
@@ -63,24 +63,27 @@ def _assign(preset: dict[str, list[dict[str, Any]]], assignment: str) -> None:
     """Carry out one --set, e.g. pretrain.epochs=2, on every training of that command."""
     target, equals, text = assignment.partition("=")
     kind, dot, option = target.partition(".")
-    if not (equals and dot and option) or kind not in KINDS:
-        raise UsageError(f"--set {assignment!r}: accepted is COMMAND.OPTION=VALUE with a command of {', '.join(KINDS)}")
+    if not (equals and dot and option) or kind not in TRAININGS:
+        raise UsageError(f"--set {assignment!r}: accepted is COMMAND.OPTION=VALUE with a command of {', '.join(TRAININGS)}")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         value = text
-    for section in preset.get(kind, []):
+    if kind not in preset:
+        raise UsageError(f"--set {assignment!r}: the study has no {kind}; it has: {', '.join(preset)}")
+    for section in preset[kind]:
         section[option.replace("-", "_")] = value
 
 
 def _check_all(preset: dict[str, list[dict[str, Any]]], command: Study) -> list[tuple[str, dict[str, Any]]]:
     """The trainings of the study, pretraining first, every option checked before anything is trained."""
     steps: list[tuple[str, dict[str, Any]]] = []
-    for kind in KINDS:
+    given = {field.name for field in fields(command) if field.init and getattr(command, field.name) != field.default}
+    for kind in TRAININGS:
         for number, section in enumerate(preset.get(kind, []), 1):
-            arguments = from_mapping(KINDS[kind], section or {}, f"{command.preset}: {kind} {number}")
-            taken = {field.name for field in fields(KINDS[kind])}
-            shared = {name: value for name in SHARED if name in taken and (value := getattr(command, name)) is not None}
+            arguments = from_mapping(TRAININGS[kind], section, f"{command.preset}: {kind} {number}")
+            taken = {field.name for field in fields(TRAININGS[kind])}
+            shared = {name: getattr(command, name) for name in SHARED if name in taken & given}
             inits = ({},) if kind == "pretrain" else ({"init": "pretrained"}, {"init": "scratch"})
             steps += [(kind, {**arguments, **shared, **init}) for init in inits]
     return steps
@@ -90,13 +93,14 @@ def _do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) ->
     """One training: nothing if it is finished, the rest of it if it was interrupted, else all of it."""
     module = importlib.import_module(f"sslcli.commands.{kind}")
     before = [run for run in registry.runs() if run.study == study and run.status != "published"]
-    plan: Plan = module.plan(registry, KINDS[kind](**arguments))
+    plan: Plan = module.plan(registry, TRAININGS[kind](**arguments))
     same = [run for run in before if _key(run) == plan.key]
     if same and same[-1].status == "finished":
         say(f"{same[-1].id}: finished already")
         return same[-1]
     if same:
-        return carry_on(registry, same[-1])
+        unfinished: Run = module.carry_out(registry, registry.load(same[-1]), plan.options, plan.setting)
+        return unfinished
     share = plan.options.options().get("label_fraction")
     similar = [run for run in before if (run.experiment, run.init, run.label_fraction) == (*plan.key[:2], share)]
     if similar:

@@ -40,7 +40,7 @@ def _print_table(rows: Sequence[Row], columns: Mapping[str, str]) -> None:
     console, below = Console(), ""
     if sys.stdout.isatty() and _width(rows, columns) > console.width:
         equal = [key for key in columns if len({_text(key, row[key]) for row in rows if key in row}) == 1 and len(rows) > 1]
-        below = ", ".join(f"{columns[key]} {_text(key, rows[0][key])}" for key in equal)
+        below = ", ".join(f"{columns[key]} {text}" for key in equal if (text := _text(key, rows[0].get(key))))
         columns = {key: heading for key, heading in columns.items() if key not in equal}
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for key, heading in columns.items():
@@ -68,5 +68,5 @@ def _text(key: str, value: Any) -> str:
     if isinstance(value, float) and key.endswith(("acc", "knn")):
         return f"{value:.2%}"
     if isinstance(value, float):
-        return f"{value:.0%}" if key == "label_fraction" and value >= 0.01 else f"{value:g}"
+        return f"{100 * value:.4g}%" if key == "label_fraction" else f"{value:g}"
     return "".join(character if character.isprintable() else "?" for character in str(value))

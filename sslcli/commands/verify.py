@@ -6,7 +6,7 @@ import hashlib
 
 from sslcli.commands.project import open_registry
 from sslcli.config import RunsVerify
-from sslcli.errors import StateError
+from sslcli.errors import StateError, UserError
 from sslcli.registry import Registry, Run
 
 
@@ -33,7 +33,11 @@ def check(registry: Registry, run: Run) -> list[str]:
     """What is wrong with a run's files, in words; empty if nothing is."""
     if not registry.path(f"{run.folder}/run.yaml").exists():
         return [f"missing: {run.folder}/run.yaml"]
-    record, problems = registry.load(run), []
+    try:
+        record = registry.load(run)
+    except UserError as error:
+        return [f"damaged: {error}"]
+    problems = []
     if record.index_entry() != run.index_entry():
         problems.append("changed: registry.yaml and run.yaml disagree; to follow run.yaml, type: ssl runs rebuild")
     for file, hashes in record.checkpoints.items():

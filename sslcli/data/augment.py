@@ -9,13 +9,13 @@ sees every order equally often, as with torchvision, while the images of one bat
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 GREY = (0.2989, 0.587, 0.114)  # ITU-R BT.601 luma, the weights of torchvision's rgb_to_grayscale
-TRIES = 10  # crops proposed per image before the whole image is taken, as in torchvision's RandomResizedCrop
+TRIES = 10  # crops proposed per image before the largest central one is taken, as in torchvision's RandomResizedCrop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +58,6 @@ class Parameters:
     sigma: Tensor
     order: tuple[int, ...] = (0, 1, 2, 3)
 
-    def rows(self, start: int, stop: int) -> Parameters:
-        """The parameters of images start to stop: what one of several processes takes."""
-        tensors = {field.name: getattr(self, field.name)[start:stop] for field in fields(self) if field.name != "order"}
-        return replace(self, **tensors)
-
 
 def draw(count: int, height: int, width: int, augmentation: Augmentation, generator: torch.Generator) -> Parameters:
     """Draw the parameters of one view for `count` images of height x width pixels."""
@@ -100,11 +95,11 @@ def _draw_crops(count, height, width, a, uniform) -> Tensor:  # type: ignore[no-
     fits = (w > 0) & (w <= width) & (h > 0) & (h <= height)
     first = fits.float().argmax(1, keepdim=True)
     h, w = h.gather(1, first).squeeze(1), w.gather(1, first).squeeze(1)
-    none = ~fits.any(1)
-    h, w = torch.where(none, float(height), h), torch.where(none, float(width), w)
-    top = (uniform(0, 1) * (height - h + 1)).floor()
-    left = (uniform(0, 1) * (width - w + 1)).floor()
-    return torch.stack([top, left, h, w], 1)
+    top, left = (uniform(0, 1) * (height - h + 1)).floor(), (uniform(0, 1) * (width - w + 1)).floor()
+    drawn = torch.stack([top, left, h, w], 1)
+    full_h, full_w = min(height, round(width * a.aspect)), min(width, round(height * a.aspect))
+    central = torch.tensor([(height - full_h) // 2, (width - full_w) // 2, full_h, full_w], dtype=drawn.dtype)
+    return torch.where(fits.any(1, keepdim=True), drawn, central)
 
 
 def make_views(images: Tensor, parameters: Parameters, *, size: int, mean: Tensor, std: Tensor) -> Tensor:

@@ -18,7 +18,10 @@ def load(data_dir: Path, *, download: bool) -> ImageData:
     files = [*CIFAR10.train_list, *CIFAR10.test_list, [CIFAR10.meta["filename"], CIFAR10.meta["md5"]]]
     missing = [name for name, _ in files if not (folder / name).is_file()]
     if download and missing:
-        CIFAR10(str(data_dir), download=True)
+        try:
+            CIFAR10(str(data_dir), download=True)
+        except (RuntimeError, OSError) as error:
+            raise StateError(f"CIFAR-10 could not be downloaded to {data_dir.resolve()}: {error}") from error
     elif missing:
         raise StateError(
             f"CIFAR-10 is not in {folder.resolve()}: {', '.join(missing[:3])}{' …' * (len(missing) > 3)} missing. Name the "

@@ -33,11 +33,13 @@ class ImageData:
     @cached_property
     def normalisation(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation (3,) of the training images' channels, of values in [0, 1]."""
-        counts = torch.stack([torch.bincount(self.train_images[:, c].flatten(), minlength=256) for c in range(3)]).double()
-        values = torch.arange(256, device=counts.device) / 255
+        images = self.train_images.cpu()  # some devices have no float64
+        counts = torch.stack([torch.bincount(images[:, c].flatten(), minlength=256) for c in range(3)]).double()
+        values, device = torch.arange(256) / 255, self.train_images.device
         share = counts / counts.sum(1, keepdim=True)
         mean = (share * values).sum(1)
-        return mean.float(), ((share * (values - mean[:, None]) ** 2).sum(1)).sqrt().float()
+        std = (share * (values - mean[:, None]) ** 2).sum(1).sqrt()
+        return mean.float().to(device), std.float().to(device)
 
     def normalise(self, images: Tensor) -> Tensor:
         """uint8 images to float32, each channel brought to mean 0 and deviation 1 over the training images."""

@@ -19,9 +19,9 @@ def standardisation(features: Tensor) -> tuple[Tensor, Tensor]:
     A feature that never varies gets deviation 1 and so stays 0. A random network's representation hardly varies
     beside its mean: without this step, scratch would be cheated.
     """
-    deviation, mean = torch.std_mean(features.double(), dim=0)
-    floor = 1e-6 * mean.abs().clamp(min=1e-12)
-    return mean.float(), torch.where(deviation > floor, deviation, 1.0).float()
+    deviation, mean = torch.std_mean(features.cpu().double(), dim=0)  # some devices have no float64
+    deviation = torch.where(deviation > 1e-6 * mean.abs().clamp(min=1e-12), deviation, 1.0)
+    return mean.float().to(features.device), deviation.float().to(features.device)
 
 
 def search_rate(

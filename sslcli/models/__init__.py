@@ -11,7 +11,7 @@ BACKBONES = {
 """Name to the function or class that builds it, without weights."""
 
 _RESNET = ("conv3", "conv3-s2", "conv7-pool")
-STEMS = {"resnet18": _RESNET, "resnet34": _RESNET, "resnet50": _RESNET, "resnet9": ("own",)}
+STEMS = dict.fromkeys(BACKBONES, ("own",)) | dict.fromkeys(("resnet18", "resnet34", "resnet50"), _RESNET)
 """The stems that a backbone can have. conv3: 3x3 convolution, stride 1, no pooling (SimCLR appendix B.9); conv3-s2: the
 same with stride 2, four times cheaper; conv7-pool: ImageNet's 7x7 stride 2 and max-pool; own: the backbone's only one."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from sslcli.errors import Interrupted
+from sslcli.errors import Interrupted, StateError
 from sslcli.registry import Registry, Run, now
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if name in signal.Signals.__members__]
@@ -49,6 +49,9 @@ def running(registry: Registry, run: Run) -> Iterator[Stop]:
     Leaving the block normally makes the run finished; Interrupted makes it interrupted, any other exception failed.
     """
     with registry.claim(run):
+        vars(run).update(vars(registry.load(run)))  # another process may have gone on with it meanwhile
+        if run.status == "finished":
+            raise StateError(f"run {run.id} is finished: there is nothing to go on with")
         stop = Stop()
         previous = {number: signal.signal(number, stop) for number in SIGNALS}
         attempt = {"started": now()}

@@ -1,0 +1,74 @@
+"""What the comparison says, on runs made up for it."""
+
+from typing import Any
+
+import pytest
+
+from sslcli.commands.compare import answer, difference_of, newest, pair_up
+from sslcli.commands.tables import print_rows
+from sslcli.registry import Run
+
+
+def evaluation(init: str, accuracy: float, **known: Any) -> Run:
+    values = {"experiment": "linear_eval", "status": "finished", "pair": "p", "seed": 1, "label_fraction": 1.0, **known}
+    run = Run(id=f"{init}-{accuracy}", init=init, **values)
+    run.metrics = {"test_acc": accuracy, "best_test_acc": accuracy + 0.01, "test_images": 10_000}
+    return run
+
+
+@pytest.mark.parametrize(
+    ("pretrained", "scratch", "words"),
+    [
+        (0.65, 0.40, "yes, by 25.0 points (65.00% against 40.00%)"),
+        (0.88, 0.90, "no, it costs 2.0 points"),
+        (0.8908, 0.8918, "no difference that the test images can show"),
+        (0.8918, 0.8908, "no difference that the test images can show"),
+    ],
+)
+def test_a_difference_is_called_a_gain_only_if_its_interval_excludes_zero(
+    pretrained: float, scratch: float, words: str
+) -> None:
+    found = difference_of(evaluation("pretrained", pretrained), evaluation("scratch", scratch))
+    assert found["difference"] == pretrained - scratch
+    assert words in answer([found])
+
+
+def test_pairs_are_runs_with_equal_options_and_the_newest_of_each_counts() -> None:
+    old, new = evaluation("pretrained", 0.6), evaluation("pretrained", 0.7)
+    scratch, other = evaluation("scratch", 0.4), evaluation("scratch", 0.5, pair="q")
+    pairs, lonely = pair_up(newest([old, scratch, other, new]))
+    assert [(a.id, b.id) for a, b in pairs] == [(new.id, scratch.id)]
+    assert lonely == [other]
+
+
+def test_two_differences_of_one_kind_are_told_apart_by_their_runs() -> None:
+    scratch = evaluation("scratch", 0.4)
+    sentence = answer([difference_of(evaluation("pretrained", accuracy), scratch) for accuracy in (0.5, 0.6)])
+    assert "linear evaluation (pretrained-0.5), yes" in sentence
+    assert "linear evaluation (pretrained-0.6), yes" in sentence
+
+
+def test_few_labels_are_said_in_per_cent() -> None:
+    few = [evaluation(init, accuracy, label_fraction=0.125) for init, accuracy in (("pretrained", 0.6), ("scratch", 0.4))]
+    assert "on 12.5 % of the labels, yes" in answer([difference_of(*few)])
+
+
+def test_without_a_chosen_accuracy_the_best_over_epochs_is_compared() -> None:
+    runs = [evaluation("pretrained", 0.6), evaluation("scratch", 0.4)]
+    for run in runs:
+        del run.metrics["test_acc"]
+    found = difference_of(*runs)
+    assert (found["metric"], found["pretrained"]) == ("best_test_acc", 0.61)
+
+
+def test_tables_show_control_characters_and_markup_literally(capsys: pytest.CaptureFixture[str]) -> None:
+    for style in ("table", "markdown"):
+        print_rows([{"run": "a[red]b\x1b[31mc|d"}], {"run": "run"}, style=style)
+        text = capsys.readouterr().out
+        assert "\x1b" not in text
+        assert "a[red]b?[31mc" in text
+
+
+def test_a_piped_table_is_not_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows([{"run": "x" * 150, "init": "y" * 90}], {"run": "run", "init": "init"}, style="table")
+    assert "x" * 150 + "   " + "y" * 90 in capsys.readouterr().out
