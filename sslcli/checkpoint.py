@@ -49,7 +49,9 @@ def load_checkpoint(registry: Registry, run: Run, name: str) -> State:
     if run.status == "published":
         raise StateError(f"run {run.id} is published: its numbers are here, its weights are not")
     if not path.exists():
-        raise StateError(f"run {run.id} has no checkpoint {path}; to see what it has, type: ssl runs show {run.id}")
+        raise StateError(
+            f"run {run.id} has no checkpoint {path}; to see what it has, type: {registry.command(f'ssl runs show {run.id}')}"
+        )
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found not in run.checkpoints.get(file, []):

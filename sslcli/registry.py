@@ -11,6 +11,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -173,6 +174,11 @@ class Registry:
         self.root = root
         self.index = root / "registry.yaml"
 
+    def command(self, line: str) -> str:
+        """A command line that a person can type where they stand: with --project if they are in another one."""
+        here = Path(os.environ.get("SSL_PROJECT") or find_project(Path.cwd())).resolve()
+        return line if here == self.root.resolve() else f"{line} --project {shlex.quote(os.path.relpath(self.root))}"
+
     def path(self, relative: str) -> Path:
         """A path of the project as an absolute one; a UsageError if it, or a link in it, leaves the project."""
         path = (self.root / relative).resolve()
@@ -187,7 +193,8 @@ class Registry:
         try:
             return self._parse_index()
         except UsageError as error:
-            raise UsageError(f"{error}. To make it anew from the folders under runs/, type: ssl runs rebuild") from error
+            remedy = self.command("ssl runs rebuild")
+            raise UsageError(f"{error}. To make it anew from the folders under runs/, type: {remedy}") from error
 
     def _parse_index(self) -> list[Run]:
         text = self.index.read_text(encoding="utf-8", errors="replace")
@@ -213,8 +220,8 @@ class Registry:
         runs = [r for r in self.runs() if experiment in (None, r.experiment) and status in (None, r.status)]
         kind = " ".join(word for word in (status, experiment, "run") if word)
         if not runs:
-            command = EXPERIMENTS[experiment or "pretrain"]
-            raise StateError(f"there is no {kind} in {self.root}; to make one, type: ssl {command}")
+            command = self.command(f"ssl {EXPERIMENTS[experiment or 'pretrain']}")
+            raise StateError(f"there is no {kind} in {self.root}; to make one, type: {command}")
         if not selector:
             raise UsageError("a run is named by its id, its name, a unique prefix of either, or latest; not by nothing")
         if selector == "latest":
@@ -224,8 +231,8 @@ class Registry:
         if len(found) == 1:
             return found[0]
         if not found:
-            known = ", ".join(r.id for r in runs[-5:])
-            raise StateError(f"no {kind} is called {selector!r}; the newest are: {known}. To see all, type: ssl runs list")
+            known, listing = ", ".join(r.id for r in runs[-5:]), self.command("ssl runs list")
+            raise StateError(f"no {kind} is called {selector!r}; the newest are: {known}. To see all, type: {listing}")
         raise StateError(f"{selector!r} fits {len(found)} runs: {', '.join(r.id for r in found[:8])}; type more of it")
 
     def load(self, run: Run) -> Run:
@@ -234,7 +241,8 @@ class Registry:
         if path.exists():
             return parse_run(load_yaml(path), str(path))
         if run.status != "published":
-            raise StateError(f"run {run.id} has lost {path}; to take what is lost out of the index, type: ssl runs rebuild")
+            remedy = self.command("ssl runs rebuild")
+            raise StateError(f"run {run.id} has lost {path}; to take what is lost out of the index, type: {remedy}")
         return run
 
     def create(self, stem: str, **known: Any) -> Run:

@@ -271,6 +271,7 @@ def test_a_project_can_be_moved(ssl: Cli, tmp_path: Path) -> None:
     (tmp_path / "before").rename(tmp_path / "after")
     assert ssl(f"probe {PROBE} --project after").code == 0
     assert ssl("runs verify --project after").code == 0
+    assert ssl(f"probe {PROBE} --init scratch --project after").err.rstrip().endswith("type: ssl compare --project after")
     assert "/" + str(tmp_path).strip("/") not in (tmp_path / "after" / "registry.yaml").read_text()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from sslcli.commands.project import changed_options, open_registry, partner_command
+from sslcli.commands.project import changed_options, open_registry, partner_command, record_or_index
 from sslcli.commands.tables import print_rows
 from sslcli.config import Compare
 from sslcli.errors import StateError
@@ -37,7 +37,11 @@ def run(command: Compare) -> None:
         shown.insert(place + 1, {"init": "difference", **figures, **whose, "bold": True})
     print_rows(shown, COLUMNS, style=command.format, whole=whole)
     messages = [f"{run.id} has no partner: {reason}" for run, reason in ((r, why_lonely(registry, r, chosen)) for r in lonely)]
-    messages += [f"other studies here: {', '.join(others)}; to see one, type: ssl compare --study NAME"] if others else []
+    messages += (
+        [f"other studies here: {', '.join(others)}; to see one, type: {registry.command('ssl compare --study NAME')}"]
+        if others
+        else []
+    )
     for message in messages:
         print(message, file=sys.stderr)
     if command.format in ("table", "markdown"):
@@ -48,7 +52,8 @@ def choose(registry: Registry, *, study: str | None, everything: bool) -> tuple[
     """The finished evaluations of the study that was asked for, else of the newest; and the names of other studies."""
     runs = [run for run in registry.runs() if run.experiment in EVALUATIONS and run.status in ("finished", "published")]
     if not runs:
-        raise StateError(f"there is no finished evaluation in {registry.root}; to make some, type: ssl study, or: ssl probe")
+        commands = f"{registry.command('ssl study')}, or: {registry.command('ssl probe')}"
+        raise StateError(f"there is no finished evaluation in {registry.root}; to make some, type: {commands}")
     studies = list(dict.fromkeys(run.study or "" for run in runs))
     if study is not None and study not in studies:
         raise StateError(f"no study is called {study!r}; there are: {', '.join(filter(None, studies)) or 'none'}")
@@ -139,10 +144,7 @@ def why_lonely(registry: Registry, run: Run, others: list[Run]) -> str:
 
 
 def _identity(registry: Registry, run: Run) -> dict[str, Any]:
-    try:
-        record = registry.load(run)
-    except StateError:
-        record = run  # its folder is lost: what the index has must do
+    record = record_or_index(registry, run)
     options = record.options or {key: getattr(run, key) for key in ("dataset", "backbone", "seed", "epochs", "label_fraction")}
     data = {"data": record.data["sha256"][:12]} if "sha256" in record.data else {}
     return options | data

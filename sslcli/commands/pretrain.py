@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import math
+import os
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -74,7 +75,7 @@ def resolve(options: Pretrain, setting: Setting) -> Pretrain:
 
 def carry_out(registry: Registry, run: Run, options: Pretrain, setting: Setting) -> Run:
     """Train a run that is in the registry, from its last checkpoint if it has one, to its end."""
-    say(f"run {run.id} in {run.folder}; to watch it, type: tensorboard --logdir runs/pretrain")
+    say(f"run {run.id}; to watch it, type: tensorboard --logdir {os.path.relpath(registry.path('runs/pretrain'))}")
     with running(registry, run) as stop:
         history = _fit(registry, run, options, setting, stop)
         last: dict[str, Any] = history[-1]

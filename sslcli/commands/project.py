@@ -55,23 +55,36 @@ def next_command(registry: Registry) -> str:
     """What a person would most likely want to do now."""
     own = [run for run in registry.runs() if run.status != "published"]
     if not own:
-        return "ssl study"
-    unfinished = [run for run in own if registry.status(run) in ("interrupted", "failed")]
-    if own[-1] in unfinished:
-        return (own[-1].study and registry.load(own[-1]).command) or f"ssl resume {own[-1].id}"
+        return registry.command("ssl study")
+    last = own[-1]
+    if registry.status(last) in ("interrupted", "failed"):
+        return recorded_command(registry, last) if last.study else registry.command(f"ssl resume {last.id}")
+    if last.experiment == "pretrain":
+        return registry.command("ssl probe")
     evaluations = [run for run in own if run.experiment != "pretrain" and run.status == "finished"]
-    if own[-1].experiment == "pretrain":
-        return "ssl probe"
-    partners = {(run.pair, run.init) for run in evaluations}
-    lonely = [run for run in evaluations if not {(run.pair, "pretrained"), (run.pair, "scratch")} <= partners]
-    return partner_command(registry, lonely[-1]) if lonely else "ssl compare"
+    inits = {(run.pair, run.init) for run in evaluations}
+    lonely = [run for run in evaluations if not {(run.pair, "pretrained"), (run.pair, "scratch")} <= inits]
+    return partner_command(registry, lonely[-1]) if lonely else registry.command("ssl compare")
 
 
 def partner_command(registry: Registry, run: Run) -> str:
     """The command that makes the partner of an evaluation: the one that made it, with the other --init."""
-    words = shlex.split(registry.load(run).command or f"ssl {EXPERIMENTS[run.experiment]}")
-    for option in ("--init", "--name"):
+    return recorded_command(registry, run, f"--init {'scratch' if run.init == 'pretrained' else 'pretrained'}")
+
+
+def recorded_command(registry: Registry, run: Run, addition: str = "") -> str:
+    """The command that made a run, to be typed from here, with an option added or changed."""
+    words = shlex.split(record_or_index(registry, run).command or f"ssl {EXPERIMENTS[run.experiment]}")
+    for option in ("--project", "--name", *addition.split()[:1]):
         while option in words:
             del words[words.index(option) : words.index(option) + 2]
         words = [word for word in words if not word.startswith(f"{option}=")]
-    return shlex.join([*words, "--init", "scratch" if run.init == "pretrained" else "pretrained"])
+    return registry.command(shlex.join([*words, *addition.split()]))
+
+
+def record_or_index(registry: Registry, run: Run) -> Run:
+    """The whole record of a run; what the index has where its folder is lost."""
+    try:
+        return registry.load(run)
+    except StateError:
+        return run

@@ -27,7 +27,9 @@ def _chosen(registry: Registry, selector: str | None) -> Run:
             stopped = [run for run in registry.runs() if registry.status(run) == status]
             if stopped:
                 return stopped[-1]
-        raise StateError(f"no run in {registry.root} is interrupted or failed; to see all, type: ssl runs list")
+        raise StateError(
+            f"no run in {registry.root} is interrupted or failed; to see all, type: {registry.command('ssl runs list')}"
+        )
     run = registry.find(selector)
     if run.status in ("finished", "published"):
         raise StateError(f"run {run.id} is {run.status}: there is nothing to go on with")

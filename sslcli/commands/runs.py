@@ -27,7 +27,7 @@ def list_runs(command: RunsList) -> None:
     registry = open_registry(command)
     runs = [run for run in registry.runs() if command.experiment in (None, run.experiment)]
     if not runs:
-        say(f"no runs in {registry.root} yet; to make some, type: ssl study")
+        say(f"no runs in {registry.root} yet; to make some, type: {registry.command('ssl study')}")
     rows = [
         {key: getattr(run, key, None) for key in LIST_COLUMNS}
         | {"run": run.id, "status": registry.status(run)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from dataclasses import fields
 from importlib import resources
 from pathlib import Path
@@ -38,7 +39,10 @@ def run(command: Study) -> None:
         encoder = finished.id if kind == "pretrain" else encoder
     if len(steps) > 1:
         compare.run(Compare(project=registry.root, study=name))
-    say("to look at the curves, type: tensorboard --logdir runs; to see every run: ssl runs list")
+    say(
+        f"to look at the curves, type: tensorboard --logdir {os.path.relpath(registry.root / 'runs')}; "
+        f"to see every run: {registry.command('ssl runs list')}"
+    )
 
 
 def read_preset(name: str) -> dict[str, list[dict[str, Any]]]:

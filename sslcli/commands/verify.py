@@ -24,7 +24,7 @@ def run(command: RunsVerify) -> None:
         folder = path.parent.relative_to(registry.root).as_posix()
         if folder not in known:
             bad += 1
-            print(f"{folder}: orphaned, not in the registry; to take it in, type: ssl runs rebuild")
+            print(f"{folder}: orphaned, not in the registry; to take it in, type: {registry.command('ssl runs rebuild')}")
     if bad:
         raise StateError(f"{bad} of these are not as recorded")
 
@@ -39,7 +39,9 @@ def check(registry: Registry, run: Run) -> list[str]:
         return [f"damaged: {error}"]
     problems = []
     if record.index_entry() != run.index_entry():
-        problems.append("changed: registry.yaml and run.yaml disagree; to follow run.yaml, type: ssl runs rebuild")
+        problems.append(
+            f"changed: registry.yaml and run.yaml disagree; to follow run.yaml, type: {registry.command('ssl runs rebuild')}"
+        )
     for file, hashes in record.checkpoints.items():
         path = registry.path(f"{run.folder}/checkpoints/{file}")
         if not path.exists():

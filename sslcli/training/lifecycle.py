@@ -63,7 +63,8 @@ def running(registry: Registry, run: Run) -> Iterator[Stop]:
             run.status = "finished"
         except (Interrupted, KeyboardInterrupt) as error:
             run.status = "interrupted"
-            raise Interrupted(stop.requested or signal.SIGINT, f"to go on, type: ssl resume {run.id}") from error
+            advice = f"to go on, type: {registry.command(f'ssl resume {run.id}')}"
+            raise Interrupted(stop.requested or signal.SIGINT, advice) from error
         except BaseException as error:
             run.status, run.error = "failed", f"{type(error).__name__}: {error}"
             raise
