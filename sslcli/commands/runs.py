@@ -30,7 +30,7 @@ def list_runs(command: RunsList) -> None:
         say(f"no runs in {registry.root} yet; to make some, type: {registry.command('ssl study')}")
     rows = [
         {key: getattr(run, key, None) for key in LIST_COLUMNS}
-        | {"run": run.id, "status": registry.status(run)}
+        | {"run": run.id, "status": registry.status(run), "created": (run.created or "")[:19]}
         | {key: run.metrics.get(key) for key in ("val_knn", "test_acc", "best_test_acc")}
         for run in runs
     ]
