@@ -76,6 +76,14 @@ LabelFraction = Annotated[
     float, Option(min=1e-6, max=1, help="Part of the training labels that is used, by class.", rich_help_panel=DATA)
 ]
 Taken = "; default: the pretrain run's."
+ParentsDataset = Annotated[str | None, Option(help="Data set" + Taken, rich_help_panel=DATA), _names(DATASETS)]
+ParentsBackbone = Annotated[str | None, Option(help="For scratch: backbone" + Taken, rich_help_panel=MODEL), _names(BACKBONES)]
+ParentsStem = Annotated[
+    str | None, Option(help="For scratch: stem" + Taken, rich_help_panel=MODEL), _names(("auto",), *STEMS.values())
+]
+ParentsSeed = Annotated[
+    int | None, Option(min=0, max=MAX_SEED, help="Of split, order and scratch weights" + Taken, rich_help_panel=TRAINING)
+]
 Format = Annotated[Literal["table", "json", "csv", "markdown"], Option(help="How to print.")]
 RunArgument = Annotated[str, Argument(help="Run: id, name, unique prefix or latest.")]
 
@@ -278,21 +286,15 @@ class Probe(Command):
 
     init: Init = "pretrained"
     encoder: EncoderRun = "latest"
-    dataset: Annotated[str | None, Option(help="Data set" + Taken, rich_help_panel=DATA), _names(DATASETS)] = None
+    dataset: ParentsDataset = None
     data_dir: DataDir = None
     download: Download = False
     label_fraction: LabelFraction = 1.0
-    backbone: Annotated[str | None, Option(help="For scratch: backbone" + Taken, rich_help_panel=MODEL), _names(BACKBONES)] = (
-        None
-    )
-    stem: Annotated[
-        str | None, Option(help="For scratch: stem" + Taken, rich_help_panel=MODEL), _names(("auto",), *STEMS.values())
-    ] = None
+    backbone: ParentsBackbone = None
+    stem: ParentsStem = None
     epochs: Annotated[int, Option(min=1, help="Passes over the training representations.", rich_help_panel=TRAINING)] = 30
     batch_size: BatchSize = 256
-    seed: Annotated[
-        int | None, Option(min=0, max=MAX_SEED, help="Of split, order and scratch weights" + Taken, rich_help_panel=TRAINING)
-    ] = None
+    seed: ParentsSeed = None
     device: Device = "auto"
     precision: Precision = "auto"
     name: Name = None
@@ -308,16 +310,12 @@ class Finetune(Command):
 
     init: Init = "pretrained"
     encoder: EncoderRun = "latest"
-    dataset: Annotated[str | None, Option(help="Data set" + Taken, rich_help_panel=DATA), _names(DATASETS)] = None
+    dataset: ParentsDataset = None
     data_dir: DataDir = None
     download: Download = False
     label_fraction: LabelFraction = 1.0
-    backbone: Annotated[str | None, Option(help="For scratch: backbone" + Taken, rich_help_panel=MODEL), _names(BACKBONES)] = (
-        None
-    )
-    stem: Annotated[
-        str | None, Option(help="For scratch: stem" + Taken, rich_help_panel=MODEL), _names(("auto",), *STEMS.values())
-    ] = None
+    backbone: ParentsBackbone = None
+    stem: ParentsStem = None
     epochs: Annotated[int, Option(min=1, help="Passes over the labelled training images.", rich_help_panel=TRAINING)] = 10
     batch_size: BatchSize = 128
     optimizer: Optimizer = "sgd"
@@ -326,9 +324,7 @@ class Finetune(Command):
     momentum: Momentum = 0.9
     warmup_epochs: Warmup = None
     max_steps: MaxSteps = None
-    seed: Annotated[
-        int | None, Option(min=0, max=MAX_SEED, help="Of split, order and scratch weights" + Taken, rich_help_panel=TRAINING)
-    ] = None
+    seed: ParentsSeed = None
     crop_min: CropMin = 0.6
     flip: Flip = 0.5
     device: Device = "auto"
