@@ -19,6 +19,7 @@ State = dict[str, Any]
 def save_checkpoint(registry: Registry, run: Run, name: str, state: State) -> None:
     """Write `state` as checkpoints/<name>.pt of the run; last.pt becomes previous.pt first.
 
+    The newest "last" or "best" is the run's checkpoint in the registry; others are kept beside it.
     run.yaml names the new hash beside the old one before the file is replaced, so that a crash between the two leaves
     a file that one of them fits.
     """
@@ -33,7 +34,8 @@ def save_checkpoint(registry: Registry, run: Run, name: str, state: State) -> No
         if name == "last" and path.exists():
             run.checkpoints["previous.pt"] = older + run.checkpoints.get("previous.pt", [])
         run.checkpoints[file] = [sha256, *(old for old in older if old != sha256)]
-        run.checkpoint, run.sha256 = f"{run.folder}/checkpoints/{file}", sha256
+        if name in ("last", "best"):
+            run.checkpoint, run.sha256 = f"{run.folder}/checkpoints/{file}", sha256
         registry.save(run)
         if name == "last" and path.exists():
             os.replace(path, path.with_name("previous.pt"))

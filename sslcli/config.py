@@ -268,6 +268,10 @@ class Pretrain(Command):
     blur: Annotated[float, Option(min=0, max=1, help="Probability of Gaussian blur.", rich_help_panel=VIEWS)] = 0.0
     knn_every: Annotated[int, Option(min=0, help="Epochs between kNN measurements; 0: never.", rich_help_panel=TRAINING)] = 1
     knn_images: Annotated[int, Option(min=10, help="Most training images in the kNN's bank.", rich_help_panel=TRAINING)] = 5000
+    keep_every: Annotated[
+        int,
+        Option(min=0, help="Epochs between checkpoints that are kept, for ssl probe --at-epoch; 0: none.", rich_help_panel=RUN),
+    ] = 0
     device: Device = "auto"
     precision: Precision = "auto"
     name: Name = None
@@ -286,6 +290,12 @@ class Probe(Command):
 
     init: Init = "pretrained"
     encoder: EncoderRun = "latest"
+    at_epoch: Annotated[
+        int | None,
+        Option(
+            min=1, help="Epoch of the pretrain run whose kept checkpoint is probed; default: its last.", rich_help_panel=MODEL
+        ),
+    ] = None
     dataset: ParentsDataset = None
     data_dir: DataDir = None
     download: Download = False

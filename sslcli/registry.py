@@ -39,6 +39,7 @@ class Run:
     """One training. The fields up to `metrics` stand in the index, all of them in run.yaml.
 
     Accuracies in `metrics` are fractions. `pair` is equal for runs whose resolved options differ in `init` alone.
+    `at_epoch` is the epoch of the parent whose kept checkpoint was evaluated; None is its last.
     `checkpoints` maps a file's name to the sha256 it may have: the newest first, then the one before, since a file and
     its hash cannot be replaced in one stroke.
     """
@@ -56,6 +57,7 @@ class Run:
     seed: int | None = None
     epochs: float | None = None
     label_fraction: float | None = None
+    at_epoch: int | None = None
     pair: str | None = None
     created: str | None = None
     checkpoint: str | None = None

@@ -87,9 +87,49 @@ def test_a_probe_takes_the_pretrain_run_that_it_is_told(done: Done) -> None:
     assert done(f"probe {PROBE} --init scratch --encoder {first.id}").seed == 1
 
 
+def test_kept_checkpoints_are_probed_and_counted_apart(ssl: Cli, done: Done, registry: Registry) -> None:
+    parent = done(f"pretrain {TINY} --epochs 5 --keep-every 2")
+    assert sorted(parent.checkpoints) == ["epoch-0002.pt", "epoch-0004.pt", "last.pt"]
+    assert (parent.checkpoint or "").endswith("last.pt")
+    last = done(f"probe {PROBE}")
+    early = done(f"probe {PROBE} --at-epoch 2")
+    assert early.data["encoder_sha256"] != last.data["encoder_sha256"]
+    kept = load_checkpoint(registry, parent, "epoch-0002")["model"]
+    best = load_checkpoint(registry, early, "best")["model"]
+    assert all(torch.equal(value, best[name]) for name, value in kept.items() if name.startswith("encoder."))
+    assert done(f"probe {PROBE} --at-epoch 5").data["encoder_sha256"] == last.data["encoder_sha256"]
+    done(f"probe {PROBE} --init scratch")
+    shown = json.loads(ssl("compare --format json").out)
+    assert [row["at_epoch"] for row in shown["rows"]] == [None, None]
+    assert shown["differences"][0]["pretrained"] == last.metrics["test_acc"]
+    everything = ssl("compare --all")
+    assert "linear evaluation after epoch 2" in everything.out
+    assert early.id in everything.out
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "text"),
+    [("--at-epoch 3", 3, "kept the checkpoints of these epochs: 1"), ("--at-epoch 1 --init scratch", 2, "never trained")],
+)
+def test_an_epoch_that_was_not_kept_is_said(ssl: Cli, done: Done, line: str, code: int, text: str) -> None:
+    done(f"pretrain {TINY} --epochs 2 --keep-every 1")
+    result = ssl(f"probe {PROBE} {line}")
+    assert (result.code, text in result.err) == (code, True)
+
+
+def test_keeping_checkpoints_changes_no_weight(done: Done, registry: Registry) -> None:
+    runs = [done(f"pretrain {TINY} --epochs 2 --keep-every {n}") for n in (0, 1)]
+    first, second = (load_checkpoint(registry, run, "last")["model"] for run in runs)
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
 def scalars(registry: Registry, run: Run) -> list[tuple[str, int, float]]:
     events = EventAccumulator(str(registry.path(run.folder)), size_guidance={"scalars": 0}).Reload()
     return [(tag, e.step, e.value) for tag in sorted(events.Tags()["scalars"]) for e in events.Scalars(tag)]
+
+
+def without_times(entries: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{key: value for key, value in entry.items() if key != "seconds"} for entry in entries]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -121,14 +161,11 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     resumed = registry.load(registry.find(run.id))
     assert resumed.status == "finished"
     assert [attempt["status"] for attempt in resumed.attempts] == ["interrupted", "finished"]
-    times = ("seconds",)
-    assert {k: v for k, v in resumed.metrics.items() if k not in times} == {
-        k: v for k, v in whole.metrics.items() if k not in times
-    }
+    assert without_times([resumed.metrics]) == without_times([whole.metrics])
     first, second = (load_checkpoint(registry, registry.load(r), "last") for r in (whole, resumed))
     assert all(torch.equal(value, second["model"][name]) for name, value in first["model"].items())
     assert str(first["optimizer"]) == str(second["optimizer"])
-    assert first["progress"]["history"] == second["progress"]["history"]
+    assert without_times(first["progress"]["history"]) == without_times(second["progress"]["history"])
     assert scalars(registry, whole) == scalars(registry, resumed)
 
 
@@ -202,6 +239,19 @@ def test_a_study_does_nothing_twice_and_says_what_changed(ssl: Cli, registry: Re
     assert changed.err.count("finished already") == 5
     assert "epochs (2 against 3)" in changed.err
     assert len(registry.runs()) == 9
+
+
+def test_a_study_probes_the_checkpoints_that_pretraining_kept(ssl: Cli, registry: Registry) -> None:
+    line = "study --set pretrain.batch_size=32 --set pretrain.epochs=3 --set probe.epochs=2 --set finetune.max_steps=1"
+    result = ssl(line)
+    assert result.code == 0, result.err
+    probes = [run for run in registry.runs() if run.experiment == "linear_eval"]
+    assert [(run.init, run.at_epoch) for run in probes] == [
+        ("pretrained", None), ("scratch", None), ("pretrained", 1), ("pretrained", 2),
+    ]  # fmt: skip
+    assert ssl(line).err.count("finished already") == len(registry.runs()) == 9
+    table = ssl("compare").out
+    assert [run.id in table for run in probes] == [True, True, False, False]
 
 
 def test_an_interrupted_study_goes_on_where_it_stopped(ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:

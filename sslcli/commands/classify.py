@@ -8,7 +8,7 @@ from torch import nn
 
 from sslcli.checkpoint import save_checkpoint
 from sslcli.commands.common import Setting, headline
-from sslcli.commands.pretrain import load_pretrained
+from sslcli.commands.pretrain import kept_epochs, load_pretrained
 from sslcli.commands.project import say
 from sslcli.config import Finetune, Probe
 from sslcli.errors import StateError, UsageError
@@ -46,6 +46,20 @@ def inherit(registry: Registry, command: Any) -> tuple[Any, Run | None]:
     return filled, None
 
 
+def settle_epoch(command: Probe, parent: Run | None) -> Probe:
+    """Hold --at-epoch to the checkpoints that the parent has kept; its last epoch is what is probed without it."""
+    if command.at_epoch is None:
+        return command
+    if parent is None:
+        raise UsageError(f"--at-epoch {command.at_epoch}: a scratch encoder was never trained; leave the option out")
+    if command.at_epoch == parent.epochs:
+        return command.because(f"the last epoch of {parent.id}", at_epoch=None)
+    if command.at_epoch not in (kept := kept_epochs(parent)):
+        accepted = ", ".join(map(str, kept)) or "none but the last (pretrain with --keep-every to keep more)"
+        raise StateError(f"--at-epoch {command.at_epoch}: {parent.id} has kept the checkpoints of these epochs: {accepted}")
+    return command
+
+
 def _fill(command: Any, values: dict[str, Any], origin: str) -> Any:
     missing = {name: values[name] for name in SETTING if getattr(command, name) is None}
     if command.backbone not in (None, values["backbone"]) and command.stem is None:
@@ -56,7 +70,7 @@ def _fill(command: Any, values: dict[str, Any], origin: str) -> Any:
 def starting_encoder(registry: Registry, run: Run, options: Probe | Finetune) -> Encoder:
     """The parent's encoder, or a random one that is drawn from the seed: the one that pretraining of that seed began with."""
     if run.parent:
-        return load_pretrained(registry, registry.find(run.parent, experiment="pretrain"))
+        return load_pretrained(registry, registry.find(run.parent, experiment="pretrain"), at_epoch=run.at_epoch)
     return build_encoder(options.backbone or "", stem=options.stem or "", seed=options.seed or 0)
 
 

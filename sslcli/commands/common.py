@@ -7,7 +7,6 @@ import platform
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -97,10 +96,11 @@ class Plan:
     protocol: str | None = None
 
     @property
-    def key(self) -> tuple[str, str | None, str | None, str]:
+    def key(self) -> tuple[str, str | None, str | None, int | None, str]:
         """Equal for two trainings that would give the same numbers."""
-        pair = pair_key(self.experiment, self.options.options(), self.setting.fingerprint)
-        return self.experiment, self.init, self.parent, pair
+        values = self.options.options()
+        pair = pair_key(self.experiment, values, self.setting.fingerprint)
+        return self.experiment, self.init, self.parent, values.get("at_epoch"), pair
 
 
 def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
@@ -108,8 +108,9 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
     options, values = plan.options, plan.options.options()
     if options.data_dir is not None:
         values["data_dir"] = os.path.relpath(options.data_dir, registry.root)
-    share = values.get("label_fraction", 1)
+    share, at_epoch = values.get("label_fraction", 1), values.get("at_epoch")
     label = "" if share == 1 else f"-{share:.6g}".replace("0.", "0p")
+    label += f"-e{at_epoch}" if at_epoch else ""
     return registry.create(
         f"{plan.init or options.method}-{options.backbone}-{options.dataset}{label}-s{options.seed}",
         experiment=plan.experiment,
@@ -124,6 +125,7 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
         seed=options.seed,
         epochs=options.epochs,
         label_fraction=values.get("label_fraction"),
+        at_epoch=at_epoch,
         pair=plan.key[-1],
         options=values,
         command=shlex.join(["ssl", *sys.argv[1:]]),
@@ -180,7 +182,6 @@ def train(
         say(f"{run.id}: going on from step {progress.step} of {how['steps']}")
     elif run.attempts[1:]:
         _cut_events(events, {})
-    began, before = time.monotonic(), progress.seconds
     record_every = max(1, min(10, how["steps"] // 200))
     log = Log(
         run.id, events=events, start=progress.step, steps=how["steps"], epoch_steps=how["epoch_steps"],
@@ -189,7 +190,6 @@ def train(
 
     def save() -> None:
         log.flush()
-        progress.seconds = before + time.monotonic() - began
         sizes = {path.name: path.stat().st_size for path in events.glob("events.*")}
         state = {"model": module.state_dict(), "optimizer": optimizer.state_dict()}
         state |= {"progress": vars(progress), "events": sizes}

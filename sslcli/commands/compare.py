@@ -35,7 +35,8 @@ def run(command: Compare) -> None:
         several = sum(other["scratch_run"] == found["scratch_run"] for other in differences) > 1
         whose = {"run": f"of {found['pretrained_run']}"} if several else {}
         shown.insert(place + 1, {"init": "difference", **figures, **whose, "bold": True})
-    print_rows(shown, COLUMNS, style=command.format, whole=whole)
+    epochs_shown = {"at_epoch": "of epoch"} if any(run.at_epoch for run in chosen) else {}
+    print_rows(shown, COLUMNS | epochs_shown, style=command.format, whole=whole)
     messages = [f"{run.id} has no partner: {reason}" for run, reason in ((r, why_lonely(registry, r, chosen)) for r in lonely)]
     messages += (
         [f"other studies here: {', '.join(others)}; to see one, type: {registry.command('ssl compare --study NAME')}"]
@@ -49,8 +50,12 @@ def run(command: Compare) -> None:
 
 
 def choose(registry: Registry, *, study: str | None, everything: bool) -> tuple[list[Run], list[str]]:
-    """The finished evaluations of the study that was asked for, else of the newest; and the names of other studies."""
+    """The finished evaluations of the study that was asked for, else of the newest; and the names of other studies.
+
+    Evaluations of earlier epochs' checkpoints are among them only if everything is asked for.
+    """
     runs = [run for run in registry.runs() if run.experiment in EVALUATIONS and run.status in ("finished", "published")]
+    runs = [run for run in runs if everything or run.at_epoch is None]
     if not runs:
         commands = f"{registry.command('ssl study')}, or: {registry.command('ssl probe')}"
         raise StateError(f"there is no finished evaluation in {registry.root}; to make some, type: {commands}")
@@ -67,7 +72,7 @@ def choose(registry: Registry, *, study: str | None, everything: bool) -> tuple[
 
 def newest(runs: list[Run]) -> list[Run]:
     """Of runs with equal options, parent included, the newest alone."""
-    return list({(run.experiment, run.pair or run.id, run.init, run.parent): run for run in runs}.values())
+    return list({(run.experiment, run.pair or run.id, run.init, run.parent, run.at_epoch): run for run in runs}.values())
 
 
 def pair_up(runs: list[Run]) -> tuple[list[tuple[Run, Run]], list[Run]]:
@@ -80,7 +85,7 @@ def pair_up(runs: list[Run]) -> tuple[list[tuple[Run, Run]], list[Run]]:
 
 def row_of(run: Run) -> dict[str, Any]:
     """A run as a row of the comparison; accuracies are fractions."""
-    row = {key: getattr(run, key, None) for key in COLUMNS} | {"run": run.id, "status": run.status, "parent": run.parent}
+    row = {key: getattr(run, key, None) for key in (*COLUMNS, "status", "parent", "at_epoch")} | {"run": run.id}
     return row | {key: run.metrics.get(key) for key in ("test_acc", "best_test_acc", "val_acc", "test_images")}
 
 
@@ -92,7 +97,7 @@ def difference_of(pretrained: Run, scratch: Run) -> dict[str, Any]:
     best: list[Any] = [run.metrics.get("best_test_acc") for run in (pretrained, scratch)]
     return {
         "experiment": pretrained.experiment, "protocol": pretrained.protocol, "dataset": pretrained.dataset,
-        "label_fraction": pretrained.label_fraction, "seed": pretrained.seed, "metric": metric,
+        "label_fraction": pretrained.label_fraction, "at_epoch": pretrained.at_epoch, "seed": pretrained.seed, "metric": metric,
         "pretrained": first, "scratch": second, "difference": first - second, "low": low, "high": high,
         "best_test_difference": None if None in best else best[0] - best[1],
         "pretrained_run": pretrained.id, "scratch_run": scratch.id,
@@ -123,9 +128,10 @@ def answer(differences: list[dict[str, Any]]) -> str:
 
 
 def _where(found: dict[str, Any]) -> str:
-    """The experiment in words, with the part of the labels if that is not all."""
-    share = found["label_fraction"]
-    return EVALUATIONS[found["experiment"]] + (f" on {100 * share:g} % of the labels" if share not in (None, 1) else "")
+    """The experiment in words, with the part of the labels and the epoch of the encoder if they are not all and the last."""
+    share, epoch = found["label_fraction"], found["at_epoch"]
+    labels = f" on {100 * share:g} % of the labels" if share not in (None, 1) else ""
+    return EVALUATIONS[found["experiment"]] + labels + (f" after epoch {epoch}" if epoch else "")
 
 
 def why_lonely(registry: Registry, run: Run, others: list[Run]) -> str:

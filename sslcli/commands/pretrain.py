@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sslcli.checkpoint import load_checkpoint
+from sslcli.checkpoint import load_checkpoint, save_checkpoint
 from sslcli.commands.common import (
     Plan,
     Setting,
@@ -40,6 +40,7 @@ from sslcli.models.encoder import Encoder, build_encoder
 from sslcli.registry import Registry, Run
 from sslcli.training.lifecycle import Stop, running
 from sslcli.training.log import duration
+from sslcli.training.loop import Metrics
 
 KNN_QUERIES = 2000  # held-out training images that ask for their neighbours
 
@@ -87,7 +88,7 @@ def carry_out(registry: Registry, run: Run, options: Pretrain, setting: Setting)
     return run
 
 
-def _fit(registry: Registry, run: Run, options: Pretrain, setting: Setting, stop: Stop) -> list[dict[str, float]]:
+def _fit(registry: Registry, run: Run, options: Pretrain, setting: Setting, stop: Stop) -> list[Metrics]:
     data, device = setting.data, setting.device
     method = build_method(options).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     batches = Batches(len(data.train_images), options.batch_size, seed=options.seed, drop_last=True)
@@ -100,10 +101,17 @@ def _fit(registry: Registry, run: Run, options: Pretrain, setting: Setting, stop
             loss: tuple[Tensor, dict[str, Tensor]] = method(views)
         return loss
 
+    measure = _knn_meter(method.encoder, options, setting)
+
+    def evaluate(epoch: int) -> Metrics:
+        if options.keep_every and epoch % options.keep_every == 0 and epoch * batches.epoch_steps < steps:
+            save_checkpoint(registry, run, kept_name(epoch), {"model": method.state_dict()})
+        return measure(epoch)
+
     progress = train(
         registry, run, method, optimizer_for(method, options), batch_size=options.batch_size, stop=stop, seed=options.seed,
         steps=steps, epoch_steps=batches.epoch_steps, loss_at=loss_at, after_step=method.after_step,
-        lr_at=rate_schedule(options, steps, batches.epoch_steps), evaluate=_knn_meter(method.encoder, options, setting),
+        lr_at=rate_schedule(options, steps, batches.epoch_steps), evaluate=evaluate,
     )  # fmt: skip
     run.metrics["seconds"] = progress.seconds
     return progress.history
@@ -163,14 +171,14 @@ def view_size_plan(text: str) -> list[tuple[int, float]]:
     return [*plan[:-1], (plan[-1][0], 1.0)]
 
 
-def _knn_meter(encoder: Encoder, options: Pretrain, setting: Setting) -> Callable[[int], dict[str, float]]:
+def _knn_meter(encoder: Encoder, options: Pretrain, setting: Setting) -> Callable[[int], Metrics]:
     """The function that measures kNN accuracy after an epoch: held-out training images ask, the others answer."""
     data, parts = setting.data, split(setting.data.train_labels, seed=options.seed)
     random = generator(options.seed, "knn")
     bank = parts.train[torch.randperm(len(parts.train), generator=random)[: options.knn_images]].to(setting.device)
     queries = parts.val[torch.randperm(len(parts.val), generator=random)[:KNN_QUERIES]].to(setting.device)
 
-    def measure(epoch: int) -> dict[str, float]:
+    def measure(epoch: int) -> Metrics:
         if not options.knn_every or (epoch % options.knn_every and epoch != options.epochs):
             return {}
         h = outputs(encoder, data, data.train_images[torch.cat([bank, queries])], autocast=setting.autocast)
@@ -180,11 +188,24 @@ def _knn_meter(encoder: Encoder, options: Pretrain, setting: Setting) -> Callabl
     return measure
 
 
-def load_pretrained(registry: Registry, run: Run) -> Encoder:
-    """The encoder of a finished pretrain run; the projector's weights in its checkpoint are left behind."""
+def kept_name(epoch: int) -> str:
+    """The checkpoint that is kept after an epoch."""
+    return f"epoch-{epoch:04d}"
+
+
+def kept_epochs(record: Run) -> list[int]:
+    """The epochs whose checkpoints a pretrain run has kept, the last one not among them: that is last.pt."""
+    return sorted(int(file[6:-3]) for file in record.checkpoints if file.startswith("epoch-"))
+
+
+def load_pretrained(registry: Registry, run: Run, *, at_epoch: int | None = None) -> Encoder:
+    """The encoder of a finished pretrain run, or as it was after an epoch whose checkpoint was kept.
+
+    The projector's weights in the checkpoint are left behind.
+    """
     record = registry.load(run)
     encoder = build_encoder(record.options["backbone"], stem=record.options["stem"], seed=0)
-    weights = load_checkpoint(registry, record, "last")["model"]
+    weights = load_checkpoint(registry, record, kept_name(at_epoch) if at_epoch else "last")["model"]
     prefix = "encoder."
     encoder.load_state_dict({name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)})
     return encoder

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sslcli.commands.classify import finish, inherit, report, starting_encoder
+from sslcli.commands.classify import finish, inherit, report, settle_epoch, starting_encoder
 from sslcli.commands.common import Plan, Setting, prepare, start, train
 from sslcli.commands.project import open_registry, say
 from sslcli.config import Probe
@@ -31,7 +31,7 @@ def run(command: Probe) -> None:
 def plan(registry: Registry, command: Probe) -> Plan:
     """Settle every option, most of them from the pretrain run, and load the data."""
     inherited, parent = inherit(registry, command)
-    setting, options = prepare(registry, inherited)
+    setting, options = prepare(registry, settle_epoch(inherited, parent))
     return Plan(options, setting, "linear_eval", init=options.init, parent=parent.id if parent else None, protocol="linear")
 
 

@@ -14,8 +14,8 @@ from sslcli.config import Command
 from sslcli.errors import StateError
 from sslcli.registry import EXPERIMENTS, Registry, Run, find_project
 
-NOT_IN_PAIR = ("init", "encoder", "name", "data_dir", "download", "device")
-"""Options in which the two runs of a pair may differ: init, and what says where things are."""
+NOT_IN_PAIR = ("init", "encoder", "at_epoch", "name", "data_dir", "download", "device")
+"""Options in which the two runs of a pair may differ: init, the encoder that it stands for, and where things are."""
 
 
 def say(text: str) -> None:
@@ -75,7 +75,7 @@ def partner_command(registry: Registry, run: Run) -> str:
 def recorded_command(registry: Registry, run: Run, addition: str = "") -> str:
     """The command that made a run, to be typed from here, with an option added or changed."""
     words = shlex.split(record_or_index(registry, run).command or f"ssl {EXPERIMENTS[run.experiment]}")
-    for option in ("--project", "--name", *addition.split()[:1]):
+    for option in ("--project", "--name", "--at-epoch", *addition.split()[:1]):
         while option in words:
             del words[words.index(option) : words.index(option) + 2]
         words = [word for word in words if not word.startswith(f"{option}=")]

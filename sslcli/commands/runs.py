@@ -18,7 +18,8 @@ from sslcli.registry import Dumper, Registry, Run
 
 LIST_COLUMNS = {
     "run": "run", "experiment": "experiment", "status": "status", "name": "name", "study": "study", "dataset": "data set",
-    "epochs": "epochs", "val_knn": "val kNN", "test_acc": "test accuracy", "parent": "parent", "created": "created",
+    "epochs": "epochs", "at_epoch": "of epoch",
+    "val_knn": "val kNN", "test_acc": "test accuracy", "parent": "parent", "created": "created",
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import yaml
 
 from sslcli.commands import compare
 from sslcli.commands.common import Plan, new_run
+from sslcli.commands.pretrain import kept_epochs
 from sslcli.commands.project import changed_options, open_registry, say
 from sslcli.config import TRAININGS, Compare, Study, from_mapping
 from sslcli.errors import UsageError
@@ -33,10 +34,9 @@ def run(command: Study) -> None:
         raise UsageError(f"--name {name!r}: accepted are lower-case letters, digits, '.', '_' and '-'")
     steps = _check_all(preset, command)
     say(f"study {name} in {registry.root}: {len(steps)} trainings")
-    encoder = "latest"
-    for kind, arguments in steps:
-        finished = _do(registry, name, kind, arguments if kind == "pretrain" else {**arguments, "encoder": encoder})
-        encoder = finished.id if kind == "pretrain" else encoder
+    pretrained = _do(registry, name, *steps[0])
+    for kind, arguments in [*steps[1:], *_probes_over_time(steps, pretrained)]:
+        _do(registry, name, kind, {**arguments, "encoder": pretrained.id})
     if len(steps) > 1:
         compare.run(Compare(project=registry.root, study=name))
     say(
@@ -93,6 +93,12 @@ def _check_all(preset: dict[str, list[dict[str, Any]]], command: Study) -> list[
     return steps
 
 
+def _probes_over_time(steps: list[tuple[str, dict[str, Any]]], pretrained: Run) -> list[tuple[str, dict[str, Any]]]:
+    """The study's first probe again, for each checkpoint that pretraining has kept: accuracy over time."""
+    first = [arguments for kind, arguments in steps if kind == "probe" and arguments["init"] == "pretrained"][:1]
+    return [("probe", {**arguments, "at_epoch": epoch}) for arguments in first for epoch in kept_epochs(pretrained)]
+
+
 def _do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) -> Run:
     """One training: nothing if it is finished, the rest of it if it was interrupted, else all of it."""
     module = importlib.import_module(f"sslcli.commands.{kind}")
@@ -101,12 +107,13 @@ def _do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) ->
     same = [run for run in before if _key(run) == plan.key]
     if same and same[-1].status == "finished":
         say(f"{same[-1].id}: finished already")
-        return same[-1]
+        return registry.load(same[-1])
     if same:
         unfinished: Run = module.carry_out(registry, registry.load(same[-1]), plan.options, plan.setting)
         return unfinished
     share = plan.options.options().get("label_fraction")
-    similar = [run for run in before if (run.experiment, run.init, run.label_fraction) == (*plan.key[:2], share)]
+    kin = (plan.experiment, plan.init, share, plan.options.options().get("at_epoch"))
+    similar = [run for run in before if (run.experiment, run.init, run.label_fraction, run.at_epoch) == kin]
     if similar:
         changed = changed_options(registry.load(similar[-1]).options, plan.options.options())
         say(f"{kind}: not the options of {similar[-1].id}: {', '.join(changed) or 'another encoder or other data'}; a new run")
@@ -115,4 +122,4 @@ def _do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) ->
 
 
 def _key(run: Run) -> tuple[Any, ...]:
-    return run.experiment, run.init, run.parent, run.pair
+    return run.experiment, run.init, run.parent, run.at_epoch, run.pair

@@ -18,7 +18,9 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of normalised images."""
-        logits: Tensor = self.head(self.encoder(images))
+        h = self.encoder(images)
+        with torch.autocast(h.device.type, enabled=False):  # bfloat16 would tie the logits of close classes
+            logits: Tensor = self.head(h.float())
         return logits
 
     @torch.no_grad()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +27,7 @@ class Progress:
     step: int = 0
     seconds: float = 0.0  # spent so far, over all attempts
     total: dict[str, float] = field(default_factory=dict)  # sums over the epoch's steps so far
-    history: list[Metrics] = field(default_factory=list)  # one entry an epoch
+    history: list[Metrics] = field(default_factory=list)  # one entry an epoch: epoch, step, seconds until then, metrics
     best: dict[str, Any] = field(default_factory=dict)  # the best epoch's number, metrics and weights
 
     def add(self, values: Metrics) -> None:
@@ -75,6 +76,7 @@ def fit(
     where it measures `val/acc`. `save()` is called every few minutes, at a request to stop, and at the end.
     """
     module.train()
+    began = time.monotonic() - progress.seconds
     while progress.step < steps:
         step = progress.step
         with stop.deferred():
@@ -94,11 +96,13 @@ def fit(
             after_step((step + 1) / steps)
             progress.add({"loss_epoch": value, **{key: float(scalar) for key, scalar in scalars.items()}})
             log.step(progress.step, loss=value, lr=rate)
+            progress.seconds = time.monotonic() - began
             if progress.step % epoch_steps == 0 or progress.step == steps:
                 epoch = -(-progress.step // epoch_steps)
                 metrics = {**progress.close_epoch(), **evaluate(epoch)}
                 module.train()
-                progress.history.append({"epoch": epoch, "step": progress.step, **metrics})
+                progress.seconds = time.monotonic() - began
+                progress.history.append({"epoch": epoch, "step": progress.step, "seconds": progress.seconds, **metrics})
                 progress.keep_best(module, progress.history[-1])
                 log.epoch(progress.step, metrics)
             if stop.requested or log.save_is_due() or progress.step == steps:
