@@ -22,6 +22,9 @@ COMMANDS = {
     "probe": (config.Probe, "sslcli.commands.probe:run"),
     "finetune": (config.Finetune, "sslcli.commands.finetune:run"),
     "compare": (config.Compare, "sslcli.commands.compare:run"),
+    "plots": (config.Plots, "sslcli.commands.plots:run"),
+    "predict": (config.Predict, "sslcli.commands.predict:run"),
+    "views": (config.Views, "sslcli.commands.views:run"),
     "study": (config.Study, "sslcli.commands.study:run"),
     "resume": (config.Resume, "sslcli.commands.resume:run"),
 }

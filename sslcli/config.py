@@ -38,6 +38,7 @@ def _names(*groups: Iterable[str]) -> OneOf:
     return OneOf(tuple(dict.fromkeys(name for group in groups for name in group)))
 
 
+Dataset = Annotated[str, Option(help=f"One of: {', '.join(DATASETS)}.", rich_help_panel=DATA), _names(DATASETS)]
 DataDir = Annotated[
     Path | None,
     Option(envvar="SSL_DATA_DIR", help="Folder of the data sets; default: data in the project.", rich_help_panel=DATA),
@@ -61,6 +62,16 @@ Warmup = Annotated[
 MaxSteps = Annotated[int | None, Option(min=1, help="Stop after so many steps, for a trial.", rich_help_panel=TRAINING)]
 CropMin = Annotated[float, Option(min=0.01, max=1, help="Least part of the image's area in a crop.", rich_help_panel=VIEWS)]
 Flip = Annotated[float, Option(min=0, max=1, help="Probability of a mirror image.", rich_help_panel=VIEWS)]
+ViewSizes = Annotated[
+    str, Option(help="Side of the views in pixels, or parts of training: 16:0.6,24:0.3,32:0.1.", rich_help_panel=VIEWS)
+]
+Jitter = Annotated[float, Option(min=0, max=1, help="Probability of colour jitter.", rich_help_panel=VIEWS)]
+Brightness = Annotated[float, Option(min=0, max=1, help="Strength of jitter in brightness.", rich_help_panel=VIEWS)]
+Contrast = Annotated[float, Option(min=0, max=1, help="Strength of jitter in contrast.", rich_help_panel=VIEWS)]
+Saturation = Annotated[float, Option(min=0, max=1, help="Strength of jitter in saturation.", rich_help_panel=VIEWS)]
+Hue = Annotated[float, Option(min=0, max=0.5, help="Strength of jitter in hue, in turns.", rich_help_panel=VIEWS)]
+Grey = Annotated[float, Option(min=0, max=1, help="Probability of a grey view.", rich_help_panel=VIEWS)]
+Blur = Annotated[float, Option(min=0, max=1, help="Probability of Gaussian blur.", rich_help_panel=VIEWS)]
 Name = Annotated[str | None, Option(help="A name for the run, to refer to it by.", rich_help_panel=RUN)]
 Init = Annotated[
     Literal["pretrained", "scratch"], Option(help="Encoder of a pretrain run, or a random one.", rich_help_panel=MODEL)
@@ -84,6 +95,7 @@ ParentsStem = Annotated[
 ParentsSeed = Annotated[
     int | None, Option(min=0, max=MAX_SEED, help="Of split, order and scratch weights" + Taken, rich_help_panel=TRAINING)
 ]
+StudyName = Annotated[str | None, Option(help="The study to show; default: the newest.")]
 Format = Annotated[Literal["table", "json", "csv", "markdown"], Option(help="How to print.")]
 RunArgument = Annotated[str, Argument(help="Run: id, name, unique prefix or latest.")]
 
@@ -242,7 +254,7 @@ class Pretrain(Command):
     projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.", rich_help_panel=MODEL)] = 1024
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.", rich_help_panel=MODEL)] = 128
     temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.", rich_help_panel=MODEL)] = 0.5
-    dataset: Annotated[str, Option(help=f"One of: {', '.join(DATASETS)}.", rich_help_panel=DATA), _names(DATASETS)] = "cifar10"
+    dataset: Dataset = "cifar10"
     data_dir: DataDir = None
     download: Download = False
     epochs: Annotated[int, Option(min=1, help="Passes over the training images.", rich_help_panel=TRAINING)] = 200
@@ -254,18 +266,16 @@ class Pretrain(Command):
     warmup_epochs: Warmup = None
     max_steps: MaxSteps = None
     seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Of weights, order, views and splits.", rich_help_panel=TRAINING)] = 1
-    view_sizes: Annotated[
-        str, Option(help="Side of the views in pixels, or parts of training: 16:0.6,24:0.3,32:0.1.", rich_help_panel=VIEWS)
-    ] = "auto"
+    view_sizes: ViewSizes = "auto"
     crop_min: CropMin = 0.2
     flip: Flip = 0.5
-    jitter: Annotated[float, Option(min=0, max=1, help="Probability of colour jitter.", rich_help_panel=VIEWS)] = 0.8
-    brightness: Annotated[float, Option(min=0, max=1, help="Strength of jitter in brightness.", rich_help_panel=VIEWS)] = 0.4
-    contrast: Annotated[float, Option(min=0, max=1, help="Strength of jitter in contrast.", rich_help_panel=VIEWS)] = 0.4
-    saturation: Annotated[float, Option(min=0, max=1, help="Strength of jitter in saturation.", rich_help_panel=VIEWS)] = 0.4
-    hue: Annotated[float, Option(min=0, max=0.5, help="Strength of jitter in hue, in turns.", rich_help_panel=VIEWS)] = 0.1
-    grey: Annotated[float, Option(min=0, max=1, help="Probability of a grey view.", rich_help_panel=VIEWS)] = 0.1
-    blur: Annotated[float, Option(min=0, max=1, help="Probability of Gaussian blur.", rich_help_panel=VIEWS)] = 0.0
+    jitter: Jitter = 0.8
+    brightness: Brightness = 0.4
+    contrast: Contrast = 0.4
+    saturation: Saturation = 0.4
+    hue: Hue = 0.1
+    grey: Grey = 0.1
+    blur: Blur = 0.0
     knn_every: Annotated[int, Option(min=0, help="Epochs between kNN measurements; 0: never.", rich_help_panel=TRAINING)] = 1
     knn_images: Annotated[int, Option(min=10, help="Most training images in the kNN's bank.", rich_help_panel=TRAINING)] = 5000
     keep_every: Annotated[
@@ -354,14 +364,83 @@ TRAININGS: dict[str, type[Pretrain] | type[Probe] | type[Finetune]] = {
 class Compare(Command):
     """Show pretrained beside scratch, the difference of each pair, and the answer in a sentence."""
 
-    study: Annotated[str | None, Option(help="The study to show; default: the newest.")] = None
+    study: StudyName = None
     all: Annotated[bool, Option("--all", help="Every evaluation of the project, of a study or not.")] = False
     format: Format = "table"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Plots(Command):
+    """Draw the curves of TensorBoard's event files, pretrained and scratch in one picture; or check a page's images.
+
+    Figures go to results/figures/<experiment>/, under lower-case names.
+    """
+
+    study: StudyName = None
+    logdir: Annotated[Path | None, Option(help="Draw the event files below this folder, whoever wrote them.")] = None
+    out: Annotated[Path | None, Option(help="Folder for the figures; default: results/figures in the project.")] = None
+    check: Annotated[
+        Path | None, Option(help="Draw nothing; name the local images of this Markdown file that are not there, case included.")
+    ] = None
+    fix: Annotated[bool, Option("--fix", help="With --check: rewrite the links to which there is exactly one answer.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predict(Command):
+    """Draw a grid of test images with true class, predicted class and confidence: for each newest evaluation the same ones.
+
+    With --images it classifies pictures of your own.
+    """
+
+    run: Annotated[str | None, Option(help="Only this evaluation: id, name, unique prefix or latest.")] = None
+    study: StudyName = None
+    n: Annotated[int, Option("--n", min=1, max=400, help="How many test images.")] = 16
+    seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Chooses the test images.")] = 1
+    images: Annotated[list[str] | None, Option(help="Pictures of your own, or folders of them: --images A.png B.jpg.")] = None
+    more: Annotated[list[str] | None, Argument(hidden=True, help="More pictures, after --images.")] = None
+    encoder_seed: Annotated[
+        int | None,
+        Option(
+            min=0, max=MAX_SEED, help="On purpose wrong: put the scratch classifier on another random encoder, of this seed."
+        ),
+    ] = None
+    out: Annotated[
+        Path | None, Option(help="The picture to write, with --run or --images; default: in results/predictions.")
+    ] = None
+    data_dir: DataDir = None
+    device: Device = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Views(Command):
+    """Draw some training images beside augmented views of them, as the encoder gets them.
+
+    The first thing to look at when pretraining does not work. Takes the options of ssl pretrain that make views.
+    """
+
+    run: Annotated[str | None, Option(help="Take data, sizes and augmentation from this pretrain run.")] = None
+    n: Annotated[int, Option("--n", min=1, max=100, help="How many images.")] = 8
+    views: Annotated[int, Option(min=1, max=40, help="How many views of each, at every size.")] = 4
+    out: Annotated[Path | None, Option(help="The picture to write; default: results/figures/pretrain/views.png.")] = None
+    dataset: Dataset = Pretrain.dataset
+    data_dir: DataDir = None
+    download: Download = False
+    seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Chooses images and views.")] = 1
+    view_sizes: ViewSizes = Pretrain.view_sizes
+    crop_min: CropMin = Pretrain.crop_min
+    flip: Flip = Pretrain.flip
+    jitter: Jitter = Pretrain.jitter
+    brightness: Brightness = Pretrain.brightness
+    contrast: Contrast = Pretrain.contrast
+    saturation: Saturation = Pretrain.saturation
+    hue: Hue = Pretrain.hue
+    grey: Grey = Pretrain.grey
+    blur: Blur = Pretrain.blur
+
+
+@dataclass(frozen=True, kw_only=True)
 class Study(Command):
-    """The whole study: pretrain, linear evaluation and fine-tuning, each from pretrained and from scratch, then compare.
+    """The whole study: pretrain, linear evaluation and fine-tuning, each pretrained and scratch, pictures, comparison.
 
     Started again it goes on where it stopped and repeats nothing that is finished.
     """

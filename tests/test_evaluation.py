@@ -175,7 +175,8 @@ def test_the_probe_does_as_well_as_scikit_learns_logistic_regression(done: Done,
     parts = split(data.train_labels, seed=1)
     encoder = build_encoder("resnet9", stem="own", seed=1)
     h, h_test = (
-        outputs(encoder, data, images, autocast=plain) for images in (data.train_images[parts.train], data.test_images)
+        outputs(encoder, images, normalise=data.normalise, autocast=plain)
+        for images in (data.train_images[parts.train], data.test_images)
     )
     mean, std = standardisation(h)
     best = 0.0
@@ -258,8 +259,8 @@ def test_the_encoder_is_measured_in_evaluation_mode_and_moves_no_statistic() -> 
     data = load_data("shapes", Path())
     encoder = build_encoder("resnet9", stem="own", seed=1).train()
     before = weights_hash(encoder)
-    whole = outputs(encoder, data, data.test_images, autocast=plain)
-    part = outputs(encoder, data, data.test_images[:5], autocast=plain)
+    whole = outputs(encoder, data.test_images, normalise=data.normalise, autocast=plain)
+    part = outputs(encoder, data.test_images[:5], normalise=data.normalise, autocast=plain)
     assert weights_hash(encoder) == before
     assert torch.allclose(whole[:5], part, atol=1e-5)
     assert not whole.requires_grad

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from sslcli.checkpoint import save_checkpoint
+from sslcli.checkpoint import State, load_checkpoint, save_checkpoint
 from sslcli.commands.common import Setting, headline
 from sslcli.commands.pretrain import kept_epochs, load_pretrained
 from sslcli.commands.project import say
@@ -97,10 +97,20 @@ def finish(registry: Registry, run: Run, classifier: Classifier, progress: Progr
         "backbone": run.options["backbone"],
         "stem": run.options["stem"],
         "classes": list(data.classes),
+        "image_size": data.image_size,
         "mean": mean.cpu(),
         "std": std.cpu(),
     }
     save_checkpoint(registry, run, "best", artifact)
+
+
+def load_classifier(registry: Registry, record: Run) -> tuple[Classifier, State]:
+    """The classifier of a finished evaluation, encoder and head from its best.pt, and what else that holds."""
+    artifact = load_checkpoint(registry, record, "best")
+    encoder = build_encoder(artifact["backbone"], stem=artifact["stem"], seed=0)
+    classifier = Classifier(encoder, len(artifact["classes"]))
+    classifier.load_state_dict(artifact["model"])
+    return classifier, artifact
 
 
 def _on_cpu(module: nn.Module) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 
 import sslcli
 from sslcli.checkpoint import State, load_checkpoint, save_checkpoint
-from sslcli.commands.project import next_command, pair_key, say
+from sslcli.commands.project import next_command, pair_key, say, share_label
 from sslcli.config import Finetune, Pretrain, Probe
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.errors import StateError, UsageError
@@ -108,9 +108,8 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
     options, values = plan.options, plan.options.options()
     if options.data_dir is not None:
         values["data_dir"] = os.path.relpath(options.data_dir, registry.root)
-    share, at_epoch = values.get("label_fraction", 1), values.get("at_epoch")
-    label = "" if share == 1 else f"-{share:.6g}".replace("0.", "0p")
-    label += f"-e{at_epoch}" if at_epoch else ""
+    at_epoch = values.get("at_epoch")
+    label = share_label(values.get("label_fraction")).replace("_", "-") + (f"-e{at_epoch}" if at_epoch else "")
     return registry.create(
         f"{plan.init or options.method}-{options.backbone}-{options.dataset}{label}-s{options.seed}",
         experiment=plan.experiment,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from sslcli.commands.project import changed_options, open_registry, partner_command, record_or_index
+from sslcli.commands.project import changed_options, in_words, open_registry, partner_command, record_or_index
 from sslcli.commands.tables import print_rows
 from sslcli.config import Compare
 from sslcli.errors import StateError
@@ -17,7 +17,7 @@ COLUMNS = {
     "backbone": "backbone", "epochs": "epochs", "seed": "seed", "test_acc": "test accuracy",
     "best_test_acc": "best test accuracy", "run": "run",
 }  # fmt: skip
-EVALUATIONS = {"linear_eval": "linear evaluation", "finetune": "fine-tuning"}
+EVALUATIONS = ("linear_eval", "finetune")
 
 
 def run(command: Compare) -> None:
@@ -65,7 +65,7 @@ def choose(registry: Registry, *, study: str | None, everything: bool) -> tuple[
     wanted = study if study is not None else runs[-1].study or ""
     chosen = runs if everything else newest([run for run in runs if (run.study or "") == wanted])
     order = {"pretrained": 0, "scratch": 1}
-    chosen.sort(key=lambda r: (list(EVALUATIONS).index(r.experiment), -(r.label_fraction or 1), r.dataset or "", r.seed or 0,
+    chosen.sort(key=lambda r: (EVALUATIONS.index(r.experiment), -(r.label_fraction or 1), r.dataset or "", r.seed or 0,
                                r.pair or "", order.get(r.init or "", 2)))  # fmt: skip
     return chosen, [name for name in studies if name and name != wanted and not everything]
 
@@ -112,7 +112,7 @@ def answer(differences: list[dict[str, Any]]) -> str:
     """One sentence: does pretraining help? A difference whose interval spans 0 is never called a gain or a loss."""
     if not differences:
         return "There is no pair of pretrained and scratch runs with otherwise equal options, so no difference to state."
-    places = [_where(found) for found in differences]
+    places = [in_words(found["experiment"], found["label_fraction"], found["at_epoch"]) for found in differences]
     parts = []
     for found, place in zip(differences, places, strict=True):
         where = place if places.count(place) == 1 else f"{place} ({found['pretrained_run']})"
@@ -125,13 +125,6 @@ def answer(differences: list[dict[str, Any]]) -> str:
             parts.append(f"{where}, no difference that the test images can show ({figures})")
     seeds = len({found["seed"] for found in differences})
     return f"Does pretraining help? In {'; in '.join(parts)}; {'one seed' if seeds == 1 else f'{seeds} seeds'}."
-
-
-def _where(found: dict[str, Any]) -> str:
-    """The experiment in words, with the part of the labels and the epoch of the encoder if they are not all and the last."""
-    share, epoch = found["label_fraction"], found["at_epoch"]
-    labels = f" on {100 * share:g} % of the labels" if share not in (None, 1) else ""
-    return EVALUATIONS[found["experiment"]] + labels + (f" after epoch {epoch}" if epoch else "")
 
 
 def why_lonely(registry: Registry, run: Run, others: list[Run]) -> str:

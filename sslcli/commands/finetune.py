@@ -76,8 +76,8 @@ def _fit(registry: Registry, run: Run, options: Finetune, setting: Setting, stop
         return F.cross_entropy(logits.float(), data.train_labels[rows]), {}
 
     def evaluate(_: int) -> Metrics:
-        val = outputs(model, data, data.train_images[val_rows], autocast=setting.autocast)
-        test = outputs(model, data, data.test_images, autocast=setting.autocast)
+        val = outputs(model, data.train_images[val_rows], normalise=data.normalise, autocast=setting.autocast)
+        test = outputs(model, data.test_images, normalise=data.normalise, autocast=setting.autocast)
         return score(val, data.train_labels[val_rows], prefix="val") | score(test, data.test_labels, prefix="test")
 
     progress = train(

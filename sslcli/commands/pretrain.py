@@ -27,7 +27,7 @@ from sslcli.commands.common import (
     train,
 )
 from sslcli.commands.project import open_registry, say
-from sslcli.config import Pretrain
+from sslcli.config import Pretrain, Views
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator
 from sslcli.data.image_data import split
@@ -136,8 +136,7 @@ def view_maker(
     data = setting.data
     mean, std = data.normalisation
     images, height, width = data.train_images, *data.train_images.shape[-2:]
-    names = Augmentation.__dataclass_fields__.keys() & options.options().keys()
-    augmentation = Augmentation(**{name: getattr(options, name) for name in names})
+    augmentation = augmentation_of(options)
     plan = view_size_plan(options.view_sizes)
 
     def views_at(step: int) -> list[Tensor]:
@@ -149,6 +148,12 @@ def view_maker(
         return [view.contiguous(memory_format=torch.channels_last) for view in made]
 
     return views_at
+
+
+def augmentation_of(options: Pretrain | Views) -> Augmentation:
+    """The augmentation that the options ask for; what is no option stays as it is by default."""
+    names = Augmentation.__dataclass_fields__.keys() & options.options().keys()
+    return Augmentation(**{name: getattr(options, name) for name in names})
 
 
 def view_size_plan(text: str) -> list[tuple[int, float]]:
@@ -181,7 +186,7 @@ def _knn_meter(encoder: Encoder, options: Pretrain, setting: Setting) -> Callabl
     def measure(epoch: int) -> Metrics:
         if not options.knn_every or (epoch % options.knn_every and epoch != options.epochs):
             return {}
-        h = outputs(encoder, data, data.train_images[torch.cat([bank, queries])], autocast=setting.autocast)
+        h = outputs(encoder, data.train_images[torch.cat([bank, queries])], normalise=data.normalise, autocast=setting.autocast)
         labels = data.train_labels
         return {"val/knn": knn_accuracy(h[: len(bank)], labels[bank], h[len(bank) :], labels[queries])}
 

@@ -50,7 +50,7 @@ def _fit(registry: Registry, run: Run, options: Probe, setting: Setting, stop: S
     train_rows, val_rows = parts.train.to(device), parts.val.to(device)
     say(f"{run.id}: representations of {len(train_rows) + len(val_rows) + len(data.test_labels):,} images, once")
     raw, raw_val, raw_test = (
-        outputs(encoder, data, images, autocast=setting.autocast)
+        outputs(encoder, images, normalise=data.normalise, autocast=setting.autocast)
         for images in (data.train_images[train_rows], data.train_images[val_rows], data.test_images)
     )
     mean, std = standardisation(raw)

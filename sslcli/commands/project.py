@@ -32,6 +32,50 @@ def open_registry(command: Command) -> Registry:
     return Registry(root.resolve())
 
 
+def study_runs(registry: Registry, study: str | None) -> list[Run]:
+    """The runs made here of a study, else of the newest one, oldest first; a StateError if there are none."""
+    own = [run for run in registry.runs() if run.status != "published"]
+    if not own:
+        raise StateError(
+            f"there are no runs with files in {registry.root}; to make some, type: {registry.command('ssl study')}"
+        )
+    wanted = own[-1].study if study is None else study
+    if chosen := [run for run in own if run.study == wanted]:
+        return chosen
+    names = ", ".join(dict.fromkeys(run.study for run in own if run.study)) or "none"
+    raise StateError(f"no study made here is called {study!r}; there are: {names}")
+
+
+def newest_pairs(runs: list[Run]) -> list[list[Run]]:
+    """For each experiment and part of the labels the newest run, finished if one is, and its partner; pretrained first.
+
+    Probes of earlier epochs' checkpoints are left out.
+    """
+    groups: dict[tuple[str, float | None], list[Run]] = {}
+    finished_last = sorted((run for run in runs if run.at_epoch is None), key=lambda run: run.status == "finished")
+    for run in reversed(finished_last):
+        group = groups.setdefault((run.experiment, run.label_fraction), [])
+        if not group or (len(group) == 1 and run.pair == group[0].pair and run.init != group[0].init):
+            group.append(run)
+    order = [*EXPERIMENTS]
+    pairs = [sorted(group, key=lambda run: run.init == "scratch") for group in groups.values()]
+    return sorted(pairs, key=lambda pair: (order.index(pair[0].experiment), -(pair[0].label_fraction or 1)))
+
+
+def share_label(share: float | None) -> str:
+    """A part of the labels as a piece of a name: _0p1 for a tenth, nothing for all."""
+    return "" if share in (None, 1) else f"_{share:.6g}".replace("0.", "0p")
+
+
+WORDS = {"pretrain": "pretraining", "linear_eval": "linear evaluation", "finetune": "fine-tuning"}
+
+
+def in_words(experiment: str, label_fraction: float | None, at_epoch: int | None = None) -> str:
+    """An experiment in words, with the part of the labels and the epoch of the encoder if they are not all and the last."""
+    labels = "" if label_fraction in (None, 1) else f" on {100 * label_fraction:g} % of the labels"
+    return WORDS[experiment] + labels + (f" after epoch {at_epoch}" if at_epoch else "")
+
+
 def comparable(options: dict[str, Any]) -> dict[str, Any]:
     """The options that the two runs of a pair share."""
     return {name: value for name, value in options.items() if name not in NOT_IN_PAIR}

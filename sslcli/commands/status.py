@@ -15,6 +15,7 @@ ssl: self-supervised learning on images, and whether it helped.
   ssl pretrain                       train an encoder without labels
   ssl probe, ssl finetune            measure it; --init scratch: beside an untrained one
   ssl compare                        the table, and the answer
+  ssl plots, ssl predict, ssl views  curves, predictions, augmented views as pictures
   ssl runs list, ssl resume          what was run; go on with what was interrupted
   ssl --help                         everything
 """

@@ -1,4 +1,4 @@
-"""ssl study: pretrain, linear evaluation and fine-tuning, pretrained and scratch, then the comparison."""
+"""ssl study: pretrain, linear evaluation and fine-tuning, pretrained and scratch, then the pictures and the comparison."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from typing import Any
 
 import yaml
 
-from sslcli.commands import compare
+from sslcli.commands import compare, plots, predict, views
 from sslcli.commands.common import Plan, new_run
 from sslcli.commands.pretrain import kept_epochs
 from sslcli.commands.project import changed_options, open_registry, say
-from sslcli.config import TRAININGS, Compare, Study, from_mapping
+from sslcli.config import TRAININGS, Compare, Predict, Study, Views, from_mapping
 from sslcli.errors import UsageError
 from sslcli.registry import LEGAL_ID, Registry, Run, load_yaml
 
+Step = tuple[str, dict[str, Any]]
+"""A training of a study: the command's name, and its options."""
 SHARED = ("seed", "max_steps", "data_dir", "download", "device")
 """Options of `ssl study` that go to every training that has them, if given."""
 
@@ -35,8 +37,10 @@ def run(command: Study) -> None:
     steps = _check_all(preset, command)
     say(f"study {name} in {registry.root}: {len(steps)} trainings")
     pretrained = _do(registry, name, *steps[0])
-    for kind, arguments in [*steps[1:], *_probes_over_time(steps, pretrained)]:
+    probes, finetunes = ([step for step in steps if step[0] == kind] for kind in ("probe", "finetune"))
+    for kind, arguments in [*probes, *_over_time(probes, pretrained), *finetunes]:
         _do(registry, name, kind, {**arguments, "encoder": pretrained.id})
+    _draw(registry, name, pretrained, evaluated=len(steps) > 1)
     if len(steps) > 1:
         compare.run(Compare(project=registry.root, study=name))
     say(
@@ -79,9 +83,9 @@ def _assign(preset: dict[str, list[dict[str, Any]]], assignment: str) -> None:
         section[option.replace("-", "_")] = value
 
 
-def _check_all(preset: dict[str, list[dict[str, Any]]], command: Study) -> list[tuple[str, dict[str, Any]]]:
+def _check_all(preset: dict[str, list[dict[str, Any]]], command: Study) -> list[Step]:
     """The trainings of the study, pretraining first, every option checked before anything is trained."""
-    steps: list[tuple[str, dict[str, Any]]] = []
+    steps: list[Step] = []
     given = {field.name for field in fields(command) if field.init and getattr(command, field.name) != field.default}
     for kind in TRAININGS:
         for number, section in enumerate(preset.get(kind, []), 1):
@@ -93,10 +97,17 @@ def _check_all(preset: dict[str, list[dict[str, Any]]], command: Study) -> list[
     return steps
 
 
-def _probes_over_time(steps: list[tuple[str, dict[str, Any]]], pretrained: Run) -> list[tuple[str, dict[str, Any]]]:
-    """The study's first probe again, for each checkpoint that pretraining has kept: accuracy over time."""
-    first = [arguments for kind, arguments in steps if kind == "probe" and arguments["init"] == "pretrained"][:1]
-    return [("probe", {**arguments, "at_epoch": epoch}) for arguments in first for epoch in kept_epochs(pretrained)]
+def _draw(registry: Registry, name: str, pretrained: Run, *, evaluated: bool) -> None:
+    """The study's pictures: curves, views, and predictions with the same images for all."""
+    written = plots.draw(registry, study=name, out=registry.path("results/figures"))
+    written.append(views.draw(registry, Views(run=pretrained.id)))
+    written += predict.draw(registry, Predict(study=name)) if evaluated else []
+    say(f"wrote {len(written)} pictures under {os.path.relpath(registry.path('results'))}")
+
+
+def _over_time(probes: list[Step], pretrained: Run) -> list[Step]:
+    """The study's first probe again, for each checkpoint that pretraining has kept."""
+    return [(kind, {**arguments, "at_epoch": epoch}) for kind, arguments in probes[:1] for epoch in kept_epochs(pretrained)]
 
 
 def _do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) -> Run:

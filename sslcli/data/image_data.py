@@ -43,8 +43,7 @@ class ImageData:
 
     def normalise(self, images: Tensor) -> Tensor:
         """uint8 images to float32, each channel brought to mean 0 and deviation 1 over the training images."""
-        mean, std = self.normalisation
-        return (images.float() / 255 - mean.view(3, 1, 1)) / std.view(3, 1, 1)
+        return normalise(images, *self.normalisation)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -64,6 +63,11 @@ class ImageData:
             test_labels=self.test_labels.to(device),
             classes=self.classes,
         )
+
+
+def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """uint8 images (N, 3, H, W) to float32: (image / 255 - mean) / std, mean and std (3,)."""
+    return (images.float() / 255 - mean.view(3, 1, 1)) / std.view(3, 1, 1)
 
 
 def load_data(name: str, data_dir: Path, *, download: bool = False) -> ImageData:

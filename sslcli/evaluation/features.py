@@ -8,14 +8,16 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
-from sslcli.data.image_data import ImageData
-
 BATCH = 512
 
 
 @torch.no_grad()
 def outputs(
-    net: nn.Module, data: ImageData, images: Tensor, *, autocast: Callable[[], AbstractContextManager[object]]
+    net: nn.Module,
+    images: Tensor,
+    *,
+    normalise: Callable[[Tensor], Tensor],
+    autocast: Callable[[], AbstractContextManager[object]],
 ) -> Tensor:
     """What `net` in evaluation mode makes of uint8 images (N, 3, H, W), normalised but not augmented: (N, d) float32.
 
@@ -25,5 +27,5 @@ def outputs(
     made = []
     for batch in torch.split(images, BATCH):
         with autocast():
-            made.append(net(data.normalise(batch).contiguous(memory_format=torch.channels_last)).float())
+            made.append(net(normalise(batch).contiguous(memory_format=torch.channels_last)).float())
     return torch.cat(made)

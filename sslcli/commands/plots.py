@@ -1,0 +1,184 @@
+"""ssl plots: what TensorBoard's event files hold, as figures; with --check a page's images. Imports no torch."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
+
+from sslcli.commands.project import in_words, newest_pairs, open_registry, record_or_index, say, share_label, study_runs
+from sslcli.config import Plots
+from sslcli.errors import StateError, UsageError
+from sslcli.pictures.canvas import save_picture
+from sslcli.pictures.curves import Curve, Measured, draw_accuracy_over_time, draw_curves
+from sslcli.registry import Registry, Run
+from sslcli.training.events import Points, Scalars, event_folders, read_scalars
+
+LABELS = {
+    "test_acc": "test accuracy (%)",
+    "val_acc": "validation accuracy (%)",
+    "val_knn": "kNN accuracy on held-out training images (%)",
+    "test_loss": "test loss (nats)",
+    "val_loss": "validation loss (nats)",
+    "train_loss_epoch": "training loss, mean of the epoch (nats)",
+    "train_loss_step": "training loss of the step (nats)",
+    "train_lr": "learning rate",
+    "train_z_std": "deviation of the unit-length projection z",
+}
+
+
+def run(command: Plots) -> None:
+    """Draw and print the path of each figure; or check a page."""
+    if command.check is not None:
+        from sslcli.commands.links import check
+
+        check(command.check, fix=command.fix)
+        return
+    if command.fix:
+        raise UsageError("--fix rewrites links of a page: it goes with --check README.md")
+    registry = open_registry(command)
+    out = command.out or registry.path("results/figures")
+    logdir = command.logdir
+    written = draw_foreign(logdir, out) if logdir else draw(registry, study=command.study, out=out)
+    for path in written:
+        print(os.path.relpath(path))
+    say(f"wrote {len(written)} figures; to see what the runs predict, type: {registry.command('ssl predict')}")
+
+
+def draw(registry: Registry, *, study: str | None, out: Path) -> list[Path]:
+    """Figures of a study's newest pairs and of its pretraining; returns their paths."""
+    runs = study_runs(registry, study)
+    written = []
+    for pair in newest_pairs(runs):
+        records = [record_or_index(registry, run) for run in pair]
+        folder = out / f"{pair[0].experiment}{share_label(pair[0].label_fraction)}"
+        written += _draw_pair(registry, records, folder)
+        if pair[0].experiment == "pretrain":
+            written += _draw_over_time(runs, records[0], folder)
+    if not written:
+        raise StateError(f"the event files of {len(runs)} runs in {registry.root} hold no scalars: there is nothing to draw")
+    return written
+
+
+def _draw_pair(registry: Registry, records: list[Run], folder: Path) -> list[Path]:
+    """A figure for each scalar of a run and of its partner."""
+    scalars = [_read(registry.path(record.folder)) for record in records]
+    first = records[0]
+    words = in_words(first.experiment, first.label_fraction).capitalize()
+    looks = [int(record.init == "scratch") for record in records]
+    names = [f"{record.init}, {record.id}" if record.init else record.id for record in records]
+    epochs = [{entry["step"]: entry["epoch"] for entry in record.history} for record in records]
+    written = []
+    for name in _all_names(scalars):
+        points = [found.points.get(name, []) for found in scalars]
+        by_epoch = all(step in known for known, series in zip(epochs, points, strict=True) for step, _ in series)
+        if by_epoch:
+            points = [[(known[step], y) for step, y in series] for known, series in zip(epochs, points, strict=True)]
+        curves = [Curve(*found) for found in zip(names, _per_cent(name, points), looks, strict=True) if found[1]]
+        label = _label(name)
+        figure = draw_curves(
+            curves, title=f"{words}: {_without_unit(label)}\n({first.backbone} on {first.dataset})",
+            x_label="epoch" if by_epoch else "step", y_label=label, lines=_references(name, first),
+        )  # fmt: skip
+        path = folder / f"{name}.png"
+        save_picture(figure, path, description=f"Runs: {', '.join(names)}")
+        written.append(path)
+    return written
+
+
+def _references(name: str, record: Run) -> list[tuple[float, str]]:
+    """The values to hold a scalar against: what a healthy projection's deviation is near."""
+    dim = record.options.get("projector_dim")
+    if name != "train_z_std" or not dim:
+        return []
+    return [(dim**-0.5, f"spread evenly: 1/sqrt({dim}) = {dim**-0.5:.3f}; collapsed: 0"), (0.0, "")]
+
+
+def _draw_over_time(runs: list[Run], pretrain: Run, folder: Path) -> list[Path]:
+    """Linear and kNN accuracy over epochs and minutes, where more than the last checkpoint was measured."""
+    probes = [r for r in runs if r.experiment == "linear_eval" and r.status == "finished" and r.label_fraction == 1]
+    mine = [probe for probe in probes if probe.parent == pretrain.id]
+    pair = mine[-1].pair if mine else None
+    at = {probe.at_epoch or pretrain.epochs or 0: probe for probe in mine if probe.pair == pair}
+    scratch = [probe.metrics["test_acc"] for probe in probes if probe.init == "scratch" and probe.pair == pair]
+    clock = {entry["epoch"]: entry["seconds"] for entry in pretrain.history}
+    if pretrain.history:
+        clock[pretrain.epochs or 0] = pretrain.history[-1]["seconds"]
+    linear = [Measured(epoch, clock[epoch], at[epoch].metrics["test_acc"]) for epoch in sorted(at) if epoch in clock]
+    knn = [Measured(entry["epoch"], entry["seconds"], entry["val/knn"]) for entry in pretrain.history if "val/knn" in entry]
+    if len(linear) < 2 and len(knn) < 2:
+        return []
+    figure = draw_accuracy_over_time(
+        linear, knn, scratch=scratch[-1] if scratch else None, machine=pretrain.device or "",
+        title=f"Accuracy over time: {pretrain.backbone} on {pretrain.dataset}", knn_label="kNN, held-out training images",
+    )  # fmt: skip
+    path = folder / "accuracy_over_time.png"
+    shown = ", ".join(f"epoch {m.epoch:g} ({m.seconds / 60:.1f} min) {m.accuracy:.4f}" for m in linear)
+    save_picture(figure, path, description=f"Run: {pretrain.id}. Linear evaluation: {shown}")
+    return [path]
+
+
+def draw_foreign(logdir: Path, out: Path) -> list[Path]:
+    """Figures of any event files: folders beside each other share a picture, named after the folder that holds them."""
+    if not logdir.is_dir():
+        raise StateError(f"--logdir {logdir}: there is no such folder")
+    folders = event_folders(logdir)
+    if not folders:
+        raise StateError(f"--logdir {logdir}: there are no event files in it (their names contain tfevents)")
+    groups: dict[Path, list[Path]] = {}
+    for folder in folders:
+        groups.setdefault(logdir if folder == logdir else folder.parent, []).append(folder)
+    folder_names: dict[Path, str] = {}
+    written = []
+    for parent, members in groups.items():
+        scalars = [_read(folder) for folder in members]
+        inside = parent.relative_to(logdir).as_posix()
+        title = logdir.resolve().name if inside == "." else inside
+        folder_names[parent] = _free_name(title, folder_names.values())
+        names = [folder.relative_to(parent).as_posix() if folder != parent else title for folder in members]
+        for name in _all_names(scalars):
+            points = _per_cent(name, [found.points.get(name, []) for found in scalars])
+            curves = [
+                Curve(label, series, look) for look, (label, series) in enumerate(zip(names, points, strict=True)) if series
+            ]
+            label = _label(name).replace(" (nats)", "")
+            figure = draw_curves(curves, title=f"{title}: {_without_unit(label)}", x_label="step", y_label=label)
+            path = out / folder_names[parent] / f"{name}.png"
+            save_picture(figure, path, description=f"Event files: {', '.join(map(str, members))}")
+            written.append(path)
+    if not written:
+        raise StateError(f"--logdir {logdir}: its event files hold no scalars: there is nothing to draw")
+    return written
+
+
+def _free_name(title: str, taken: Collection[str]) -> str:
+    """A title as the lower-case name of a folder, another than those that are taken."""
+    name = re.sub(r"[^a-z0-9._-]+", "_", title.lower()).strip("._") or "logs"
+    return name if name not in taken else _free_name(f"{name}_2", taken)
+
+
+def _read(folder: Path) -> Scalars:
+    found = read_scalars(folder)
+    for loss in found.losses:
+        say(f"ssl: {loss}")
+    return found
+
+
+def _all_names(scalars: Iterable[Scalars]) -> list[str]:
+    return sorted({name for found in scalars for name in found.points})
+
+
+def _per_cent(name: str, points: Sequence[Points]) -> list[Points]:
+    """Accuracies as per cent; those of other programs may be so already."""
+    fractions = name.endswith(("acc", "knn")) and all(abs(y) <= 1 for series in points for _, y in series)
+    scale: Callable[[float], float] = (lambda y: 100 * y) if fractions else (lambda y: y)
+    return [[(x, scale(y)) for x, y in series] for series in points]
+
+
+def _label(name: str) -> str:
+    return LABELS.get(name, name.replace("_", " "))
+
+
+def _without_unit(label: str) -> str:
+    return re.sub(r" \([^)]*\)$", "", label)

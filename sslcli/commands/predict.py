@@ -1,0 +1,180 @@
+"""ssl predict: what a trained classifier says of test images, or of a person's own pictures, in a grid."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sslcli.commands.classify import load_classifier
+from sslcli.commands.common import data_folder
+from sslcli.commands.project import in_words, newest_pairs, open_registry, say, share_label, study_runs
+from sslcli.config import Predict
+from sslcli.data.batches import generator
+from sslcli.data.image_data import ImageData, load_data, normalise
+from sslcli.data.own_images import read_images
+from sslcli.errors import StateError, UsageError
+from sslcli.evaluation.features import outputs
+from sslcli.models.encoder import build_encoder
+from sslcli.pictures.canvas import save_picture
+from sslcli.pictures.grids import Tile, draw_predictions, pixels_of
+from sslcli.registry import Registry, Run
+from sslcli.training.device import autocast, choose_device
+
+NAMES = {"linear_eval": "linear", "finetune": "finetune"}
+MEANS_THE_SAME = 0.002  # another machine rounds otherwise: more than so much in accuracy is worth a word
+
+
+def run(command: Predict) -> None:
+    """Draw the grids and print what they and the whole test set say."""
+    registry = open_registry(command)
+    if command.more and not command.images:
+        raise UsageError(f"{' '.join(command.more)!r}: a picture of your own comes after --images, a run after --run")
+    if command.images:
+        _own_images(registry, command)
+        return
+    written = draw(registry, command)
+    say(f"wrote {', '.join(os.path.relpath(path) for path in written)}")
+    say(f"next, type: {registry.command('ssl compare')}")
+
+
+def draw(registry: Registry, command: Predict) -> list[Path]:
+    """A grid for each evaluation that is meant; returns the pictures' paths."""
+    records = [registry.load(run) for run in _chosen(registry, command)]
+    if command.out is not None and command.run is None and command.encoder_seed is None:
+        raise UsageError(f"--out {command.out} is one picture, and {len(records)} are drawn; say which with --run")
+
+    @cache
+    def data_of(dataset: str, folder: str | None) -> ImageData:
+        return load_data(dataset, data_folder(registry, Path(folder) if folder else None))
+
+    written = []
+    for record in records:
+        recorded = record.options["data_dir"]
+        folder = command.data_dir or (registry.root / recorded if recorded else None)
+        data = data_of(record.dataset or "", str(folder) if folder else None)
+        path = command.out or registry.path(f"results/predictions/{_name(record, command.encoder_seed)}.png")
+        _draw_test_images(registry, record, data, command, path)
+        written.append(path)
+    return written
+
+
+def _chosen(registry: Registry, command: Predict) -> list[Run]:
+    """The evaluations to draw: the one that was named, else the newest of each kind in the study."""
+    if command.run is not None:
+        named = registry.find(command.run, status="finished")
+        if named.experiment not in NAMES:
+            raise UsageError(f"--run {named.id} is a {named.experiment} run and names no classes; accepted: {', '.join(NAMES)}")
+        chosen = [named]
+    else:
+        finished = [run for run in study_runs(registry, command.study) if run.status == "finished" and run.experiment in NAMES]
+        chosen = [run for pair in newest_pairs(finished) for run in pair]
+    if command.encoder_seed is not None:
+        chosen = [run for run in chosen if (run.experiment, run.init) == ("linear_eval", "scratch")][:1]
+        if chosen and chosen[0].seed == command.encoder_seed:
+            raise UsageError(
+                f"--encoder-seed {command.encoder_seed} is {chosen[0].id}'s own seed: its encoder is the right one"
+            )
+    if not chosen:
+        wanted = "--init scratch" if command.encoder_seed is not None else ""
+        advice = registry.command(f"ssl probe {wanted}".rstrip())
+        raise StateError(f"there is no finished evaluation to predict with; to make one, type: {advice}")
+    return chosen
+
+
+def _name(record: Run, encoder_seed: int | None) -> str:
+    if encoder_seed is not None:
+        return "scratch_preds"  # the original study's name for the picture with this fault
+    return f"{NAMES[record.experiment]}{share_label(record.label_fraction)}_{record.init}"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predicted classes and their confidence in [0, 1] for N images, each (N,) on the CPU, and the classes' names."""
+
+    classes: Tensor
+    confidence: Tensor
+    names: list[str]
+
+
+def _predict(registry: Registry, record: Run, images: Tensor, command: Predict) -> Predictions:
+    """What a run's classifier says of uint8 images (N, 3, H, W)."""
+    classifier, artifact = load_classifier(registry, record)
+    if command.encoder_seed is not None:
+        classifier.encoder = build_encoder(artifact["backbone"], stem=artifact["stem"], seed=command.encoder_seed)
+    device = choose_device(command.device)
+    classifier.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    scale = partial(normalise, mean=artifact["mean"].to(device), std=artifact["std"].to(device))
+    precision = autocast(device, record.options["precision"])
+    logits = outputs(classifier, images.to(device), normalise=scale, autocast=precision).cpu()
+    confidence, classes = logits.softmax(1).max(1)
+    return Predictions(classes, confidence, artifact["classes"])
+
+
+def _draw_test_images(registry: Registry, record: Run, data: ImageData, command: Predict, path: Path) -> None:
+    """One run's grid and its line of figures."""
+    if data.fingerprint != record.data.get("sha256"):
+        raise StateError(f"run {record.id}: {record.dataset} is not the data that it was trained on (its sha256 is another)")
+    total = len(data.test_labels)
+    if command.n > total:
+        raise UsageError(f"--n {command.n}: accepted is at most the {total} test images of {record.dataset}")
+    say(f"{record.id}: {total:,} test images")
+    found = _predict(registry, record, data.test_images, command)
+    picked = torch.randperm(total, generator=generator(command.seed, "predict"))[: command.n]
+    labels = data.test_labels
+    tiles = [
+        Tile(pixels_of(data.test_images[i]), found.names[found.classes[i]], float(found.confidence[i]), found.names[labels[i]])
+        for i in picked.tolist()
+    ]
+    right = found.classes == labels
+    accuracy, sample = int(right.sum()) / total, int(right[picked].sum())
+    counts = torch.bincount(found.classes, minlength=len(found.names))
+    most = f"most predicted: {found.names[int(counts.argmax())]}, {int(counts.max()) / total:.1%} of all"
+    figures = f"{sample} of {command.n} right here, {accuracy:.2%} of all {total:,} test images"
+    legend = "above: the true class; below: the predicted class and its confidence; ✗ and a broken frame: wrong"
+    figure = draw_predictions(
+        tiles, title=f"{_title(record, command.encoder_seed)}\n{figures}",
+        subtitle=f"{legend}\n{record.id} · {most} · images chosen by seed {command.seed}",
+    )  # fmt: skip
+    save_picture(figure, path, description=f"Run: {record.id}. Test accuracy {accuracy}; {most}")
+    sampled = f"sample accuracy {sample / command.n:.2%} ({sample} of {command.n})"
+    print(f"{record.id}: {sampled}, full test accuracy {accuracy:.2%}, {most}")
+    if int(counts.max()) > (total + int(torch.bincount(labels).max())) / 2:
+        say(f"ssl: {record.id} has collapsed: nearly all images are of one class to it; {most}")
+    known = record.metrics["test_acc"]
+    if command.encoder_seed is not None:
+        say(f"ssl: not a result: with the encoder that it was trained on, this classifier reached {known:.2%}")
+    elif abs(accuracy - known) > MEANS_THE_SAME:
+        say(f"ssl: {record.id}: on record is {known:.2%}; here its checkpoint reaches {accuracy:.2%}")
+
+
+def _title(record: Run, encoder_seed: int | None = None) -> str:
+    if encoder_seed is not None:
+        return f"NOT A RESULT: a scratch probe's classifier\non another random encoder (seed {encoder_seed}) than its own"
+    words = in_words(record.experiment, record.label_fraction, record.at_epoch)
+    return f"{words.capitalize()}, {record.init}"
+
+
+def _own_images(registry: Registry, command: Predict) -> None:
+    """Classify a person's own pictures with the run that was named, else the newest pretrained linear evaluation."""
+    if command.encoder_seed is not None:
+        raise UsageError("--encoder-seed shows a fault on test images; with --images leave it out")
+    paths = [Path(name) for name in [*(command.images or []), *(command.more or [])]]
+    chosen = _chosen(registry, command)
+    record = registry.load(next((run for run in chosen if run.init == "pretrained"), chosen[0]))
+    _, artifact = load_classifier(registry, record)
+    read = read_images(paths, size=artifact["image_size"])
+    found = _predict(registry, record, torch.stack([pixels for _, pixels in read]), command)
+    tiles = []
+    for (path, pixels), label, confidence in zip(read, found.classes.tolist(), found.confidence.tolist(), strict=True):
+        print(f"{path}: {found.names[label]} {confidence:.2%}")
+        tiles.append(Tile(pixels_of(pixels), found.names[label], confidence))
+    out = command.out or registry.path("results/predictions/images.png")
+    title = f"{_title(record)}: {len(tiles)} pictures, as the encoder gets them"
+    figure = draw_predictions(tiles, title=title, subtitle=f"below: the predicted class and its confidence\n{record.id}")
+    save_picture(figure, out, description=f"Run: {record.id}. Pictures: {', '.join(str(path) for path, _ in read)}")
+    say(f"wrote {os.path.relpath(out)}, by {record.id}, which knows these classes alone: {', '.join(found.names)}")

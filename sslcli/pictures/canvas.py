@@ -1,0 +1,40 @@
+"""What every picture shares: its type and size, and how it reaches the disk."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from sslcli.registry import atomic_write
+
+DPI = 120
+styled = rc_context({
+    "font.size": 9, "axes.titlesize": 10, "figure.titlesize": 11, "axes.grid": True, "grid.color": "0.88",
+    "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
+    "text.parse_math": False,
+})  # fmt: skip
+"""Decorator of what draws: the look of every picture, and no change to matplotlib's own."""
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of `width` x `height` inches, of 120 pixels each."""
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+
+
+def save_picture(figure: Figure, path: Path, *, description: str) -> None:
+    """Write a figure as PNG, whole or not at all; its title and the description stand in the file's text too.
+
+    A StateError if it cannot be written.
+    """
+    buffer = io.BytesIO()
+    text = {"Title": figure.get_suptitle(), "Description": description, "Software": "ssl"}
+    figure.savefig(buffer, format="png", metadata={key: _latin(value) for key, value in text.items()})
+    atomic_write(path, lambda handle: handle.write(buffer.getvalue()))
+
+
+def _latin(text: str) -> str:
+    """PNG's text chunks are Latin-1."""
+    return text.encode("latin-1", "replace").decode("latin-1")

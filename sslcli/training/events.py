@@ -1,0 +1,78 @@
+"""TensorBoard's event files read back: every point of every scalar, whoever wrote them. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+Points = list[tuple[int, float]]
+
+OLD_NAMES = {"train_epoch": "train_loss_epoch"}
+"""Names that the original study used, and what they are called here."""
+
+
+def name_of(tag: str) -> str:
+    """A tag, or the name of an old figure, as lower-case words: train/loss_step and Train_Loss_step are train_loss_step."""
+    name = re.sub(r"[^a-z0-9.]+", "_", tag.lower()).strip("_.") or "unnamed"
+    return OLD_NAMES.get(name, name)
+
+
+@dataclass
+class Scalars:
+    """What a folder's event files hold: points (step, value) by name, by step; and what is not drawn of it, in words."""
+
+    points: dict[str, Points] = field(default_factory=dict)
+    losses: list[str] = field(default_factory=list)
+
+
+def event_folders(root: Path) -> list[Path]:
+    """The folders from `root` downwards that hold event files."""
+    return sorted({path.parent for path in root.rglob("*tfevents*") if path.is_file()})
+
+
+def read_scalars(folder: Path) -> Scalars:
+    """Read all event files of a folder. Of a damaged file what stands before the damage is read, and the loss named."""
+    found, tags = Scalars(), dict[str, str]()
+    for path in sorted(folder.glob("*tfevents*")):
+        for tag, step, value in _values(path, found.losses):
+            name = name_of(tag)
+            if tags.setdefault(name, tag) != tag:
+                found.losses.append(
+                    f"{path}: the tags {tags[name]!r} and {tag!r} are both called {name}; only the first is taken"
+                )
+            elif math.isfinite(value):
+                found.points.setdefault(name, []).append((step, value))
+            else:
+                found.losses.append(f"{path}: {tag} is {value} at step {step}")
+    for name, points in found.points.items():
+        steps = [step for step, _ in points]
+        if any(later <= earlier for earlier, later in pairwise(steps)):
+            found.losses.append(f"{folder}: the steps of {tags[name]} are not in order: it holds more than one run")
+            points.sort(key=lambda point: point[0])
+    found.losses = list(dict.fromkeys(found.losses))
+    return found
+
+
+def _values(path: Path, losses: list[str]) -> Iterator[tuple[str, int, float]]:
+    """Tag, step and value of each scalar of a file, in either form that TensorBoard has for them."""
+    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.util.tensor_util import make_ndarray
+
+    whole, scalars = 0, set()
+    for record in RawEventFileLoader(str(path)).Load():
+        whole += len(record) + 16  # its length, and two checksums
+        event = Event.FromString(record)
+        for value in event.summary.value:
+            if value.HasField("simple_value"):
+                yield value.tag, event.step, value.simple_value
+            if value.metadata.plugin_data.plugin_name == "scalars":
+                scalars.add(value.tag)  # said with the first point alone
+            if value.HasField("tensor") and value.tag in scalars:
+                yield value.tag, event.step, float(make_ndarray(value.tensor))
+    if lost := path.stat().st_size - whole:
+        losses.append(f"{path}: cut off or damaged after {whole:,} bytes; what follows, {lost:,} bytes, is not drawn")

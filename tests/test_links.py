@@ -1,0 +1,156 @@
+"""The check of a page's images: what a reader would not see is named, what is certain is mended, nothing else is touched."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from sslcli.commands.links import image_links
+from tests.conftest import Cli
+
+FIGURES = ("figures/linear_eval/test_acc.png", "figures/linear_eval/train_loss_epoch.png", "figures/my picture.png")
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    """A page in a git repository beside committed figures."""
+    for name in FIGURES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"picture")
+    (tmp_path / "README.md").write_text("nothing yet\n")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    return tmp_path / "README.md"
+
+
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True)
+
+
+GOOD = """\
+![a](figures/linear_eval/test_acc.png) ![b](./figures/my%20picture.png "title") ![c](<figures/my picture.png>)
+<img alt='x > y' src="figures/linear_eval/test_acc.png?raw=true" width=300> <IMG SRC='/figures/linear_eval/test_acc.png'>
+![d][Label] ![e][] ![shortcut] [![linked](figures/linear_eval/test_acc.png)](https://example.org/A.png)
+![far](https://example.org/x.png) ![data](data:image/png;base64,AAAA) [text](#part) [prose](nowhere.md)
+`![code](no.png)` and ``![`](no.png)``
+```
+![fenced](no.png)
+```
+<!-- ![hidden](no.png) -->
+<picture><source srcset="figures/linear_eval/test_acc.png 1x, figures/linear_eval/train_loss_epoch.png 2x"></picture>
+
+[label]: figures/linear_eval/test_acc.png
+[e]: <figures/my picture.png> "title"
+[shortcut]: figures/linear_eval/train_loss_epoch.png#frag
+[unused]: nowhere.md
+"""
+
+
+def test_a_page_whose_images_are_there_passes(ssl: Cli, page: Path) -> None:
+    page.write_text(GOOD)
+    result = ssl("plots --check README.md")
+    assert (result.code, result.err) == (0, "")
+    assert "11 local images, all there" in result.out
+
+
+def test_the_images_found_are_those_that_a_markdown_parser_finds() -> None:
+    found = {link.path for link in image_links(GOOD)}
+    tokens = [child for token in MarkdownIt().parse(GOOD) for child in token.children or ()]
+    sources = {str(child.attrs["src"]).replace("%20", " ").split("#")[0] for child in tokens if child.type == "image"}
+    assert {source for source in sources if ":" not in source} <= found
+    assert not any("no.png" in path for path in found)
+
+
+BROKEN = [
+    ("![x](figures/linear_eval/Test_Acc.png)", "figures/linear_eval/test_acc.png"),
+    ("![x](Figures/Linear_eval/TEST_ACC.PNG)", "figures/linear_eval/test_acc.png"),
+    ("![x](figures/linear_eval/Train_epoch.png 'title')", "figures/linear_eval/train_loss_epoch.png"),
+    ("<img src=figures/linear_eval/Train_Loss_epoch.png>", "figures/linear_eval/train_loss_epoch.png"),
+    ("![x](figures/My%20Picture.png)", "figures/my%20picture.png"),
+    ("![x](</figures/My Picture.png>)", "/figures/my picture.png"),
+    ("![x](./figures/linear_eval/Test_acc.png?raw=true#f)", "./figures/linear_eval/test_acc.png?raw=true#f"),
+    ("![x][r]\n\n[r]: figures/linear_eval/Test_acc.png 'title'", "figures/linear_eval/test_acc.png"),
+    ("[look](figures/linear_eval/Test_acc.png)", "figures/linear_eval/test_acc.png"),
+]
+
+
+@pytest.mark.parametrize(("text", "mended"), BROKEN, ids=[text for text, _ in BROKEN])
+def test_a_wrong_case_and_an_old_name_are_named_and_mended(ssl: Cli, page: Path, text: str, mended: str) -> None:
+    before = f"\ufeffcaf\u00e9 {text}\r\n`figures/linear_eval/Test_acc.png`\r\nend".encode() + b"\xff"
+    page.write_bytes(before)
+    result = ssl("plots --check README.md")
+    assert result.code == 3
+    assert "line 1" in result.out or "line 3" in result.out
+    assert f"meant is {mended.split('?')[0].lstrip('./').replace('%20', ' ')}" in result.out
+    assert "--fix" in result.err
+    assert page.read_bytes() == before
+    assert ssl("plots --check README.md --fix").code == 0
+    old = image_links(text)[0].target
+    assert page.read_bytes() == before.replace(old.encode(), mended.encode(), 1)
+    assert ssl("plots --check README.md").code == 0
+
+
+def test_what_has_no_certain_answer_is_named_and_left(ssl: Cli, page: Path) -> None:
+    (page.parent / "figures" / "Twin.png").write_bytes(b"1")
+    (page.parent / "figures" / "tWIN.png").write_bytes(b"2")
+    git(page.parent, "add", ".")
+    targets = ("figures/twin.png", "figures/linear_eval/test_loss.png", "../up.png", "figures/linear-eval/test_acc.png")
+    text = "".join(f"![a]({target})\n" for target in targets)
+    page.write_text(text)
+    result = ssl("plots --check README.md --fix")
+    assert result.code == 3
+    assert page.read_text() == text
+    lines = result.out.splitlines()
+    assert "meant may be figures/Twin.png or figures/tWIN.png" in lines[0]
+    assert "perhaps" in lines[1]
+    assert "outside" in lines[2]
+    assert "perhaps figures/linear_eval/test_acc.png" in lines[3]
+    assert "4 of 4" in result.err
+
+
+def test_what_git_does_not_track_is_named_though_it_lies_there(ssl: Cli, page: Path) -> None:
+    (page.parent / ".gitignore").write_text("ignored.png\n")
+    for name in ("ignored.png", "new.png"):
+        (page.parent / name).write_bytes(b"picture")
+    page.write_text("![a](ignored.png) ![b](new.png) ![c](New.png)")
+    result = ssl("plots --check README.md --fix")
+    assert result.code == 3
+    assert "ignored.png is ignored by git" in result.out
+    assert "new.png is not in git yet" in result.out
+    assert "New.png is not there; meant may be new.png" in result.out
+
+
+def test_case_counts_where_the_file_system_ignores_it(ssl: Cli, page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page.write_text("![a](figures/linear_eval/Test_acc.png)")
+    kept = Path.exists
+    monkeypatch.setattr("os.path.exists", lambda _: True)
+    monkeypatch.setattr(Path, "exists", lambda path, **_: path.name != ".git" or kept(path))
+    assert ssl("plots --check README.md").code == 3
+    (page.parent / ".git").rename(page.parent / "git-no-more")
+    assert ssl("plots --check README.md").code == 3
+
+
+def test_without_git_the_files_on_the_disk_count(ssl: Cli, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "Pic.png").write_bytes(b"picture")
+    (tmp_path / "docs" / "page.md").write_text("![a](../Pic.png)")
+    assert ssl("plots --check docs/page.md").code == 0
+    (tmp_path / "docs" / "page.md").write_text("![a](../pic.png)")
+    assert ssl("plots --check docs/page.md").code == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "text"),
+    [("plots --check nowhere.md", 3, "no such file"), ("plots --fix", 2, "--check README.md")],
+)
+def test_a_page_that_is_not_there_is_said(ssl: Cli, line: str, code: int, text: str) -> None:
+    result = ssl(line)
+    assert (result.code, text in result.err) == (code, True)
+
+
+def test_git_that_refuses_is_said(ssl: Cli, tmp_path: Path) -> None:
+    (tmp_path / ".git").write_text("gitdir: nowhere\n")
+    (tmp_path / "README.md").write_text("![a](x.png)")
+    result = ssl("plots --check README.md")
+    assert (result.code, "git does not tell" in result.err) == (3, True)

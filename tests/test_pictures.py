@@ -1,0 +1,395 @@
+"""The pictures: each is captured as a figure, so that what it shows is checked, and read back as the file that it became."""
+
+import json
+import re
+import resource
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+from torch.utils.tensorboard import SummaryWriter
+
+from sslcli.data import shapes
+from sslcli.pictures import canvas
+from sslcli.pictures.curves import LOOKS, Curve, draw_curves
+from sslcli.registry import Registry, Run
+from sslcli.training.events import read_scalars
+from tests.conftest import TINY, Cli
+
+Done = Callable[[str], Run]
+PROBE = "--epochs 2 --batch-size 32"
+FIVE = {"test_acc", "test_loss", "train_loss_epoch", "train_loss_step", "train_lr"}
+
+
+drawn = pytest.mark.usefixtures("figures")
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
+    """The figures that are saved, by their paths' last two parts."""
+    saved: dict[str, Figure] = {}
+    original = canvas.save_picture
+
+    def save(figure: Figure, path: Path, *, description: str) -> None:
+        original(figure, path, description=description)
+        saved["/".join(path.parts[-2:])] = figure
+        check_file(path, figure)
+
+    for command in ("plots", "predict", "views"):
+        monkeypatch.setattr(f"sslcli.commands.{command}.save_picture", save)
+    return saved
+
+
+def check_file(path: Path, figure: Figure) -> None:
+    """A PNG of the figure's size under a lower-case name, not blank, with its title in the file."""
+    assert re.fullmatch(r"[a-z0-9._/-]+", path.resolve().relative_to(Path.cwd()).as_posix())
+    with Image.open(path) as picture:
+        assert picture.size == pytest.approx(figure.get_size_inches() * 120, abs=1)
+        assert picture.text["Title"] == figure.get_suptitle().encode("latin-1", "replace").decode("latin-1")  # type: ignore[attr-defined]
+        pixels = np.asarray(picture.convert("L"))
+    inked = (pixels < 200).mean()
+    assert 0.002 < inked < 0.9
+    figure.canvas.draw()
+    width, height = figure.bbox.width, figure.bbox.height
+    for text in [figure._suptitle, *(axes.title for axes in figure.axes)]:  # type: ignore[attr-defined]
+        box = text.get_window_extent()
+        assert box.x0 >= -1
+        assert box.x1 <= width + 1, text.get_text()
+        assert box.y1 <= height + 1, text.get_text()
+
+
+def labels(figure: Figure) -> list[str]:
+    return [text.get_text() for axes in figure.axes for text in (axes.get_legend().get_texts() if axes.get_legend() else [])]
+
+
+@pytest.fixture
+def study(done: Done) -> dict[str, Run]:
+    """A pretrain run with kept checkpoints, and its evaluations."""
+    runs = {"pretrain": done(f"pretrain {TINY} --epochs 3 --keep-every 1")}
+    runs["linear pretrained"] = done(f"probe {PROBE}")
+    runs["linear scratch"] = done(f"probe {PROBE} --init scratch")
+    for epoch in (1, 2):
+        runs[f"epoch {epoch}"] = done(f"probe {PROBE} --at-epoch {epoch}")
+    runs["few pretrained"] = done("finetune --epochs 2 --label-fraction 0.5 --batch-size 32")
+    runs["few scratch"] = done("finetune --epochs 2 --label-fraction 0.5 --batch-size 32 --init scratch")
+    return runs
+
+
+def test_plots_draws_every_scalar_of_a_study(ssl: Cli, study: dict[str, Run], figures: dict[str, Figure]) -> None:
+    result = ssl("plots")
+    assert result.code == 0, result.err
+    assert sorted(result.out.split()) == sorted(f"results/figures/{name}" for name in figures)
+    for folder in ("linear_eval", "finetune_0p5"):
+        assert {f"{folder}/{name}.png" for name in FIVE} <= figures.keys()
+    assert {f"pretrain/{n}.png" for n in ("val_knn", "train_z_std", "train_loss_epoch", "accuracy_over_time")} <= figures.keys()
+    figure = figures["linear_eval/test_acc.png"]
+    (axes,) = figure.axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", "test accuracy (%)")
+    pair = study["linear pretrained"], study["linear scratch"]
+    assert labels(figure) == [f"{run.init}, {run.id}" for run in pair]
+    for line, run in zip(axes.lines, pair, strict=True):
+        assert line.get_xdata().tolist() == [1, 2]
+        assert line.get_ydata() == pytest.approx([100 * entry["test/acc"] for entry in run.history])
+    health = figures["pretrain/train_z_std.png"].axes[0]
+    assert any("1/sqrt(128) = 0.088" in text.get_text() for text in health.get_legend().get_texts())
+
+
+def test_accuracy_over_time_shows_each_kept_epoch_and_scratch(
+    ssl: Cli, study: dict[str, Run], figures: dict[str, Figure]
+) -> None:
+    assert ssl("plots").code == 0
+    by_epoch, by_minute = figures["pretrain/accuracy_over_time.png"].axes
+    runs = [study[name] for name in ("linear scratch", "epoch 1", "epoch 2", "linear pretrained")]
+    expected = [100 * run.metrics["test_acc"] for run in runs]
+    assert by_epoch.lines[0].get_xdata().tolist() == [0, 1, 2, 3]
+    clock = [0.0, *(entry["seconds"] / 60 for entry in study["pretrain"].history)]
+    assert by_minute.lines[0].get_xdata() == pytest.approx(clock)
+    for axes in (by_epoch, by_minute):
+        assert axes.lines[0].get_ydata() == pytest.approx(expected)
+        assert axes.lines[1].get_ydata() == pytest.approx([100 * entry["val/knn"] for entry in study["pretrain"].history])
+        assert axes.lines[2].get_ydata()[0] == pytest.approx(expected[0])
+    assert "minutes" in by_minute.get_xlabel()
+
+
+def test_curves_differ_in_line_and_marker_and_in_grey() -> None:
+    figure = draw_curves([Curve("a", [(0, 1), (1, 2)]), Curve("b", [(0, 2), (1, 1)], 1)], title="t", x_label="x", y_label="y")
+    first, second = figure.axes[0].lines
+    assert first.get_linestyle() != second.get_linestyle()
+    assert first.get_marker() != second.get_marker()
+    grey = [np.dot([int(str(look["color"])[i : i + 2], 16) for i in (1, 3, 5)], (0.2989, 0.587, 0.114)) for look in LOOKS[:2]]
+    assert abs(grey[0] - grey[1]) > 60
+
+
+def test_a_long_curve_is_smoothed_and_says_so() -> None:
+    points = [(float(i), float(i % 2)) for i in range(1000)]
+    figure = draw_curves([Curve("a", points)], title="t", x_label="x", y_label="y")
+    raw, smooth = figure.axes[0].lines
+    assert raw.get_ydata().tolist() == [y for _, y in points]
+    assert "mean of 20 points" in labels(figure)[0]
+    assert smooth.get_ydata() == pytest.approx(np.full(981, 0.5))
+    assert (smooth.get_xdata()[0], smooth.get_xdata()[-1]) == (pytest.approx(9.5), pytest.approx(989.5))
+
+
+def write(folder: Path, **series: list[float]) -> None:
+    with SummaryWriter(str(folder)) as writer:
+        for tag, values in series.items():
+            for step, value in enumerate(values):
+                writer.add_scalar(tag, value, step)
+
+
+def test_every_point_is_read(tmp_path: Path) -> None:
+    write(tmp_path, loss=[float(i) for i in range(12_000)])
+    assert [value for _, value in read_scalars(tmp_path).points["loss"]] == list(range(12_000))
+
+
+def test_event_files_of_another_program_are_drawn_under_lower_case_names(ssl: Cli, figures: dict[str, Figure]) -> None:
+    for init in ("Pretrained", "Scratch"):
+        write(Path("logs/Linear Eval") / init, Train_epoch=[2.0, 1.0], Train_Loss_step=[3.0, 2.0], Test_Acc=[40.0, 58.87])
+    result = ssl("plots --logdir logs")
+    assert result.code == 0, result.err
+    names = ("train_loss_epoch", "train_loss_step", "test_acc")
+    assert {f"linear_eval/{name}.png" for name in names} == figures.keys()
+    figure = figures["linear_eval/test_acc.png"]
+    assert labels(figure) == ["Pretrained", "Scratch"]
+    assert figure.axes[0].lines[0].get_ydata().tolist() == pytest.approx([40, 58.87])
+
+
+def test_both_forms_of_scalars_are_read(tmp_path: Path) -> None:
+    with SummaryWriter(str(tmp_path)) as writer:
+        for step in range(3):
+            writer.add_scalar("new", step * 2.0, step, new_style=True)
+    assert read_scalars(tmp_path).points == {"new": [(0, 0.0), (1, 2.0), (2, 4.0)]}
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "foreign"])
+def test_of_a_damaged_event_file_the_whole_part_is_drawn_and_the_loss_named(
+    ssl: Cli, tmp_path: Path, figures: dict[str, Figure], damage: str
+) -> None:
+    write(tmp_path / "logs", loss=[1.0, 2.0, 3.0, 4.0])
+    (path,) = (tmp_path / "logs").glob("*tfevents*")
+    content = bytearray(path.read_bytes())
+    if damage == "flip":
+        content[-30] ^= 1
+    path.write_bytes(content[:-3] if damage == "cut" else b"no events" if damage == "foreign" else bytes(content))
+    result = ssl("plots --logdir logs")
+    assert path.name in result.err
+    if damage == "foreign":
+        assert (result.code, "no scalars" in result.err) == (3, True)
+    else:
+        assert result.code == 0
+        assert "cut off or damaged" in result.err
+        assert figures["logs/loss.png"].axes[0].lines[0].get_ydata().tolist() == [1, 2, 3]
+
+
+def test_what_cannot_be_drawn_is_said(ssl: Cli, tmp_path: Path) -> None:
+    write(tmp_path / "odd", loss=[1.0, float("nan"), 2.0], Loss=[1.0])
+    result = ssl("plots --logdir odd")
+    assert result.code == 0
+    assert "loss is nan at step 1" in result.err
+    assert "'loss' and 'Loss'" in result.err
+    write(tmp_path / "odd", loss=[1.0])
+    assert "not in order" in ssl("plots --logdir odd").err
+
+
+def test_predict_shows_the_same_images_for_every_run_and_the_whole_accuracy(
+    ssl: Cli, study: dict[str, Run], figures: dict[str, Figure]
+) -> None:
+    result = ssl("predict --n 12 --seed 3")
+    assert result.code == 0, result.err
+    names = {
+        "linear_pretrained": "linear pretrained", "linear_scratch": "linear scratch",
+        "finetune_0p5_pretrained": "few pretrained", "finetune_0p5_scratch": "few scratch",
+    }  # fmt: skip
+    assert figures.keys() == {f"predictions/{name}.png" for name in names}
+    shown = []
+    for name, key in names.items():
+        run, figure = study[key], figures[f"predictions/{name}.png"]
+        panels = [axes for axes in figure.axes if axes.images]
+        assert len(panels) == 12
+        shown.append([np.asarray(axes.images[0].get_array()).tobytes() for axes in panels])
+        right = [axes.get_xlabel() for axes in panels if axes.get_xlabel().startswith("✓ ")]
+        wrong = [axes.get_xlabel() for axes in panels if axes.get_xlabel().startswith("✗ ")]
+        assert len(right) + len(wrong) == 12
+        assert all(axes.get_title() in axes.get_xlabel() for axes in panels if axes.get_xlabel() in right)
+        assert not any(axes.get_title() == axes.get_xlabel().split()[1] for axes in panels if axes.get_xlabel() in wrong)
+        accuracy = f"{run.metrics['test_acc']:.2%}"
+        assert f"{len(right)} of 12 right here, {accuracy} of all 80 test images" in figure.get_suptitle()
+        line = next(line for line in result.out.splitlines() if line.startswith(run.id))
+        assert f"sample accuracy {len(right) / 12:.2%} ({len(right)} of 12), full test accuracy {accuracy}" in line
+        assert "most predicted: " in line
+    assert shown == [shown[0]] * 4
+    assert ssl("predict --n 12 --seed 4").code == 0
+    other = figures["predictions/linear_pretrained.png"]
+    assert [np.asarray(axes.images[0].get_array()).tobytes() for axes in other.axes if axes.images] != shown[0]
+
+
+def test_one_run_can_be_drawn_elsewhere(ssl: Cli, study: dict[str, Run], figures: dict[str, Figure]) -> None:
+    assert ssl(f"predict --run {study['epoch 1'].id} --out here/one.png").code == 0
+    assert "Linear evaluation after epoch 1, pretrained" in figures["here/one.png"].get_suptitle()
+
+
+@pytest.mark.usefixtures("study")
+def test_the_original_studys_fault_can_be_shown_and_says_what_it_is(ssl: Cli, figures: dict[str, Figure]) -> None:
+    result = ssl("predict --encoder-seed 9")
+    assert result.code == 0, result.err
+    assert figures.keys() == {"predictions/scratch_preds.png"}
+    title = figures["predictions/scratch_preds.png"].get_suptitle()
+    assert title.startswith("NOT A RESULT")
+    assert "on another random encoder (seed 9)" in title
+    assert "not a result" in result.err
+    assert ssl("predict --encoder-seed 1").code == 2
+
+
+@drawn
+def test_a_collapsed_classifier_is_called_so(ssl: Cli, study: dict[str, Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    for bias, collapsed in ((0.0, False), (1e4, True)):
+        with monkeypatch.context() as patch:
+            original = torch.nn.Linear.forward
+            shift = torch.zeros(10)
+            shift[3] = bias
+            patch.setattr(torch.nn.Linear, "forward", lambda self, x, f=original, s=shift: f(self, x) + s)
+            result = ssl(f"predict --run {study['few pretrained'].id}")
+        assert ("has collapsed" in result.err and "100.0% of all" in result.err) == collapsed
+
+
+def test_own_pictures_are_classified(ssl: Cli, study: dict[str, Run], figures: dict[str, Figure], tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    Image.new("L", (50, 20), 90).save(tmp_path / "mine" / "grey.png")
+    Image.new("RGB", (20, 70), (200, 10, 10)).save(tmp_path / "mine" / "red $1 ü.jpg")
+    (tmp_path / "mine" / "notes.txt").write_text("no picture")
+    Image.new("RGBA", (32, 32)).save(tmp_path / "clear.png")
+    result = ssl("predict --images mine clear.png")
+    assert result.code == 0, result.err
+    assert [line.split(":")[0] for line in result.out.splitlines()] == ["mine/grey.png", "mine/red $1 ü.jpg", "clear.png"]
+    panels = [axes for axes in figures["predictions/images.png"].axes if axes.images]
+    assert [np.asarray(axes.images[0].get_array()).shape for axes in panels] == [(32, 32, 3)] * 3
+    assert study["linear pretrained"].id in result.err
+
+
+@pytest.mark.usefixtures("study")
+def test_own_pictures_are_seen_as_test_images_are(ssl: Cli, figures: dict[str, Figure], tmp_path: Path) -> None:
+    assert ssl("predict --n 9").code == 0
+    panels = [axes for axes in figures["predictions/linear_pretrained.png"].axes if axes.images]
+    for number, axes in enumerate(panels):
+        Image.fromarray(np.asarray(axes.images[0].get_array())).save(tmp_path / f"{number}.png")
+    assert ssl("predict --images " + " ".join(f"{number}.png" for number in range(9))).code == 0
+    again = [axes for axes in figures["predictions/images.png"].axes if axes.images]
+    assert [axes.get_xlabel() for axes in again] == [axes.get_xlabel()[2:] for axes in panels]
+
+
+def test_views_shows_what_pretraining_sees(ssl: Cli, figures: dict[str, Figure]) -> None:
+    line = "views --dataset shapes --n 3 --views 2 --view-sizes 16:0.5,32:0.5 --jitter 0 --grey 0 --crop-min 1 --flip 0"
+    assert ssl(line).code == 0
+    figure = figures["pretrain/views.png"]
+    shapes = [np.asarray(axes.images[0].get_array()).shape[0] for axes in figure.axes]
+    assert shapes == [32, 16, 16, 32, 32] * 3
+    text = figure.get_supxlabel()
+    assert "crop_min 1" in text
+    first = [np.asarray(axes.images[0].get_array()).astype(float).mean() for axes in figure.axes[:5]]
+    assert first == pytest.approx([first[0]] * 5, abs=6)  # nothing but a crop of nearly everything: the same picture
+    assert "0% to 50% of steps\n16 px" in figure.axes[1].get_title()
+
+
+def test_views_of_a_run_takes_its_options(ssl: Cli, done: Done, figures: dict[str, Figure]) -> None:
+    run = done(f"pretrain {TINY} --max-steps 1 --crop-min 0.5 --blur 0.25 --view-sizes 24")
+    assert ssl(f"views --run {run.id} --n 2").code == 0
+    figure = figures["pretrain/views.png"]
+    assert "crop_min 0.5" in figure.get_supxlabel()
+    assert "blur 0.25" in figure.get_supxlabel()
+    assert run.id in figure.get_supxlabel()
+    assert np.asarray(figure.axes[1].images[0].get_array()).shape == (24, 24, 3)
+
+
+def test_a_study_makes_every_picture(ssl: Cli, tmp_path: Path) -> None:
+    result = ssl("study --set pretrain.batch_size=32 --set pretrain.epochs=2 --set probe.epochs=2 --set finetune.epochs=1")
+    assert result.code == 0, result.err
+    made = {path.relative_to(tmp_path / "results").as_posix() for path in (tmp_path / "results").rglob("*.png")}
+    for folder in ("linear_eval", "finetune", "finetune_0p1"):
+        assert {f"figures/{folder}/{name}.png" for name in FIVE} <= made
+    assert {"figures/pretrain/views.png", "figures/pretrain/accuracy_over_time.png"} <= made
+    names = ("linear", "finetune", "finetune_0p1")
+    assert {f"predictions/{name}_{init}.png" for name in names for init in ("pretrained", "scratch")} <= made
+    assert f"wrote {len(made)} pictures" in result.err
+
+
+BAD = [
+    ("plots", 3, "ssl study"),
+    ("plots --study nope", 3, "ssl study"),
+    ("plots --logdir nowhere", 3, "no such folder"),
+    ("plots --logdir .", 3, "no event files"),
+    ("predict", 3, "ssl study"),
+    ("predict --n 0", 2, "--n"),
+    ("predict --n 100000", 2, "400"),
+    ("predict --run nope", 3, "there is no finished run"),
+    ("predict --encoder-seed 3", 3, "ssl study"),
+    ("predict a.png", 2, "--images"),
+    ("views --n 0", 2, "--n"),
+    ("views --run nope", 3, "there is no pretrain run"),
+    ("views", 3, "--data-dir"),
+]
+
+
+@pytest.mark.parametrize(("line", "code", "text"), BAD, ids=[line for line, _, _ in BAD])
+def test_what_cannot_be_is_answered_without_a_traceback(ssl: Cli, tmp_path: Path, line: str, code: int, text: str) -> None:
+    result = ssl(line)
+    assert result.code == code, result.err
+    assert text in " ".join(result.err.replace("│", " ").split())
+    assert "Traceback" not in result.err
+    assert not list(tmp_path.rglob("*.png"))
+
+
+def test_bad_input_beside_runs_is_answered_too(
+    ssl: Cli, study: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shapes, "TRAIN", 60)
+    (tmp_path / "none.png").write_text("no picture")
+    (tmp_path / "empty").mkdir()
+    Image.effect_noise((64, 64), 50).save(tmp_path / "whole.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:800])
+    for line, code, text in (
+        ("predict --n 81", 2, "at most the 80 test images"),
+        ("predict --out x.png", 2, "--run"),
+        (f"predict --run {study['pretrain'].id}", 2, "names no classes"),
+        ("predict --images none.png", 2, "no picture"),
+        ("predict --images cut.png", 2, "no picture"),
+        ("predict --images nowhere.png", 3, "no such file"),
+        ("predict --images empty", 3, "no picture in this folder"),
+        ("predict --images whole.png --encoder-seed 3", 2, "leave it out"),
+        ("plots --study nope", 3, "no study made here"),
+        ("views --dataset shapes --n 61", 2, "at most the 60 images"),
+    ):
+        result = ssl(line)
+        assert (result.code, text in result.err) == (code, True), (line, result.err)
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.usefixtures("study")
+def test_a_full_disk_leaves_no_half_picture(ssl: Cli, tmp_path: Path) -> None:
+    assert ssl("views --dataset shapes").code == 0
+    path = tmp_path / "results" / "figures" / "pretrain" / "views.png"
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+        results = [ssl(line) for line in ("views --dataset shapes --seed 2", "plots", "predict")]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    for result in results:
+        assert (result.code, "cannot be written" in result.err) == (3, True), result.err
+    assert path.read_bytes() == before
+    assert [found.name for found in (tmp_path / "results").rglob("*") if found.is_file()] == ["views.png"]
+
+
+def test_published_numbers_have_no_pictures(ssl: Cli, registry: Registry) -> None:
+    entry = {"id": "theirs", "experiment": "linear_eval", "status": "published", "metrics": {"test_acc": 0.5}}
+    registry.index.write_text(f"runs:\n- {json.dumps(entry)}\n")
+    for line in ("plots", "predict"):
+        result = ssl(line)
+        assert (result.code, "no runs with files" in result.err) == (3, True)
