@@ -125,9 +125,11 @@ def test_curves_differ_in_line_and_marker_and_in_grey() -> None:
     assert abs(grey[0] - grey[1]) > 60
 
 
-def test_a_long_curve_is_smoothed_and_says_so() -> None:
+def test_a_long_noisy_curve_is_smoothed_and_says_so() -> None:
     points = [(float(i), float(i % 2)) for i in range(1000)]
-    figure = draw_curves([Curve("a", points)], title="t", x_label="x", y_label="y")
+    (plain,) = draw_curves([Curve("a", points)], title="t", x_label="x", y_label="y").axes[0].lines
+    assert plain.get_ydata().tolist() == [y for _, y in points]
+    figure = draw_curves([Curve("a", points)], title="t", x_label="x", y_label="y", noisy=True)
     raw, smooth = figure.axes[0].lines
     assert raw.get_ydata().tolist() == [y for _, y in points]
     assert "mean of 20 points" in labels(figure)[0]
@@ -346,7 +348,6 @@ def test_what_cannot_be_is_answered_without_a_traceback(ssl: Cli, tmp_path: Path
 def test_bad_input_beside_runs_is_answered_too(
     ssl: Cli, study: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shapes, "TRAIN", 60)
     (tmp_path / "none.png").write_text("no picture")
     (tmp_path / "empty").mkdir()
     Image.effect_noise((64, 64), 50).save(tmp_path / "whole.png")
@@ -361,10 +362,12 @@ def test_bad_input_beside_runs_is_answered_too(
         ("predict --images empty", 3, "no picture in this folder"),
         ("predict --images whole.png --encoder-seed 3", 2, "leave it out"),
         ("plots --study nope", 3, "no study made here"),
-        ("views --dataset shapes --n 61", 2, "at most the 60 images"),
     ):
         result = ssl(line)
         assert (result.code, text in result.err) == (code, True), (line, result.err)
+    monkeypatch.setattr(shapes, "TRAIN", 60)
+    assert "at most the 60 images" in ssl("views --dataset shapes --n 61").err
+    assert "is not the data that it was trained on" in ssl("predict").err
     assert not (tmp_path / "results").exists()
 
 

@@ -79,7 +79,7 @@ def _draw_pair(registry: Registry, records: list[Run], folder: Path) -> list[Pat
         label = _label(name)
         figure = draw_curves(
             curves, title=f"{words}: {_without_unit(label)}\n({first.backbone} on {first.dataset})",
-            x_label="epoch" if by_epoch else "step", y_label=label, lines=_references(name, first),
+            x_label="epoch" if by_epoch else "step", y_label=label, noisy="loss" in name, lines=_references(name, first),
         )  # fmt: skip
         path = folder / f"{name}.png"
         save_picture(figure, path, description=f"Runs: {', '.join(names)}")
@@ -129,26 +129,33 @@ def draw_foreign(logdir: Path, out: Path) -> list[Path]:
     groups: dict[Path, list[Path]] = {}
     for folder in folders:
         groups.setdefault(logdir if folder == logdir else folder.parent, []).append(folder)
+    titles = {parent: parent.relative_to(logdir).as_posix() for parent in groups}
+    titles[logdir] = logdir.resolve().name
     folder_names: dict[Path, str] = {}
     written = []
     for parent, members in groups.items():
-        scalars = [_read(folder) for folder in members]
-        inside = parent.relative_to(logdir).as_posix()
-        title = logdir.resolve().name if inside == "." else inside
-        folder_names[parent] = _free_name(title, folder_names.values())
-        names = [folder.relative_to(parent).as_posix() if folder != parent else title for folder in members]
-        for name in _all_names(scalars):
-            points = _per_cent(name, [found.points.get(name, []) for found in scalars])
-            curves = [
-                Curve(label, series, look) for look, (label, series) in enumerate(zip(names, points, strict=True)) if series
-            ]
-            label = _label(name).replace(" (nats)", "")
-            figure = draw_curves(curves, title=f"{title}: {_without_unit(label)}", x_label="step", y_label=label)
-            path = out / folder_names[parent] / f"{name}.png"
-            save_picture(figure, path, description=f"Event files: {', '.join(map(str, members))}")
-            written.append(path)
+        folder_names[parent] = _free_name(titles[parent], folder_names.values())
+        written += _draw_group(titles[parent], parent, members, out / folder_names[parent])
     if not written:
         raise StateError(f"--logdir {logdir}: its event files hold no scalars: there is nothing to draw")
+    return written
+
+
+def _draw_group(title: str, parent: Path, members: list[Path], out: Path) -> list[Path]:
+    """A figure for each scalar of the event folders that lie in `parent`."""
+    scalars = [_read(folder) for folder in members]
+    names = [folder.relative_to(parent).as_posix() if folder != parent else title for folder in members]
+    written = []
+    for name in _all_names(scalars):
+        points = _per_cent(name, [found.points.get(name, []) for found in scalars])
+        named = enumerate(zip(names, points, strict=True))
+        label = _label(name).replace(" (nats)", "")  # others may use another logarithm
+        figure = draw_curves(
+            [Curve(member, series, look) for look, (member, series) in named if series],
+            title=f"{title}: {_without_unit(label)}", x_label="step", y_label=label, noisy="loss" in name,
+        )  # fmt: skip
+        save_picture(figure, out / f"{name}.png", description=f"Event files: {', '.join(map(str, members))}")
+        written.append(out / f"{name}.png")
     return written
 
 

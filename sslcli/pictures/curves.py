@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from sslcli.pictures.canvas import new_figure, styled
 
-MANY = 200  # points; from here on a curve is smoothed and has no markers
+MANY = 200  # points; from here on a curve has no markers, and a noisy one is smoothed
 LOOKS: tuple[dict[str, Any], ...] = (
     {"color": "#08519c", "linestyle": "-", "marker": "o", "linewidth": 2.0},
     {"color": "#e6842a", "linestyle": "--", "marker": "s", "markerfacecolor": "white"},
@@ -39,14 +39,20 @@ class Curve:
 
 @styled
 def draw_curves(
-    curves: Sequence[Curve], *, title: str, x_label: str, y_label: str, lines: Sequence[tuple[float, str]] = ()
+    curves: Sequence[Curve],
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    noisy: bool = False,
+    lines: Sequence[tuple[float, str]] = (),
 ) -> Figure:
-    """One panel with all curves, and horizontal lines (y, label). Long curves are smoothed, which the legend says."""
+    """One panel with all curves, and horizontal lines (y, label). Long noisy curves are smoothed, which the legend says."""
     figure = new_figure(6.4, 3.8)
     figure.suptitle(title)
     axes = figure.add_subplot()
     for curve in curves:
-        (_draw_smoothed if len(curve.points) >= MANY else _draw)(axes, curve)
+        (_draw_smoothed if noisy and len(curve.points) >= MANY else _draw)(axes, curve)
     for y, label in lines:
         axes.axhline(y, color="0.35", linestyle=(0, (1, 2)), label=label)
     axes.set_xlabel(x_label)
@@ -57,7 +63,8 @@ def draw_curves(
 
 def _draw(axes: Axes, curve: Curve) -> None:
     x, y = np.array(curve.points).T
-    axes.plot(x, y, label=curve.label, **curve.style)
+    style = curve.style | ({"marker": ""} if len(x) >= MANY else {})
+    axes.plot(x, y, label=curve.label, **style)
 
 
 def _draw_smoothed(axes: Axes, curve: Curve) -> None:
