@@ -100,6 +100,12 @@ def test_the_readmes_links_hold() -> None:
             assert (ROOT / target).exists(), target
 
 
+def test_the_readmes_images_are_tracked_in_exactly_this_case(ssl: Cli) -> None:
+    result = ssl(f"plots --check {ROOT / 'README.md'}")
+    assert result.code == 0, result.out
+    assert re.search(r"[1-9]\d* local images, all there", result.out)
+
+
 def test_the_readme_shows_the_published_table(ssl: Cli) -> None:
     for study in dict.fromkeys(run["study"] for run in yaml.safe_load((ROOT / "registry.yaml").read_text())["runs"]):
         result = ssl(f"compare --project {ROOT} --study {study} --format json")
