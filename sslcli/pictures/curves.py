@@ -110,6 +110,7 @@ def draw_accuracy_over_time(
             axes.annotate(f"{m.accuracy:.2%}", (x(m), 100 * m.accuracy), (-4, 6), textcoords="offset points", ha="right")
         axes.set_xlabel(label)
         axes.set_xlim(left=0)
+        axes.margins(y=0.1)
     panels[0].set_ylabel("accuracy (%)")
     figure.legend(*panels[0].get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=3)
     return figure
