@@ -116,6 +116,17 @@ def test_accuracy_over_time_shows_each_kept_epoch_and_scratch(
     assert "minutes" in by_minute.get_xlabel()
 
 
+def test_a_run_without_a_clock_has_no_curve_over_time(
+    ssl: Cli, study: dict[str, Run], figures: dict[str, Figure], registry: Registry
+) -> None:
+    for entry in study["pretrain"].history:
+        del entry["seconds"]
+    registry.save(study["pretrain"])
+    assert ssl("plots").code == 0
+    assert "pretrain/val_knn.png" in figures
+    assert "pretrain/accuracy_over_time.png" not in figures
+
+
 def test_curves_differ_in_line_and_marker_and_in_grey() -> None:
     figure = draw_curves([Curve("a", [(0, 1), (1, 2)]), Curve("b", [(0, 2), (1, 1)], 1)], title="t", x_label="x", y_label="y")
     first, second = figure.axes[0].lines

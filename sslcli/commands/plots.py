@@ -102,11 +102,12 @@ def _draw_over_time(runs: list[Run], pretrain: Run, folder: Path) -> list[Path]:
     pair = mine[-1].pair if mine else None
     at = {probe.at_epoch or pretrain.epochs or 0: probe for probe in mine if probe.pair == pair}
     scratch = [probe.metrics["test_acc"] for probe in probes if probe.init == "scratch" and probe.pair == pair]
-    clock = {entry["epoch"]: entry["seconds"] for entry in pretrain.history}
-    if pretrain.history:
-        clock[pretrain.epochs or 0] = pretrain.history[-1]["seconds"]
+    timed = [entry for entry in pretrain.history if "seconds" in entry]
+    clock = {entry["epoch"]: entry["seconds"] for entry in timed}
+    if timed:
+        clock[pretrain.epochs or 0] = timed[-1]["seconds"]
     linear = [Measured(epoch, clock[epoch], at[epoch].metrics["test_acc"]) for epoch in sorted(at) if epoch in clock]
-    knn = [Measured(entry["epoch"], entry["seconds"], entry["val/knn"]) for entry in pretrain.history if "val/knn" in entry]
+    knn = [Measured(entry["epoch"], entry["seconds"], entry["val/knn"]) for entry in timed if "val/knn" in entry]
     if len(linear) < 2 and len(knn) < 2:
         return []
     figure = draw_accuracy_over_time(
