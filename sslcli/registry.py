@@ -146,7 +146,7 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object], *, before_ren
             write(handle)
             handle.flush()
             os.fsync(handle.fileno())
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o644)
         before_rename()
         os.replace(temporary, path)
         temporary = None

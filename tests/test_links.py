@@ -1,10 +1,11 @@
 """The check of a page's images: what a reader would not see is named, what is certain is mended, nothing else is touched."""
 
+import html
 import subprocess
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
-from markdown_it import MarkdownIt
 
 from sslcli.commands.links import image_links
 from tests.conftest import Cli
@@ -30,14 +31,9 @@ def git(folder: Path, *arguments: str) -> None:
 
 GOOD = """\
 ![a](figures/linear_eval/test_acc.png) ![b](./figures/my%20picture.png "title") ![c](<figures/my picture.png>)
-<img alt='x > y' src="figures/linear_eval/test_acc.png?raw=true" width=300> <IMG SRC='/figures/linear_eval/test_acc.png'>
+<img alt='x > y src=no.png' src="figures/linear_eval/test_acc.png?raw=true"> <IMG SRC='/figures/linear_eval/test_acc.png'>
 ![d][Label] ![e][] ![shortcut] [![linked](figures/linear_eval/test_acc.png)](https://example.org/A.png)
 ![far](https://example.org/x.png) ![data](data:image/png;base64,AAAA) [text](#part) [prose](nowhere.md)
-`![code](no.png)` and ``![`](no.png)``
-```
-![fenced](no.png)
-```
-<!-- ![hidden](no.png) -->
 <picture><source srcset="figures/linear_eval/test_acc.png 1x, figures/linear_eval/train_loss_epoch.png 2x"></picture>
 
 [label]: figures/linear_eval/test_acc.png
@@ -54,12 +50,34 @@ def test_a_page_whose_images_are_there_passes(ssl: Cli, page: Path) -> None:
     assert "11 local images, all there" in result.out
 
 
-def test_the_images_found_are_those_that_a_markdown_parser_finds() -> None:
-    found = {link.path for link in image_links(GOOD)}
-    tokens = [child for token in MarkdownIt().parse(GOOD) for child in token.children or ()]
-    sources = {str(child.attrs["src"]).replace("%20", " ").split("#")[0] for child in tokens if child.type == "image"}
-    assert {source for source in sources if ":" not in source} <= found
-    assert not any("no.png" in path for path in found)
+PARTS = [
+    ("`![code](no.png)` and ``![`](no.png)``, then ![x](a.png)", ["a.png"]),
+    ("```\n![fenced](no.png)\n```\n![x](a.png)", ["a.png"]),
+    ("```ssl plots``` draws ![x](a.png)", ["a.png"]),
+    ("a stray ` here\n\n![x](a.png)\n\nand ` there", ["a.png"]),
+    (r"\`![x](a.png)\`", ["a.png"]),
+    ("text\n\n    ![indented](no.png)\n\n![x](a.png)", ["a.png"]),
+    ("<pre>\n![x](no.png)\n</pre>\n\n> ~~~\n> ![x](no.png)\n> ~~~", []),
+    ("- a\n  - ~~~\n    ![x](no.png)\n    ~~~\n  - ![x](a.png)", ["a.png"]),
+    ("<!-- ![hidden](no.png) <img src=no.png> -->", []),
+    (r"!\[x](no.png) and foo](no.png) are nothing, [a picture](a.png) is linked", ["a.png"]),
+    ("[^1]: no.png is nice", []),
+    ("![x](a&amp;b.png) <img src='c&amp;d.png'>", ["a&b.png", "c&d.png"]),
+    (r'![x](a.png "a \" title") ![x](b(c(d)).png) ![a [b] c][l]' + "\n\n[l]: e.png", ["a.png", "b(c(d)).png", "e.png"]),
+    ("<details>\n\n![x](a.png)\n\n</details>\n\n| a |\n|---|\n| ![x](b.png) |", ["a.png", "b.png"]),
+    ("![x](caf\u00e9.png) ![y](caf%C3%A9.png)", ["caf\u00e9.png", "caf\u00e9.png"]),
+]
+
+
+@pytest.mark.parametrize(("text", "paths"), PARTS, ids=[text for text, _ in PARTS])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["lf", "crlf"])
+def test_the_images_of_a_page_are_found_where_they_stand(text: str, paths: list[str], newline: str) -> None:
+    text = ("# Title\n\n" + text).replace("\n", newline)
+    found = image_links(text)
+    assert [link.path for link in found] == paths
+    for link in found:
+        assert html.unescape(unquote(text[link.start : link.end])) == link.path
+        assert link.line == 1 + text.count(newline, 0, link.start)
 
 
 BROKEN = [
@@ -86,8 +104,8 @@ def test_a_wrong_case_and_an_old_name_are_named_and_mended(ssl: Cli, page: Path,
     assert "--fix" in result.err
     assert page.read_bytes() == before
     assert ssl("plots --check README.md --fix").code == 0
-    old = image_links(text)[0].target
-    assert page.read_bytes() == before.replace(old.encode(), mended.encode(), 1)
+    link = image_links(text)[0]
+    assert page.read_bytes() == before.replace(text[link.start : link.end].encode(), mended.encode(), 1)
     assert ssl("plots --check README.md").code == 0
 
 
@@ -138,6 +156,54 @@ def test_without_git_the_files_on_the_disk_count(ssl: Cli, tmp_path: Path) -> No
     assert ssl("plots --check docs/page.md").code == 0
     (tmp_path / "docs" / "page.md").write_text("![a](../pic.png)")
     assert ssl("plots --check docs/page.md").code == 3
+
+
+LEFT = [
+    "    ![x](figures/linear_eval/Test_acc.png)",
+    "```\n![x](figures/linear_eval/Test_acc.png)\n```",
+    "<pre>![x](figures/linear_eval/Test_acc.png)</pre>",
+    "`![x](figures/linear_eval/Test_acc.png)`",
+]
+
+
+@pytest.mark.parametrize("text", LEFT)
+def test_code_is_neither_an_image_nor_mended(ssl: Cli, page: Path, text: str) -> None:
+    page.write_text(text)
+    assert ssl("plots --check README.md --fix").code == 0
+    assert page.read_text() == text
+
+
+def test_a_new_name_is_never_mended_to_the_old_one(ssl: Cli, page: Path) -> None:
+    (page.parent / "Train_epoch.png").write_bytes(b"picture")
+    git(page.parent, "add", ".")
+    page.write_text("![x](train_loss_epoch.png)")
+    assert ssl("plots --check README.md --fix").code == 3
+    assert page.read_text() == "![x](train_loss_epoch.png)"
+
+
+def test_a_mended_link_is_written_so_that_it_can_be_read(ssl: Cli, page: Path) -> None:
+    (page.parent / "a).png").write_bytes(b"picture")
+    git(page.parent, "add", ".")
+    page.write_text(r"![x](A\).png) ![y][r] ![z][s]" + "\n\n[r]: A%29.png\n[s]: A%29.png\n")
+    page.chmod(0o600)
+    assert ssl("plots --check README.md --fix").code == 0
+    assert page.read_text() == "![x](a%29.png) ![y][r] ![z][s]\n\n[r]: a%29.png\n[s]: a%29.png\n"
+    assert page.stat().st_mode & 0o777 == 0o600
+
+
+def test_bytes_that_are_no_text_are_shown_and_kept(ssl: Cli, page: Path) -> None:
+    page.write_bytes(b"![x](caf\xe9.png) ![y](figures/linear_eval/Test_acc.png)")
+    result = ssl("plots --check README.md --fix")
+    assert (result.code, "1 of 2 local images" in result.err) == (3, True)
+    assert page.read_bytes() == b"![x](caf\xe9.png) ![y](figures/linear_eval/test_acc.png)"
+
+
+def test_the_advice_can_be_typed_and_is_given_only_where_it_helps(ssl: Cli, page: Path) -> None:
+    (page.parent / "docs").mkdir()
+    (page.parent / "docs" / "page.md").write_text("![x](../figures/linear_eval/Test_acc.png)")
+    assert "ssl plots --check docs/page.md --fix" in ssl("plots --check docs/page.md").err
+    page.write_text("![x](nothing-like-it.png)")
+    assert "--fix" not in ssl("plots --check README.md").err
 
 
 @pytest.mark.parametrize(

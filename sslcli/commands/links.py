@@ -1,101 +1,173 @@
-"""ssl plots --check: the local images of a Markdown page that a reader would not see, and what their links mean."""
+"""ssl plots --check: the local images of a Markdown page that a reader would not see, and what their links mean.
+
+markdown-it says which images a page has; where each target stands in the source is then looked up, for the line and for
+--fix.
+"""
 
 from __future__ import annotations
 
 import difflib
+import html
 import os
 import re
 import shlex
 import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from sslcli.errors import StateError
 from sslcli.registry import atomic_write
 from sslcli.training.events import OLD_NAMES
 
 IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ico")
-CODE = re.compile(
-    r"^ {0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n.*?(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z)"  # fenced code
-    r"|(?P<tick>`+)(?!`).+?(?<!`)(?P=tick)(?!`)"  # a code span
-    r"|<!--.*?-->",
-    re.MULTILINE | re.DOTALL,
-)
-TARGET = r"(?:<(?P<angled>[^<>\n]*)>|(?P<bare>(?:\\.|[^\s()<>\\]|\((?:\\.|[^\s()\\])*\))+))"
-TITLE = r"""(?:\s+(?:"[^"]*"|'[^']*'|\([^()]*\)))?\s*"""
-INLINE = re.compile(r"\]\(\s*" + TARGET + TITLE + r"\)")
-DEFINITION = re.compile(r"^ {0,3}\[(?P<label>(?:\\.|[^\[\]\\])+)\]:\s*" + TARGET, re.MULTILINE)
-USE = re.compile(r"!\[(?P<alt>(?:\\.|[^\[\]\\])*)\](?:\[(?P<label>(?:\\.|[^\[\]\\])*)\])?(?!\()")
-TAG = re.compile(r"<(?:img|source)\b(?:\"[^\"]*\"|'[^']*'|[^>\"'])*>", re.IGNORECASE)
-SOURCE = re.compile(
-    r"(?<![\w-])(?:src|(?P<set>srcset))\s*=\s*(?:\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'|(?P<plain>[^\s\"'>]+))",
-    re.IGNORECASE,
-)
+MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+ATTRIBUTE = re.compile(r"""(?:src|srcset)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Link:
-    """A link's target as it stands in the page, and where: text[start:end]."""
+    """A local image of a page: its target as decoded, the line, and where the target stands, text[start:end], if found."""
 
     target: str
-    start: int
-    end: int
+    line: int
+    start: int = -1
+    end: int = -1
 
     @property
     def path(self) -> str:
         """The path that is meant: without query and fragment, %20 and the like decoded."""
-        plain = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", re.split(r"[?#]", self.target)[0])
-        return unquote(plain)
+        return unquote(re.split(r"[?#]", self.target)[0], errors="surrogateescape")
 
 
 def image_links(text: str) -> list[Link]:
-    """The local images of a page: ![](), <img>, reference links, and links to picture files; not those within code."""
-    masked = CODE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
-    links = {link.start: link for link in _found(masked)}
-    local = [link for link in links.values() if link.target and not re.match(r"[a-z][a-z0-9+.-]+:|//|#", link.target, re.I)]
-    return sorted(local, key=lambda link: link.start)
+    """The local images of a page: ![](), <img>, <source>, reference links, and links to picture files."""
+    environment: dict[str, Any] = {}
+    tokens = MARKDOWN.parse(text, environment)
+    source = Source(text, environment.get("references", {}))
+    found = [link for token in tokens if token.map for link in _links_of_block(token, source)]
+    local = {(link.start, link.line, link.target): link for link in found if _is_local(link.target)}
+    return sorted(local.values(), key=lambda link: (link.line, link.start))
 
 
-def _found(text: str) -> Iterator[Link]:
-    for found in INLINE.finditer(text):
-        link = _link(found, "angled", "bare")
-        if _is_image(text, found.start()) or link.path.lower().endswith(IMAGES):
-            yield link
-    for tag in TAG.finditer(text):
-        for found in SOURCE.finditer(text, *tag.span()):
-            whole = _link(found, "double", "single", "plain")
-            parts = re.finditer(r"(?:^|,)\s*([^\s,]+)", whole.target) if found["set"] else ()
-            yield from [Link(part[1], whole.start + part.start(1), whole.start + part.end(1)) for part in parts]
-            if not found["set"]:
-                yield whole
-    used = {_label(found["label"] or found["alt"]) for found in USE.finditer(text)}
-    for found in DEFINITION.finditer(text):
-        link = _link(found, "angled", "bare")
-        if _label(found["label"]) in used or link.path.lower().endswith(IMAGES):
-            yield link
+def _is_local(target: str) -> bool:
+    return bool(target) and not re.match(r"[a-z][a-z0-9+.-]+:|//|#", target, re.IGNORECASE)
 
 
-def _link(found: re.Match[str], *groups: str) -> Link:
-    name = next(group for group in groups if found[group] is not None)
-    return Link(found[name], *found.span(name))
+class Source:
+    """A page's text, walked in the order of its tokens, to find where each of them stands."""
+
+    def __init__(self, text: str, references: dict[str, Any]) -> None:
+        self.text, self.references = text, references
+        self.lines = [0, *(found.end() for found in re.finditer(r"\r\n?|\n", text)), len(text)]
+        self.place = self.end = 0
+
+    def enter(self, lines: list[int]) -> None:
+        """Go to the block of these lines."""
+        self.place, self.end = self.lines[lines[0]], self.lines[min(lines[1], len(self.lines) - 1)]
+
+    def skip(self, content: str) -> int:
+        """Go on behind the next occurrence of `content`; its place, or -1 where it is not there in one piece."""
+        found = self.text.find(content, self.place, self.end)
+        self.place = found + len(content) if found >= 0 else self.place
+        return found
+
+    def link(self, target: str, start: int = -1, end: int = -1) -> Link:
+        """A link at a place, or where that is unknown on the line that was reached."""
+        return Link(target, 1 + self._line(start if start >= 0 else self.place), start, end)
+
+    def _line(self, place: int) -> int:
+        return sum(begin <= place for begin in self.lines[1:-1])
+
+    def destinations(self, href: str) -> list[Link]:
+        """The next target in round brackets that is `href`, else the definitions of references that are."""
+        for opening in re.compile(r"\]\([ \t\r\n]*").finditer(self.text, self.place, self.end):
+            if link := self._target_at(opening.end(), href):
+                self.place = link.end
+                return [link]
+        found = []
+        for begin, stop in (reference["map"] for reference in self.references.values() if reference["href"] == href):
+            colon = re.compile(r"\]:\s*").search(self.text, self.lines[begin], self.lines[stop])
+            if colon and (link := self._target_at(colon.end(), href)):
+                found.append(link)
+        return found or [self.link(href)]
+
+    def _target_at(self, place: int, href: str) -> Link | None:
+        found = MARKDOWN.helpers.parseLinkDestination(self.text, place, len(self.text))
+        if not found.ok or MARKDOWN.normalizeLink(found.str) != href:
+            return None
+        angled = self.text[place] == "<"
+        return self.link(href, place + angled, found.pos - angled)
 
 
-def _label(text: str) -> str:
-    """Labels are compared without regard to case and spaces."""
-    return " ".join(text.split()).casefold()
+def _links_of_block(block: Token, source: Source) -> Iterator[Link]:
+    if block.type == "html_block":
+        source.enter(block.map or [0, 0])
+        yield from _links_of_html(block.content, source)
+    if block.type != "inline":
+        return
+    source.enter(block.map or [0, 0])
+    open_links: list[str] = []
+    for token in block.children or ():
+        if token.type == "image":
+            yield from source.destinations(str(token.attrs["src"]))
+        elif token.type == "link_open":
+            open_links.append(str(token.attrs["href"]))
+        elif token.type == "link_close":
+            href = open_links.pop()
+            if unquote(re.split(r"[?#]", href)[0]).lower().endswith(IMAGES):
+                yield from source.destinations(href)
+        elif token.type == "html_inline":
+            yield from _links_of_html(token.content, source)
+        elif token.type in ("code_inline", "text"):
+            source.skip(token.content)
 
 
-def _is_image(text: str, closing: int) -> bool:
-    """Whether the bracket that closes at `closing` was opened by `![`."""
-    depth = 0
-    for place in range(closing, -1, -1):
-        if text[place] in "[]" and text[place - 1 : place] != "\\":
-            depth += 1 if text[place] == "]" else -1
-            if depth == 0:
-                return text[place - 1 : place] == "!" and place > 0
-    return False
+def _links_of_html(content: str, source: Source) -> Iterator[Link]:
+    """The images of a piece of HTML; it need not be whole."""
+    for tag, attributes in _tags(content):
+        begin = source.skip(tag)
+        for value in (value for name, value in attributes if name == "src" and value):
+            yield _in_tag(value, value, tag, begin, source)
+        for value in (value for name, value in attributes if name == "srcset" and value):
+            for candidate in re.findall(r"(?:^|,)\s*([^\s,]+)", value):
+                yield _in_tag(candidate, value, tag, begin, source)
+
+
+def _in_tag(target: str, value: str, tag: str, begin: int, source: Source) -> Link:
+    """Where a target stands in a tag at `begin`: it is the attribute's whole value, or one of several in it."""
+    for found in ATTRIBUTE.finditer(tag) if begin >= 0 else ():
+        raw, place = found[found.lastindex or 0], begin + found.start(found.lastindex or 0)
+        if html.unescape(raw) != value:
+            continue
+        if target == value:
+            return source.link(target, place, place + len(raw))
+        if part := re.search(rf"(?<![^\s,]){re.escape(target)}(?![^\s,])", raw):
+            return source.link(target, place + part.start(), place + part.end())
+    return source.link(target)
+
+
+def _tags(content: str) -> list[tuple[str, list[tuple[str, str | None]]]]:
+    """The <img> and <source> tags of a piece of HTML, as they stand and by attributes."""
+
+    class Collector(HTMLParser):
+        def __init__(self) -> None:
+            super().__init__()
+            self.found: list[tuple[str, list[tuple[str, str | None]]]] = []
+
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            if tag in ("img", "source"):
+                self.found.append((self.get_starttag_text() or "", attrs))
+
+    collector = Collector()
+    collector.feed(content)
+    return collector.found
 
 
 @dataclass(frozen=True)
@@ -119,16 +191,16 @@ class Served:
             return f"lies outside {self.root}"
         if meant := self.meant(path):
             return f"is not there; {'meant is' if len(meant) == 1 else 'meant may be'} {' or '.join(meant)}"
-        if hidden := [known for known in self.unserved if _key(known) == _key(path)]:
+        if hidden := [known for known in self.unserved if known.casefold() in _readings(path)]:
             return f"is not there; meant may be {hidden[0]}, which {self.unserved[hidden[0]]}"
-        similar = self.similar(path)
+        similar = self._similar(path)
         return "is not there" + (f"; perhaps {' or '.join(similar)} is meant" if similar else "")
 
     def meant(self, path: str) -> list[str]:
         """The files that are the path but for case and the original study's names."""
-        return sorted(known for known in self.paths if path not in self.unserved and _key(known) == _key(path))
+        return sorted(known for known in self.paths if path not in self.unserved and known.casefold() in _readings(path))
 
-    def similar(self, path: str) -> list[str]:
+    def _similar(self, path: str) -> list[str]:
         """Up to three pictures whose names look like the path's."""
         pictures = sorted(known for known in self.paths if known.lower().endswith(IMAGES))
         file = path.rpartition("/")[2].casefold()
@@ -136,11 +208,11 @@ class Served:
         return (same_name or difflib.get_close_matches(path, pictures, 3))[:3]
 
 
-def _key(path: str) -> str:
-    """A path without its case, and with this project's name for what the original study called otherwise."""
-    folder, _, file = path.casefold().rpartition("/")
-    stem, _, suffix = file.rpartition(".")
-    return f"{folder}/{OLD_NAMES.get(stem, stem)}.{suffix}"
+def _readings(path: str) -> set[str]:
+    """What a path may mean, in lower case: itself, and with the name here of what the original study called otherwise."""
+    folder, slash, file = path.casefold().rpartition("/")
+    stem, dot, suffix = file.rpartition(".")
+    return {path.casefold(), folder + slash + OLD_NAMES.get(stem, stem) + dot + suffix}
 
 
 def served_around(page: Path, links: Iterable[Link]) -> Served:
@@ -152,9 +224,8 @@ def served_around(page: Path, links: Iterable[Link]) -> Served:
     def listed(*options: str) -> list[str]:
         return [name for name in _git(root, "ls-files", "-z", *options).split("\0") if name]
 
-    unserved = dict.fromkeys(
-        listed("--others", "--ignored", "--exclude-standard"), "is ignored by git, so a host does not have it"
-    )
+    ignored = listed("--others", "--ignored", "--exclude-standard")
+    unserved = dict.fromkeys(ignored, "is ignored by git, so a host does not have it")
     unserved |= dict.fromkeys(listed("--others", "--exclude-standard"), "is not in git yet; to add it, type: git add")
     return Served(root, frozenset(listed()), unserved)
 
@@ -195,43 +266,52 @@ def check(page: Path, *, fix: bool) -> None:
     """
     if not page.is_file():
         raise StateError(f"--check {page}: there is no such file")
-    page = page.resolve()
+    typed, page = page, page.resolve()
     text = page.read_bytes().decode(errors="surrogateescape")
     links = image_links(text)
     served = served_around(page, links)
-    broken, fixed = [], []
-    for link in reversed(links):  # from the end, so that the places before stay right
-        path = _relative(served.root, page, link)
-        problem, meant = served.problem(path), served.meant(path)
-        place = f"{page.name}, line {text.count(chr(10), 0, link.start) + 1}: {link.target}"
-        if problem and fix and len(meant) == 1:
-            target = _rewritten(link, served.root / meant[0], served.root, page)
-            text = text[: link.start] + target + text[link.end :]
-            fixed.append(f"{place}: now {target}")
-        elif problem:
-            broken.append(f"{place} {problem}")
+    problems = {link: problem for link in links if (problem := served.problem(_relative(served.root, page, link)))}
+    fixed: dict[Link, str] = {}
+    for link in sorted(problems, key=lambda link: -link.start) if fix else ():  # from the end: places before stay right
+        mended = _mended(text, link, served, page)
+        if mended:
+            text, fixed[link] = mended
     if fixed:
         atomic_write(page, lambda handle: handle.write(text.encode(errors="surrogateescape")))
-    for line in [*reversed(fixed), *reversed(broken)]:
-        print(line)
-    if broken:
-        advice = "" if fix else f"; to mend what has exactly one answer, type: ssl plots --check {shlex.quote(page.name)} --fix"
-        raise StateError(f"{len(broken)} of {len(links)} local images of {page.name} cannot be had{advice}")
-    print(f"{page.name}: {len(links)} local images, all there")
+    for link, problem in problems.items():
+        print(_printable(f"{typed}, line {link.line}: {link.path} {f'is now {fixed[link]}' if link in fixed else problem}"))
+    if broken := len(problems) - len(fixed):
+        certain = any(len(served.meant(_relative(served.root, page, link))) == 1 for link in problems.keys() - fixed.keys())
+        advice = f"; to mend what has exactly one answer, type: ssl plots --check {shlex.quote(str(typed))} --fix"
+        raise StateError(
+            f"{broken} of {len(links)} local images of {typed} cannot be had{advice if certain and not fix else ''}"
+        )
+    print(f"{typed}: {len(links)} local images, all there")
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text.encode("utf-8", "replace").decode())
+
+
+def _mended(text: str, link: Link, served: Served, page: Path) -> tuple[str, str] | None:
+    """The page with one link rewritten, and its new target; None where what is meant is not certain or cannot be written."""
+    meant = served.meant(_relative(served.root, page, link))
+    if len(meant) != 1 or link.start < 0:
+        return None
+    raw = text[link.start : link.end]
+    from_root = link.path.startswith("/")
+    relative = os.path.relpath(served.root / meant[0], served.root if from_root else page.parent)
+    path = ("/" if from_root else "./" if raw.startswith("./") else "") + Path(relative).as_posix()
+    tail = raw[len(re.split(r"[?#]", raw)[0]) :]
+    for written in (quote(os.fsencode(path)),) if "%" in raw else (path, quote(os.fsencode(path)), html.escape(path)):
+        candidate = text[: link.start] + written + tail + text[link.end :]
+        there = [other.path for other in image_links(candidate) if other.start == link.start]
+        if [os.path.normpath(other) for other in there] == [os.path.normpath(path)]:
+            return candidate, written + tail
+    return None
 
 
 def _relative(root: Path, page: Path, link: Link) -> str:
     """A link's path relative to the root of what is served; one that begins with a slash is meant from there."""
     start = root if link.path.startswith("/") else page.parent
     return Path(os.path.relpath(os.path.normpath(start / link.path.lstrip("/")), root)).as_posix()
-
-
-def _rewritten(link: Link, meant: Path, root: Path, page: Path) -> str:
-    """A target with another path, written as the old one was: from the root or the page, with or without %20."""
-    from_root = link.path.startswith("/")
-    path = ("/" if from_root else "") + Path(os.path.relpath(meant, root if from_root else page.parent)).as_posix()
-    if link.target.startswith("./"):
-        path = f"./{path}"
-    if "%" in link.target:
-        path = quote(path)
-    return path + link.target[len(re.split(r"[?#]", link.target)[0]) :]
