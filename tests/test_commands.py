@@ -135,7 +135,11 @@ def without_times(entries: list[dict[str, float]]) -> list[dict[str, float]]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     "line",
-    [f"pretrain {TINY} --epochs 3", "finetune --epochs 3 --batch-size 32 --optimizer muon", "probe --epochs 4 --batch-size 32"],
+    [
+        f"pretrain {TINY} --epochs 3 --keep-every 1",
+        "finetune --epochs 3 --batch-size 32 --optimizer muon",
+        "probe --epochs 4 --batch-size 32",
+    ],
 )
 def test_an_interrupted_run_goes_on_to_the_same_bits(
     ssl: Cli, done: Done, registry: Registry, monkeypatch: pytest.MonkeyPatch, line: str, number: int

@@ -12,9 +12,14 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+from tensorboard.util.tensor_util import make_tensor_proto
 from torch.utils.tensorboard import SummaryWriter
 
 from sslcli.data import shapes
+from sslcli.data.own_images import read_images
+from sslcli.errors import UsageError
 from sslcli.pictures import canvas
 from sslcli.pictures.curves import LOOKS, Curve, draw_curves
 from sslcli.registry import Registry, Run
@@ -179,7 +184,13 @@ def test_both_forms_of_scalars_are_read(tmp_path: Path) -> None:
     assert read_scalars(tmp_path).points == {"new": [(0, 0.0), (1, 2.0), (2, 4.0)]}
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "foreign"])
+def record(content: bytes) -> bytes:
+    """A record as it stands in an event file, its checksums right."""
+    length = len(content).to_bytes(8, "little")
+    return length + masked_crc32c(length).to_bytes(4, "little") + content + masked_crc32c(content).to_bytes(4, "little")
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "foreign", "no event"])
 def test_of_a_damaged_event_file_the_whole_part_is_drawn_and_the_loss_named(
     ssl: Cli, tmp_path: Path, figures: dict[str, Figure], damage: str
 ) -> None:
@@ -188,10 +199,11 @@ def test_of_a_damaged_event_file_the_whole_part_is_drawn_and_the_loss_named(
     content = bytearray(path.read_bytes())
     if damage == "flip":
         content[-30] ^= 1
-    path.write_bytes(content[:-3] if damage == "cut" else b"no events" if damage == "foreign" else bytes(content))
+    foreign = {"foreign": b"no events", "no event": record(b"\xff no event")}
+    path.write_bytes(foreign.get(damage, bytes(content[:-3] if damage == "cut" else content)))
     result = ssl("plots --logdir logs")
     assert path.name in result.err
-    if damage == "foreign":
+    if damage in foreign:
         assert (result.code, "no scalars" in result.err) == (3, True)
     else:
         assert result.code == 0
@@ -200,13 +212,56 @@ def test_of_a_damaged_event_file_the_whole_part_is_drawn_and_the_loss_named(
 
 
 def test_what_cannot_be_drawn_is_said(ssl: Cli, tmp_path: Path) -> None:
-    write(tmp_path / "odd", loss=[1.0, float("nan"), 2.0], Loss=[1.0])
+    write(tmp_path / "odd", loss=[1.0, float("nan"), 2.0, float("inf")], Loss=[1.0])
+    with SummaryWriter(str(tmp_path / "odd")) as writer:
+        pair = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="scalars"))
+        value = Summary.Value(tag="pair", tensor=make_tensor_proto([1.0, 2.0]), metadata=pair)
+        writer.file_writer.add_summary(Summary(value=[value]), 0)
     result = ssl("plots --logdir odd")
     assert result.code == 0
-    assert "loss is nan at step 1" in result.err
-    assert "'loss' and 'Loss'" in result.err
+    assert "2 points are not drawn of loss, since they are no finite numbers" in result.err
+    assert "1 points are not drawn of Loss, since loss is called loss too" in result.err
+    assert "1 points are not drawn of pair" in result.err
     write(tmp_path / "odd", loss=[1.0])
     assert "not in order" in ssl("plots --logdir odd").err
+
+
+def test_accuracies_of_others_have_a_unit(ssl: Cli, figures: dict[str, Figure]) -> None:
+    write(Path("logs"), train_acc=[0.1, 0.5], val_knn=[20.0, 30.0])
+    assert ssl("plots --logdir logs").code == 0
+    for name, label, values in (("train_acc", "train accuracy (%)", [10, 50]), ("val_knn", "val knn (%)", [20, 30])):
+        (axes,) = figures[f"logs/{name}.png"].axes
+        assert axes.get_ylabel() == label
+        assert axes.lines[0].get_ydata() == pytest.approx(values)
+
+
+def test_an_epoch_that_was_cut_off_stands_where_it_ended(ssl: Cli, done: Done, figures: dict[str, Figure]) -> None:
+    run = done(f"pretrain {TINY} --epochs 3 --max-steps 17 --keep-every 1")
+    done(f"probe {PROBE}")
+    done(f"probe {PROBE} --at-epoch 1")
+    assert ssl("plots").code == 0
+    expected = pytest.approx([1, 2, 17 / 7])
+    assert run.epochs == pytest.approx(17 / 7, abs=1e-3)
+    assert figures["pretrain/train_loss_epoch.png"].axes[0].lines[0].get_xdata().tolist() == expected
+    linear, knn = figures["pretrain/accuracy_over_time.png"].axes[0].lines
+    assert linear.get_xdata().tolist() == pytest.approx([1, 17 / 7])
+    assert knn.get_xdata().tolist() == expected
+
+
+def test_another_probe_takes_no_point_from_the_curve(ssl: Cli, study: dict[str, Run], figures: dict[str, Figure]) -> None:
+    assert study["pretrain"].epochs == 3
+    assert ssl("probe --epochs 3 --batch-size 32").code == 0
+    assert ssl("plots").code == 0
+    assert figures["pretrain/accuracy_over_time.png"].axes[0].lines[0].get_xdata().tolist() == [0, 1, 2, 3]
+
+
+def test_a_probe_of_an_early_epoch_alone_hides_no_study(ssl: Cli, figures: dict[str, Figure]) -> None:
+    options = "--set pretrain.batch_size=32 --set pretrain.epochs=3 --set probe.epochs=2 --set finetune.max_steps=1"
+    assert ssl(f"study {options} --set pretrain.keep_every=2").code == 0
+    assert ssl("probe --at-epoch 2 --epochs 2 --batch-size 64").code == 0
+    assert ssl("plots").code == 0
+    assert "finetune/test_acc.png" in figures
+    assert ssl("study --set probe.at_epoch=2").code == 2
 
 
 def test_predict_shows_the_same_images_for_every_run_and_the_whole_accuracy(
@@ -244,6 +299,8 @@ def test_predict_shows_the_same_images_for_every_run_and_the_whole_accuracy(
 def test_one_run_can_be_drawn_elsewhere(ssl: Cli, study: dict[str, Run], figures: dict[str, Figure]) -> None:
     assert ssl(f"predict --run {study['epoch 1'].id} --out here/one.png").code == 0
     assert "Linear evaluation after epoch 1, pretrained" in figures["here/one.png"].get_suptitle()
+    assert ssl(f"predict --run {study['epoch 1'].id}").code == 0
+    assert "predictions/linear_pretrained_e1.png" in figures
 
 
 @pytest.mark.usefixtures("study")
@@ -255,7 +312,12 @@ def test_the_original_studys_fault_can_be_shown_and_says_what_it_is(ssl: Cli, fi
     assert title.startswith("NOT A RESULT")
     assert "on another random encoder (seed 9)" in title
     assert "not a result" in result.err
+    assert "has collapsed" not in result.err
     assert ssl("predict --encoder-seed 1").code == 2
+    assert ssl("probe --epochs 3 --batch-size 32").code == 0
+    assert ssl("predict --encoder-seed 9").code == 0
+    refused = ssl("predict --encoder-seed 9 --run latest")
+    assert (refused.code, "a scratch encoder" in refused.err) == (3, True)
 
 
 @drawn
@@ -316,6 +378,22 @@ def test_views_of_a_run_takes_its_options(ssl: Cli, done: Done, figures: dict[st
     assert "blur 0.25" in figure.get_supxlabel()
     assert run.id in figure.get_supxlabel()
     assert np.asarray(figure.axes[1].images[0].get_array()).shape == (24, 24, 3)
+
+
+def test_views_of_a_run_are_not_mixed_with_options(ssl: Cli, done: Done) -> None:
+    run = done(f"pretrain {TINY} --max-steps 1")
+    result = ssl(f"views --run {run.id} --crop-min 0.9")
+    assert (result.code, "--crop-min" in result.err) == (2, True)
+
+
+def test_pictures_of_sixteen_bits_keep_their_tones(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, 32).astype(np.uint16)
+    Image.fromarray(np.tile(ramp, (32, 1))).save(tmp_path / "deep.png")
+    ((_, pixels),) = read_images([tmp_path / "deep.png"], size=32)
+    assert pixels[0, 0].tolist() == pytest.approx((ramp / 257).tolist(), abs=1)
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "float.tiff")
+    with pytest.raises(UsageError, match="floating-point"):
+        read_images([tmp_path / "float.tiff"], size=32)
 
 
 def test_a_study_makes_every_picture(ssl: Cli, tmp_path: Path) -> None:

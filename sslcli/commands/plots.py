@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from sslcli.commands.project import in_words, newest_pairs, open_registry, record_or_index, say, share_label, study_runs
@@ -55,9 +55,9 @@ def draw(registry: Registry, *, study: str | None, out: Path) -> list[Path]:
         folder = out / f"{pair[0].experiment}{share_label(pair[0].label_fraction)}"
         written += _draw_pair(registry, records, folder)
         if pair[0].experiment == "pretrain":
-            written += _draw_over_time(runs, records[0], folder)
+            written += _draw_over_time(registry.runs(), records[0], folder)
     if not written:
-        raise StateError(f"the event files of {len(runs)} runs in {registry.root} hold no scalars: there is nothing to draw")
+        raise StateError(f"there are no scalars in the event files of the newest runs in {registry.root}: nothing to draw")
     return written
 
 
@@ -68,7 +68,7 @@ def _draw_pair(registry: Registry, records: list[Run], folder: Path) -> list[Pat
     words = in_words(first.experiment, first.label_fraction).capitalize()
     looks = [int(record.init == "scratch") for record in records]
     names = [f"{record.init}, {record.id}" if record.init else record.id for record in records]
-    epochs = [{entry["step"]: entry["epoch"] for entry in record.history} for record in records]
+    epochs = [_epochs(record) for record in records]
     written = []
     for name in _all_names(scalars):
         points = [found.points.get(name, []) for found in scalars]
@@ -76,7 +76,7 @@ def _draw_pair(registry: Registry, records: list[Run], folder: Path) -> list[Pat
         if by_epoch:
             points = [[(known[step], y) for step, y in series] for known, series in zip(epochs, points, strict=True)]
         curves = [Curve(*found) for found in zip(names, _per_cent(name, points), looks, strict=True) if found[1]]
-        label = _label(name)
+        label = LABELS.get(name, _label(name))
         figure = draw_curves(
             curves, title=f"{words}: {_without_unit(label)}\n({first.backbone} on {first.dataset})",
             x_label="epoch" if by_epoch else "step", y_label=label, noisy="loss" in name, lines=_references(name, first),
@@ -85,6 +85,14 @@ def _draw_pair(registry: Registry, records: list[Run], folder: Path) -> list[Pat
         save_picture(figure, path, description=f"Runs: {', '.join(names)}")
         written.append(path)
     return written
+
+
+def _epochs(record: Run) -> dict[float, float]:
+    """The steps at which a run's epochs ended, and how many epochs that were; --max-steps may have cut the last one off."""
+    if not record.history:
+        return {}
+    first = record.history[0]["step"] / min(1, record.epochs or 1)
+    return {entry["step"]: entry["step"] / first for entry in record.history}
 
 
 def _references(name: str, record: Run) -> list[tuple[float, str]]:
@@ -99,15 +107,16 @@ def _draw_over_time(runs: list[Run], pretrain: Run, folder: Path) -> list[Path]:
     """Linear and kNN accuracy over epochs and minutes, where more than the last checkpoint was measured."""
     probes = [r for r in runs if r.experiment == "linear_eval" and r.status == "finished" and r.label_fraction == 1]
     mine = [probe for probe in probes if probe.parent == pretrain.id]
-    pair = mine[-1].pair if mine else None
-    at = {probe.at_epoch or pretrain.epochs or 0: probe for probe in mine if probe.pair == pair}
+    at = {pair: {p.at_epoch: p for p in mine if p.pair == pair} for pair in {p.pair: None for p in reversed(mine)}}
+    pair = max(at, key=lambda pair: len(at[pair]), default=None)  # the most epochs; of equals the newest
     scratch = [probe.metrics["test_acc"] for probe in probes if probe.init == "scratch" and probe.pair == pair]
-    timed = [entry for entry in pretrain.history if "seconds" in entry]
-    clock = {entry["epoch"]: entry["seconds"] for entry in timed}
-    if timed:
-        clock[pretrain.epochs or 0] = timed[-1]["seconds"]
-    linear = [Measured(epoch, clock[epoch], at[epoch].metrics["test_acc"]) for epoch in sorted(at) if epoch in clock]
-    knn = [Measured(entry["epoch"], entry["seconds"], entry["val/knn"]) for entry in timed if "val/knn" in entry]
+    epochs = _epochs(pretrain)
+    clock = {epochs[entry["step"]]: entry["seconds"] for entry in pretrain.history if "seconds" in entry}
+    last = max(clock, default=0.0)
+    accuracies = {epoch or last: probe.metrics["test_acc"] for epoch, probe in at.get(pair, {}).items()}
+    linear = [Measured(epoch, clock[epoch], accuracies[epoch]) for epoch in sorted(accuracies) if epoch in clock]
+    known = {epochs[entry["step"]]: entry["val/knn"] for entry in pretrain.history if "val/knn" in entry}
+    knn = [Measured(epoch, clock[epoch], accuracy) for epoch, accuracy in known.items() if epoch in clock]
     if len(linear) < 2 and len(knn) < 2:
         return []
     figure = draw_accuracy_over_time(
@@ -151,7 +160,7 @@ def _draw_group(title: str, parent: Path, members: list[Path], out: Path) -> lis
     for name in _all_names(scalars):
         points = _per_cent(name, [found.points.get(name, []) for found in scalars])
         named = enumerate(zip(names, points, strict=True))
-        label = _label(name).replace(" (nats)", "")  # others may use another logarithm
+        label = _label(name)
         figure = draw_curves(
             [Curve(member, series, look) for look, (member, series) in named if series],
             title=f"{title}: {_without_unit(label)}", x_label="step", y_label=label, noisy="loss" in name,
@@ -180,13 +189,17 @@ def _all_names(scalars: Iterable[Scalars]) -> list[str]:
 
 def _per_cent(name: str, points: Sequence[Points]) -> list[Points]:
     """Accuracies as per cent; those of other programs may be so already."""
-    fractions = name.endswith(("acc", "knn")) and all(abs(y) <= 1 for series in points for _, y in series)
-    scale: Callable[[float], float] = (lambda y: 100 * y) if fractions else (lambda y: y)
-    return [[(x, scale(y)) for x, y in series] for series in points]
+    fractions = _is_accuracy(name) and all(abs(y) <= 1 for series in points for _, y in series)
+    return [[(x, 100 * y if fractions else y) for x, y in series] for series in points]
+
+
+def _is_accuracy(name: str) -> bool:
+    return name.endswith(("acc", "knn"))
 
 
 def _label(name: str) -> str:
-    return LABELS.get(name, name.replace("_", " "))
+    """A scalar of another program in words; its unit is known only if it is an accuracy."""
+    return name.replace("_", " ").replace("acc", "accuracy") + " (%)" * _is_accuracy(name)
 
 
 def _without_unit(label: str) -> str:

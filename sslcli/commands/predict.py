@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sslcli.checkpoint import State
 from sslcli.commands.classify import load_classifier
 from sslcli.commands.common import data_folder
 from sslcli.commands.project import in_words, newest_pairs, open_registry, say, share_label, study_runs
@@ -19,6 +20,7 @@ from sslcli.data.image_data import ImageData, load_data, normalise
 from sslcli.data.own_images import read_images
 from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.features import outputs
+from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import build_encoder
 from sslcli.pictures.canvas import save_picture
 from sslcli.pictures.grids import Tile, draw_predictions, pixels_of
@@ -45,7 +47,7 @@ def run(command: Predict) -> None:
 def draw(registry: Registry, command: Predict) -> list[Path]:
     """A grid for each evaluation that is meant; returns the pictures' paths."""
     records = [registry.load(run) for run in _chosen(registry, command)]
-    if command.out is not None and command.run is None and command.encoder_seed is None:
+    if command.out is not None and len(records) > 1:
         raise UsageError(f"--out {command.out} is one picture, and {len(records)} are drawn; say which with --run")
 
     @cache
@@ -66,30 +68,37 @@ def draw(registry: Registry, command: Predict) -> list[Path]:
 def _chosen(registry: Registry, command: Predict) -> list[Run]:
     """The evaluations to draw: the one that was named, else the newest of each kind in the study."""
     if command.run is not None:
-        named = registry.find(command.run, status="finished")
-        if named.experiment not in NAMES:
-            raise UsageError(f"--run {named.id} is a {named.experiment} run and names no classes; accepted: {', '.join(NAMES)}")
-        chosen = [named]
-    else:
-        finished = [run for run in study_runs(registry, command.study) if run.status == "finished" and run.experiment in NAMES]
-        chosen = [run for pair in newest_pairs(finished) for run in pair]
-    if command.encoder_seed is not None:
-        chosen = [run for run in chosen if (run.experiment, run.init) == ("linear_eval", "scratch")][:1]
-        if chosen and chosen[0].seed == command.encoder_seed:
+        chosen = [registry.find(command.run, status="finished")]
+        if chosen[0].experiment not in NAMES:
             raise UsageError(
-                f"--encoder-seed {command.encoder_seed} is {chosen[0].id}'s own seed: its encoder is the right one"
+                f"--run {chosen[0].id} is a {chosen[0].experiment} run and names no classes; accepted: {', '.join(NAMES)}"
             )
+    else:
+        chosen = [run for run in study_runs(registry, command.study) if run.status == "finished" and run.experiment in NAMES]
+    if command.encoder_seed is not None:
+        return _scratch_probe(registry, chosen, command.encoder_seed)
     if not chosen:
-        wanted = "--init scratch" if command.encoder_seed is not None else ""
-        advice = registry.command(f"ssl probe {wanted}".rstrip())
+        advice = registry.command("ssl probe")
         raise StateError(f"there is no finished evaluation to predict with; to make one, type: {advice}")
-    return chosen
+    return chosen if command.run is not None else [run for pair in newest_pairs(chosen) for run in pair]
+
+
+def _scratch_probe(registry: Registry, runs: list[Run], encoder_seed: int) -> list[Run]:
+    """The newest probe of a scratch encoder, to be put on the wrong one."""
+    probes = [run for run in runs if (run.experiment, run.init) == ("linear_eval", "scratch")][-1:]
+    if not probes:
+        advice = registry.command("ssl probe --init scratch")
+        raise StateError(f"--encoder-seed needs a finished probe of a scratch encoder; to make one, type: {advice}")
+    if probes[0].seed == encoder_seed:
+        raise UsageError(f"--encoder-seed {encoder_seed} is {probes[0].id}'s own seed: its encoder is the right one")
+    return probes
 
 
 def _name(record: Run, encoder_seed: int | None) -> str:
     if encoder_seed is not None:
         return "scratch_preds"  # the original study's name for the picture with this fault
-    return f"{NAMES[record.experiment]}{share_label(record.label_fraction)}_{record.init}"
+    epoch = f"_e{record.at_epoch}" if record.at_epoch else ""
+    return f"{NAMES[record.experiment]}{share_label(record.label_fraction)}_{record.init}{epoch}"
 
 
 @dataclass(frozen=True)
@@ -101,9 +110,9 @@ class Predictions:
     names: list[str]
 
 
-def _predict(registry: Registry, record: Run, images: Tensor, command: Predict) -> Predictions:
-    """What a run's classifier says of uint8 images (N, 3, H, W)."""
-    classifier, artifact = load_classifier(registry, record)
+def _predict(record: Run, loaded: tuple[Classifier, State], images: Tensor, command: Predict) -> Predictions:
+    """What a run's classifier, as it was loaded, says of uint8 images (N, 3, H, W)."""
+    classifier, artifact = loaded
     if command.encoder_seed is not None:
         classifier.encoder = build_encoder(artifact["backbone"], stem=artifact["stem"], seed=command.encoder_seed)
     device = choose_device(command.device)
@@ -123,7 +132,7 @@ def _draw_test_images(registry: Registry, record: Run, data: ImageData, command:
     if command.n > total:
         raise UsageError(f"--n {command.n}: accepted is at most the {total} test images of {record.dataset}")
     say(f"{record.id}: {total:,} test images")
-    found = _predict(registry, record, data.test_images, command)
+    found = _predict(record, load_classifier(registry, record), data.test_images, command)
     picked = torch.randperm(total, generator=generator(command.seed, "predict"))[: command.n]
     labels = data.test_labels
     tiles = [
@@ -143,11 +152,11 @@ def _draw_test_images(registry: Registry, record: Run, data: ImageData, command:
     save_picture(figure, path, description=f"Run: {record.id}. Test accuracy {accuracy}; {most}")
     sampled = f"sample accuracy {sample / command.n:.2%} ({sample} of {command.n})"
     print(f"{record.id}: {sampled}, full test accuracy {accuracy:.2%}, {most}")
-    if int(counts.max()) > (total + int(torch.bincount(labels).max())) / 2:
-        say(f"ssl: {record.id} has collapsed: nearly all images are of one class to it; {most}")
     known = record.metrics["test_acc"]
     if command.encoder_seed is not None:
-        say(f"ssl: not a result: with the encoder that it was trained on, this classifier reached {known:.2%}")
+        say(f"ssl: not a result: on the encoder that it was trained on, this classifier reached {known:.2%}")
+    elif int(counts.max()) > (total + int(torch.bincount(labels).max())) / 2:
+        say(f"ssl: {record.id} has collapsed: most images are of one class to it; {most}")
     elif abs(accuracy - known) > MEANS_THE_SAME:
         say(f"ssl: {record.id}: on record is {known:.2%}; here its checkpoint reaches {accuracy:.2%}")
 
@@ -166,9 +175,9 @@ def _own_images(registry: Registry, command: Predict) -> None:
     paths = [Path(name) for name in [*(command.images or []), *(command.more or [])]]
     chosen = _chosen(registry, command)
     record = registry.load(next((run for run in chosen if run.init == "pretrained"), chosen[0]))
-    _, artifact = load_classifier(registry, record)
-    read = read_images(paths, size=artifact["image_size"])
-    found = _predict(registry, record, torch.stack([pixels for _, pixels in read]), command)
+    loaded = load_classifier(registry, record)
+    read = read_images(paths, size=loaded[1]["image_size"])
+    found = _predict(record, loaded, torch.stack([pixels for _, pixels in read]), command)
     tiles = []
     for (path, pixels), label, confidence in zip(read, found.classes.tolist(), found.confidence.tolist(), strict=True):
         print(f"{path}: {found.names[label]} {confidence:.2%}")

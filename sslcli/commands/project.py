@@ -39,7 +39,8 @@ def study_runs(registry: Registry, study: str | None) -> list[Run]:
         raise StateError(
             f"there are no runs with files in {registry.root}; to make some, type: {registry.command('ssl study')}"
         )
-    wanted = own[-1].study if study is None else study
+    newest = [run for run in own if run.at_epoch is None] or own
+    wanted = newest[-1].study if study is None else study
     if chosen := [run for run in own if run.study == wanted]:
         return chosen
     names = ", ".join(dict.fromkeys(run.study for run in own if run.study)) or "none"

@@ -40,7 +40,7 @@ def run(command: Study) -> None:
     probes, finetunes = ([step for step in steps if step[0] == kind] for kind in ("probe", "finetune"))
     for kind, arguments in [*probes, *_over_time(probes, pretrained), *finetunes]:
         _do(registry, name, kind, {**arguments, "encoder": pretrained.id})
-    _draw(registry, name, pretrained, evaluated=len(steps) > 1)
+    _draw(registry, name, pretrained, evaluated=len(steps) > 1, device=command.device)
     if len(steps) > 1:
         compare.run(Compare(project=registry.root, study=name))
     say(
@@ -90,6 +90,8 @@ def _check_all(preset: dict[str, list[dict[str, Any]]], command: Study) -> list[
     for kind in TRAININGS:
         for number, section in enumerate(preset.get(kind, []), 1):
             arguments = from_mapping(TRAININGS[kind], section, f"{command.preset}: {kind} {number}")
+            if "at_epoch" in arguments:
+                raise UsageError(f"{command.preset}: {kind} {number}: a study probes the checkpoints of --keep-every by itself")
             taken = {field.name for field in fields(TRAININGS[kind])}
             shared = {name: getattr(command, name) for name in SHARED if name in taken & given}
             inits = ({},) if kind == "pretrain" else ({"init": "pretrained"}, {"init": "scratch"})
@@ -97,11 +99,11 @@ def _check_all(preset: dict[str, list[dict[str, Any]]], command: Study) -> list[
     return steps
 
 
-def _draw(registry: Registry, name: str, pretrained: Run, *, evaluated: bool) -> None:
+def _draw(registry: Registry, name: str, pretrained: Run, *, evaluated: bool, device: Any) -> None:
     """The study's pictures: curves, views, and predictions with the same images for all."""
     written = plots.draw(registry, study=name, out=registry.path("results/figures"))
     written.append(views.draw(registry, Views(run=pretrained.id)))
-    written += predict.draw(registry, Predict(study=name)) if evaluated else []
+    written += predict.draw(registry, Predict(study=name, device=device)) if evaluated else []
     say(f"wrote {len(written)} pictures under {os.path.relpath(registry.path('results'))}")
 
 

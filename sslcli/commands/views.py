@@ -66,6 +66,10 @@ def draw(registry: Registry, command: Views) -> Path:
 def _options_of(registry: Registry, command: Views, record: Run) -> Views:
     """The command with everything that makes views taken from a pretrain run."""
     taken = {field.name for field in fields(Views)} & record.options.keys() - {"seed", "download"}
+    typed = [name for name in taken - {"data_dir"} if command.origins.get(name) == "command line"]
+    if typed:
+        names = ", ".join("--" + name.replace("_", "-") for name in sorted(typed))
+        raise UsageError(f"{names}: the views of --run {record.id} are those of its own options; leave out one or the other")
     values = {name: record.options[name] for name in taken}
     if values["data_dir"] is not None:
         values["data_dir"] = registry.root / Path(values["data_dir"])

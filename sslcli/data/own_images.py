@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
@@ -36,8 +37,17 @@ def _listed(path: Path) -> list[Path]:
 def _read(path: Path, size: int) -> Tensor:
     try:
         with Image.open(path) as picture:
-            upright = ImageOps.exif_transpose(picture).convert("RGB")
+            upright = _eight_bits(ImageOps.exif_transpose(picture)).convert("RGB")
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise UsageError(f"--images {path} is no picture that can be read: {error}") from error
     square: Tensor = pil_to_tensor(ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC))
     return square
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """A picture of 16 bits a pixel with 8; Pillow itself would cut all above 255 off. Of floats the range is not known."""
+    if picture.mode == "F":
+        raise ValueError("its pixels are floating-point numbers of unknown range")
+    if not picture.mode.startswith("I"):
+        return picture
+    return Image.fromarray((np.asarray(picture).clip(0, 65535) / 257).round().astype(np.uint8))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-Points = list[tuple[int, float]]
+Points = list[tuple[float, float]]
+"""(step, value), or (epoch, value)."""
 
 OLD_NAMES = {"train_epoch": "train_loss_epoch"}
 """Names that the original study used, and what they are called here."""
@@ -36,43 +38,45 @@ def event_folders(root: Path) -> list[Path]:
 
 def read_scalars(folder: Path) -> Scalars:
     """Read all event files of a folder. Of a damaged file what stands before the damage is read, and the loss named."""
-    found, tags = Scalars(), dict[str, str]()
+    found, tags, unusable = Scalars(), dict[str, str](), Counter[str]()
     for path in sorted(folder.glob("*tfevents*")):
         for tag, step, value in _values(path, found.losses):
             name = name_of(tag)
             if tags.setdefault(name, tag) != tag:
-                found.losses.append(
-                    f"{path}: the tags {tags[name]!r} and {tag!r} are both called {name}; only the first is taken"
-                )
+                unusable[f"of {tag}, since {tags[name]} is called {name} too"] += 1
             elif math.isfinite(value):
                 found.points.setdefault(name, []).append((step, value))
             else:
-                found.losses.append(f"{path}: {tag} is {value} at step {step}")
+                unusable[f"of {tag}, since they are no finite numbers"] += 1
+    found.losses += [f"{folder}: {count} points are not drawn {why}" for why, count in unusable.items()]
     for name, points in found.points.items():
-        steps = [step for step, _ in points]
-        if any(later <= earlier for earlier, later in pairwise(steps)):
-            found.losses.append(f"{folder}: the steps of {tags[name]} are not in order: it holds more than one run")
+        if any(later <= earlier for (earlier, _), (later, _) in pairwise(points)):
+            found.losses.append(f"{folder}: the steps of {tags[name]} are not in order, or written twice")
             points.sort(key=lambda point: point[0])
-    found.losses = list(dict.fromkeys(found.losses))
     return found
 
 
 def _values(path: Path, losses: list[str]) -> Iterator[tuple[str, int, float]]:
     """Tag, step and value of each scalar of a file, in either form that TensorBoard has for them."""
+    from google.protobuf.message import DecodeError
     from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.util.tensor_util import make_ndarray
 
     whole, scalars = 0, set()
     for record in RawEventFileLoader(str(path)).Load():
+        try:
+            event = Event.FromString(record)
+        except DecodeError:
+            break
         whole += len(record) + 16  # its length, and two checksums
-        event = Event.FromString(record)
         for value in event.summary.value:
             if value.HasField("simple_value"):
                 yield value.tag, event.step, value.simple_value
             if value.metadata.plugin_data.plugin_name == "scalars":
                 scalars.add(value.tag)  # said with the first point alone
             if value.HasField("tensor") and value.tag in scalars:
-                yield value.tag, event.step, float(make_ndarray(value.tensor))
+                array = make_ndarray(value.tensor)
+                yield value.tag, event.step, float(array.item()) if array.size == 1 else math.nan
     if lost := path.stat().st_size - whole:
         losses.append(f"{path}: cut off or damaged after {whole:,} bytes; what follows, {lost:,} bytes, is not drawn")
