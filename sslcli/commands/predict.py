@@ -147,7 +147,7 @@ def _draw_test_images(registry: Registry, record: Run, data: ImageData, command:
     legend = "above: the true class; below: the predicted class and its confidence; ✗ and a broken frame: wrong"
     figure = draw_predictions(
         tiles, title=f"{_title(record, command.encoder_seed)}\n{figures}",
-        subtitle=f"{legend}\n{record.id} · {most} · images chosen by seed {command.seed}",
+        subtitle=f"{legend}\n{record.id}\n{most} · images chosen by seed {command.seed}",
     )  # fmt: skip
     save_picture(figure, path, description=f"Run: {record.id}. Test accuracy {accuracy}; {most}")
     sampled = f"sample accuracy {sample / command.n:.2%} ({sample} of {command.n})"
