@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
-from sslcli.errors import StateError
-from sslcli.registry import Registry, Run, atomic_write
+from sslcli.errors import DivergedError, StateError
+from sslcli.files import atomic_write
+from sslcli.registry import Registry, Run
 
 State = dict[str, Any]
 
@@ -19,10 +20,13 @@ State = dict[str, Any]
 def save_checkpoint(registry: Registry, run: Run, name: str, state: State) -> None:
     """Write `state` as checkpoints/<name>.pt of the run; last.pt becomes previous.pt first.
 
-    The newest "last" or "best" is the run's checkpoint in the registry; others are kept beside it.
+    The newest "last" or "best" is the run's checkpoint in the registry; others are kept beside it. Weights that are no
+    numbers are DivergedError, and nothing is written.
     run.yaml names the new hash beside the old one before the file is replaced, so that a crash between the two leaves
     a file that one of them fits.
     """
+    if broken := [key for key, weights in state.get("model", {}).items() if not torch.isfinite(weights).all()]:
+        raise DivergedError(f"training diverged: {broken[0]} is not finite")
     file = f"{name}.pt"
     path = registry.path(f"{run.folder}/checkpoints/{file}")
     buffer = io.BytesIO()  # torch.save into a file hides a full disk behind an error of its own

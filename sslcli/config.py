@@ -18,9 +18,9 @@ from typer.models import ParameterInfo
 
 from sslcli.data import DATASETS
 from sslcli.errors import UsageError
+from sslcli.files import load_yaml
 from sslcli.methods import METHODS
 from sslcli.models import BACKBONES, STEMS
-from sslcli.registry import load_yaml
 
 DATA, MODEL, TRAINING, VIEWS, MACHINE, RUN = "Data", "Model", "Training", "Views", "Machine", "Run"
 
@@ -48,6 +48,9 @@ Device = Annotated[Literal["auto", "cuda", "mps", "cpu"], Option(help="Where to 
 Precision = Annotated[
     Literal["auto", "bf16", "fp32"],
     Option(help="Of products and convolutions; auto: bf16 where in hardware.", rich_help_panel=MACHINE),
+]
+Deterministic = Annotated[
+    bool, Option("--deterministic", help="The same bits each time on a GPU too, where it costs speed.", rich_help_panel=MACHINE)
 ]
 BatchSize = Annotated[int, Option(min=2, help="Images a step.", rich_help_panel=TRAINING)]
 Optimizer = Annotated[Literal["sgd", "adamw", "muon"], Option(help="Optimizer.", rich_help_panel=TRAINING)]
@@ -284,6 +287,7 @@ class Pretrain(Command):
     ] = 0
     device: Device = "auto"
     precision: Precision = "auto"
+    deterministic: Deterministic = False
     name: Name = None
     dry_run: Annotated[
         bool, Option("--dry-run", help="Print every option, where it came from, and the expected time; train nothing.")
@@ -317,6 +321,7 @@ class Probe(Command):
     seed: ParentsSeed = None
     device: Device = "auto"
     precision: Precision = "auto"
+    deterministic: Deterministic = False
     name: Name = None
 
 
@@ -349,6 +354,7 @@ class Finetune(Command):
     flip: Flip = 0.5
     device: Device = "auto"
     precision: Precision = "auto"
+    deterministic: Deterministic = False
     name: Name = None
 
 
@@ -466,6 +472,7 @@ class Resume(Command):
     device: Annotated[
         Literal["auto", "cuda", "mps", "cpu"] | None, Option(help="Default: the run's.", rich_help_panel=MACHINE)
     ] = None
+    force: Annotated[bool, Option("--force", help="Even if another machine was running it: it must be dead there.")] = False
 
 
 @dataclass(frozen=True, kw_only=True)

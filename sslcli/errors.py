@@ -21,6 +21,10 @@ class StateError(UserError):
     exit_code = 3
 
 
+class DivergedError(StateError):
+    """A loss or a weight is no longer a number."""
+
+
 class Interrupted(Exception):  # noqa: N818  (nothing went wrong)
     """A signal asked the run to stop, and its state has been saved."""
 

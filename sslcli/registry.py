@@ -6,32 +6,31 @@ Both are plain YAML, replaced atomically, written under one lock. All paths are 
 
 from __future__ import annotations
 
-import errno
 import json
 import os
+import platform
 import re
 import secrets
 import shlex
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from sslcli.errors import StateError, UsageError
+from sslcli.files import Dumper, load_yaml, lock, now, remove_unfinished, write_text
 
 EXPERIMENTS = {"pretrain": "pretrain", "linear_eval": "probe", "finetune": "finetune"}
 """Experiment to the command that makes its runs."""
 STATUSES = ("running", "interrupted", "failed", "finished", "published")
 LEGAL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+LOCK_TIMEOUT = 60  # seconds
 HEADER = "# The runs of this project, one a line. Whole records: runs/<experiment>/<id>/run.yaml\n"
-Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 @dataclass(kw_only=True)
@@ -96,6 +95,14 @@ def _accepts(annotation: str, value: Any) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)  # type: ignore[arg-type]
 
 
+def _is_epoch(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in entry.values())
+        and entry.get("epoch", 0) > 0 and entry.get("step", 0) > 0
+    )  # fmt: skip
+
+
 def parse_run(content: Any, source: str) -> Run:
     """Turn what YAML gave into a Run, or say what is wrong with it in `source`."""
     if not isinstance(content, dict):
@@ -111,6 +118,8 @@ def parse_run(content: Any, source: str) -> Run:
     for key, value in run.metrics.items():
         if not isinstance(value, (int, float)) or isinstance(value, bool) or value != value:
             raise UsageError(f"{source}: metric {key!r} is a number, not {str(value)[:60]!r}")
+    if not all(_is_epoch(entry) for entry in run.history):
+        raise UsageError(f"{source}: the history has an entry for each epoch: epoch, step and measurements, all numbers")
     if not all(isinstance(hashes, list) for hashes in run.checkpoints.values()):
         raise UsageError(f"{source}: checkpoints map a file to the list of its hashes")
     if not LEGAL_ID.fullmatch(run.id) or run.experiment not in EXPERIMENTS or run.status not in STATUSES:
@@ -121,52 +130,19 @@ def parse_run(content: Any, source: str) -> Run:
     return run
 
 
-def load_yaml(path: Path) -> Any:
-    """Read plain data from a YAML file; anything else (tags that would run code too) is a UsageError with its place."""
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506  (a safe loader)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise UsageError(f"{path}{place}: this is not plain YAML: {reason}") from error
-
-
-def atomic_write(path: Path, write: Callable[[IO[bytes]], object], *, before_rename: Callable[[], None] = lambda: None) -> None:
-    """Write a file so that a reader sees the old or the new one whole, whatever happens in between.
-
-    `write` gets an open temporary file beside `path`; `before_rename` runs when all of it is on the disk. A full disk or
-    a read-only folder is a StateError; the old file stays.
-    """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as handle:
-            temporary = Path(handle.name)
-            write(handle)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o644)
-        before_rename()
-        os.replace(temporary, path)
-        temporary = None
-    except OSError as error:
-        hint = "; make room (a training then goes on with ssl resume)" if error.errno == errno.ENOSPC else ""
-        raise StateError(f"{path} cannot be written: {error.strerror or error}{hint}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
 def find_project(start: Path) -> Path:
     """The nearest folder from `start` upwards that holds a registry.yaml; `start` itself where none does."""
     start = start.resolve()
     return next((folder for folder in (start, *start.parents) if (folder / "registry.yaml").is_file()), start)
 
 
-def now() -> str:
-    """The time in UTC, to the microsecond, as ISO 8601: so that runs sort by it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+@dataclass(frozen=True)
+class Heartbeat:
+    """When a process on a machine last said that it works on a run."""
+
+    host: str
+    process: int
+    at: datetime
 
 
 class Registry:
@@ -317,31 +293,67 @@ class Registry:
     def _write_record(self, run: Run) -> None:
         content = {name: value for name, value in asdict(run).items() if value not in (None, {}, [])}
         text = yaml.dump(content, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
-        atomic_write(self.path(f"{run.folder}/run.yaml"), lambda handle: _put(handle, text))
+        path = self.path(f"{run.folder}/run.yaml")
+        remove_unfinished(path)
+        write_text(path, text)
 
     def _write_index(self, runs: list[Run]) -> None:
         lines = "".join(f"- {json.dumps(run.index_entry(), ensure_ascii=True)}\n" for run in runs)
-        atomic_write(self.index, lambda handle: _put(handle, HEADER + ("runs:\n" + lines if runs else "runs: []\n")))
+        remove_unfinished(self.index)
+        write_text(self.index, HEADER + ("runs:\n" + lines if runs else "runs: []\n"))
 
-    def _locked(self) -> FileLock:
-        return _lock(self.root / "runs" / ".lock", timeout=60)
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock under which the index and all records are written."""
+        held = lock(self.root / "runs" / ".lock", timeout=LOCK_TIMEOUT)
+        try:
+            held.acquire()
+        except Timeout:
+            raise StateError(f"{self.index} has been locked by other processes for {LOCK_TIMEOUT} s; try again") from None
+        try:
+            yield
+        finally:
+            held.release()
 
     @contextmanager
     def claim(self, run: Run) -> Iterator[None]:
         """Hold a run for as long as it is worked on. A process that dies lets go; a second claim is a StateError."""
-        lock = _lock(self.path(f"{run.folder}/.lock"), timeout=0)
+        held = lock(self.path(f"{run.folder}/.lock"), timeout=0)
         try:
-            lock.acquire()
+            held.acquire()
         except Timeout:
-            raise StateError(f"run {run.id} is being worked on by another process; wait for it, or stop that one") from None
+            holder = self.heartbeat(run)
+            who = f"process {holder.process} on {holder.host}" if holder else "another process"
+            raise StateError(f"run {run.id} is being worked on by {who}; wait for it, or stop that one") from None
         try:
             yield
         finally:
-            lock.release()
+            held.release()
+
+    def beat(self, run: Run) -> None:
+        """Write down that this process works on a run, and when."""
+        beat = {"host": platform.node(), "process": os.getpid(), "at": now()}
+        with suppress(OSError):  # a full disk is no reason to stop: the training will meet it at its next checkpoint
+            self.path(f"{run.folder}/.heartbeat").write_text(json.dumps(beat), encoding="utf-8")
+
+    def heartbeat(self, run: Run) -> Heartbeat | None:
+        """The last sign of life of a run's process; None if there is none that can be read."""
+        try:
+            beat = json.loads(self.path(f"{run.folder}/.heartbeat").read_text(encoding="utf-8"))
+            return Heartbeat(str(beat["host"]), int(beat["process"]), datetime.fromisoformat(beat["at"]).astimezone(UTC))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, UsageError):
+            return None
+
+    def elsewhere(self, run: Run) -> str | None:
+        """Of a run that another machine was running: where, and when it was last seen there. Its lock tells nothing here."""
+        beat = self.heartbeat(run) if run.status == "running" else None
+        if beat is None or beat.host == platform.node():
+            return None
+        return f"on {beat.host}, last seen {max(0, (datetime.now(UTC) - beat.at).total_seconds()):.0f} s ago"
 
     def status(self, run: Run) -> str:
-        """The run's status, where a running one whose process is gone counts as interrupted."""
-        if run.status != "running":
+        """The run's status, where a running one whose process is gone from this machine counts as interrupted."""
+        if run.status != "running" or self.elsewhere(run):
             return run.status
         if not self.path(run.folder).is_dir():
             return "interrupted"
@@ -350,16 +362,3 @@ class Registry:
                 return "interrupted"
         except StateError:
             return "running"
-
-
-def _lock(path: Path, *, timeout: float) -> FileLock:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    except OSError as error:
-        raise StateError(f"{path.parent} cannot be written: {error.strerror}") from error
-    return FileLock(path, timeout=timeout)
-
-
-def _put(handle: IO[bytes], text: str) -> None:
-    handle.write(text.encode())

@@ -67,7 +67,7 @@ def test_code_in_a_checkpoint_is_never_run(registry: Registry, run: Run) -> None
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return (exec, ("raise SystemExit('it ran')",))
 
-    save_checkpoint(registry, run, "last", {"model": Bomb()})
+    save_checkpoint(registry, run, "last", {"bomb": Bomb()})
     with pytest.raises(StateError, match="plain data"):
         load_checkpoint(registry, run, "last")
 

@@ -65,6 +65,7 @@ PARTS = [
     ("![x](a&amp;b.png) <img src='c&amp;d.png'>", ["a&b.png", "c&d.png"]),
     (r'![x](a.png "a \" title") ![x](b(c(d)).png) ![a [b] c][l]' + "\n\n[l]: e.png", ["a.png", "b(c(d)).png", "e.png"]),
     ("<details>\n\n![x](a.png)\n\n</details>\n\n| a |\n|---|\n| ![x](b.png) |", ["a.png", "b.png"]),
+    ("![an alt\nof two lines](a.png)\n![x](b.png)\n\n![y](c.png)", ["a.png", "b.png", "c.png"]),
     ("![x](caf\u00e9.png) ![y](caf%C3%A9.png)", ["caf\u00e9.png", "caf\u00e9.png"]),
 ]
 
@@ -208,9 +209,14 @@ def test_the_advice_can_be_typed_and_is_given_only_where_it_helps(ssl: Cli, page
 
 @pytest.mark.parametrize(
     ("line", "code", "text"),
-    [("plots --check nowhere.md", 3, "no such file"), ("plots --fix", 2, "--check README.md")],
+    [
+        ("plots --check picture.png", 2, "no Markdown"),
+        ("plots --check nowhere.md", 3, "no such file"),
+        ("plots --fix", 2, "--check README.md"),
+    ],
 )
-def test_a_page_that_is_not_there_is_said(ssl: Cli, line: str, code: int, text: str) -> None:
+def test_a_page_that_is_none_is_said(ssl: Cli, tmp_path: Path, line: str, code: int, text: str) -> None:
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
     result = ssl(line)
     assert (result.code, text in result.err) == (code, True)
 

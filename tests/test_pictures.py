@@ -1,6 +1,7 @@
 """The pictures: each is captured as a figure, so that what it shows is checked, and read back as the file that it became."""
 
 import json
+import os
 import re
 import resource
 import signal
@@ -69,7 +70,7 @@ def check_file(path: Path, figure: Figure) -> None:
 
 
 def labels(figure: Figure) -> list[str]:
-    return [text.get_text() for axes in figure.axes for text in (axes.get_legend().get_texts() if axes.get_legend() else [])]
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
 
 
 @pytest.fixture
@@ -100,8 +101,7 @@ def test_plots_draws_every_scalar_of_a_study(ssl: Cli, study: dict[str, Run], fi
     for line, run in zip(axes.lines, pair, strict=True):
         assert line.get_xdata().tolist() == [1, 2]
         assert line.get_ydata() == pytest.approx([100 * entry["test/acc"] for entry in run.history])
-    health = figures["pretrain/train_z_std.png"].axes[0]
-    assert any("1/sqrt(128) = 0.088" in text.get_text() for text in health.get_legend().get_texts())
+    assert any("1/sqrt(128) = 0.088" in label for label in labels(figures["pretrain/train_z_std.png"]))
 
 
 def test_accuracy_over_time_shows_each_kept_epoch_and_scratch(
@@ -175,6 +175,44 @@ def test_event_files_of_another_program_are_drawn_under_lower_case_names(ssl: Cl
     figure = figures["linear_eval/test_acc.png"]
     assert labels(figure) == ["Pretrained", "Scratch"]
     assert figure.axes[0].lines[0].get_ydata().tolist() == pytest.approx([40, 58.87])
+
+
+def test_many_runs_leave_room_for_their_curves_and_each_has_its_own_unit(ssl: Cli, figures: dict[str, Figure]) -> None:
+    for number in range(25):
+        write(Path(f"logs/{'long name ' * 4}{number}"), test_acc=[0.5, 0.7] if number % 2 else [50.0, 70.0])
+    assert ssl("plots --logdir logs").code == 0
+    figure = figures["logs/test_acc.png"]
+    assert len(labels(figure)) == 25
+    (axes,) = figure.axes
+    assert all(line.get_ydata().tolist() == pytest.approx([50, 70]) for line in axes.lines)
+    assert axes.get_window_extent().height > 200
+    assert axes.get_window_extent().y0 > figure.legends[0].get_window_extent().y1
+
+
+def test_what_is_no_event_file_hinders_no_figure(ssl: Cli, tmp_path: Path, figures: dict[str, Figure]) -> None:
+    write(tmp_path / "logs", loss=[1.0, 2.0], **{"x" * 300: [1.0]})
+    (tmp_path / "logs" / "tfevents.folder").mkdir()
+    (tmp_path / "logs" / "tfevents.link").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "logs" / "tfevents.fifo")
+    length = (1 << 40).to_bytes(8, "little")
+    (tmp_path / "logs" / "tfevents.huge").write_bytes(length + masked_crc32c(length).to_bytes(4, "little") + b"abc")
+    result = ssl("plots --logdir logs")
+    assert result.code == 0, result.err
+    assert result.err.count("not a file that can be read") == 3
+    assert "tfevents.huge: cut off or damaged after 0 bytes" in result.err
+    assert figures.keys() == {"logs/loss.png", f"logs/{'x' * 60}.png"}
+
+
+def test_a_picture_never_takes_the_place_of_something_else(ssl: Cli, study: dict[str, Run], tmp_path: Path) -> None:
+    Image.effect_noise((40, 40), 50).save(tmp_path / "own.png")
+    whole = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    last = f"{study['pretrain'].folder}/checkpoints/last.pt"
+    for line in (
+        "predict --run latest --out registry.yaml", f"views --dataset shapes --out {last}",
+        "predict --images own.png --out own.png", "predict --images ''", "predict --run latest --out ''",
+    ):  # fmt: skip
+        assert ssl(line).code == 2, line
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == whole
 
 
 def test_both_forms_of_scalars_are_read(tmp_path: Path) -> None:
@@ -343,6 +381,7 @@ def test_own_pictures_are_classified(ssl: Cli, study: dict[str, Run], figures: d
     assert [line.split(":")[0] for line in result.out.splitlines()] == ["mine/grey.png", "mine/red $1 ü.jpg", "clear.png"]
     panels = [axes for axes in figures["predictions/images.png"].axes if axes.images]
     assert [np.asarray(axes.images[0].get_array()).shape for axes in panels] == [(32, 32, 3)] * 3
+    assert [axes.get_title() for axes in panels] == ["grey.png", "red $1 ü.jpg", "clear.png"]
     assert study["linear pretrained"].id in result.err
 
 

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from sslcli.errors import StateError, UsageError
-from sslcli.registry import Registry, Run, atomic_write, find_project
+from sslcli.files import atomic_write
+from sslcli.registry import Registry, Run, find_project
 
 
 def make(registry: Registry, stem: str = "simclr-resnet9-shapes-s1", **known: object) -> Run:
@@ -15,7 +16,7 @@ def make(registry: Registry, stem: str = "simclr-resnet9-shapes-s1", **known: ob
 
 
 def test_a_run_comes_back_as_it_was_saved(registry: Registry) -> None:
-    run = make(registry, seed=3, name="mine", options={"lr": 1e-5, "stem": None}, history=[{"epoch": 1}])
+    run = make(registry, seed=3, name="mine", options={"lr": 1e-5, "stem": None}, history=[{"epoch": 1, "step": 7}])
     run.metrics, run.note = {"test_acc": 0.5}, "a | [bold]note[/] é"
     registry.save(run)
     assert registry.load(registry.find(run.id)) == run

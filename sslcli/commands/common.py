@@ -23,10 +23,10 @@ from sslcli.checkpoint import State, load_checkpoint, save_checkpoint
 from sslcli.commands.project import next_command, pair_key, say, share_label
 from sslcli.config import Finetune, Pretrain, Probe
 from sslcli.data.image_data import ImageData, load_data
-from sslcli.errors import StateError, UsageError
+from sslcli.errors import DivergedError, StateError, UsageError
 from sslcli.models import STEMS, default_stem
 from sslcli.registry import Registry, Run
-from sslcli.training.device import autocast, choose_device, choose_precision, describe
+from sslcli.training.device import autocast, be_deterministic, choose_device, choose_precision, describe
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
 from sslcli.training.loop import Metrics, Progress, fit
@@ -49,6 +49,7 @@ def prepare(registry: Registry, options: Pretrain | Probe | Finetune) -> tuple[S
     if stems and options.stem not in (None, "auto", *stems):
         raise UsageError(f"--stem {options.stem!r}: {options.backbone} does not have it; accepted: {', '.join(stems)}")
     device = choose_device(options.device)
+    be_deterministic(on=options.deterministic)
     data = load_data(str(options.dataset), data_folder(registry, options.data_dir), download=options.download)
     if options.precision == "auto":
         options = options.because(f"from the device, {device.type}", precision=choose_precision("auto", device))
@@ -169,37 +170,52 @@ def train(
 
     `how` goes to `fit`. Returns the progress with its history and, where it was validated, the best weights.
     """
-    progress = Progress()
     events = registry.path(run.folder)
     run.epochs = round(how["steps"] / how["epoch_steps"], 3)  # less than asked for under --max-steps
-    if run.checkpoints.get("last.pt"):
-        state = load_last(registry, run)
-        module.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        progress = Progress(**state["progress"])
-        _cut_events(events, state["events"])
-        say(f"{run.id}: going on from step {progress.step} of {how['steps']}")
-    elif run.attempts[1:]:
-        _cut_events(events, {})
-    record_every = max(1, min(10, how["steps"] // 200))
+    progress = _restored(registry, run, module, optimizer, events, of=how["steps"])
+    saved = progress.step
     log = Log(
         run.id, events=events, start=progress.step, steps=how["steps"], epoch_steps=how["epoch_steps"],
-        batch_size=batch_size, record_every=record_every,
+        batch_size=batch_size, record_every=max(1, min(10, how["steps"] // 200)),
     )  # fmt: skip
 
     def save() -> None:
+        nonlocal saved
         log.flush()
         sizes = {path.name: path.stat().st_size for path in events.glob("events.*")}
         state = {"model": module.state_dict(), "optimizer": optimizer.state_dict()}
-        state |= {"progress": vars(progress), "events": sizes}
         run.history = progress.history
-        save_checkpoint(registry, run, "last", state)
+        save_checkpoint(registry, run, "last", state | {"progress": vars(progress), "events": sizes})
+        saved = progress.step
 
     try:
         with log:
             fit(module, optimizer, progress=progress, log=log, stop=stop, save=save, **how)
+    except DivergedError as error:
+        good = (
+            f"the last good checkpoint is {run.folder}/checkpoints/last.pt, of step {saved}" if saved else "no checkpoint yet"
+        )
+        advice = "try a lower rate, e.g. half: --lr, or a longer warm-up: --warmup-epochs"
+        raise StateError(f"{error}; {good}; {advice}") from error
     except torch.OutOfMemoryError as error:
         raise StateError(f"the device has not enough memory for --batch-size {batch_size}; try half of it") from error
+    return progress
+
+
+def _restored(registry: Registry, run: Run, module: nn.Module, optimizer: Optimizer, events: Path, *, of: int) -> Progress:
+    """Bring module, optimizer and event files to the run's last checkpoint; without one, to the start."""
+    if not any((events / "checkpoints" / file).exists() for file in ("last.pt", "previous.pt")):
+        if run.attempts[1:]:  # it died before its first checkpoint was in place
+            say(f"{run.id}: there is no checkpoint yet; from the start")
+        run.checkpoints.clear()
+        _cut_events(events, {})
+        return Progress()
+    state = load_last(registry, run)
+    module.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    progress = Progress(**state["progress"])
+    _cut_events(events, state["events"])
+    say(f"{run.id}: going on from step {progress.step} of {of}")
     return progress
 
 
@@ -221,7 +237,7 @@ def _cut_events(folder: Path, sizes: dict[str, int]) -> None:
     """Cut the event files to what they held at the checkpoint, so that no step is recorded twice."""
     for path in folder.glob("events.*"):
         if path.name in sizes:
-            os.truncate(path, sizes[path.name])
+            os.truncate(path, min(sizes[path.name], path.stat().st_size))
         else:
             path.unlink()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from typing import Any
 
 from sslcli.commands.project import changed_options, in_words, open_registry, partner_command, record_or_index
@@ -28,13 +29,7 @@ def run(command: Compare) -> None:
     rows, differences = [row_of(run) for run in chosen], [difference_of(*pair) for pair in pairs]
     sentence = answer(differences)
     whole = {"rows": rows, "differences": differences, "answer": sentence}
-    shown = list(rows)
-    for found in reversed(differences) if command.format in ("table", "markdown") else ():
-        place = next(i for i, row in enumerate(shown) if row["run"] == found["scratch_run"])
-        figures = {found["metric"]: _points(found["difference"]), "best_test_acc": _points(found["best_test_difference"])}
-        several = sum(other["scratch_run"] == found["scratch_run"] for other in differences) > 1
-        whose = {"run": f"of {found['pretrained_run']}"} if several else {}
-        shown.insert(place + 1, {"init": "difference", **figures, **whose, "bold": True})
+    shown = _with_differences(rows, differences) if command.format in ("table", "markdown") else rows
     epochs_shown = {"at_epoch": "of epoch"} if any(run.at_epoch for run in chosen) else {}
     print_rows(shown, COLUMNS | epochs_shown, style=command.format, whole=whole)
     messages = [f"{run.id} has no partner: {reason}" for run, reason in ((r, why_lonely(registry, r, chosen)) for r in lonely)]
@@ -47,6 +42,21 @@ def run(command: Compare) -> None:
         print(message, file=sys.stderr)
     if command.format in ("table", "markdown"):
         print(f"\n{sentence}")
+
+
+def _with_differences(rows: list[dict[str, Any]], differences: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, and under each scratch run its differences; if it has several, each says whose."""
+    under: dict[str, list[dict[str, Any]]] = {}
+    for found in differences:
+        under.setdefault(found["scratch_run"], []).append(found)
+    shown = []
+    for row in rows:
+        shown.append(row)
+        for found in (mine := under.get(row["run"], [])):
+            figures = {found["metric"]: _points(found["difference"]), "best_test_acc": _points(found["best_test_difference"])}
+            whose = {"run": f"of {found['pretrained_run']}"} if len(mine) > 1 else {}
+            shown.append({"init": "difference", **figures, **whose, "bold": True})
+    return shown
 
 
 def choose(registry: Registry, *, study: str | None, everything: bool) -> tuple[list[Run], list[str]]:
@@ -113,9 +123,9 @@ def answer(differences: list[dict[str, Any]]) -> str:
     if not differences:
         return "There is no pair of pretrained and scratch runs with otherwise equal options, so no difference to state."
     places = [in_words(found["experiment"], found["label_fraction"], found["at_epoch"]) for found in differences]
-    parts = []
+    count, parts = Counter(places), []
     for found, place in zip(differences, places, strict=True):
-        where = place if places.count(place) == 1 else f"{place} ({found['pretrained_run']})"
+        where = place if count[place] == 1 else f"{place} ({found['pretrained_run']})"
         figures = f"{found['pretrained']:.2%} against {found['scratch']:.2%}"
         if found["low"] > 0:
             parts.append(f"{where}, yes, by {100 * found['difference']:.1f} points ({figures})")

@@ -22,8 +22,8 @@ from urllib.parse import quote, unquote
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from sslcli.errors import StateError
-from sslcli.registry import atomic_write
+from sslcli.errors import StateError, UsageError
+from sslcli.files import atomic_write
 from sslcli.training.events import OLD_NAMES
 
 IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ico")
@@ -268,6 +268,8 @@ def check(page: Path, *, fix: bool) -> None:
         raise StateError(f"--check {page}: there is no such file")
     typed, page = page, page.resolve()
     text = page.read_bytes().decode(errors="surrogateescape")
+    if "\0" in text:
+        raise UsageError(f"--check {typed} is no Markdown page: it holds bytes that no text has")
     links = image_links(text)
     served = served_around(page, links)
     problems = {link: problem for link in links if (problem := served.problem(_relative(served.root, page, link)))}

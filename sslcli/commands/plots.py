@@ -43,7 +43,8 @@ def run(command: Plots) -> None:
     written = draw_foreign(logdir, out) if logdir else draw(registry, study=command.study, out=out)
     for path in written:
         print(os.path.relpath(path))
-    say(f"wrote {len(written)} figures; to see what the runs predict, type: {registry.command('ssl predict')}")
+    advice = "" if logdir else f"; to see what the runs predict, type: {registry.command('ssl predict')}"
+    say(f"wrote {len(written)} figures{advice}")
 
 
 def draw(registry: Registry, *, study: str | None, out: Path) -> list[Path]:
@@ -189,8 +190,8 @@ def _all_names(scalars: Iterable[Scalars]) -> list[str]:
 
 def _per_cent(name: str, points: Sequence[Points]) -> list[Points]:
     """Accuracies as per cent; those of other programs may be so already."""
-    fractions = _is_accuracy(name) and all(abs(y) <= 1 for series in points for _, y in series)
-    return [[(x, 100 * y if fractions else y) for x, y in series] for series in points]
+    scales = [100 if _is_accuracy(name) and all(abs(y) <= 1 for _, y in series) else 1 for series in points]
+    return [[(x, scale * y) for x, y in series] for scale, series in zip(scales, points, strict=True)]
 
 
 def _is_accuracy(name: str) -> bool:

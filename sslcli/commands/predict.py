@@ -22,7 +22,7 @@ from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.features import outputs
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import build_encoder
-from sslcli.pictures.canvas import save_picture
+from sslcli.pictures.canvas import png_path, save_picture
 from sslcli.pictures.grids import Tile, draw_predictions, pixels_of
 from sslcli.registry import Registry, Run
 from sslcli.training.device import autocast, choose_device
@@ -59,7 +59,11 @@ def draw(registry: Registry, command: Predict) -> list[Path]:
         recorded = record.options["data_dir"]
         folder = command.data_dir or (registry.root / recorded if recorded else None)
         data = data_of(record.dataset or "", str(folder) if folder else None)
-        path = command.out or registry.path(f"results/predictions/{_name(record, command.encoder_seed)}.png")
+        path = (
+            png_path(command.out)
+            if command.out
+            else registry.path(f"results/predictions/{_name(record, command.encoder_seed)}.png")
+        )
         _draw_test_images(registry, record, data, command, path)
         written.append(path)
     return written
@@ -168,6 +172,11 @@ def _title(record: Run, encoder_seed: int | None = None) -> str:
     return f"{words.capitalize()}, {record.init}"
 
 
+def _short(name: str) -> str:
+    plain = "".join(c if c.isprintable() else "?" for c in name)
+    return plain if len(plain) <= 20 else f"{plain[:9]}…{plain[-9:]}"
+
+
 def _own_images(registry: Registry, command: Predict) -> None:
     """Classify a person's own pictures with the run that was named, else the newest pretrained linear evaluation."""
     if command.encoder_seed is not None:
@@ -177,12 +186,16 @@ def _own_images(registry: Registry, command: Predict) -> None:
     record = registry.load(next((run for run in chosen if run.init == "pretrained"), chosen[0]))
     loaded = load_classifier(registry, record)
     read = read_images(paths, size=loaded[1]["image_size"])
+    out = (
+        png_path(command.out, keep=[path for path, _ in read])
+        if command.out
+        else registry.path("results/predictions/images.png")
+    )
     found = _predict(record, loaded, torch.stack([pixels for _, pixels in read]), command)
     tiles = []
     for (path, pixels), label, confidence in zip(read, found.classes.tolist(), found.confidence.tolist(), strict=True):
         print(f"{path}: {found.names[label]} {confidence:.2%}")
-        tiles.append(Tile(pixels_of(pixels), found.names[label], confidence))
-    out = command.out or registry.path("results/predictions/images.png")
+        tiles.append(Tile(pixels_of(pixels), found.names[label], confidence, name=_short(path.name)))
     title = f"{_title(record)}: {len(tiles)} pictures, as the encoder gets them"
     figure = draw_predictions(tiles, title=title, subtitle=f"below: the predicted class and its confidence\n{record.id}")
     save_picture(figure, out, description=f"Run: {record.id}. Pictures: {', '.join(str(path) for path, _ in read)}")

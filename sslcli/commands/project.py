@@ -14,7 +14,7 @@ from sslcli.config import Command
 from sslcli.errors import StateError
 from sslcli.registry import EXPERIMENTS, Registry, Run, find_project
 
-NOT_IN_PAIR = ("init", "encoder", "at_epoch", "name", "data_dir", "download", "device")
+NOT_IN_PAIR = ("init", "encoder", "at_epoch", "name", "data_dir", "download", "device", "deterministic")
 """Options in which the two runs of a pair may differ: init, the encoder that it stands for, and where things are."""
 
 
@@ -106,7 +106,9 @@ def next_command(registry: Registry) -> str:
         return recorded_command(registry, last) if last.study else registry.command(f"ssl resume {last.id}")
     if last.experiment == "pretrain":
         return registry.command("ssl probe")
-    evaluations = [run for run in own if run.experiment != "pretrain" and run.status == "finished"]
+    evaluations = [r for r in own if r.experiment != "pretrain" and r.status == "finished" and r.at_epoch is None]
+    if not evaluations:
+        return registry.command("ssl probe")
     inits = {(run.pair, run.init) for run in evaluations}
     lonely = [run for run in evaluations if not {(run.pair, "pretrained"), (run.pair, "scratch")} <= inits]
     return partner_command(registry, lonely[-1]) if lonely else registry.command("ssl compare")

@@ -11,12 +11,17 @@ from sslcli.commands.project import next_command, open_registry, say
 from sslcli.config import TRAININGS, Resume, from_mapping
 from sslcli.errors import StateError
 from sslcli.registry import EXPERIMENTS, Registry, Run
+from sslcli.training.device import describe
 
 
 def run(command: Resume) -> None:
     """Go on with the run that was named, or the newest interrupted one."""
     registry = open_registry(command)
     chosen = _chosen(registry, command.run)
+    if command.force and registry.elsewhere(chosen):
+        chosen = registry.load(chosen)
+        chosen.status = "interrupted"
+        registry.save(chosen)
     carry_on(registry, chosen, {name: value for name in ("data_dir", "device") if (value := getattr(command, name))})
     say(f"next, type: {next_command(registry)}")
 
@@ -48,4 +53,6 @@ def carry_on(registry: Registry, run: Run, changed: dict[str, Any]) -> None:
     setting, options = prepare(registry, kind(**{**arguments, **changed}))
     if setting.fingerprint != record.data.get("sha256"):
         raise StateError(f"run {run.id}: the data set {options.dataset} is not what the run began with (its sha256 is another)")
+    if (here := describe(setting.device)) != record.device:
+        say(f"{run.id}: began on {record.device}, goes on on {here}: the last bits may differ from those of an undisturbed run")
     importlib.import_module(f"sslcli.commands.{command}").carry_out(registry, record, options, setting)

@@ -13,8 +13,9 @@ import yaml
 from sslcli.commands.project import open_registry, say
 from sslcli.commands.tables import print_rows
 from sslcli.config import RunsList, RunsNote, RunsRebuild, RunsRm, RunsShow
-from sslcli.errors import StateError
-from sslcli.registry import Dumper, Registry, Run
+from sslcli.errors import StateError, UsageError
+from sslcli.files import Dumper
+from sslcli.registry import Registry, Run
 
 LIST_COLUMNS = {
     "run": "run", "experiment": "experiment", "status": "status", "name": "name", "study": "study", "dataset": "data set",
@@ -31,7 +32,7 @@ def list_runs(command: RunsList) -> None:
         say(f"no runs in {registry.root} yet; to make some, type: {registry.command('ssl study')}")
     rows = [
         {key: getattr(run, key, None) for key in LIST_COLUMNS}
-        | {"run": run.id, "status": registry.status(run), "created": (run.created or "")[:19]}
+        | {"run": run.id, "status": _state(registry, run), "created": (run.created or "")[:19]}
         | {key: run.metrics.get(key) for key in ("val_knn", "test_acc", "best_test_acc")}
         for run in runs
     ]
@@ -39,12 +40,17 @@ def list_runs(command: RunsList) -> None:
         print_rows(rows, LIST_COLUMNS, style=command.format)
 
 
+def _state(registry: Registry, run: Run) -> str:
+    """The run's status, and of one that another machine runs where and when it was seen."""
+    return " ".join(filter(None, (registry.status(run), registry.elsewhere(run))))
+
+
 def show(command: RunsShow) -> None:
     """Print a run's record: as YAML, or in another form."""
     registry = open_registry(command)
     record = registry.load(registry.find(command.run))
     content = {key: value for key, value in asdict(record).items() if value not in (None, {}, [])}
-    content["status"] = registry.status(record)
+    content["status"] = _state(registry, record)
     if command.format == "table":
         print(yaml.dump(content, Dumper=Dumper, sort_keys=False, allow_unicode=False, width=120), end="")
     elif command.format == "json":
@@ -92,14 +98,16 @@ def remove(command: RunsRm) -> None:
     if len(doomed) > 1 and not command.cascade:
         raise StateError(f"{names}: the first is the parent of the others; to delete all of them, add --cascade")
     for run in doomed:
+        if registry.path(run.folder) != registry.root.resolve() / run.folder:
+            raise UsageError(f"{run.folder} is a link to {registry.path(run.folder)}: only folders under runs/ are deleted")
         if registry.status(run) == "running":
             raise StateError(f"run {run.id} is running; stop it first")
     if not command.yes and not _agreed(f"Delete {names}?"):
         raise StateError("nothing was deleted; to delete without being asked, add --yes")
     registry.remove({run.id for run in doomed})
     for run in doomed:
-        if registry.path(run.folder).exists():
-            shutil.rmtree(registry.path(run.folder))
+        if (folder := registry.root / run.folder).exists():
+            shutil.rmtree(folder)
     print(f"deleted {names}")
 
 

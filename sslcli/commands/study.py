@@ -17,7 +17,8 @@ from sslcli.commands.pretrain import kept_epochs
 from sslcli.commands.project import changed_options, open_registry, say
 from sslcli.config import TRAININGS, Compare, Predict, Study, Views, from_mapping
 from sslcli.errors import UsageError
-from sslcli.registry import LEGAL_ID, Registry, Run, load_yaml
+from sslcli.files import load_yaml
+from sslcli.registry import LEGAL_ID, Registry, Run
 
 Step = tuple[str, dict[str, Any]]
 """A training of a study: the command's name, and its options."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 Row = Mapping[str, Any]
+GAP = 3  # spaces between columns
+FEW = 1000  # rows that rich lays out without delay
 
 
 def print_rows(rows: Sequence[Row], columns: Mapping[str, str], *, style: str, whole: Any = None) -> None:
@@ -32,30 +35,51 @@ def print_rows(rows: Sequence[Row], columns: Mapping[str, str], *, style: str, w
 
 def _print_table(rows: Sequence[Row], columns: Mapping[str, str]) -> None:
     """A table that is never cut: piped, as wide as it needs; in a terminal too narrow, what is equal in all rows goes below."""
+    terminal, below = sys.stdout.isatty(), ""
+    room = shutil.get_terminal_size().columns
+    if terminal and sum(_widths(rows, columns).values()) > room:
+        equal = [key for key in columns if len({_text(key, row[key]) for row in rows if key in row}) == 1 and len(rows) > 1]
+        below = ", ".join(f"{columns[key]} {text}" for key in equal if (text := _text(key, rows[0].get(key))))
+        columns = {key: heading for key, heading in columns.items() if key not in equal}
+    if terminal and sum(_widths(rows, columns).values()) > room and len(rows) < FEW:
+        _print_folded(rows, columns)
+    else:
+        _print_lines(rows, columns, bold="\x1b[1m{}\x1b[0m" if terminal else "{}")
+    if below:
+        print(f"In every row: {below}")
+
+
+def _print_lines(rows: Sequence[Row], columns: Mapping[str, str], *, bold: str) -> None:
+    """A line a row, the columns in line."""
+    layout = [f"{{:{'>' if _is_number(key) else '<'}{width - GAP}}}" for key, width in _widths(rows, columns).items()]
+    form = (" " * GAP).join(layout)
+    print(f"\n{form.format(*columns.values()).rstrip()}\n{'-' * (sum(_widths(rows, columns).values()) - GAP)}")
+    for row in rows:
+        line = form.format(*(_text(key, row.get(key)) for key in columns)).rstrip()
+        print(bold.format(line) if row.get("bold") else line)
+
+
+def _print_folded(rows: Sequence[Row], columns: Mapping[str, str]) -> None:
+    """A table whose cells are folded so that it fits the terminal."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console, below = Console(), ""
-    if sys.stdout.isatty() and _width(rows, columns) > console.width:
-        equal = [key for key in columns if len({_text(key, row[key]) for row in rows if key in row}) == 1 and len(rows) > 1]
-        below = ", ".join(f"{columns[key]} {text}" for key in equal if (text := _text(key, rows[0].get(key))))
-        columns = {key: heading for key, heading in columns.items() if key not in equal}
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for key, heading in columns.items():
         table.add_column(heading, justify="right" if _is_number(key) else "left", overflow="fold")
     for row in rows:
         style = "bold" if row.get("bold") else ""
         table.add_row(*(Text(_text(key, row.get(key)), style=style) for key in columns))
-    Console(width=None if sys.stdout.isatty() else _width(rows, columns)).print(table)
-    if below:
-        print(f"In every row: {below}")
+    Console().print(table)
 
 
-def _width(rows: Sequence[Row], columns: Mapping[str, str]) -> int:
-    widths = [max([len(heading), *(len(_text(key, row.get(key))) for row in rows)]) for key, heading in columns.items()]
-    return sum(widths) + 3 * len(widths)
+def _widths(rows: Sequence[Row], columns: Mapping[str, str]) -> dict[str, int]:
+    """Each column's width, with the gap after it."""
+    return {
+        key: GAP + max([len(heading), *(len(_text(key, row.get(key))) for row in rows)]) for key, heading in columns.items()
+    }
 
 
 def _is_number(key: str) -> bool:

@@ -16,8 +16,8 @@ from sslcli.data.augment import draw as draw_parameters
 from sslcli.data.augment import make_views
 from sslcli.data.batches import generator
 from sslcli.data.image_data import load_data
-from sslcli.errors import UsageError
-from sslcli.pictures.canvas import save_picture
+from sslcli.errors import StateError, UsageError
+from sslcli.pictures.canvas import png_path, save_picture
 from sslcli.pictures.grids import draw_views, pixels_of
 from sslcli.registry import Registry, Run
 
@@ -35,7 +35,10 @@ def draw(registry: Registry, command: Views) -> Path:
     if command.run is not None:
         record = registry.load(registry.find(command.run, experiment="pretrain"))
         command, source = _options_of(registry, command, record), f"run {record.id}"
-    data = load_data(command.dataset, data_folder(registry, command.data_dir), download=command.download)
+    try:
+        data = load_data(command.dataset, data_folder(registry, command.data_dir), download=command.download)
+    except StateError as error:
+        raise StateError(f"{error}. Other views: --dataset shapes needs no data, --run latest shows those of a run") from error
     if command.n > len(data.train_images):
         raise UsageError(f"--n {command.n}: accepted is at most the {len(data.train_images)} images of {command.dataset}")
     sizes = view_size_plan(str(data.image_size) if command.view_sizes == "auto" else command.view_sizes)
@@ -58,7 +61,7 @@ def draw(registry: Registry, command: Views) -> Path:
     settings = ", ".join(f"{name} {getattr(augmentation, name):.3g}" for name in vars(augmentation))
     title = f"Views of {command.dataset}: what the encoder sees"
     figure = draw_views(rows, headings=headings, title=title, subtitle=f"{settings}\nof {source}, seed {command.seed}")
-    path = command.out or registry.path("results/figures/pretrain/views.png")
+    path = png_path(command.out) if command.out else registry.path("results/figures/pretrain/views.png")
     save_picture(figure, path, description=f"Of {source}: view sizes {command.view_sizes}, {settings}")
     return path
 

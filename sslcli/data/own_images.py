@@ -24,6 +24,8 @@ def read_images(paths: Sequence[Path], *, size: int) -> list[tuple[Path, Tensor]
 
 
 def _listed(path: Path) -> list[Path]:
+    if path == Path():
+        raise UsageError("--images names a picture or a folder; not nothing")
     if not path.exists():
         raise StateError(f"--images {path}: there is no such file")
     if not path.is_dir():

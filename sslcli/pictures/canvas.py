@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from sslcli.registry import atomic_write
+from sslcli.errors import UsageError
+from sslcli.files import atomic_write
 
 DPI = 120
 styled = rc_context({
@@ -22,6 +24,15 @@ styled = rc_context({
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure of `width` x `height` inches, of 120 pixels each."""
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+
+
+def png_path(path: Path, *, keep: Sequence[Path] = ()) -> Path:
+    """A path that a person named for a picture; a UsageError if it is no .png, or one of the files to keep."""
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"--out {path}: a picture is written as PNG; accepted are names that end in .png")
+    if path.resolve() in {other.resolve() for other in keep}:
+        raise UsageError(f"--out {path} is a picture that was given; name another")
+    return path
 
 
 def save_picture(figure: Figure, path: Path, *, description: str) -> None:

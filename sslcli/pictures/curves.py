@@ -48,7 +48,7 @@ def draw_curves(
     lines: Sequence[tuple[float, str]] = (),
 ) -> Figure:
     """One panel with all curves, and horizontal lines (y, label). Long noisy curves are smoothed, which the legend says."""
-    figure = new_figure(6.4, 3.8)
+    figure = new_figure(6.4, 3.4 + 0.17 * (len(lines) + len(curves) * (1 + noisy)))
     figure.suptitle(title)
     axes = figure.add_subplot()
     for curve in curves:
@@ -57,7 +57,7 @@ def draw_curves(
         axes.axhline(y, color="0.35", linestyle=(0, (1, 2)), label=label)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
-    axes.legend(fontsize=8)
+    figure.legend(fontsize=8, loc="outside lower center")
     return figure
 
 

@@ -26,12 +26,13 @@ UNKNOWN = {"color": "0.5", "linewidth": 1.0, "linestyle": "-"}
 
 @dataclass(frozen=True)
 class Tile:
-    """An image (H, W, 3) uint8 with the predicted class, its confidence in [0, 1], and the true class where known."""
+    """An image (H, W, 3) uint8 with the predicted class, its confidence in [0, 1], and the true class, or else a name."""
 
     image: Pixels
     predicted: str
     confidence: float
     truth: str | None = None
+    name: str = ""
 
     @property
     def caption(self) -> str:
@@ -43,9 +44,10 @@ class Tile:
 @styled
 def draw_predictions(tiles: Sequence[Tile], *, title: str, subtitle: str) -> Figure:
     """A grid, as square as can be. Right and wrong differ in mark and frame, not in colour alone."""
-    columns = max(3, math.ceil(math.sqrt(len(tiles))))
+    columns = max(2, math.ceil(math.sqrt(len(tiles))))
     rows = math.ceil(len(tiles) / columns)
-    figure = new_figure(columns * TILE, rows * (TILE + 0.3) + 0.9)
+    figure = new_figure(max(5.2, columns * TILE), rows * (TILE + 0.3) + 0.9)
+    figure.set_layout_engine("constrained", h_pad=0.06)
     figure.suptitle(title, wrap=True)
     figure.supxlabel(subtitle, fontsize=7.5, color="0.3", wrap=True)
     for axes, tile in zip(figure.subplots(rows, columns, squeeze=False).flat, [*tiles, *[None] * columns], strict=False):
@@ -53,7 +55,7 @@ def draw_predictions(tiles: Sequence[Tile], *, title: str, subtitle: str) -> Fig
             axes.set_axis_off()
             continue
         _show(axes, tile.image)
-        axes.set_title(tile.truth or "", fontsize=8, pad=3)
+        axes.set_title(tile.truth or tile.name, fontsize=8, pad=3)
         axes.set_xlabel(tile.caption, fontsize=8, labelpad=3)
         frame = UNKNOWN if tile.truth is None else RIGHT if tile.predicted == tile.truth else WRONG
         axes.spines[:].set(visible=True, **frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -19,6 +20,14 @@ def choose_device(name: str) -> torch.device:
         found = " or ".join(kind for kind, is_there in there.items() if is_there)
         raise StateError(f"--device {name}: torch finds no such device on this machine; accepted here: auto or {found}")
     return torch.device(name)
+
+
+def be_deterministic(*, on: bool) -> None:
+    """Have every operation give the same bits each time; one that cannot is a RuntimeError. CPUs do so anyway."""
+    if on:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before CUDA's first product, as its manual asks
+    torch.use_deterministic_algorithms(on)
+    torch.backends.cudnn.deterministic = on
 
 
 def choose_precision(name: str, device: torch.device) -> str:

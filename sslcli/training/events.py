@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ OLD_NAMES = {"train_epoch": "train_loss_epoch"}
 
 def name_of(tag: str) -> str:
     """A tag, or the name of an old figure, as lower-case words: train/loss_step and Train_Loss_step are train_loss_step."""
-    name = re.sub(r"[^a-z0-9.]+", "_", tag.lower()).strip("_.") or "unnamed"
+    name = re.sub(r"[^a-z0-9.]+", "_", tag.lower()).strip("_.")[:60] or "unnamed"
     return OLD_NAMES.get(name, name)
 
 
@@ -39,15 +40,14 @@ def event_folders(root: Path) -> list[Path]:
 def read_scalars(folder: Path) -> Scalars:
     """Read all event files of a folder. Of a damaged file what stands before the damage is read, and the loss named."""
     found, tags, unusable = Scalars(), dict[str, str](), Counter[str]()
-    for path in sorted(folder.glob("*tfevents*")):
-        for tag, step, value in _values(path, found.losses):
-            name = name_of(tag)
-            if tags.setdefault(name, tag) != tag:
-                unusable[f"of {tag}, since {tags[name]} is called {name} too"] += 1
-            elif math.isfinite(value):
-                found.points.setdefault(name, []).append((step, value))
-            else:
-                unusable[f"of {tag}, since they are no finite numbers"] += 1
+    for tag, step, value in (scalar for path in sorted(folder.glob("*tfevents*")) for scalar in _values(path, found.losses)):
+        name = name_of(tag)
+        if tags.setdefault(name, tag) != tag:
+            unusable[f"of {tag}, since {tags[name]} is called {name} too"] += 1
+        elif math.isfinite(value):
+            found.points.setdefault(name, []).append((step, value))
+        else:
+            unusable[f"of {tag}, since they are no finite numbers"] += 1
     found.losses += [f"{folder}: {count} points are not drawn {why}" for why, count in unusable.items()]
     for name, points in found.points.items():
         if any(later <= earlier for (earlier, _), (later, _) in pairwise(points)):
@@ -63,11 +63,17 @@ def _values(path: Path, losses: list[str]) -> Iterator[tuple[str, int, float]]:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.util.tensor_util import make_ndarray
 
-    whole, scalars = 0, set()
-    for record in RawEventFileLoader(str(path)).Load():
+    if not path.is_file() or not os.access(path, os.R_OK):
+        losses.append(f"{path}: not a file that can be read")
+        return
+    whole, scalars, records = 0, set(), RawEventFileLoader(str(path)).Load()
+    while True:
         try:
-            event = Event.FromString(record)
-        except DecodeError:
+            record = next(records, None)
+            event = Event.FromString(record or b"")
+        except (DecodeError, MemoryError, OverflowError):  # the last two: a length that no file has
+            break
+        if record is None:
             break
         whole += len(record) + 16  # its length, and two checksums
         for value in event.summary.value:

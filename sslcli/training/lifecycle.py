@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from sslcli.errors import Interrupted, StateError
-from sslcli.registry import Registry, Run, now
+from sslcli.files import now, remove_unfinished
+from sslcli.registry import Registry, Run
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if name in signal.Signals.__members__]
+BEAT_EVERY = 10.0  # seconds between two signs of life
 
 
 class Stop:
@@ -43,6 +48,25 @@ class Stop:
 
 
 @contextmanager
+def _beating(registry: Registry, run: Run) -> Iterator[None]:
+    """Write the run's heartbeat at once, and then every BEAT_EVERY seconds from a thread of its own."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT_EVERY):
+            registry.beat(run)
+
+    registry.beat(run)
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@contextmanager
 def running(registry: Registry, run: Run) -> Iterator[Stop]:
     """Hold a run while it is worked on, and write down how that ended.
 
@@ -52,14 +76,19 @@ def running(registry: Registry, run: Run) -> Iterator[Stop]:
         vars(run).update(vars(registry.load(run)))  # another process may have gone on with it meanwhile
         if run.status == "finished":
             raise StateError(f"run {run.id} is finished: there is nothing to go on with")
+        if elsewhere := registry.elsewhere(run):
+            advice = registry.command(f"ssl resume {run.id} --force")
+            raise StateError(f"run {run.id} is running {elsewhere}; if it is surely dead there, type: {advice}")
+        remove_unfinished(registry.path(f"{run.folder}/checkpoints/*.pt"))
         stop = Stop()
         previous = {number: signal.signal(number, stop) for number in SIGNALS}
-        attempt = {"started": now()}
+        attempt = {"started": now(), "host": platform.node(), "process": os.getpid()}
         run.status, run.error = "running", None
         run.attempts.append(attempt)
         try:
-            registry.save(run)
-            yield stop
+            with _beating(registry, run):
+                registry.save(run)
+                yield stop
             run.status = "finished"
         except (Interrupted, KeyboardInterrupt) as error:
             run.status = "interrupted"

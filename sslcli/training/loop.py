@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sslcli.data.batches import generator
-from sslcli.errors import StateError
+from sslcli.errors import DivergedError
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
 
@@ -86,10 +86,7 @@ def fit(
             torch.manual_seed(generator(seed, "model", step).initial_seed())  # dropout and the like
             loss, scalars = loss_at(step)
             if not math.isfinite(value := loss.item()):
-                raise StateError(
-                    f"the loss is {value} at step {step}, at rate {rate:.3g}: training diverged; the last checkpoint is as "
-                    "it was. Try a lower rate, e.g. half: --lr, or a longer warm-up: --warmup-epochs"
-                )
+                raise DivergedError(f"training diverged: the loss is {value} at step {step}, at rate {rate:.3g}")
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -1,0 +1,82 @@
+"""Files as every part of this program reads and writes them: plain YAML, replaced atomically, locked by the system."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import yaml
+from filelock import FileLock
+
+from sslcli.errors import StateError, UsageError
+
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+def load_yaml(path: Path) -> Any:
+    """Read plain data from a YAML file; anything else (tags that would run code too) is a UsageError with its place."""
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506  (a safe loader)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise UsageError(f"{path}{place}: this is not plain YAML: {reason}") from error
+
+
+def atomic_write(path: Path, write: Callable[[IO[bytes]], object], *, before_rename: Callable[[], None] = lambda: None) -> None:
+    """Write a file so that a reader sees the old or the new one whole, whatever happens in between.
+
+    `write` gets an open temporary file beside `path`; `before_rename` runs when all of it is on the disk. A full disk or
+    a read-only folder is a StateError; the old file stays.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as handle:
+            temporary = Path(handle.name)
+            write(handle)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o644)
+        before_rename()
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        hint = "; make room (a training then goes on with ssl resume)" if error.errno == errno.ENOSPC else ""
+        raise StateError(f"{path} cannot be written: {error.strerror or error}{hint}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file as `atomic_write` does."""
+    atomic_write(path, lambda handle: handle.write(text.encode()))
+
+
+def remove_unfinished(path: Path) -> None:
+    """Delete what processes that died left of their attempts to write a file; its writers must be locked out."""
+    for left in path.parent.glob(f".{path.name}.*"):  # the name may be a pattern
+        left.unlink(missing_ok=True)
+
+
+def lock(path: Path, *, timeout: float) -> FileLock:
+    """A lock that the system lets go of when its holder dies; a StateError if its file cannot be made."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError as error:
+        raise StateError(f"{path.parent} cannot be written: {error.strerror}") from error
+    return FileLock(path, timeout=timeout)
+
+
+def now() -> str:
+    """The time in UTC, to the microsecond, as ISO 8601: so that runs sort by it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

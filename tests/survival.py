@@ -1,0 +1,55 @@
+"""What the processes of test_survival.py do; loaded once by the server that forks them, so that torch is imported once."""
+
+import errno
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import sslcli.commands.finetune
+import sslcli.commands.pretrain
+import sslcli.commands.probe
+import sslcli.commands.resume  # noqa: F401  (what is imported here is not imported again by each process)
+from sslcli.cli import main
+from sslcli.data import shapes
+from sslcli.registry import Registry
+from sslcli.training import log
+
+
+def command(folder: str, line: str, save_every: float, bad_write: int = 0, how: str = "dies") -> None:
+    """Type a command in a folder. Before its `bad_write`-th step of writing a file the process dies, or the disk is full."""
+    os.chdir(folder)
+    sys.stdout = sys.stderr = open("output.txt", "a", buffering=1, encoding="utf-8")  # noqa: SIM115  (for the process's life)
+    torch.set_num_threads(1)
+    shapes.TRAIN, shapes.TEST, log.SAVE_EVERY = 240, 80, save_every
+    if bad_write:
+        count = iter(range(1, 10**9))
+
+        def bad(original: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*arguments: Any, **keywords: Any) -> Any:
+                if next(count) == bad_write:
+                    if how == "dies":
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                return original(*arguments, **keywords)
+
+            return call
+
+        os.replace, os.fsync, os.chmod = bad(os.replace), bad(os.fsync), bad(os.chmod)  # type: ignore[assignment]
+    main(shlex.split(line))
+
+
+def register(folder: str, count: int) -> None:
+    """Add, update and finish runs, as eight processes do at once."""
+    registry = Registry(Path(folder))
+    for number in range(count):
+        run = registry.create("many", experiment="pretrain", status="running")
+        run.note = f"{os.getpid()} {number}"
+        registry.save(run)
+        run.status = "finished"
+        registry.save(run)

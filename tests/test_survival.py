@@ -1,0 +1,428 @@
+"""Runs survive what a machine does to them: real processes, real signals, real limits.
+
+SSL_KILLS=60 kills sixty times at random rather than the few that fit every day's tests.
+"""
+
+import multiprocessing
+import os
+import platform
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+import torch
+from torch.optim import Optimizer
+
+from sslcli.checkpoint import load_checkpoint
+from sslcli.errors import StateError
+from sslcli.registry import Registry, Run
+from sslcli.training import lifecycle, log
+from sslcli.training.events import read_scalars
+from tests import survival
+from tests.conftest import TINY, Cli
+
+KILLS = int(os.environ.get("SSL_KILLS", "9"))
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.survival"])
+LINES = {
+    "pretrain": f"pretrain {TINY} --epochs 4 --keep-every 1",
+    "probe": "probe --epochs 6 --batch-size 32",
+    "finetune": "finetune --epochs 3 --batch-size 32 --optimizer muon",
+}
+OFTEN = 0.05  # seconds between checkpoints
+
+
+def start(folder: Path, line: str, *, save_every: float = OFTEN, bad_write: int = 0, how: str = "dies") -> BaseProcess:
+    process = PROCESSES.Process(target=survival.command, args=(str(folder), line, save_every, bad_write, how))
+    process.start()
+    return process
+
+
+def finish(process: BaseProcess) -> int:
+    process.join(120)
+    assert process.exitcode is not None, "the process hangs"
+    return process.exitcode
+
+
+def newest(folder: Path) -> Run | None:
+    registry = Registry(folder)
+    runs = registry.runs()
+    return registry.load(runs[-1]) if runs else None
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path, float]]:
+    """For each command: a project in which it can be typed, one in which it ran undisturbed, and how long it took."""
+    empty = tmp_path_factory.mktemp("empty")
+    parent = tmp_path_factory.mktemp("parent")
+    assert finish(start(parent, f"pretrain {TINY}")) == 0
+    found = {}
+    for name, line in LINES.items():
+        before = empty if name == "pretrain" else parent
+        whole = tmp_path_factory.mktemp(name) / "whole"
+        shutil.copytree(before, whole)
+        began = time.monotonic()
+        assert finish(start(whole, line)) == 0
+        found[name] = before, whole, time.monotonic() - began
+    return found
+
+
+def same(folder: Path, whole: Path) -> None:
+    """The newest run of both projects is the same to the bit: weights, optimizer, metrics but for times, scalars."""
+    runs = [newest(folder), newest(whole)]
+    states = []
+    for run, place in zip(runs, (folder, whole), strict=True):
+        assert run is not None
+        assert run.status == "finished"
+        registry = Registry(place)
+        files = sorted(set(run.checkpoints) - {"previous.pt"})
+        state = {file: load_checkpoint(registry, run, file.removesuffix(".pt")) for file in files}
+        history = [{k: v for k, v in entry.items() if k != "seconds"} for entry in run.history]
+        metrics = {k: v for k, v in run.metrics.items() if k != "seconds"}
+        del state["last.pt"]["events"], state["last.pt"]["progress"]["seconds"], state["last.pt"]["progress"]["history"]
+        state["last.pt"]["progress"].get("best", {}).get("metrics", {}).pop("seconds", None)
+        scalars = read_scalars(registry.path(run.folder))
+        assert not scalars.losses
+        states.append((state, history, metrics, scalars.points))
+    (first, *rest), (second, *others) = states
+    assert rest == others
+    assert flat(first) == flat(second)
+
+
+def flat(state: object, name: str = "") -> dict[str, object]:
+    """Everything in a checkpoint by its path, tensors as their bytes."""
+    if isinstance(state, torch.Tensor):
+        return {name: (state.dtype, tuple(state.shape), state.contiguous().view(-1).view(torch.uint8).numpy().tobytes())}
+    if isinstance(state, dict):
+        return {k: v for key, value in state.items() for k, v in flat(value, f"{name}/{key}").items()}
+    if isinstance(state, list):
+        return {k: v for i, value in enumerate(state) for k, v in flat(value, f"{name}/{i}").items()}
+    return {name: state}
+
+
+def go_on(folder: Path, line: str) -> str:
+    """What a person types after a crash: the command again if the run is not on record yet, else ssl resume."""
+    run = newest(folder)
+    return line if run is None or run.experiment not in line.replace("probe", "linear_eval") else "resume"
+
+
+@pytest.mark.parametrize("kill", range(KILLS))
+def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(
+    projects: dict[str, tuple[Path, Path, float]], tmp_path: Path, kill: int
+) -> None:
+    name = list(LINES)[kill % 3]
+    before, whole, seconds = projects[name]
+    moments = random.Random(kill)
+    folder = tmp_path / "project"
+    shutil.copytree(before, folder)
+    line = LINES[name]
+    for _ in range(3):
+        process = start(folder, go_on(folder, line))
+        time.sleep(moments.uniform(0.02, seconds))
+        if process.is_alive():
+            os.kill(process.pid or 0, signal.SIGKILL)
+        finish(process)
+        run = newest(folder)
+        if run is not None and run.status == "finished" and run.experiment in line.replace("probe", "linear_eval"):
+            break
+    else:
+        assert finish(start(folder, go_on(folder, line))) == 0, (folder / "output.txt").read_text()
+    same(folder, whole)
+
+
+def writes(folder: Path, line: str) -> int:
+    """How many steps of writing files a command takes: by dying at ever later ones until it does not die."""
+    low, high = 0, 1
+    while True:
+        trial = folder.with_name(f"writes{high}")
+        shutil.copytree(folder, trial)
+        if finish(start(trial, line, save_every=1e9, bad_write=high)) == 0:
+            return low
+        low, high = high, high * 2
+
+
+@pytest.mark.parametrize(("name", "how"), [("pretrain", "dies"), ("probe", "dies"), ("finetune", "dies"), ("probe", "is full")])
+def test_a_run_that_dies_or_has_no_room_while_it_writes_goes_on_to_the_same_bits(
+    projects: dict[str, tuple[Path, Path, float]], tmp_path: Path, name: str, how: str
+) -> None:
+    before, whole, _ = projects[name]
+    start_of = tmp_path / "start"
+    shutil.copytree(before, start_of)
+    total = writes(start_of, LINES[name])
+    assert total >= 8
+    steps = range(1, total + 1) if KILLS >= 60 else sorted(random.Random(total).sample(range(1, total + 1), 3))
+    for number in steps:
+        folder = tmp_path / f"dies{number}"
+        shutil.copytree(before, folder)
+        code = finish(start(folder, LINES[name], save_every=1e9, bad_write=number, how=how))
+        assert code == (-signal.SIGKILL if how == "dies" else 3), (folder / "output.txt").read_text()
+        assert finish(start(folder, go_on(folder, LINES[name]), save_every=1e9)) == 0, (folder / "output.txt").read_text()
+        same(folder, whole)
+        run = newest(folder)
+        left = [path for path in (folder / (run.folder if run else "")).rglob(".*") if path.name not in (".lock", ".heartbeat")]
+        assert not left, "what a dead process had begun to write is still there"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_process_that_is_asked_to_stop_saves_and_says_how_to_go_on(
+    projects: dict[str, tuple[Path, Path, float]], tmp_path: Path, number: signal.Signals
+) -> None:
+    line = f"pretrain {TINY} --epochs 100"
+    process = start(tmp_path, line)
+    output = tmp_path / "output.txt"
+    wait_until(lambda: bool(list(tmp_path.glob("runs/*/*/checkpoints/last.pt"))))
+    os.kill(process.pid or 0, number)
+    assert finish(process) == (130 if number == signal.SIGINT else 143)
+    run = newest(tmp_path)
+    assert run is not None
+    assert run.status == "interrupted"
+    assert f"ssl resume {run.id}" in output.read_text()
+    assert projects
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    for _ in range(1200):
+        if true():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it never came to that")
+
+
+def test_a_second_request_stops_at_once_and_a_second_resume_is_told_who_has_the_run(ssl: Cli, tmp_path: Path) -> None:
+    process = start(tmp_path, f"pretrain {TINY} --epochs 3000")
+    wait_until(lambda: bool(list(tmp_path.glob("runs/*/*/checkpoints/last.pt"))))
+    run = newest(tmp_path)
+    assert run is not None
+    refused = ssl(f"resume {run.id}")
+    assert refused.code == 3
+    assert f"by process {process.pid} on" in refused.err
+    assert "running" in ssl("runs list").out
+    for _ in range(2):
+        os.kill(process.pid or 0, signal.SIGINT)
+    assert finish(process) == 130
+    assert ssl("runs verify").code == 0
+
+
+def test_many_writers_lose_nothing_and_every_reader_sees_a_whole_index(tmp_path: Path) -> None:
+    count = 100 if KILLS >= 60 else 12
+    registry = Registry(tmp_path)
+    processes = [PROCESSES.Process(target=survival.register, args=(str(tmp_path), count)) for _ in range(8)]
+    for process in processes:
+        process.start()
+    seen = [0]
+    while any(process.is_alive() for process in processes):
+        seen.append(len(registry.runs()))
+    assert all(finish(process) == 0 for process in processes)
+    assert seen == sorted(seen)
+    runs = registry.runs()
+    assert len({run.id for run in runs}) == len(runs) == 8 * count
+    assert {run.status for run in runs} == {"finished"}
+    assert len({registry.load(run).note for run in runs}) == 8 * count
+    assert not list(tmp_path.glob(".registry*"))
+
+
+def test_a_writer_that_died_holds_no_lock(tmp_path: Path) -> None:
+    process = PROCESSES.Process(target=survival.register, args=(str(tmp_path), 10_000))
+    process.start()
+    wait_until(lambda: len(Registry(tmp_path).runs()) > 3)
+    os.kill(process.pid or 0, signal.SIGKILL)
+    finish(process)
+    began = time.monotonic()
+    Registry(tmp_path).create("after", experiment="pretrain", status="finished")
+    assert time.monotonic() - began < 5
+
+
+def test_a_bit_flipped_anywhere_in_a_checkpoint_is_refused_by_name(
+    projects: dict[str, tuple[Path, Path, float]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(projects["probe"][1], folder)
+    registry, run = Registry(folder), newest(folder)
+    assert run is not None
+    path = registry.path(f"{run.folder}/checkpoints/last.pt")
+    whole = path.read_bytes()
+    places = random.Random(0)
+    for _ in range(200):
+        content = bytearray(whole)
+        content[places.randrange(len(content))] ^= 1 << places.randrange(8)
+        path.write_bytes(content)
+        with pytest.raises(StateError) as refused:
+            load_checkpoint(registry, run, "last")
+        for part in (run.id, "last.pt", run.checkpoints["last.pt"][0]):
+            assert part in str(refused.value)
+    path.write_bytes(whole)
+    assert load_checkpoint(registry, run, "last")
+
+
+@pytest.mark.parametrize("limit", [300, 3_000, 30_000, 3_000_000])
+def test_a_full_disk_at_any_write_leaves_the_last_checkpoint_whole(
+    ssl: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(log, "SAVE_EVERY", -1.0)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
+        result = ssl(f"pretrain {TINY} --epochs 2")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert result.code == 3, result.err
+    assert "Traceback" not in result.err
+    assert "File too large" in result.err
+    if Registry(tmp_path).runs():
+        assert ssl("resume").code == 0
+        assert ssl("runs verify").code == 0
+
+
+def test_on_a_full_disk_a_run_stops_and_goes_on_when_there_is_room(tmp_path: Path, ssl: Cli) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=9m", "tmpfs", str(disk)], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("mounting a small file system takes a right that this process does not have")
+    try:
+        process = start(disk, f"pretrain {TINY} --epochs 60")
+        assert finish(process) == 3, (disk / "output.txt").read_text()
+        assert "No space left" in (disk / "output.txt").read_text()
+        subprocess.run(["mount", "-o", "remount,size=100m", str(disk)], check=True)
+        assert ssl(f"resume --project {disk}").code == 0
+        assert ssl(f"runs verify --project {disk}").code == 0
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_weights_that_are_no_numbers_overwrite_nothing(ssl: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "SAVE_EVERY", -1.0)
+    original = Optimizer.zero_grad
+    steps = iter(range(100))
+
+    def poison(self: Optimizer, set_to_none: bool = True) -> None:
+        original(self, set_to_none)
+        if next(steps) == 4:
+            with torch.no_grad():
+                self.param_groups[0]["params"][0].fill_(float("nan"))
+
+    monkeypatch.setattr(Optimizer, "zero_grad", poison)
+    result = ssl(f"pretrain {TINY}")
+    assert result.code == 3
+    run = newest(tmp_path)
+    assert run is not None
+    for part in ("training diverged", f"{run.folder}/checkpoints/last.pt, of step 4", "--lr"):
+        assert part in result.err
+    state = load_checkpoint(Registry(tmp_path), run, "last")
+    assert state["progress"]["step"] == 4
+    assert all(torch.isfinite(weights).all() for weights in state["model"].values())
+
+
+def test_a_run_on_another_machine_is_not_resumed_without_force(ssl: Cli, tmp_path: Path) -> None:
+    process = start(tmp_path, f"pretrain {TINY} --epochs 3000")
+    wait_until(lambda: bool(list(tmp_path.glob("runs/*/*/checkpoints/last.pt"))))
+    os.kill(process.pid or 0, signal.SIGKILL)
+    finish(process)
+    run = newest(tmp_path)
+    assert run is not None
+    assert "interrupted" in ssl("runs list").out
+    beat = tmp_path / run.folder / ".heartbeat"
+    beat.write_text(beat.read_text().replace(platform.node(), "elsewhere"))
+    assert "running on elsewhere, last seen" in ssl("runs list").out
+    assert ssl("resume").code == 3
+    refused = ssl(f"resume {run.id}")
+    assert refused.code == 3
+    assert "running on elsewhere" in refused.err
+    assert f"ssl resume {run.id} --force" in refused.err
+    again = start(tmp_path, f"resume {run.id} --force")
+    wait_until(lambda: platform.node() in beat.read_text())
+    os.kill(again.pid or 0, signal.SIGINT)
+    assert finish(again) == 130
+
+
+def test_a_heartbeat_is_renewed_while_a_run_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "BEAT_EVERY", 0.01)
+    registry = Registry(tmp_path)
+    run = registry.create("mine", experiment="pretrain", status="interrupted")
+    with lifecycle.running(registry, run):
+        first = registry.heartbeat(run)
+        wait_until(lambda: registry.heartbeat(run) != first)
+        assert first is not None
+        assert (first.host, first.process) == (platform.node(), os.getpid())
+    assert not [thread for thread in threading.enumerate() if thread.name == "heartbeat"]
+
+
+def test_only_folders_under_runs_are_deleted(ssl: Cli, tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    run = registry.create("mine", experiment="pretrain", status="finished")
+    (tmp_path / "precious").mkdir()
+    shutil.move(tmp_path / run.folder / "run.yaml", tmp_path / "precious" / "run.yaml")
+    shutil.rmtree(tmp_path / run.folder)
+    (tmp_path / run.folder).symlink_to(tmp_path / "precious")
+    result = ssl(f"runs rm {run.id} --yes")
+    assert (result.code, "only folders under runs/" in result.err) == (2, True)
+    assert (tmp_path / "precious" / "run.yaml").exists()
+
+
+def test_a_name_with_escape_codes_and_markup_is_shown_literally(ssl: Cli, tmp_path: Path) -> None:
+    run = Registry(tmp_path).create("mine", experiment="pretrain", status="finished", name="[red]\x1b[31m../up")
+    for line in ("runs list", "runs list --format markdown", f"runs show {run.id}", "runs show nope", "runs rm latest", ""):
+        result = ssl(line)
+        assert "\x1b[31m" not in result.out + result.err
+        assert "Traceback" not in result.err
+    assert "[red]" in ssl("runs list").out
+
+
+def test_ten_thousand_runs_are_listed_and_added_to_quickly(ssl: Cli, tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    inits = ("pretrained", "scratch")
+    runs = [
+        Run(
+            id=f"{inits[i % 2]}-{i}", experiment="linear_eval", status="finished", init=inits[i % 2], pair=f"{i // 2:012x}",
+            protocol="linear", dataset="cifar10", backbone="resnet18", seed=i, epochs=30.0, label_fraction=1.0,
+            metrics={"test_acc": 0.69, "best_test_acc": 0.7, "test_images": 10_000},
+        )
+        for i in range(10_000)
+    ]  # fmt: skip
+    registry._write_index(runs)
+    for line, bound in (("runs list", 1.5), ("compare", 1.5)):
+        times = []
+        for _ in range(3):
+            began = time.monotonic()
+            assert ssl(line).code == 0
+            times.append(time.monotonic() - began)
+        assert min(times) < bound, line
+    (tmp_path / "runs").mkdir(exist_ok=True)
+    times = []
+    for _ in range(3):
+        began = time.monotonic()
+        registry.create("new", experiment="pretrain", status="interrupted")
+        times.append(time.monotonic() - began)
+    assert min(times) < 1
+
+
+def test_a_long_run_does_not_grow(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = log.Log.step
+    sizes: dict[int, tuple[int, int]] = {}
+
+    def measure(self: log.Log, step: int, **values: float) -> None:
+        original(self, step, **values)
+        if step in (200, 2000):
+            resident = int(Path("/proc/self/statm").read_text().split()[1])
+            sizes[step] = resident, len(os.listdir("/proc/self/fd"))
+
+    monkeypatch.setattr(log.Log, "step", measure)
+    monkeypatch.setattr(log, "SAVE_EVERY", 1.0)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # a net this small gains nothing from two
+    line = f"pretrain {TINY} --batch-size 8 --epochs 67 --view-sizes 8 --knn-every 0 --max-steps 2000"
+    code = ssl(line).code
+    torch.set_num_threads(threads)
+    assert code == 0
+    assert sizes[2000][0] < 1.02 * sizes[200][0]
+    assert sizes[2000][1] == sizes[200][1]
