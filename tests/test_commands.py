@@ -287,6 +287,14 @@ def test_the_full_recipe_runs_a_few_steps_on_the_cpu(ssl: Cli, registry: Registr
     assert len(registry.runs()) == 7
 
 
+def test_deterministic_holds_for_the_run_that_asks_for_it(done: Done) -> None:
+    first = done(f"pretrain {TINY} --deterministic")
+    assert torch.are_deterministic_algorithms_enabled()
+    second = done(f"pretrain {TINY}")
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert first.metrics["loss"] == second.metrics["loss"]
+
+
 def test_dry_run_prints_every_option_with_its_origin_and_the_time(ssl: Cli, registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "options.yaml").write_text("epochs: 2\nbatch_size: 64\n")
     result = ssl(f"pretrain {TINY} --batch-size 32 --config options.yaml --dry-run --view-sizes 16:0.5,32:0.5")

@@ -138,6 +138,24 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(
     same(folder, whole)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("name", LINES)
+def test_a_run_killed_on_a_gpu_goes_on_to_the_same_bits_if_deterministic(
+    projects: dict[str, tuple[Path, Path, float]], tmp_path: Path, name: str
+) -> None:
+    line = f"{LINES[name]} --device cuda --deterministic"
+    whole, folder = tmp_path / "whole", tmp_path / "killed"
+    for place in (whole, folder):
+        shutil.copytree(projects[name][0], place)
+    assert finish(start(whole, line)) == 0
+    process = start(folder, line)
+    wait_until(lambda: bool(list(folder.glob(f"runs/{name.replace('probe', 'linear_eval')}/*/checkpoints/last.pt"))))
+    os.kill(process.pid or 0, signal.SIGKILL)
+    finish(process)
+    assert finish(start(folder, "resume")) == 0, (folder / "output.txt").read_text()
+    same(folder, whole)
+
+
 def writes(folder: Path, line: str) -> int:
     """How many steps of writing files a command takes: by dying at ever later ones until it does not die."""
     low, high = 0, 1
