@@ -21,7 +21,7 @@ def save_checkpoint(registry: Registry, run: Run, name: str, state: State) -> No
     """Write `state` as checkpoints/<name>.pt of the run; last.pt becomes previous.pt first.
 
     The newest "last" or "best" is the run's checkpoint in the registry; others are kept beside it. Weights that are no
-    numbers are DivergedError, and nothing is written.
+    numbers are a DivergedError, and nothing is written.
     run.yaml names the new hash beside the old one before the file is replaced, so that a crash between the two leaves
     a file that one of them fits.
     """

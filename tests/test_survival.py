@@ -22,7 +22,6 @@ import torch
 from torch.optim import Optimizer
 
 from sslcli.checkpoint import load_checkpoint
-from sslcli.errors import StateError
 from sslcli.registry import Registry, Run
 from sslcli.training import lifecycle, log
 from sslcli.training.events import read_scalars
@@ -256,28 +255,6 @@ def test_a_writer_that_died_holds_no_lock(tmp_path: Path) -> None:
     began = time.monotonic()
     Registry(tmp_path).create("after", experiment="pretrain", status="finished")
     assert time.monotonic() - began < 5
-
-
-def test_a_bit_flipped_anywhere_in_a_checkpoint_is_refused_by_name(
-    projects: dict[str, tuple[Path, Path, float]], tmp_path: Path
-) -> None:
-    folder = tmp_path / "project"
-    shutil.copytree(projects["probe"][1], folder)
-    registry, run = Registry(folder), newest(folder)
-    assert run is not None
-    path = registry.path(f"{run.folder}/checkpoints/last.pt")
-    whole = path.read_bytes()
-    places = random.Random(0)
-    for _ in range(200):
-        content = bytearray(whole)
-        content[places.randrange(len(content))] ^= 1 << places.randrange(8)
-        path.write_bytes(content)
-        with pytest.raises(StateError) as refused:
-            load_checkpoint(registry, run, "last")
-        for part in (run.id, "last.pt", run.checkpoints["last.pt"][0]):
-            assert part in str(refused.value)
-    path.write_bytes(whole)
-    assert load_checkpoint(registry, run, "last")
 
 
 @pytest.mark.parametrize("limit", [300, 3_000, 30_000, 3_000_000])

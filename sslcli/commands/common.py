@@ -19,17 +19,14 @@ from torch import nn
 from torch.optim import Optimizer
 
 import sslcli
-from sslcli.checkpoint import State, load_checkpoint, save_checkpoint
 from sslcli.commands.project import next_command, pair_key, say, share_label
 from sslcli.config import Finetune, Pretrain, Probe
 from sslcli.data.image_data import ImageData, load_data
-from sslcli.errors import DivergedError, StateError, UsageError
+from sslcli.errors import UsageError
 from sslcli.models import STEMS, default_stem
 from sslcli.registry import Registry, Run
 from sslcli.training.device import autocast, be_deterministic, choose_device, choose_precision, describe
-from sslcli.training.lifecycle import Stop
-from sslcli.training.log import Log
-from sslcli.training.loop import Metrics, Progress, fit
+from sslcli.training.loop import Metrics
 from sslcli.training.optim import build_optimizer, warmup_cosine
 
 
@@ -154,92 +151,6 @@ def versions() -> dict[str, Any]:
     except (OSError, subprocess.TimeoutExpired):
         return found
     return found | ({"commit": answer.stdout.strip()} if answer.returncode == 0 else {})
-
-
-def train(
-    registry: Registry,
-    run: Run,
-    module: nn.Module,
-    optimizer: Optimizer,
-    *,
-    batch_size: int,
-    stop: Stop,
-    **how: Any,
-) -> Progress:
-    """`fit` the module from the run's last checkpoint, or from the start, with a bar, event files and checkpoints.
-
-    `how` goes to `fit`. Returns the progress with its history and, where it was validated, the best weights.
-    """
-    events = registry.path(run.folder)
-    run.epochs = round(how["steps"] / how["epoch_steps"], 3)  # less than asked for under --max-steps
-    progress = _restored(registry, run, module, optimizer, events, of=how["steps"])
-    saved = progress.step
-    log = Log(
-        run.id, events=events, start=progress.step, steps=how["steps"], epoch_steps=how["epoch_steps"],
-        batch_size=batch_size, record_every=max(1, min(10, how["steps"] // 200)),
-    )  # fmt: skip
-
-    def save() -> None:
-        nonlocal saved
-        log.flush()
-        sizes = {path.name: path.stat().st_size for path in events.glob("events.*")}
-        state = {"model": module.state_dict(), "optimizer": optimizer.state_dict()}
-        run.history = progress.history
-        save_checkpoint(registry, run, "last", state | {"progress": vars(progress), "events": sizes})
-        saved = progress.step
-
-    try:
-        with log:
-            fit(module, optimizer, progress=progress, log=log, stop=stop, save=save, **how)
-    except DivergedError as error:
-        good = (
-            f"the last good checkpoint is {run.folder}/checkpoints/last.pt, of step {saved}" if saved else "no checkpoint yet"
-        )
-        advice = "try a lower rate, e.g. half: --lr, or a longer warm-up: --warmup-epochs"
-        raise StateError(f"{error}; {good}; {advice}") from error
-    except torch.OutOfMemoryError as error:
-        raise StateError(f"the device has not enough memory for --batch-size {batch_size}; try half of it") from error
-    return progress
-
-
-def _restored(registry: Registry, run: Run, module: nn.Module, optimizer: Optimizer, events: Path, *, of: int) -> Progress:
-    """Bring module, optimizer and event files to the run's last checkpoint; without one, to the start."""
-    if not any((events / "checkpoints" / file).exists() for file in ("last.pt", "previous.pt")):
-        if run.attempts[1:]:  # it died before its first checkpoint was in place
-            say(f"{run.id}: there is no checkpoint yet; from the start")
-        run.checkpoints.clear()
-        _cut_events(events, {})
-        return Progress()
-    state = load_last(registry, run)
-    module.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    progress = Progress(**state["progress"])
-    _cut_events(events, state["events"])
-    say(f"{run.id}: going on from step {progress.step} of {of}")
-    return progress
-
-
-def load_last(registry: Registry, run: Run) -> State:
-    """The run's last checkpoint; if that is damaged or gone, said so and the one before it."""
-    try:
-        return load_checkpoint(registry, run, "last")
-    except StateError as error:
-        if not run.checkpoints.get("previous.pt"):
-            raise
-        say(f"ssl: {error}; going on from previous.pt")
-        last = registry.path(f"{run.folder}/checkpoints/last.pt")
-        if last.exists():
-            last.replace(last.with_name("last.pt.damaged"))  # or the next checkpoint would move it over previous.pt
-        return load_checkpoint(registry, run, "previous")
-
-
-def _cut_events(folder: Path, sizes: dict[str, int]) -> None:
-    """Cut the event files to what they held at the checkpoint, so that no step is recorded twice."""
-    for path in folder.glob("events.*"):
-        if path.name in sizes:
-            os.truncate(path, min(sizes[path.name], path.stat().st_size))
-        else:
-            path.unlink()
 
 
 def total_steps(options: Pretrain | Finetune, epoch_steps: int) -> int:

@@ -16,9 +16,9 @@ from sslcli.commands.common import (
     resolve_training,
     start,
     total_steps,
-    train,
 )
 from sslcli.commands.project import open_registry
+from sslcli.commands.training_run import train
 from sslcli.config import Finetune
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator

@@ -123,7 +123,6 @@ def _draw_over_time(runs: list[Run], pretrain: Run, folder: Path) -> list[Path]:
     figure = draw_accuracy_over_time(
         linear, knn, scratch=scratch[-1] if scratch else None, machine=pretrain.device or "",
         title=f"Accuracy over time: {pretrain.backbone} on {pretrain.dataset}\n({pretrain.id})",
-        knn_label="kNN, held-out training images",
     )  # fmt: skip
     path = folder / "accuracy_over_time.png"
     shown = ", ".join(f"epoch {m.epoch:g} ({m.seconds / 60:.1f} min) {m.accuracy:.4f}" for m in linear)

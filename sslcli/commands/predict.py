@@ -59,11 +59,7 @@ def draw(registry: Registry, command: Predict) -> list[Path]:
         recorded = record.options["data_dir"]
         folder = command.data_dir or (registry.root / recorded if recorded else None)
         data = data_of(record.dataset or "", str(folder) if folder else None)
-        path = (
-            png_path(command.out)
-            if command.out
-            else registry.path(f"results/predictions/{_name(record, command.encoder_seed)}.png")
-        )
+        path = png_path(command.out, registry.path(f"results/predictions/{_name(record, command.encoder_seed)}.png"))
         _draw_test_images(registry, record, data, command, path)
         written.append(path)
     return written
@@ -186,11 +182,7 @@ def _own_images(registry: Registry, command: Predict) -> None:
     record = registry.load(next((run for run in chosen if run.init == "pretrained"), chosen[0]))
     loaded = load_classifier(registry, record)
     read = read_images(paths, size=loaded[1]["image_size"])
-    out = (
-        png_path(command.out, keep=[path for path, _ in read])
-        if command.out
-        else registry.path("results/predictions/images.png")
-    )
+    out = png_path(command.out, registry.path("results/predictions/images.png"), keep=[path for path, _ in read])
     found = _predict(record, loaded, torch.stack([pixels for _, pixels in read]), command)
     tiles = []
     for (path, pixels), label, confidence in zip(read, found.classes.tolist(), found.confidence.tolist(), strict=True):

@@ -8,7 +8,6 @@ import math
 import os
 import time
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -24,11 +23,11 @@ from sslcli.commands.common import (
     resolve_training,
     start,
     total_steps,
-    train,
 )
 from sslcli.commands.project import open_registry, say
-from sslcli.config import Pretrain, Views
-from sslcli.data.augment import Augmentation, draw, make_views
+from sslcli.commands.training_run import train
+from sslcli.commands.view_making import view_maker, view_size_plan
+from sslcli.config import Pretrain
 from sslcli.data.batches import Batches, generator
 from sslcli.data.image_data import split
 from sslcli.errors import UsageError
@@ -127,53 +126,6 @@ def build_method(options: Pretrain) -> Method:
         torch.manual_seed(options.seed)
         method: Method = kind(encoder, **{name: getattr(options, name) for name in taken if name in options.options()})
     return method
-
-
-def view_maker(
-    options: Pretrain, setting: Setting, batches: Batches, steps: int, *, views: int
-) -> Callable[[int], list[Tensor]]:
-    """The function from a step to its views: a list of `views` normalised batches (B, 3, S, S)."""
-    data = setting.data
-    mean, std = data.normalisation
-    images, height, width = data.train_images, *data.train_images.shape[-2:]
-    augmentation = augmentation_of(options)
-    plan = view_size_plan(options.view_sizes)
-
-    def views_at(step: int) -> list[Tensor]:
-        chosen = images[batches.at(step).to(images.device)]
-        size = next(size for size, until in plan if step < until * steps)
-        random = generator(options.seed, "views", step)
-        drawn = [draw(len(chosen), height, width, augmentation, random) for _ in range(views)]
-        made = [make_views(chosen, parameters, size=size, mean=mean, std=std) for parameters in drawn]
-        return [view.contiguous(memory_format=torch.channels_last) for view in made]
-
-    return views_at
-
-
-def augmentation_of(options: Pretrain | Views) -> Augmentation:
-    """The augmentation that the options ask for; what is no option stays as it is by default."""
-    names = Augmentation.__dataclass_fields__.keys() & options.options().keys()
-    return Augmentation(**{name: getattr(options, name) for name in names})
-
-
-def view_size_plan(text: str) -> list[tuple[int, float]]:
-    """Turn "32", or "16:0.6,24:0.3,32:0.1", into sizes with the fraction of training until which each holds."""
-    plan, until = [], 0.0
-    try:
-        for part in text.split(","):
-            size, _, share = part.partition(":")
-            until += float(share or 1)
-            plan.append((int(size), until))
-    except ValueError:
-        plan = []
-    ends = [0.0, *(end for _, end in plan)]
-    rising = all(first < second for first, second in pairwise(ends))
-    if not plan or not rising or not abs(until - 1) <= 1e-6 or any(size < 8 for size, _ in plan):
-        raise UsageError(
-            f"--view-sizes {text!r}: accepted is a side of at least 8 pixels, or sides with parts that add up to 1, "
-            "like 16:0.6,24:0.3,32:0.1"
-        )
-    return [*plan[:-1], (plan[-1][0], 1.0)]
 
 
 def _knn_meter(encoder: Encoder, options: Pretrain, setting: Setting) -> Callable[[int], Metrics]:

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslcli.commands.classify import finish, inherit, report, settle_epoch, starting_encoder
-from sslcli.commands.common import Plan, Setting, prepare, start, train
+from sslcli.commands.common import Plan, Setting, prepare, start
 from sslcli.commands.project import open_registry, say
+from sslcli.commands.training_run import train
 from sslcli.config import Probe
 from sslcli.data.batches import Batches
 from sslcli.data.image_data import split

@@ -104,10 +104,8 @@ def next_command(registry: Registry) -> str:
     last = own[-1]
     if registry.status(last) in ("interrupted", "failed"):
         return recorded_command(registry, last) if last.study else registry.command(f"ssl resume {last.id}")
-    if last.experiment == "pretrain":
-        return registry.command("ssl probe")
     evaluations = [r for r in own if r.experiment != "pretrain" and r.status == "finished" and r.at_epoch is None]
-    if not evaluations:
+    if last.experiment == "pretrain" or not evaluations:
         return registry.command("ssl probe")
     inits = {(run.pair, run.init) for run in evaluations}
     lonely = [run for run in evaluations if not {(run.pair, "pretrained"), (run.pair, "scratch")} <= inits]

@@ -41,7 +41,7 @@ def run(command: Study) -> None:
     probes, finetunes = ([step for step in steps if step[0] == kind] for kind in ("probe", "finetune"))
     for kind, arguments in [*probes, *_over_time(probes, pretrained), *finetunes]:
         _do(registry, name, kind, {**arguments, "encoder": pretrained.id})
-    _draw(registry, name, pretrained, evaluated=len(steps) > 1, device=command.device)
+    _draw(registry, name, pretrained, command, evaluated=len(steps) > 1)
     if len(steps) > 1:
         compare.run(Compare(project=registry.root, study=name))
     say(
@@ -100,11 +100,11 @@ def _check_all(preset: dict[str, list[dict[str, Any]]], command: Study) -> list[
     return steps
 
 
-def _draw(registry: Registry, name: str, pretrained: Run, *, evaluated: bool, device: Any) -> None:
+def _draw(registry: Registry, name: str, pretrained: Run, command: Study, *, evaluated: bool) -> None:
     """The study's pictures: curves, views, and predictions with the same images for all."""
     written = plots.draw(registry, study=name, out=registry.path("results/figures"))
     written.append(views.draw(registry, Views(run=pretrained.id)))
-    written += predict.draw(registry, Predict(study=name, device=device)) if evaluated else []
+    written += predict.draw(registry, Predict(study=name, device=command.device)) if evaluated else []
     say(f"wrote {len(written)} pictures under {os.path.relpath(registry.path('results'))}")
 
 
@@ -125,11 +125,11 @@ def _do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) ->
     if same:
         unfinished: Run = module.carry_out(registry, registry.load(same[-1]), plan.options, plan.setting)
         return unfinished
-    share = plan.options.options().get("label_fraction")
-    kin = (plan.experiment, plan.init, share, plan.options.options().get("at_epoch"))
+    values = plan.options.options()
+    kin = (plan.experiment, plan.init, values.get("label_fraction"), values.get("at_epoch"))
     similar = [run for run in before if (run.experiment, run.init, run.label_fraction, run.at_epoch) == kin]
     if similar:
-        changed = changed_options(registry.load(similar[-1]).options, plan.options.options())
+        changed = changed_options(registry.load(similar[-1]).options, values)
         say(f"{kind}: not the options of {similar[-1].id}: {', '.join(changed) or 'another encoder or other data'}; a new run")
     started: Run = module.carry_out(registry, new_run(registry, plan, study=study), plan.options, plan.setting)
     return started

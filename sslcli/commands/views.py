@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from sslcli.commands.common import data_folder
-from sslcli.commands.pretrain import augmentation_of, view_size_plan
 from sslcli.commands.project import open_registry, say
+from sslcli.commands.view_making import augmentation_of, view_size_plan
 from sslcli.config import Views
 from sslcli.data.augment import draw as draw_parameters
 from sslcli.data.augment import make_views
@@ -45,10 +45,8 @@ def draw(registry: Registry, command: Views) -> Path:
     random = generator(command.seed, "views")
     chosen = data.train_images[torch.randperm(len(data.train_images), generator=random)[: command.n]]
     height, width = chosen.shape[-2:]
-    augmentation, (mean, std) = (
-        augmentation_of(command),
-        (torch.zeros(3), torch.ones(3)),
-    )  # shown as they are before normalisation
+    augmentation = augmentation_of(command)
+    mean, std = torch.zeros(3), torch.ones(3)  # the eye wants them as they are before normalisation
     columns, headings, since = [chosen], [f"image, {width} px"], 0.0
     for size, until in sizes:
         for number in range(command.views):
@@ -61,7 +59,7 @@ def draw(registry: Registry, command: Views) -> Path:
     settings = ", ".join(f"{name} {getattr(augmentation, name):.3g}" for name in vars(augmentation))
     title = f"Views of {command.dataset}: what the encoder sees"
     figure = draw_views(rows, headings=headings, title=title, subtitle=f"{settings}\nof {source}, seed {command.seed}")
-    path = png_path(command.out) if command.out else registry.path("results/figures/pretrain/views.png")
+    path = png_path(command.out, registry.path("results/figures/pretrain/views.png"))
     save_picture(figure, path, description=f"Of {source}: view sizes {command.view_sizes}, {settings}")
     return path
 

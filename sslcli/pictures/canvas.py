@@ -26,8 +26,10 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
-def png_path(path: Path, *, keep: Sequence[Path] = ()) -> Path:
-    """A path that a person named for a picture; a UsageError if it is no .png, or one of the files to keep."""
+def png_path(path: Path | None, default: Path, *, keep: Sequence[Path] = ()) -> Path:
+    """The path that a person named for a picture, or the default; a UsageError if it is no .png, or one of those to keep."""
+    if path is None:
+        return default
     if path.suffix.lower() != ".png":
         raise UsageError(f"--out {path}: a picture is written as PNG; accepted are names that end in .png")
     if path.resolve() in {other.resolve() for other in keep}:

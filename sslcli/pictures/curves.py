@@ -89,7 +89,7 @@ class Measured:
 
 @styled
 def draw_accuracy_over_time(
-    linear: Sequence[Measured], knn: Sequence[Measured], *, scratch: float | None, title: str, machine: str, knn_label: str
+    linear: Sequence[Measured], knn: Sequence[Measured], *, scratch: float | None, title: str, machine: str
 ) -> Figure:
     """Accuracy over epochs and over minutes, side by side; `scratch` is the linear accuracy before the first step."""
     figure = new_figure(8.0, 3.8)
@@ -101,7 +101,10 @@ def draw_accuracy_over_time(
     )
     start = [Measured(0, 0, scratch)] if scratch is not None else []
     for axes, (label, x) in zip(panels, units, strict=True):
-        for name, measured, look in (("linear evaluation, test images", [*start, *linear], 0), (knn_label, knn, 2)):
+        for name, measured, look in (
+            ("linear evaluation, test images", [*start, *linear], 0),
+            ("kNN, held-out training images", knn, 2),
+        ):
             if measured:
                 _draw(axes, Curve(name, [(x(m), 100 * m.accuracy) for m in measured], look))
         if scratch is not None:

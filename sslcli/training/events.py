@@ -19,7 +19,7 @@ OLD_NAMES = {"train_epoch": "train_loss_epoch"}
 
 
 def name_of(tag: str) -> str:
-    """A tag, or the name of an old figure, as lower-case words: train/loss_step and Train_Loss_step are train_loss_step."""
+    """A tag as lower-case words: train/loss_step and Train_Loss_step are train_loss_step."""
     name = re.sub(r"[^a-z0-9.]+", "_", tag.lower()).strip("_.")[:60] or "unnamed"
     return OLD_NAMES.get(name, name)
 
