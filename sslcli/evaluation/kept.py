@@ -1,0 +1,53 @@
+"""What an evaluation keeps of the test images: its logits, so that every figure can be made again. Imports no torch."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sslcli.errors import StateError
+from sslcli.files import atomic_write
+
+FILE = "test_logits.npz"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Logits (N, classes) float32, true classes (N,) int64, and the images' places (N,) int64 in the test set.
+
+    Of kNN the logits are logarithms of the shares of votes.
+    """
+
+    logits: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    indices: NDArray[np.int64]
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether each image's class has the largest logit; among equals the first counts."""
+        found: NDArray[np.bool_] = self.logits.argmax(1) == self.labels
+        return found
+
+
+def keep(path: Path, kept: Kept) -> None:
+    """Write what is kept, whole or not at all."""
+    atomic_write(path, lambda file: np.savez_compressed(file, **vars(kept)))
+
+
+def read_kept(path: Path) -> Kept:
+    """Read what `keep` wrote; a StateError if it is missing, damaged, or no such file."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = Kept(**{name: arrays[name] for name in Kept.__dataclass_fields__})
+    except FileNotFoundError:
+        raise StateError(f"{path} is missing: the run has kept no test logits, or has lost them") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+        raise StateError(f"{path} is damaged: {error}") from error
+    images = len(found.logits)
+    if found.logits.ndim != 2 or found.labels.shape != (images,) or found.indices.shape != (images,):
+        raise StateError(f"{path} is damaged: its arrays do not fit each other")
+    return found
