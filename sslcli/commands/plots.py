@@ -25,6 +25,10 @@ LABELS = {
     "train_loss_step": "training loss of the step (nats)",
     "train_lr": "learning rate",
     "train_z_std": "deviation of the unit-length projection z",
+    "val_z_std": "deviation of the unit-length projection z, held-out images",
+    "val_alignment": "mean squared distance of two views' z (0 to 4)",
+    "val_uniformity": "uniformity of z (0: collapsed; lower: more even)",
+    "val_rank": "effective rank of the representation h",
 }
 
 
@@ -99,7 +103,7 @@ def _epochs(record: Run) -> dict[float, float]:
 def _references(name: str, record: Run) -> list[tuple[float, str]]:
     """The values to hold a scalar against: what a healthy projection's deviation is near."""
     dim = record.options.get("projector_dim")
-    if name != "train_z_std" or not dim:
+    if not name.endswith("_z_std") or not dim:
         return []
     return [(dim**-0.5, f"spread evenly: 1/sqrt({dim}) = {dim**-0.5:.3f}; collapsed: 0"), (0.0, "")]
 

@@ -8,6 +8,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,15 +27,17 @@ from sslcli.commands.common import (
 )
 from sslcli.commands.project import open_registry, say
 from sslcli.commands.training_run import train
-from sslcli.commands.view_making import view_maker, view_size_plan
+from sslcli.commands.view_making import augmentation_of, view_maker, view_size_plan
 from sslcli.config import Pretrain
+from sslcli.data.augment import draw, make_views
 from sslcli.data.batches import Batches, generator
 from sslcli.data.image_data import split
 from sslcli.errors import UsageError
 from sslcli.evaluation.features import outputs
+from sslcli.evaluation.health import collapse, health
 from sslcli.evaluation.knn import knn_accuracy
 from sslcli.methods import METHODS
-from sslcli.methods.method import Method
+from sslcli.methods.method import Method, Projecting
 from sslcli.models.encoder import Encoder, build_encoder
 from sslcli.registry import Registry, Run
 from sslcli.training.lifecycle import Stop, running
@@ -80,11 +83,20 @@ def carry_out(registry: Registry, run: Run, options: Pretrain, setting: Setting)
         history = _fit(registry, run, options, setting, stop)
         last: dict[str, Any] = history[-1]
         run.metrics = {"loss": last["train/loss_epoch"], "seconds": run.metrics["seconds"]}
-        run.metrics |= {"val_knn": last["val/knn"]} if "val/knn" in last else {}
+        run.metrics |= {key.replace("/", "_"): value for key, value in last.items() if key.startswith("val/")}
     knn = f", kNN accuracy on held-out training images {run.metrics['val_knn']:.2%}" if "val_knn" in run.metrics else ""
     print(f"{run.id}: {duration(run.metrics['seconds'])} of training, loss {run.metrics['loss']:.4g}{knn}")
+    _warn_of_collapse(run, last, options)
     say(f"wrote {run.checkpoint} and {run.folder}/run.yaml")
     return run
+
+
+def _warn_of_collapse(run: Run, measured: Metrics, options: Pretrain) -> None:
+    dim = build_encoder(options.backbone, stem=options.stem, seed=0).dim
+    known = {name.removeprefix("val/"): value for name, value in measured.items()}
+    if "rank" in known and (found := collapse(known, z_dim=options.projector_dim, h_dim=dim)):
+        advice = "try a lower rate (--lr), a longer warm-up, or look at what it sees: ssl views"
+        say(f"ssl: WARNING: {run.id} looks collapsed: {'; '.join(found)}; {advice}")
 
 
 def _fit(registry: Registry, run: Run, options: Pretrain, setting: Setting, stop: Stop) -> list[Metrics]:
@@ -100,7 +112,7 @@ def _fit(registry: Registry, run: Run, options: Pretrain, setting: Setting, stop
             loss: tuple[Tensor, dict[str, Tensor]] = method(views)
         return loss
 
-    measure = _knn_meter(method.encoder, options, setting)
+    measure = _meter(method, options, setting)
 
     def evaluate(epoch: int) -> Metrics:
         if options.keep_every and epoch % options.keep_every == 0 and epoch * batches.epoch_steps < steps:
@@ -128,19 +140,37 @@ def build_method(options: Pretrain) -> Method:
     return method
 
 
-def _knn_meter(encoder: Encoder, options: Pretrain, setting: Setting) -> Callable[[int], Metrics]:
-    """The function that measures kNN accuracy after an epoch: held-out training images ask, the others answer."""
+def _meter(method: Method, options: Pretrain, setting: Setting) -> Callable[[int], Metrics]:
+    """The function that measures h and z after an epoch, on held-out training images.
+
+    For kNN accuracy they ask and other training images answer; for the health of z two views of each, always the same.
+    """
     data, parts = setting.data, split(setting.data.train_labels, seed=options.seed)
     random = generator(options.seed, "knn")
     bank = parts.train[torch.randperm(len(parts.train), generator=random)[: options.knn_images]].to(setting.device)
     queries = parts.val[torch.randperm(len(parts.val), generator=random)[:KNN_QUERIES]].to(setting.device)
+    (height, width), (mean, std) = data.train_images.shape[-2:], data.normalisation
+
+    def view(number: int) -> Callable[[Tensor], Tensor]:
+        random = generator(options.seed, "health", number)
+
+        def make(images: Tensor) -> Tensor:
+            parameters = draw(len(images), height, width, augmentation_of(options), random)
+            return make_views(images, parameters, size=data.image_size, mean=mean, std=std)
+
+        return make
 
     def measure(epoch: int) -> Metrics:
         if not options.knn_every or (epoch % options.knn_every and epoch != options.epochs):
             return {}
-        h = outputs(encoder, data.train_images[torch.cat([bank, queries])], normalise=data.normalise, autocast=setting.autocast)
-        labels = data.train_labels
-        return {"val/knn": knn_accuracy(h[: len(bank)], labels[bank], h[len(bank) :], labels[queries])}
+        images, labels = data.train_images, data.train_labels
+        of = partial(outputs, autocast=setting.autocast)
+        h = of(method.encoder, images[torch.cat([bank, queries])], normalise=data.normalise)
+        h_bank, h_queries = h[: len(bank)], h[len(bank) :]
+        knn = knn_accuracy(h_bank, labels[bank], h_queries, labels[queries])
+        whole = Projecting(method)
+        measured = health(h_queries, *(of(whole, images[queries], normalise=view(number)) for number in (1, 2)))
+        return {"val/knn": knn, **{f"val/{name}": value for name, value in measured.items()}}
 
     return measure
 
@@ -179,7 +209,7 @@ def _show_plan(options: Pretrain, setting: Setting) -> None:
 
 
 def expected_seconds(options: Pretrain, setting: Setting, batches: Batches, steps: int) -> float:
-    """Time a few steps at each view size (the median of three, after one to warm up), one kNN, and add up."""
+    """Time a few steps at each view size (the median of three, after one to warm up), one measuring of h and z, and add up."""
     method = build_method(options).to(setting.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = optimizer_for(method, options)
     views_at = view_maker(options, setting, batches, steps, views=method.views)
@@ -200,5 +230,5 @@ def expected_seconds(options: Pretrain, setting: Setting, batches: Batches, step
     epochs = math.ceil(steps / batches.epoch_steps)
     measured = epochs // options.knn_every + (epochs % options.knn_every > 0) if options.knn_every else 0
     began = time.monotonic()
-    _knn_meter(method.encoder, options, setting)(options.epochs)
+    _meter(method, options, setting)(options.epochs)
     return seconds + measured * (time.monotonic() - began)

@@ -25,5 +25,21 @@ class Method(nn.Module, ABC):
     def forward(self, views: list[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss (scalar, float32) and scalars worth logging, from `views` normalised batches (B, 3, S, S)."""
 
+    @abstractmethod
+    def project(self, h: Tensor) -> Tensor:
+        """The projection z (B, d) of representations h (B, dim): what the loss compares."""
+
     def after_step(self, progress: float) -> None:
         """Called after every optimizer step with the fraction of training that is done, e.g. to move a teacher."""
+
+
+class Projecting(nn.Module):
+    """A method's way from normalised images (B, 3, H, W) to z (B, d)."""
+
+    def __init__(self, method: Method) -> None:
+        super().__init__()
+        self.method = method
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The projection of images."""
+        return self.method.project(self.method.encoder(images))

@@ -29,9 +29,14 @@ class SimCLR(Method):
 
     def forward(self, views: list[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss, and `z_std`: the deviation of the unit-length z, near 1/sqrt(d) in health and 0 in collapse."""
-        z = self.projector(self.encoder(torch.cat(views)))
+        z = self.project(self.encoder(torch.cat(views)))
         first, second = F.normalize(z.float()).chunk(2)
         return nt_xent(first, second, temperature=self.temperature), {"z_std": first.detach().std(0).mean()}
+
+    def project(self, h: Tensor) -> Tensor:
+        """z of h, not yet of unit length."""
+        z: Tensor = self.projector(h)
+        return z
 
 
 def nt_xent(first: Tensor, second: Tensor, *, temperature: float) -> Tensor:

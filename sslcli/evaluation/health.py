@@ -1,0 +1,41 @@
+"""Is the pretraining working? What h and z look like on images that no loss has seen, and when that means collapse."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+LEAST_SPREAD = 0.5  # of 1/sqrt(d). Measured on CIFAR-10: 0.2 before the first step, 0.8 after one epoch, 1.0 after six
+LEAST_RANK = 0.05  # of the dimensions of h. Measured: 0.4 to 0.5, trained or not
+
+
+def health(h: Tensor, first: Tensor, second: Tensor) -> dict[str, float]:
+    """Measures of representations h (N, dim) and of the projections (N, d) of two views of the same N images.
+
+    alignment: mean squared distance of the two unit-length views, 0 to 4; uniformity: logarithm of the mean of
+    exp(-2 distance^2) over pairs, 0 in collapse (both Wang and Isola 2020, arXiv:2005.10242, alpha 2 and t 2). z_std: the mean
+    deviation of unit-length z, 1/sqrt(d) if spread evenly. rank: effective rank of h about its mean, the exponential of
+    its singular values' entropy (Roy and Vetterli 2007), at most min(N, dim).
+    """
+    first, second = F.normalize(first.double()), F.normalize(second.double())
+    values = torch.linalg.svdvals(h.double() - h.double().mean(0))
+    share = values / values.sum().clamp(min=1e-30)
+    entropy = -torch.special.xlogy(share, share).sum()
+    return {
+        "alignment": float((first - second).square().sum(1).mean()),
+        "uniformity": float(torch.pdist(first).square().mul(-2).exp().mean().log()),
+        "z_std": float(first.std(0).mean()),
+        "rank": float(entropy.exp()) if values.sum() > 0 else 0.0,
+    }
+
+
+def collapse(measured: dict[str, float], *, z_dim: int, h_dim: int) -> list[str]:
+    """What of the measures speaks of collapse, in words; empty if nothing does."""
+    found = []
+    if measured["z_std"] < LEAST_SPREAD * z_dim**-0.5:
+        found.append(f"the projections of different images are alike (deviation {measured['z_std']:.3f}, "
+                     f"healthy is near {z_dim**-0.5:.3f})")  # fmt: skip
+    if measured["rank"] < LEAST_RANK * h_dim:
+        found.append(f"the representation uses few of its {h_dim} dimensions (effective rank {measured['rank']:.1f})")
+    return found
