@@ -87,7 +87,8 @@ EncoderRun = Annotated[
     ),
 ]
 LabelFraction = Annotated[
-    float, Option(min=1e-6, max=1, help="Part of the training labels that is used, by class.", rich_help_panel=DATA)
+    float,
+    Option(min=1e-6, max=1, help="Part of the labels that is used, by class, held-out ones included.", rich_help_panel=DATA),
 ]
 Taken = "; default: the pretrain run's."
 ParentsDataset = Annotated[str | None, Option(help="Data set" + Taken, rich_help_panel=DATA), _names(DATASETS)]
@@ -296,12 +297,27 @@ class Pretrain(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class Probe(Command):
-    """Linear evaluation: the encoder is frozen, a linear classifier is trained on its representation.
+    """Linear evaluation: the encoder is frozen, a linear classifier is trained on its representation. Or kNN.
 
-    Data set, backbone, stem and seed are the pretrain run's, for --init scratch too, so that the two make a pair. The
-    rate and the epoch are chosen on held-out training images; the test images are only scored.
+    Data set, backbone, stem and seed are the pretrain run's, for --init scratch too, so that the two make a pair. What
+    there is to choose is chosen on held-out training images; the test images are only scored.
     """
 
+    protocol: Annotated[
+        Literal["linear", "linear-augmented", "logistic", "knn"],
+        Option(
+            help="linear: SGD on representations made once; linear-augmented: on those of augmented images; logistic: "
+            "scikit-learn's logistic regression; knn: nearest neighbours, nothing trained.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = "linear"
+    k: Annotated[int, Option("--k", min=1, help="Neighbours of knn.", rich_help_panel=TRAINING)] = 10
+    temperature: Annotated[
+        float | None,
+        Option(
+            min=1e-3, help="Of knn: votes weigh exp(cosine / temperature); default: all the same.", rich_help_panel=TRAINING
+        ),
+    ] = None
     init: Init = "pretrained"
     encoder: EncoderRun = "latest"
     at_epoch: Annotated[
@@ -372,6 +388,9 @@ class Compare(Command):
 
     study: StudyName = None
     all: Annotated[bool, Option("--all", help="Every evaluation of the project, of a study or not.")] = False
+    without_duplicates: Annotated[
+        bool, Option("--without-duplicates", help="Leave out the test images that ssl data check found elsewhere too.")
+    ] = False
     format: Format = "table"
 
 
@@ -457,6 +476,11 @@ class Study(Command):
         list[str] | None, Option(help="Change an option: COMMAND.OPTION=VALUE, e.g. pretrain.epochs=2. Can be given again.")
     ] = None
     seed: Annotated[int | None, Option(min=0, max=MAX_SEED, help="Seed of everything; default: the preset's.")] = None
+    seeds: Annotated[int, Option(min=1, max=100, help="How many seeds, counted up from --seed: the whole study for each.")] = 1
+    label_fractions: Annotated[
+        str | None,
+        Option(help="Parts of the labels for every evaluation, e.g. 0.01,0.1,1; default: the preset's."),
+    ] = None
     max_steps: Annotated[int | None, Option(min=1, help="At most so many steps of each training, for a trial.")] = None
     data_dir: DataDir = None
     download: Download = False
@@ -479,7 +503,7 @@ class Resume(Command):
 class RunsList(Command):
     """Show the runs, oldest first."""
 
-    experiment: Annotated[Literal["pretrain", "linear_eval", "finetune"] | None, Option(help="Only these.")] = None
+    experiment: Annotated[Literal["pretrain", "linear_eval", "knn", "finetune"] | None, Option(help="Only these.")] = None
     format: Format = "table"
 
 
@@ -502,6 +526,13 @@ class RunsNote(Command):
 @dataclass(frozen=True, kw_only=True)
 class RunsVerify(Command):
     """Check every checkpoint against its recorded hash; exit code 3 if something is wrong."""
+
+    numbers: Annotated[bool, Option("--numbers", help="Make every headline figure again from the test logits kept.")] = False
+    from_checkpoint: Annotated[
+        bool, Option("--from-checkpoint", help="And the test logits again from weights and data, which takes longer.")
+    ] = False
+    data_dir: DataDir = None
+    device: Device = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)

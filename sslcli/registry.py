@@ -25,7 +25,7 @@ from filelock import Timeout
 from sslcli.errors import StateError, UsageError
 from sslcli.files import Dumper, load_yaml, lock, now, remove_unfinished, write_text
 
-EXPERIMENTS = {"pretrain": "pretrain", "linear_eval": "probe", "finetune": "finetune"}
+EXPERIMENTS = {"pretrain": "pretrain", "linear_eval": "probe", "knn": "probe", "finetune": "finetune"}
 """Experiment to the command that makes its runs."""
 STATUSES = ("running", "interrupted", "failed", "finished", "published")
 LEGAL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
@@ -37,7 +37,9 @@ HEADER = "# The runs of this project, one a line. Whole records: runs/<experimen
 class Run:
     """One training. The fields up to `metrics` stand in the index, all of them in run.yaml.
 
-    Accuracies in `metrics` are fractions. `pair` is equal for runs whose resolved options differ in `init` alone.
+    Accuracies in `metrics` are fractions. `pair` is equal for runs whose resolved options differ in `init` alone, `setup`
+    for those that differ in init and seed. `both_right` counts, for other runs of the setup by their ids, the test images
+    that both have right: what intervals are made of.
     `at_epoch` is the epoch of the parent whose kept checkpoint was evaluated; None is its last.
     `checkpoints` maps a file's name to the sha256 it may have: the newest first, then the one before, since a file and
     its hash cannot be replaced in one stroke.
@@ -58,10 +60,12 @@ class Run:
     label_fraction: float | None = None
     at_epoch: int | None = None
     pair: str | None = None
+    setup: str | None = None
     created: str | None = None
     checkpoint: str | None = None
     sha256: str | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
+    both_right: dict[str, Any] = field(default_factory=dict)
     note: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     command: str | None = None
@@ -118,6 +122,8 @@ def parse_run(content: Any, source: str) -> Run:
     for key, value in run.metrics.items():
         if not isinstance(value, (int, float)) or isinstance(value, bool) or value != value:
             raise UsageError(f"{source}: metric {key!r} is a number, not {str(value)[:60]!r}")
+    if not all(isinstance(count, int) for count in run.both_right.values()):
+        raise UsageError(f"{source}: both_right maps the ids of other runs to numbers of images")
     if not all(_is_epoch(entry) for entry in run.history):
         raise UsageError(f"{source}: the history has an entry for each epoch: epoch, step and measurements, all numbers")
     if not all(isinstance(hashes, list) for hashes in run.checkpoints.values()):

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
-from torch import nn
+import numpy as np
+from torch import Tensor, nn
 
 from sslcli.checkpoint import State, load_checkpoint, save_checkpoint
-from sslcli.commands.common import Setting, headline
+from sslcli.commands.common import Setting, accuracies
 from sslcli.commands.pretrain import kept_epochs, load_pretrained
 from sslcli.commands.project import say
 from sslcli.config import Finetune, Probe
 from sslcli.errors import StateError, UsageError
+from sslcli.evaluation.kept import FILE, Kept, keep, read_kept
+from sslcli.evaluation.quality import headline
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import Encoder, build_encoder, weights_hash
 from sslcli.registry import Registry, Run
 from sslcli.training.log import duration
-from sslcli.training.loop import Progress
+from sslcli.training.loop import Metrics, Progress
 
+MOST = 100  # runs whose agreement with a new one is counted
 SETTING = ("dataset", "backbone", "stem", "seed")
 WITHOUT_PARENT = {"dataset": "cifar10", "backbone": "resnet18", "stem": "auto", "seed": 1}
 
@@ -74,34 +79,73 @@ def starting_encoder(registry: Registry, run: Run, options: Probe | Finetune) ->
     return build_encoder(options.backbone or "", stem=options.stem or "", seed=options.seed or 0)
 
 
-def finish(registry: Registry, run: Run, classifier: Classifier, progress: Progress, setting: Setting, **more: Any) -> None:
-    """Write best.pt, encoder and head in one, and the headline numbers.
+@dataclass(frozen=True)
+class Outcome:
+    """What an evaluation ended with: the head on standardised h (None: no head of its own), the test images' logits
+    (N, classes), the progress of its training if it was trained by steps, and figures of its own.
+    """
+
+    head: nn.Linear | None
+    test_logits: Tensor
+    progress: Progress = field(default_factory=Progress)
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+def finish(registry: Registry, run: Run, classifier: Classifier, setting: Setting, outcome: Outcome) -> None:
+    """Keep the test logits, count what other runs have right too, and write best.pt: encoder, head and figures in one.
 
     test_acc is that of the epoch that validation chose; best_test_acc the best over epochs, which the original study
     reports, and which looks at the test images to choose.
     """
-    best, data = progress.best["metrics"], setting.data
-    run.metrics = {
-        "val_acc": best["val/acc"],
-        "test_acc": best["test/acc"],
-        "best_test_acc": max(epoch["test/acc"] for epoch in progress.history),
-        "test_images": len(data.test_labels),
-        "epoch": best["epoch"],
-        "seconds": progress.seconds,
-        **more,
-    }
+    progress, labels = outcome.progress, setting.data.test_labels
+    logits = outcome.test_logits.float().cpu().numpy()
+    kept = Kept(logits, labels.cpu().numpy(), np.arange(len(labels)))
+    run.metrics = figures_of(kept, run.protocol, progress.history) | outcome.figures
+    if progress.best:
+        run.metrics |= {"val_acc": progress.best["metrics"]["val/acc"], "epoch": progress.best["metrics"]["epoch"]}
+    run.metrics |= {"seconds": progress.seconds} if progress.seconds else {}
+    keep(registry.path(f"{run.folder}/{FILE}"), kept)
+    run.both_right = count_both_right(registry, run, kept)
     run.data["encoder_sha256"] = weights_hash(classifier.encoder)
-    mean, std = data.normalisation
+    mean, std = setting.data.normalisation
     artifact = {
         "model": _on_cpu(classifier),
         "backbone": run.options["backbone"],
         "stem": run.options["stem"],
-        "classes": list(data.classes),
-        "image_size": data.image_size,
+        "classes": list(setting.data.classes),
+        "image_size": setting.data.image_size,
         "mean": mean.cpu(),
         "std": std.cpu(),
+        "metrics": run.metrics,
     }
     save_checkpoint(registry, run, "best", artifact)
+
+
+def figures_of(kept: Kept, protocol: str | None, history: list[Metrics]) -> dict[str, Any]:
+    """The figures that test logits and history give: what `ssl runs verify --numbers` makes again.
+
+    Shares of kNN's votes are no probabilities, so there is no likelihood or calibration of them.
+    """
+    test_acc = int(kept.right.sum()) / len(kept.labels)
+    found = {"test_acc": test_acc, "test_images": len(kept.labels)}
+    if history:
+        found["best_test_acc"] = max(epoch["test/acc"] for epoch in history)
+    return found if protocol == "knn" else found | headline(kept.logits, kept.labels)
+
+
+def count_both_right(registry: Registry, run: Run, kept: Kept) -> dict[str, int]:
+    """For other finished runs of the same setup and study: how many test images they have right that this one has right too.
+
+    The newest MOST of them; those that have kept no logits, or of other images, are left out.
+    """
+    kin = [r for r in registry.runs() if (r.setup, r.study, r.status) == (run.setup, run.study, "finished") and r.id != run.id]
+    found = {}
+    for other in kin[-MOST:]:
+        path = registry.path(f"{other.folder}/{FILE}")
+        theirs = read_kept(path) if path.exists() else None
+        if theirs is not None and np.array_equal(theirs.indices, kept.indices):
+            found[other.id] = int((theirs.right & kept.right).sum())
+    return found
 
 
 def load_classifier(registry: Registry, record: Run) -> tuple[Classifier, State]:
@@ -119,7 +163,8 @@ def _on_cpu(module: nn.Module) -> dict[str, Any]:
 
 def report(run: Run) -> None:
     """Say what came out and what was written."""
-    shown = {"test accuracy": run.metrics["test_acc"], "best over epochs": run.metrics["best_test_acc"]}
-    shown["validation"] = run.metrics["val_acc"]
-    print(f"{run.id}: {headline(shown)} (epoch {run.metrics['epoch']} of {run.epochs:g}, {duration(run.metrics['seconds'])})")
-    say(f"wrote {run.checkpoint} and {run.folder}/run.yaml")
+    names = {"test accuracy": "test_acc", "best over epochs": "best_test_acc", "validation": "val_acc"}
+    shown = {words: run.metrics[name] for words, name in names.items() if name in run.metrics}
+    trained = f" (epoch {run.metrics['epoch']} of {run.epochs:g}, {duration(run.metrics['seconds'])})" if run.history else ""
+    print(f"{run.id}: {accuracies(shown)}{trained}")
+    say(f"wrote {run.checkpoint}, {run.folder}/{FILE} and {run.folder}/run.yaml")

@@ -19,7 +19,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 import sslcli
-from sslcli.commands.project import next_command, pair_key, say, share_label
+from sslcli.commands.project import UNTRAINED, next_command, pair_key, say, share_label
 from sslcli.config import Finetune, Pretrain, Probe
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.errors import UsageError
@@ -100,6 +100,11 @@ class Plan:
         pair = pair_key(self.experiment, values, self.setting.fingerprint)
         return self.experiment, self.init, self.parent, values.get("at_epoch"), pair
 
+    @property
+    def setup(self) -> str:
+        """Equal for trainings that differ in init and seed alone."""
+        return pair_key(self.experiment, self.options.options(), self.setting.fingerprint, but=("seed",))
+
 
 def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
     """Enter a run into the registry with all that is known before its first step."""
@@ -120,10 +125,11 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
         dataset=options.dataset,
         backbone=options.backbone,
         seed=options.seed,
-        epochs=options.epochs,
+        epochs=options.epochs if plan.protocol not in UNTRAINED else None,
         label_fraction=values.get("label_fraction"),
         at_epoch=at_epoch,
         pair=plan.key[-1],
+        setup=plan.setup,
         options=values,
         command=shlex.join(["ssl", *sys.argv[1:]]),
         versions=versions(),
@@ -171,6 +177,6 @@ def optimizer_for(module: nn.Module, options: Pretrain | Finetune) -> Optimizer:
     return build_optimizer(module, options.optimizer, lr=options.lr or 0.0, weight_decay=decay, momentum=options.momentum)
 
 
-def headline(metrics: Metrics) -> str:
+def accuracies(metrics: Metrics) -> str:
     """Accuracies in words."""
     return ", ".join(f"{name} {value:.2%}" for name, value in metrics.items())

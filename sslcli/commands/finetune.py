@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sslcli.commands.classify import finish, inherit, report, starting_encoder
+from sslcli.commands.classify import Outcome, finish, inherit, report, starting_encoder
 from sslcli.commands.common import (
     Plan,
     Setting,
@@ -86,4 +86,5 @@ def _fit(registry: Registry, run: Run, options: Finetune, setting: Setting, stop
         lr_at=rate_schedule(options, steps, batches.epoch_steps),
     )  # fmt: skip
     model.load_state_dict(progress.best["weights"])
-    finish(registry, run, model, progress, setting)
+    test_logits = outputs(model, data.test_images, normalise=data.normalise, autocast=setting.autocast)
+    finish(registry, run, model, setting, Outcome(None, test_logits, progress))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from sslcli.commands.project import in_words, newest_pairs, open_registry, record_or_index, say, share_label, study_runs
+from sslcli.commands.project import folder_name, in_words, newest_pairs, open_registry, record_or_index, say, study_runs
 from sslcli.config import Plots
 from sslcli.errors import StateError, UsageError
 from sslcli.pictures.canvas import save_picture
@@ -57,7 +57,7 @@ def draw(registry: Registry, *, study: str | None, out: Path) -> list[Path]:
     written = []
     for pair in newest_pairs(runs):
         records = [record_or_index(registry, run) for run in pair]
-        folder = out / f"{pair[0].experiment}{share_label(pair[0].label_fraction)}"
+        folder = out / folder_name(pair[0])
         written += _draw_pair(registry, records, folder)
         if pair[0].experiment == "pretrain":
             written += _draw_over_time(registry.runs(), records[0], folder)
@@ -70,7 +70,7 @@ def _draw_pair(registry: Registry, records: list[Run], folder: Path) -> list[Pat
     """A figure for each scalar of a run and of its partner."""
     scalars = [_read(registry.path(record.folder)) for record in records]
     first = records[0]
-    words = in_words(first.experiment, first.label_fraction).capitalize()
+    words = in_words(first.experiment, first.label_fraction, protocol=first.protocol).capitalize()
     looks = [int(record.init == "scratch") for record in records]
     names = [f"{record.init}, {record.id}" if record.init else record.id for record in records]
     epochs = [_epochs(record) for record in records]
@@ -110,7 +110,7 @@ def _references(name: str, record: Run) -> list[tuple[float, str]]:
 
 def _draw_over_time(runs: list[Run], pretrain: Run, folder: Path) -> list[Path]:
     """Linear and kNN accuracy over epochs and minutes, where more than the last checkpoint was measured."""
-    probes = [r for r in runs if r.experiment == "linear_eval" and r.status == "finished" and r.label_fraction == 1]
+    probes = [r for r in runs if r.protocol == "linear" and r.status == "finished" and r.label_fraction == 1]
     mine = [probe for probe in probes if probe.parent == pretrain.id]
     at = {pair: {p.at_epoch: p for p in mine if p.pair == pair} for pair in {p.pair: None for p in reversed(mine)}}
     pair = max(at, key=lambda pair: len(at[pair]), default=None)  # the most epochs; of equals the newest

@@ -13,7 +13,7 @@ from torch import Tensor
 from sslcli.checkpoint import State
 from sslcli.commands.classify import load_classifier
 from sslcli.commands.common import data_folder
-from sslcli.commands.project import in_words, newest_pairs, open_registry, say, share_label, study_runs
+from sslcli.commands.project import folder_name, in_words, newest_pairs, open_registry, say, study_runs
 from sslcli.config import Predict
 from sslcli.data.batches import generator
 from sslcli.data.image_data import ImageData, load_data, normalise
@@ -27,7 +27,7 @@ from sslcli.pictures.grids import Tile, draw_predictions, pixels_of
 from sslcli.registry import Registry, Run
 from sslcli.training.device import autocast, choose_device
 
-NAMES = {"linear_eval": "linear", "finetune": "finetune"}
+CLASSIFIERS = ("linear_eval", "finetune")
 MEANS_THE_SAME = 0.002  # another machine rounds otherwise: more than so much in accuracy is worth a word
 
 
@@ -69,12 +69,12 @@ def _chosen(registry: Registry, command: Predict) -> list[Run]:
     """The evaluations to draw: the one that was named, else the newest of each kind in the study."""
     if command.run is not None:
         chosen = [registry.find(command.run, status="finished")]
-        if chosen[0].experiment not in NAMES:
+        if chosen[0].experiment not in CLASSIFIERS:
             raise UsageError(
-                f"--run {chosen[0].id} is a {chosen[0].experiment} run and names no classes; accepted: {', '.join(NAMES)}"
+                f"--run {chosen[0].id} is a {chosen[0].experiment} run and names no classes; accepted: {', '.join(CLASSIFIERS)}"
             )
     else:
-        chosen = [run for run in study_runs(registry, command.study) if run.status == "finished" and run.experiment in NAMES]
+        chosen = [run for run in study_runs(registry, command.study) if run.status == "finished" and run.experiment in CLASSIFIERS]
     if command.encoder_seed is not None:
         return _scratch_probe(registry, chosen, command.encoder_seed)
     if not chosen:
@@ -98,7 +98,7 @@ def _name(record: Run, encoder_seed: int | None) -> str:
     if encoder_seed is not None:
         return "scratch_preds"  # the original study's name for the picture with this fault
     epoch = f"_e{record.at_epoch}" if record.at_epoch else ""
-    return f"{NAMES[record.experiment]}{share_label(record.label_fraction)}_{record.init}{epoch}"
+    return f"{folder_name(record).replace('linear_eval', 'linear')}_{record.init}{epoch}"
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _draw_test_images(registry: Registry, record: Run, data: ImageData, command:
 def _title(record: Run, encoder_seed: int | None = None) -> str:
     if encoder_seed is not None:
         return f"NOT A RESULT: a scratch probe's classifier\non another random encoder (seed {encoder_seed}) than its own"
-    words = in_words(record.experiment, record.label_fraction, record.at_epoch)
+    words = in_words(record.experiment, record.label_fraction, record.at_epoch, record.protocol)
     return f"{words.capitalize()}, {record.init}"
 
 

@@ -1,26 +1,34 @@
-"""ssl probe: linear evaluation of a frozen encoder."""
+"""ssl probe: a frozen encoder measured by linear evaluation, logistic regression or kNN."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sslcli.commands.classify import finish, inherit, report, settle_epoch, starting_encoder
+from sslcli.commands.classify import Outcome, finish, inherit, report, settle_epoch, starting_encoder
 from sslcli.commands.common import Plan, Setting, prepare, start
 from sslcli.commands.project import open_registry, say
 from sslcli.commands.training_run import train
 from sslcli.config import Probe
-from sslcli.data.batches import Batches
+from sslcli.data.augment import Augmentation, draw, make_views
+from sslcli.data.batches import Batches, generator
 from sslcli.data.image_data import split
 from sslcli.evaluation.features import outputs
-from sslcli.evaluation.linear import MOMENTUM, search_rate, standardisation
+from sslcli.evaluation.knn import knn_votes
+from sslcli.evaluation.linear import MOMENTUM, RATES, HeadPerRate, search_rate, standardisation
+from sslcli.evaluation.logistic import fit_logistic
 from sslcli.evaluation.metrics import score
 from sslcli.models.classifier import Classifier
+from sslcli.models.encoder import Encoder
 from sslcli.registry import Registry, Run
 from sslcli.training.lifecycle import Stop, running
 from sslcli.training.loop import Metrics
 from sslcli.training.optim import build_optimizer, warmup_cosine
+
+CROPS = Augmentation(crop_min=0.2, flip=0.5, jitter=0.0, grey=0.0)  # of linear-augmented: crops and mirror images
 
 
 def run(command: Probe) -> None:
@@ -33,45 +41,103 @@ def plan(registry: Registry, command: Probe) -> Plan:
     """Settle every option, most of them from the pretrain run, and load the data."""
     inherited, parent = inherit(registry, command)
     setting, options = prepare(registry, settle_epoch(inherited, parent))
-    return Plan(options, setting, "linear_eval", init=options.init, parent=parent.id if parent else None, protocol="linear")
+    experiment = "knn" if options.protocol == "knn" else "linear_eval"
+    parent_id = parent.id if parent else None
+    return Plan(options, setting, experiment, init=options.init, parent=parent_id, protocol=options.protocol)
 
 
 def carry_out(registry: Registry, run: Run, options: Probe, setting: Setting) -> Run:
     """Evaluate a run that is in the registry, to its end."""
     with running(registry, run) as stop:
-        _fit(registry, run, options, setting, stop)
+        encoder = starting_encoder(registry, run, options).to(setting.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        h = represent(run, encoder, options, setting)
+        if options.protocol == "knn":
+            outcome = _knn(h, options)
+        elif options.protocol == "logistic":
+            outcome = _logistic(h)
+        elif options.protocol == "linear":
+            outcome = _linear(registry, run, options, setting, h, stop)
+        else:
+            outcome = _linear_augmented(registry, run, options, setting, h, stop, encoder)
+        classifier = Classifier(encoder, len(setting.data.classes)).to(setting.device)
+        if outcome.head is not None:
+            classifier.head.load_state_dict(outcome.head.state_dict())
+            classifier.fold_standardisation(h.mean, h.std)
+        finish(registry, run, classifier, setting, outcome)
     report(run)
     return run
 
 
-def _fit(registry: Registry, run: Run, options: Probe, setting: Setting, stop: Stop) -> None:
-    data, device, seed = setting.data, setting.device, options.seed or 0
-    encoder = starting_encoder(registry, run, options).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    parts = split(data.train_labels, seed=seed, label_fraction=options.label_fraction)
-    train_rows, val_rows = parts.train.to(device), parts.val.to(device)
+@dataclass(frozen=True)
+class Represented:
+    """Representations (N, dim) as the encoder made them, with labels (N,): of training, validation and test images.
+
+    `rows` are the training images' places in the data set; `mean` and `std` (dim,) standardise h by the training ones.
+    """
+
+    train: Tensor
+    train_labels: Tensor
+    val: Tensor
+    val_labels: Tensor
+    test: Tensor
+    test_labels: Tensor
+    rows: Tensor
+    mean: Tensor
+    std: Tensor
+    classes: int
+
+    def standardised(self, h: Tensor) -> Tensor:
+        """h with mean 0 and deviation 1 over the training images."""
+        return (h - self.mean) / self.std
+
+
+def represent(run: Run, encoder: Encoder, options: Probe, setting: Setting) -> Represented:
+    """Have the frozen encoder see every image once."""
+    data = setting.data
+    parts = split(data.train_labels, seed=options.seed or 0, label_fraction=options.label_fraction)
+    train_rows, val_rows = parts.train.to(setting.device), parts.val.to(setting.device)
     say(f"{run.id}: representations of {len(train_rows) + len(val_rows) + len(data.test_labels):,} images, once")
-    raw, raw_val, raw_test = (
+    train_h, val_h, test_h = (
         outputs(encoder, images, normalise=data.normalise, autocast=setting.autocast)
         for images in (data.train_images[train_rows], data.train_images[val_rows], data.test_images)
     )
-    mean, std = standardisation(raw)
-    h, h_val, h_test = (raw - mean) / std, (raw_val - mean) / std, (raw_test - mean) / std
-    labels, val_labels = data.train_labels[train_rows], data.train_labels[val_rows]
-    classes, epochs = len(data.classes), options.epochs
-    batches = Batches(len(h), options.batch_size, seed=seed, drop_last=False)
-    found = search_rate(h, labels, h_val, val_labels, classes=classes, epochs=epochs, batches=batches)
-    rate = max(found, key=lambda candidate: found[candidate])
+    mean, std = standardisation(train_h)
+    return Represented(train_h, data.train_labels[train_rows], val_h, data.train_labels[val_rows], test_h, data.test_labels,
+                       train_rows, mean, std, len(data.classes))  # fmt: skip
 
-    head = zero_head(encoder.dim, classes).to(device)
+
+def _knn(h: Represented, options: Probe) -> Outcome:
+    """All labelled training images answer: nothing is chosen, so none need be held out."""
+    bank, labels = torch.cat([h.train, h.val]), torch.cat([h.train_labels, h.val_labels])
+    votes = knn_votes(bank, labels, h.test, classes=h.classes, k=options.k, temperature=options.temperature)
+    return Outcome(None, votes.log())
+
+
+def _logistic(h: Represented) -> Outcome:
+    train, val = h.standardised(h.train).cpu(), h.standardised(h.val).cpu()
+    head, strength = fit_logistic(train, h.train_labels.cpu(), val, h.val_labels.cpu(), classes=h.classes)
+    head = head.to(h.train.device)
+    with torch.no_grad():
+        val_acc = score(head(h.standardised(h.val)), h.val_labels, prefix="val")["val/acc"]
+        return Outcome(head, head(h.standardised(h.test)), figures={"val_acc": val_acc, "c": strength})
+
+
+def _linear(registry: Registry, run: Run, options: Probe, setting: Setting, h: Represented, stop: Stop) -> Outcome:
+    seed, epochs = options.seed or 0, options.epochs
+    train_h, val_h, test_h = h.standardised(h.train), h.standardised(h.val), h.standardised(h.test)
+    batches = Batches(len(train_h), options.batch_size, seed=seed, drop_last=False)
+    found = search_rate(train_h, h.train_labels, val_h, h.val_labels, classes=h.classes, epochs=epochs, batches=batches)
+    rate = max(found, key=lambda candidate: found[candidate])
+    head = zero_head(train_h.shape[1], h.classes).to(setting.device)
     steps = epochs * batches.epoch_steps
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        rows = batches.at(step).to(device)
-        return F.cross_entropy(head(h[rows]), labels[rows]), {}
+        rows = batches.at(step).to(setting.device)
+        return F.cross_entropy(head(train_h[rows]), h.train_labels[rows]), {}
 
     @torch.no_grad()
     def evaluate(_: int) -> Metrics:
-        return score(head(h_val), val_labels, prefix="val") | score(head(h_test), data.test_labels, prefix="test")
+        return score(head(val_h), h.val_labels, prefix="val") | score(head(test_h), h.test_labels, prefix="test")
 
     progress = train(
         registry, run, head, build_optimizer(head, "sgd", lr=rate, weight_decay=0.0, momentum=MOMENTUM),
@@ -79,10 +145,48 @@ def _fit(registry: Registry, run: Run, options: Probe, setting: Setting, stop: S
         lr_at=lambda step: warmup_cosine(step, steps=steps, warmup=0, lr=rate), evaluate=evaluate,
     )  # fmt: skip
     head.load_state_dict(progress.best["weights"])
-    classifier = Classifier(encoder, classes).to(device)
-    classifier.head.load_state_dict(head.state_dict())
-    classifier.fold_standardisation(mean, std)
-    finish(registry, run, classifier, progress, setting, rate=rate)
+    with torch.no_grad():
+        return Outcome(head, head(test_h), progress, {"rate": rate})
+
+
+def _linear_augmented(
+    registry: Registry, run: Run, options: Probe, setting: Setting, h: Represented, stop: Stop, encoder: Encoder
+) -> Outcome:
+    """The encoder, frozen, sees another crop of every training image each epoch; rate and epoch are chosen as in linear."""
+    data, seed = setting.data, options.seed or 0
+    (height, width), (mean, std) = data.train_images.shape[-2:], data.normalisation
+    batches = Batches(len(h.rows), options.batch_size, seed=seed, drop_last=False)
+    steps = options.epochs * batches.epoch_steps
+    heads = HeadPerRate(encoder.dim, h.classes).to(setting.device)
+    val_h, test_h = h.standardised(h.val), h.standardised(h.test)
+
+    def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        chosen = batches.at(step).to(setting.device)
+        drawn = draw(len(chosen), height, width, CROPS, generator(seed, "views", step))
+        views = make_views(data.train_images[h.rows[chosen]], drawn, size=data.image_size, mean=mean, std=std)
+        with torch.no_grad(), setting.autocast():  # in evaluation mode since `represent`
+            seen = encoder(views.contiguous(memory_format=torch.channels_last)).float()
+        return heads.loss(h.standardised(seen), h.train_labels[chosen]), {}
+
+    @torch.no_grad()
+    def evaluate(_: int) -> Metrics:
+        """The best rate's figures: which one that is, validation alone says."""
+        val = [score(logits, h.val_labels, prefix="val") for logits in heads(val_h)]
+        best = max(range(len(RATES)), key=lambda i: (val[i]["val/acc"], -val[i]["val/loss"]))
+        return val[best] | score(heads(test_h)[best], h.test_labels, prefix="test") | {"rate": RATES[best]}
+
+    progress = train(
+        registry, run, heads, build_optimizer(heads, "sgd", lr=1.0, weight_decay=0.0, momentum=MOMENTUM),
+        batch_size=options.batch_size, stop=stop, steps=steps, epoch_steps=batches.epoch_steps, seed=seed, loss_at=loss_at,
+        lr_at=lambda step: warmup_cosine(step, steps=steps, warmup=0, lr=1.0), evaluate=evaluate,
+    )  # fmt: skip
+    heads.load_state_dict(progress.best["weights"])
+    rate = progress.best["metrics"]["rate"]
+    head = nn.Linear(encoder.dim, h.classes, device=setting.device)
+    index = RATES.index(rate)
+    head.load_state_dict({"weight": heads.weight[index].detach(), "bias": heads.bias[index, 0].detach()})
+    with torch.no_grad():
+        return Outcome(head, head(test_h), progress, {"rate": rate})
 
 
 def zero_head(dim: int, classes: int) -> nn.Linear:

@@ -48,14 +48,14 @@ def study_runs(registry: Registry, study: str | None) -> list[Run]:
 
 
 def newest_pairs(runs: list[Run]) -> list[list[Run]]:
-    """For each experiment and part of the labels the newest run, finished if one is, and its partner; pretrained first.
+    """For each protocol and part of the labels the newest run, finished if one is, and its partner; pretrained first.
 
     Probes of earlier epochs' checkpoints are left out.
     """
-    groups: dict[tuple[str, float | None], list[Run]] = {}
+    groups: dict[tuple[str | None, ...], list[Run]] = {}
     finished_last = sorted((run for run in runs if run.at_epoch is None), key=lambda run: run.status == "finished")
     for run in reversed(finished_last):
-        group = groups.setdefault((run.experiment, run.label_fraction), [])
+        group = groups.setdefault((run.experiment, run.protocol, str(run.label_fraction)), [])
         if not group or (len(group) == 1 and run.pair == group[0].pair and run.init != group[0].init):
             group.append(run)
     order = [*EXPERIMENTS]
@@ -68,13 +68,25 @@ def share_label(share: float | None) -> str:
     return "" if share in (None, 1) else f"_{share:.6g}".replace("0.", "0p")
 
 
-WORDS = {"pretrain": "pretraining", "linear_eval": "linear evaluation", "finetune": "fine-tuning"}
+def folder_name(run: Run) -> str:
+    """Where the pictures of an experiment go: its name, or of another protocol than the usual one that; and the labels' part."""
+    usual = run.protocol in (None, "linear", run.experiment)
+    name = run.experiment if usual else (run.protocol or "").replace("-", "_")
+    return f"{name}{share_label(run.label_fraction)}"
 
 
-def in_words(experiment: str, label_fraction: float | None, at_epoch: int | None = None) -> str:
+WORDS = {"pretrain": "pretraining", "linear_eval": "linear evaluation", "knn": "kNN", "finetune": "fine-tuning"}
+PROTOCOLS = {"linear": "linear evaluation", "linear-augmented": "linear evaluation on augmented images",
+             "logistic": "logistic regression", "knn": "kNN", "finetune": "fine-tuning"}  # fmt: skip
+"""Every protocol in words, in the order in which they are shown."""
+UNTRAINED = ("logistic", "knn")
+"""The protocols that have no epochs."""
+
+
+def in_words(experiment: str, label_fraction: float | None, at_epoch: int | None = None, protocol: str | None = None) -> str:
     """An experiment in words, with the part of the labels and the epoch of the encoder if they are not all and the last."""
     labels = "" if label_fraction in (None, 1) else f" on {100 * label_fraction:g} % of the labels"
-    return WORDS[experiment] + labels + (f" after epoch {at_epoch}" if at_epoch else "")
+    return PROTOCOLS.get(protocol or "", WORDS[experiment]) + labels + (f" after epoch {at_epoch}" if at_epoch else "")
 
 
 def comparable(options: dict[str, Any]) -> dict[str, Any]:
@@ -82,9 +94,10 @@ def comparable(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in NOT_IN_PAIR}
 
 
-def pair_key(experiment: str, options: dict[str, Any], fingerprint: str) -> str:
-    """Twelve hexadecimal digits that are equal for runs on equal data whose resolved options differ in `init` alone."""
-    text = json.dumps([experiment, comparable(options), fingerprint], sort_keys=True)
+def pair_key(experiment: str, options: dict[str, Any], fingerprint: str, *, but: tuple[str, ...] = ()) -> str:
+    """Twelve hexadecimal digits that are equal for runs on equal data whose options differ in `init`, and `but`, alone."""
+    shared = {name: value for name, value in comparable(options).items() if name not in but}
+    text = json.dumps([experiment, shared, fingerprint], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

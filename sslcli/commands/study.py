@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 from dataclasses import fields
 from importlib import resources
@@ -15,7 +16,7 @@ from sslcli.commands import compare, plots, predict, views
 from sslcli.commands.common import Plan, new_run
 from sslcli.commands.pretrain import kept_epochs
 from sslcli.commands.project import changed_options, open_registry, say
-from sslcli.config import TRAININGS, Compare, Predict, Study, Views, from_mapping
+from sslcli.config import TRAININGS, Compare, Predict, Pretrain, Study, Views, from_mapping
 from sslcli.errors import UsageError
 from sslcli.files import load_yaml
 from sslcli.registry import LEGAL_ID, Registry, Run
@@ -30,17 +31,21 @@ def run(command: Study) -> None:
     """Do what of the study is not done yet, then compare."""
     registry = open_registry(command)
     preset = read_preset(command.preset)
+    if command.label_fractions is not None:
+        _only_fractions(preset, label_fractions(command.label_fractions))
     for assignment in command.set or []:
         _assign(preset, assignment)
     name = command.name or Path(command.preset).stem
     if not LEGAL_ID.fullmatch(name):
         raise UsageError(f"--name {name!r}: accepted are lower-case letters, digits, '.', '_' and '-'")
     steps = _check_all(preset, command)
-    say(f"study {name} in {registry.root}: {len(steps)} trainings")
-    pretrained = _do(registry, name, *steps[0])
-    probes, finetunes = ([step for step in steps if step[0] == kind] for kind in ("probe", "finetune"))
-    for kind, arguments in [*probes, *_over_time(probes, pretrained), *finetunes]:
-        _do(registry, name, kind, {**arguments, "encoder": pretrained.id})
+    say(
+        f"study {name} in {registry.root}: {len(steps)} trainings" + f" for each of {command.seeds} seeds" * (command.seeds > 1)
+    )
+    first = int(steps[0][1].get("seed", Pretrain.seed))
+    pretrained = _whole(registry, name, steps, seed=first, over_time=True)
+    for seed in range(first + 1, first + command.seeds):
+        _whole(registry, name, steps, seed=seed, over_time=False)
     _draw(registry, name, pretrained, command, evaluated=len(steps) > 1)
     if len(steps) > 1:
         compare.run(Compare(project=registry.root, study=name))
@@ -48,6 +53,39 @@ def run(command: Study) -> None:
         f"to look at the curves, type: tensorboard --logdir {os.path.relpath(registry.root / 'runs')}; "
         f"to see every run: {registry.command('ssl runs list')}"
     )
+
+
+def _whole(registry: Registry, name: str, steps: list[Step], *, seed: int, over_time: bool) -> Run:
+    """Every training of the study at one seed; returns the pretraining. `over_time` probes its kept checkpoints too."""
+    pretrained = _do(registry, name, steps[0][0], {**steps[0][1], "seed": seed})
+    probes, finetunes = ([step for step in steps if step[0] == kind] for kind in ("probe", "finetune"))
+    for kind, arguments in [*probes, *(_over_time(probes, pretrained) if over_time else []), *finetunes]:
+        _do(registry, name, kind, {**arguments, "seed": seed, "encoder": pretrained.id})
+    return pretrained
+
+
+def label_fractions(text: str) -> list[float]:
+    """Turn "0.01,0.1,1" into numbers above 0 and up to 1, from all to few, each once."""
+    try:
+        found = sorted({float(part) for part in text.split(",")}, reverse=True)
+    except ValueError:
+        found = []
+    if not found or not all(0 < fraction <= 1 for fraction in found):
+        raise UsageError(f"--label-fractions {text!r}: accepted are numbers above 0 and up to 1, like 0.01,0.1,1")
+    return found
+
+
+def _only_fractions(preset: dict[str, list[dict[str, Any]]], fractions: list[float]) -> None:
+    """Have every evaluation of the preset done on these parts of the labels, each by the recipe of the nearest part."""
+    for kind in preset.keys() - {"pretrain"}:
+        recipes: dict[str, list[dict[str, Any]]] = {}
+        for section in preset[kind]:
+            recipes.setdefault(str(section.get("protocol")), []).append(section)
+        preset[kind] = [
+            min(sections, key=lambda s: abs(math.log(s.get("label_fraction", 1.0) / fraction))) | {"label_fraction": fraction}
+            for sections in recipes.values()
+            for fraction in fractions
+        ]
 
 
 def read_preset(name: str) -> dict[str, list[dict[str, Any]]]:
@@ -126,8 +164,8 @@ def _do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) ->
         unfinished: Run = module.carry_out(registry, registry.load(same[-1]), plan.options, plan.setting)
         return unfinished
     values = plan.options.options()
-    kin = (plan.experiment, plan.init, values.get("label_fraction"), values.get("at_epoch"))
-    similar = [run for run in before if (run.experiment, run.init, run.label_fraction, run.at_epoch) == kin]
+    kin = (plan.protocol, plan.init, plan.options.seed, values.get("label_fraction"), values.get("at_epoch"))
+    similar = [run for run in before if (run.protocol, run.init, run.seed, run.label_fraction, run.at_epoch) == kin]
     if similar:
         changed = changed_options(registry.load(similar[-1]).options, values)
         say(f"{kind}: not the options of {similar[-1].id}: {', '.join(changed) or 'another encoder or other data'}; a new run")

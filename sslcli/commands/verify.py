@@ -1,4 +1,4 @@
-"""ssl runs verify: every checkpoint against its recorded hash."""
+"""ssl runs verify: every checkpoint against its recorded hash, and every figure against what it is made of."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ def run(command: RunsVerify) -> None:
     bad = 0
     for run in registry.runs():
         problems = [] if run.status == "published" else check(registry, run)
+        if run.status == "finished" and not problems and (command.numbers or command.from_checkpoint):
+            problems = _numbers(registry, run, command)
         bad += bool(problems)
         state = "no weights here (published)" if run.status == "published" else "; ".join(problems) or "as recorded"
         print(f"{run.id}: {state}")
@@ -27,6 +29,14 @@ def run(command: RunsVerify) -> None:
             print(f"{folder}: orphaned, not in the registry; to take it in, type: {registry.command('ssl runs rebuild')}")
     if bad:
         raise StateError(f"{bad} of these are not as recorded")
+
+
+def _numbers(registry: Registry, run: Run, command: RunsVerify) -> list[str]:
+    """The figures of a run that cannot be made again, in words."""
+    from sslcli.commands.verify_numbers import from_checkpoint, numbers
+
+    problems = numbers(registry, run)
+    return problems + (from_checkpoint(registry, run, command) if command.from_checkpoint else [])
 
 
 def check(registry: Registry, run: Run) -> list[str]:

@@ -88,17 +88,17 @@ class Split:
 def split(labels: Tensor, *, seed: int, val_fraction: float = 0.1, label_fraction: float = 1.0) -> Split:
     """Split the training images by class and seed: `val_fraction` of each class is held out for choices.
 
-    `label_fraction` of the rest keeps its labels, at least one image of each class. Subsets of one seed are nested:
-    what 1 % holds, 10 % holds too.
+    `label_fraction` of both parts keeps its labels, at least one image of each class: who has few labels has few to choose
+    by. Subsets of one seed are nested: what 1 % holds, 10 % holds too.
     """
     labels = labels.cpu()
     draws = torch.rand(len(labels), generator=generator(seed, "split"))
-    train, val = [], []
+    train: list[Tensor] = []
+    val: list[Tensor] = []
     for label in torch.unique(labels):
         members = (labels == label).nonzero().flatten()
         members = members[draws[members].argsort()]
         held_out = max(1, round(val_fraction * len(members)))
-        rest = members[held_out:]
-        val.append(members[:held_out])
-        train.append(rest[: max(1, round(label_fraction * len(rest)))])
+        for part, of_class in ((val, members[:held_out]), (train, members[held_out:])):
+            part.append(of_class[: max(1, round(label_fraction * len(of_class)))])
     return Split(torch.cat(train).sort().values, torch.cat(val).sort().values)

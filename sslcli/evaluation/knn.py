@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+QUERIES = 1024  # at once
+
+
+def knn_votes(
+    bank: Tensor, bank_labels: Tensor, queries: Tensor, *, classes: int, k: int = 10, temperature: float | None = None
+) -> Tensor:
+    """The share (M, classes) of votes that queries (M, d) get from their k nearest of the bank (N, d), by cosine.
+
+    Every vote counts the same, or with a temperature T exp(cosine / T) (Wu et al. 2018, arXiv:1805.01978).
+    """
+    bank, votes = F.normalize(bank), []
+    for some in torch.split(queries, QUERIES):
+        nearest = (F.normalize(some) @ bank.mT).topk(min(k, len(bank)), dim=1)
+        equal = torch.ones_like(nearest.values)
+        weights = equal if temperature is None else torch.softmax(nearest.values / temperature, dim=1)
+        counts = torch.zeros(len(some), classes, device=bank.device).scatter_add(1, bank_labels[nearest.indices], weights)
+        votes.append(counts / counts.sum(1, keepdim=True))
+    return torch.cat(votes)
+
 
 def knn_accuracy(bank: Tensor, bank_labels: Tensor, queries: Tensor, query_labels: Tensor, *, k: int = 10) -> float:
-    """The fraction of queries (M, d) whose k nearest of the bank (N, d), by cosine, vote for their label.
+    """The fraction of queries (M, d) whose k nearest of the bank (N, d) vote for their label, each vote counting the same.
 
-    Every vote counts the same; among equal counts the lowest label wins.
+    Among equal counts the lowest label wins.
     """
-    bank = F.normalize(bank)
-    right = 0
-    for start in range(0, len(queries), 1024):
-        similarity = F.normalize(queries[start : start + 1024]) @ bank.mT
-        votes = bank_labels[similarity.topk(min(k, len(bank)), dim=1).indices]
-        counts = F.one_hot(votes, int(bank_labels.max()) + 1).sum(1)
-        right += int((counts.argmax(1) == query_labels[start : start + 1024]).sum())
-    return right / len(queries)
+    votes = knn_votes(bank, bank_labels, queries, classes=int(bank_labels.max()) + 1, k=k)
+    return int((votes.argmax(1) == query_labels).sum()) / len(queries)

@@ -51,3 +51,26 @@ def search_rate(
                 guesses = (weight @ val_features.mT + bias).argmax(1)
             best = torch.maximum(best, (guesses == val_labels).float().mean(1).cpu())
     return dict(zip(RATES, best.tolist(), strict=True))
+
+
+class HeadPerRate(nn.Module):
+    """A linear classifier for each rate of RATES, all from zero, on standardised h: (B, d) to logits (rates, B, classes).
+
+    `loss` makes one optimizer at rate 1 train each of them at its own, as `search_rate` does.
+    """
+
+    def __init__(self, dim: int, classes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(len(RATES), classes, dim))
+        self.bias = nn.Parameter(torch.zeros(len(RATES), 1, classes))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Logits of every classifier."""
+        logits: Tensor = h @ self.weight.mT + self.bias
+        return logits
+
+    def loss(self, h: Tensor, labels: Tensor) -> Tensor:
+        """The classifiers' cross-entropies, each multiplied by its rate, in a sum."""
+        logits = self(h)
+        losses = F.cross_entropy(logits.mT, labels.expand(len(RATES), -1), reduction="none").mean(1)
+        return (losses * torch.tensor(RATES, device=h.device)).sum()

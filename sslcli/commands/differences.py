@@ -1,0 +1,152 @@
+"""Pretrained minus scratch: which runs belong together, over seeds too, and what can be said of them. Imports no torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import combinations
+from statistics import fmean, stdev
+from typing import Any
+
+from sslcli.commands.project import PROTOCOLS, in_words
+from sslcli.evaluation.statistics import Difference, over_seeds, paired, shared_variance, unpaired
+from sslcli.registry import Run
+
+Pair = tuple[Run, Run]
+"""A pretrained run, and the scratch run whose options are equal but for init."""
+
+KINDS = {
+    "paired": "one seed: it speaks of these two encoders, and other seeds can differ by more",
+    "unpaired": "one seed, and which images were right is not kept: wider than it need be",
+    "seeds": "over seeds and test images",
+    "seeds, unpaired": "over seeds and test images; which images were right is not kept: wider than it need be",
+}
+"""What a difference's interval is made of, and what that means."""
+
+
+def pair_up(runs: list[Run]) -> tuple[list[Pair], list[Run]]:
+    """Pretrained runs with their scratch partners (options equal but for init), and the runs that have none."""
+    scratch = {run.pair: run for run in runs if run.init == "scratch" and run.pair}
+    pairs = [(run, scratch[run.pair]) for run in runs if run.init == "pretrained" and run.pair in scratch]
+    paired_ids = {run.id for pair in pairs for run in pair}
+    return pairs, [run for run in runs if run.id not in paired_ids]
+
+
+def setting_of(run: Run, setups: dict[str, str | None]) -> tuple[Any, ...]:
+    """Equal for runs that differ in their seed alone; `setups` are those of the pretrain runs by id."""
+    parent = run.parent and (setups.get(run.parent) or run.parent)
+    return run.experiment, run.dataset, run.label_fraction, run.at_epoch, run.setup or run.pair or run.id, run.init, parent
+
+
+def over_settings(pairs: list[Pair], setups: dict[str, str | None]) -> list[list[Pair]]:
+    """Pairs that differ in their seed alone, together, by seed; of each seed the newest pair."""
+    groups: dict[tuple[Any, ...], dict[int | None, Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(setting_of(pair[0], setups), {})[pair[0].seed] = pair
+    return [[group[seed] for seed in sorted(group, key=lambda seed: seed or 0)] for group in groups.values()]
+
+
+def difference_of(pairs: Sequence[Pair]) -> dict[str, Any]:
+    """Pretrained minus scratch, a pair for each seed, with its 95 % interval.
+
+    On the test accuracy that validation chose; where one has none, on the best over epochs.
+    """
+    first, last = pairs[0]
+    metric = "test_acc" if all("test_acc" in run.metrics for pair in pairs for run in pair) else "best_test_acc"
+    columns = [[pair[side].metrics[metric] for pair in pairs] for side in (0, 1)]
+    best: list[Any] = [[pair[side].metrics.get("best_test_acc") for pair in pairs] for side in (0, 1)]
+    found, kind = _interval(pairs, metric)
+    return {
+        "experiment": first.experiment, "protocol": first.protocol, "dataset": first.dataset,
+        "label_fraction": first.label_fraction, "at_epoch": first.at_epoch, "metric": metric,
+        "seed": first.seed, "seeds": [pair[0].seed for pair in pairs],
+        "pretrained": fmean(columns[0]), "scratch": fmean(columns[1]), "difference": found.value,
+        "low": found.low, "high": found.high, "interval": kind,
+        "pretrained_sd": spread(columns[0]), "scratch_sd": spread(columns[1]),
+        "difference_sd": spread([a - b for a, b in zip(*columns, strict=True)]),
+        "best_test_difference": None if None in best[0] + best[1] else fmean(best[0]) - fmean(best[1]),
+        "pretrained_run": first.id, "scratch_run": last.id,
+        "pretrained_runs": [pair[0].id for pair in pairs], "scratch_runs": [pair[1].id for pair in pairs],
+    }  # fmt: skip
+
+
+def spread(values: Sequence[float]) -> float | None:
+    """The standard deviation over seeds; None of one seed."""
+    return stdev(values) if len(values) > 1 else None
+
+
+def _interval(pairs: Sequence[Pair], metric: str) -> tuple[Difference, str]:
+    """The difference and what its interval is made of, a word of KINDS."""
+    images = _images(pairs[0][0])
+    accuracies = [(pair[0].metrics[metric], pair[1].metrics[metric]) for pair in pairs]
+    known = metric == "test_acc" and all(both_right(*pair) is not None for pair in pairs)
+    if len(pairs) == 1:
+        (first, second) = accuracies[0]
+        if not known:
+            return unpaired(first, second, images), "unpaired"
+        both = both_right(*pairs[0]) or 0
+        return paired(round(first * images), round(second * images), both, images), "paired"
+    differences = [first - second for first, second in accuracies]
+    covariances = [_covariance(first, second, images) for first, second in combinations(pairs, 2)] if known else [None]
+    if (shared := [value for value in covariances if value is not None]) and len(shared) == len(covariances):
+        return over_seeds(differences, shared_variance(shared, images)), "seeds"
+    widest = fmean(first * (1 - first) + second * (1 - second) for first, second in accuracies)
+    return over_seeds(differences, widest / images), "seeds, unpaired"
+
+
+def _covariance(first: Pair, second: Pair, images: int) -> float | None:
+    """Over images, the covariance of two seeds' differences: 1 where pretrained alone is right, -1 where scratch alone is."""
+    crossed = [both_right(a, b) for a in first for b in second]
+    if None in crossed:
+        return None
+    counts = [count or 0 for count in crossed]
+    means: list[float] = [pair[0].metrics["test_acc"] - pair[1].metrics["test_acc"] for pair in (first, second)]
+    return (counts[0] - counts[1] - counts[2] + counts[3]) / images - means[0] * means[1]
+
+
+def both_right(first: Run, second: Run) -> int | None:
+    """How many test images both have right; None if that was not kept, or not of equally many images."""
+    if first.id == second.id:
+        return round(first.metrics["test_acc"] * _images(first))
+    count: int | None = first.both_right.get(second.id, second.both_right.get(first.id))
+    return count if _images(first) == _images(second) else None
+
+
+def _images(run: Run) -> int:
+    return int(run.metrics.get("test_images", 10_000))
+
+
+def answer(differences: list[dict[str, Any]]) -> str:
+    """One sentence: does pretraining help? A difference whose interval spans 0 is never called a gain or a loss."""
+    if not differences:
+        return "There is no pair of pretrained and scratch runs with otherwise equal options, so no difference to state."
+    places = [in_words(d["experiment"], d["label_fraction"], d["at_epoch"], d["protocol"]) for d in differences]
+    count, parts = Counter(places), []
+    for found, place in zip(differences, places, strict=True):
+        where = place if count[place] == 1 else f"{place} ({found['pretrained_run']})"
+        figures = f"{found['pretrained']:.2%} against {found['scratch']:.2%}"
+        low, high = 100 * found["low"], 100 * found["high"]
+        if low > 0:
+            gain = f"yes, by {100 * found['difference']:.1f} points (95 % interval {low:.1f} to {high:.1f}; {figures})"
+        elif high < 0:
+            gain = f"no, it costs {-100 * found['difference']:.1f} points (95 % interval {-high:.1f} to {-low:.1f}; {figures})"
+        else:
+            gain = f"no difference that can be told from chance (95 % interval {low:+.1f} to {high:+.1f} points; {figures})"
+        parts.append(f"{where}, {gain}")
+    return f"Does pretraining help? In {'; in '.join(parts)}. {_seeds_in_words(differences)}"
+
+
+def _seeds_in_words(differences: list[dict[str, Any]]) -> str:
+    numbers = sorted({len(found["seeds"]) for found in differences})
+    if numbers == [1]:
+        return "One seed: this speaks of these encoders; other seeds can differ by more."
+    words = " to ".join(str(n) for n in dict.fromkeys((numbers[0], numbers[-1])))
+    return f"Means over {words} seeds; the intervals are over seeds and test images."
+
+
+def in_order(run: Run) -> tuple[Any, ...]:
+    """Sorts evaluations as they are shown: by protocol, labels from all to few, data set, pair, pretrained first, seed."""
+    protocols, inits = list(PROTOCOLS), {"pretrained": 0, "scratch": 1}
+    protocol = protocols.index(run.protocol) if run.protocol in protocols else len(protocols)
+    return (protocol, -(run.label_fraction or 1), run.dataset or "", run.at_epoch or 0, run.setup or run.pair or "",
+            inits.get(run.init or "", 2), run.seed or 0)  # fmt: skip

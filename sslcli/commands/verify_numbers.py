@@ -1,0 +1,118 @@
+"""ssl runs verify --numbers: every headline figure made again, from the test logits kept, or from weights and data."""
+
+from __future__ import annotations
+
+import math
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sslcli.checkpoint import load_checkpoint
+from sslcli.commands.classify import count_both_right, figures_of, load_classifier
+from sslcli.commands.common import data_folder
+from sslcli.commands.project import say
+from sslcli.config import RunsVerify
+from sslcli.data.image_data import ImageData, load_data, normalise, split
+from sslcli.errors import UserError
+from sslcli.evaluation.features import outputs
+from sslcli.evaluation.kept import FILE, read_kept
+from sslcli.evaluation.knn import knn_votes
+from sslcli.registry import Registry, Run
+from sslcli.training.device import autocast, choose_device
+
+SAME = 1e-9  # of figures from the same logits
+CLOSE = 0.002  # of an accuracy from weights and data: another machine rounds otherwise
+
+
+def numbers(registry: Registry, run: Run) -> list[str]:
+    """The figures on record that logits, history and the checkpoint's own copies do not give again, in words."""
+    record = registry.load(run)
+    try:
+        held = load_checkpoint(registry, record, "last" if "last.pt" in record.checkpoints else "best")
+        history = held["progress"]["history"] if "progress" in held else []
+        problems = _differences("history", _flat(history), _flat(record.history))
+        if record.experiment == "pretrain":
+            return problems + _differences("metric", _pretraining(held["progress"]), record.metrics)
+        kept = read_kept(registry.path(f"{record.folder}/{FILE}"))
+        problems += _differences("metric", load_checkpoint(registry, record, "best").get("metrics", {}), record.metrics)
+        made = figures_of(kept, record.protocol, history)
+        problems += _differences("metric", made, {key: value for key, value in record.metrics.items() if key in made})
+        counts = count_both_right(registry, record, kept)
+        known = {key: value for key, value in record.both_right.items() if key in counts}
+        return problems + _differences("both_right", {key: counts[key] for key in known}, known)
+    except UserError as error:
+        return [str(error)]
+
+
+def _pretraining(progress: dict[str, Any]) -> dict[str, Any]:
+    last = progress["history"][-1]
+    measured = {key.replace("/", "_"): value for key, value in last.items() if key.startswith("val/")}
+    return {"loss": last["train/loss_epoch"], "seconds": progress["seconds"], **measured}
+
+
+def _flat(history: list[dict[str, Any]]) -> dict[str, Any]:
+    return {f"{entry['epoch']} {key}": value for entry in history for key, value in entry.items()}
+
+
+def _differences(what: str, made: dict[str, Any], recorded: dict[str, Any]) -> list[str]:
+    """The values that are not as they were made, in words."""
+    unequal = [
+        key for key in made | recorded
+        if key not in made or key not in recorded or not math.isclose(made[key], recorded[key], rel_tol=SAME, abs_tol=SAME)
+    ]  # fmt: skip
+    return [f"changed: {what} {key} is {recorded.get(key)} on record, and comes out as {made.get(key)}" for key in unequal]
+
+
+@cache
+def _data(dataset: str, folder: Path) -> ImageData:
+    return load_data(dataset, folder)
+
+
+def from_checkpoint(registry: Registry, run: Run, command: RunsVerify) -> list[str]:
+    """What an evaluation's weights say of the test images today, where that differs from the accuracy on record."""
+    record = registry.load(run)
+    if record.experiment == "pretrain":
+        return []
+    recorded = record.options.get("data_dir")
+    folder = command.data_dir or (registry.root / recorded if recorded else data_folder(registry, None))
+    try:
+        data = _data(record.dataset or "", folder)
+        if data.fingerprint != record.data.get("sha256"):
+            return [f"changed: {record.dataset} is not the data that it was trained on"]
+        made = _logits_again(registry, record, data, command)
+        kept = read_kept(registry.path(f"{record.folder}/{FILE}"))
+    except UserError as error:
+        return [str(error)]
+    accuracy = float((made.argmax(1) == kept.labels).mean())
+    if not np.array_equal(kept.labels, data.test_labels.numpy()[kept.indices]):
+        return ["changed: the labels kept beside the logits are not the data set's"]
+    if abs(accuracy - record.metrics["test_acc"]) > CLOSE:
+        return [f"changed: test_acc is {record.metrics['test_acc']} on record, its weights reach {accuracy}"]
+    alike = float((made.argmax(1) == kept.logits.argmax(1)).mean())
+    recorded_acc = record.metrics["test_acc"]
+    say(f"{record.id}: from its weights {accuracy:.2%}, on record {recorded_acc:.2%}; {alike:.2%} equal predictions")
+    return []
+
+
+def _logits_again(registry: Registry, record: Run, data: ImageData, command: RunsVerify) -> Any:
+    """The test images' logits (N, classes), by the classifier in best.pt; of kNN the votes."""
+    classifier, artifact = load_classifier(registry, record)
+    device = choose_device(command.device)
+    classifier.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    scale = partial(normalise, mean=artifact["mean"].to(device), std=artifact["std"].to(device))
+    of = partial(outputs, normalise=scale, autocast=autocast(device, record.options["precision"]))
+    if record.protocol != "knn":
+        return of(classifier, data.test_images.to(device)).cpu().numpy()
+    options = record.options
+    parts = split(data.train_labels, seed=options["seed"], label_fraction=options["label_fraction"])
+    rows = torch.cat([parts.train, parts.val])
+    bank, queries = (
+        of(classifier.encoder, data.train_images[rows].to(device)),
+        of(classifier.encoder, data.test_images.to(device)),
+    )
+    labels = data.train_labels[rows].to(device)
+    k, temperature = options["k"], options["temperature"]
+    return knn_votes(bank, labels, queries, classes=len(data.classes), k=k, temperature=temperature).cpu().numpy()
