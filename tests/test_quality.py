@@ -1,17 +1,20 @@
 """What is said of a classifier beyond its accuracy: against slow literal computations, at the edges, and in its pictures."""
 
+import io
 import itertools
 import math
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_calibration_error
 
 from sslcli.errors import StateError
 from sslcli.evaluation.kept import Kept
 from sslcli.evaluation.quality import BINS, headline, quality, risk_coverage
+from sslcli.pictures.quality import Judged, draw_confusion, draw_reliability, draw_risk_coverage
 
 CLASSES = 5
 
@@ -160,3 +163,76 @@ def test_what_is_no_logit_is_named(value: float) -> None:
         quality(logits, np.zeros(3, np.int64))
     with pytest.raises(StateError, match="no test logits"):
         headline(np.zeros((0, 2), np.float32), np.zeros(0, np.int64))
+
+
+@pytest.fixture
+def judged() -> list[Judged]:
+    return [
+        Judged(f"{name}, run-{name}", quality(found.logits, found.labels), look)
+        for look, (name, found) in enumerate({"pretrained": kept(sharpness=2), "scratch": kept(sharpness=0.5, seed=1)}.items())
+    ]
+
+
+def check(figure: Figure) -> None:
+    """Nothing leaves the picture, and nothing of legend and panels lies on each other."""
+    figure.savefig(io.BytesIO())
+    panels = [axes.get_tightbbox() for axes in figure.axes]
+    for box in [*panels, figure._suptitle.get_window_extent()]:  # type: ignore[attr-defined]
+        assert box.x0 >= -1
+        assert box.x1 <= figure.bbox.width + 1
+    for legend in figure.legends:
+        assert all(box.y0 >= legend.get_window_extent().y1 - 1 for box in panels)
+        assert legend.get_window_extent().y0 >= -1
+
+
+def legend_texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_the_confusions_are_per_cent_of_each_true_class_beside_each_other(judged: list[Judged]) -> None:
+    names = [f"class{i}" for i in range(CLASSES)]
+    figure = draw_confusion(judged, classes=names, title="t", subtitle="s")
+    check(figure)
+    for axes, one in zip(figure.axes, judged, strict=True):
+        shown = axes.images[0].get_array()
+        assert np.asarray(shown).sum(1) == pytest.approx(np.full(CLASSES, 100))
+        assert axes.get_title() == f"{one.label}\naccuracy {one.quality.accuracy:.2%}"
+        assert [tick.get_text() for tick in axes.get_xticklabels()] == names
+        by_place = {text.get_position(): text.get_text() for text in axes.texts}
+        assert by_place[(0, 0)] == f"{100 * one.quality.class_accuracy[0]:.0f}"
+        assert len(by_place) == (one.quality.confusion > 0).sum()
+    assert len(draw_confusion(judged[1:], classes=names, title="t", subtitle="s").axes) == 1
+
+
+def test_a_hundred_classes_are_drawn_without_numbers() -> None:
+    labels = np.arange(200) % 100
+    many = Judged("a", quality(np.eye(100, dtype=np.float32)[labels], labels))
+    figure = draw_confusion([many], classes=[f"class{i}" for i in range(100)], title="t", subtitle="s")
+    assert not figure.axes[0].texts
+
+
+def test_reliability_shows_both_curves_the_diagonal_and_the_bins_images(judged: list[Judged]) -> None:
+    figure = draw_reliability(judged, title="t", subtitle="s")
+    check(figure)
+    upper, lower = figure.axes
+    assert upper.lines[0].get_xdata().tolist() == upper.lines[0].get_ydata().tolist() == [0, 100]
+    for line, bars, one in zip(upper.lines[1:], lower.containers, judged, strict=True):
+        confidence, accuracy, counts = np.array(one.quality.reliability).T
+        assert line.get_xdata() == pytest.approx(100 * confidence)
+        assert line.get_ydata() == pytest.approx(100 * accuracy)
+        assert [bar.get_height() for bar in bars] == counts.tolist()  # type: ignore[attr-defined]
+        middles = [bar.get_x() + bar.get_width() / 2 for bar in bars]  # type: ignore[attr-defined]
+        assert all(abs(x - 100 * c) < 100 / BINS for x, c in zip(middles, confidence, strict=True))
+    assert f"ECE {judged[0].quality.ece:.2%}" in legend_texts(figure)[1]
+    assert lower.patches[0].get_hatch() != lower.patches[-1].get_hatch()
+
+
+def test_risk_over_coverage_ends_at_the_error_of_all_images(judged: list[Judged]) -> None:
+    figure = draw_risk_coverage(judged, title="t", subtitle="s")
+    check(figure)
+    for line, one in zip(figure.axes[0].lines, judged, strict=True):
+        assert line.get_xdata()[-1] == 100
+        assert line.get_ydata()[-1] == pytest.approx(100 * (1 - one.quality.accuracy))
+    first, second = figure.axes[0].lines
+    assert (first.get_marker(), first.get_linestyle()) != (second.get_marker(), second.get_linestyle())
+    assert f"AURC {judged[1].quality.aurc:.2%}" in legend_texts(figure)[1]
