@@ -232,17 +232,17 @@ def test_a_study_does_nothing_twice_and_says_what_changed(ssl: Cli, registry: Re
     first = ssl(line)
     assert first.code == 0, first.err
     runs = registry.runs()
-    assert len(runs) == 7
+    assert len(runs) == 11
     assert {run.study for run in runs} == {"demo"}
     assert first.out.rstrip().splitlines()[-1].startswith("Does pretraining help?")
     again = ssl(line)
-    assert again.err.count("finished already") == 7
+    assert again.err.count("finished already") == 11
     assert registry.runs() == runs
     changed = ssl(line + " --set probe.epochs=3")
     assert changed.code == 0
     assert changed.err.count("finished already") == 5
     assert "epochs (2 against 3)" in changed.err
-    assert len(registry.runs()) == 9
+    assert len(registry.runs()) == 17
 
 
 def test_a_study_probes_the_checkpoints_that_pretraining_kept(ssl: Cli, registry: Registry) -> None:
@@ -250,12 +250,13 @@ def test_a_study_probes_the_checkpoints_that_pretraining_kept(ssl: Cli, registry
     result = ssl(line)
     assert result.code == 0, result.err
     probes = [run for run in registry.runs() if run.experiment == "linear_eval"]
-    assert [(run.init, run.at_epoch) for run in probes] == [
-        ("pretrained", None), ("scratch", None), ("pretrained", 1), ("pretrained", 2),
+    assert [(run.init, run.label_fraction, run.at_epoch) for run in probes] == [
+        ("pretrained", 1, None), ("scratch", 1, None), ("pretrained", 0.1, None), ("scratch", 0.1, None),
+        ("pretrained", 1, 1), ("pretrained", 1, 2),
     ]  # fmt: skip
-    assert ssl(line).err.count("finished already") == len(registry.runs()) == 9
+    assert ssl(line).err.count("finished already") == len(registry.runs()) == 13
     table = ssl("compare").out
-    assert [run.id in table for run in probes] == [True, True, False, False]
+    assert [run.id in table for run in probes] == [True] * 4 + [False] * 2
 
 
 def test_an_interrupted_study_goes_on_where_it_stopped(ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,12 +271,12 @@ def test_an_interrupted_study_goes_on_where_it_stopped(ssl: Cli, registry: Regis
     with monkeypatch.context() as patch:
         patch.setattr(log.Log, "step", stop_finetune)
         assert ssl(line).code == 130
-    assert [run.status for run in registry.runs()] == ["finished"] * 3 + ["interrupted"]
+    assert [run.status for run in registry.runs()] == ["finished"] * 7 + ["interrupted"]
     again = ssl(line)
     assert again.code == 0
     assert "going on from step 2" in again.err
-    assert again.err.count("finished already") == 3
-    assert len(registry.runs()) == 7
+    assert again.err.count("finished already") == 7
+    assert len(registry.runs()) == 11
 
 
 def test_the_full_recipe_runs_a_few_steps_on_the_cpu(ssl: Cli, registry: Registry, small_cifar: Path) -> None:
@@ -284,7 +285,7 @@ def test_the_full_recipe_runs_a_few_steps_on_the_cpu(ssl: Cli, registry: Registr
     run = registry.load(registry.find("latest", experiment="pretrain"))
     assert (run.options["stem"], run.options["optimizer"], run.options["temperature"]) == ("conv3", "sgd", 0.5)
     assert run.options["lr"] == pytest.approx(0.03 * 16 / 256)
-    assert len(registry.runs()) == 7
+    assert len(registry.runs()) == 15
 
 
 def test_deterministic_holds_for_the_run_that_asks_for_it(done: Done) -> None:
@@ -397,6 +398,10 @@ BAD_LINES = [
     ("study --set pretrain.epoch=3", 2, "did you mean 'epochs'?"),
     ("study --set pretrain.epochs=many", 2, "a whole number"),
     ("study --name ../up", 2, "lower-case"),
+    ("study --label-fractions 0.1,2", 2, "up to 1"),
+    ("study --label-fractions few", 2, "like 0.01,0.1,1"),
+    ("study --seeds 0", 2, "--seeds"),
+    ("probe --protocol svm", 2, "logistic"),
     ("study --set pretrain.name=2024-99-99 --set pretrain.epochs=0", 2, "at least 1"),
     ("pretrain --seed 99999999999999999999", 2, "--seed"),
     ("pretrain --view-sizes 32:nan --dataset shapes", 2, "add up to 1"),

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from sslcli.commands.compare import answer, difference_of, newest, pair_up
+from sslcli.commands.compare import newest
+from sslcli.commands.differences import answer, difference_of, pair_up
 from sslcli.commands.tables import print_rows
 from sslcli.registry import Run
 
@@ -19,17 +20,17 @@ def evaluation(init: str, accuracy: float, **known: Any) -> Run:
 @pytest.mark.parametrize(
     ("pretrained", "scratch", "words"),
     [
-        (0.65, 0.40, "yes, by 25.0 points (65.00% against 40.00%)"),
+        (0.65, 0.40, "yes, by 25.0 points (95 % interval 23.7 to 26.3; 65.00% against 40.00%)"),
         (0.88, 0.90, "no, it costs 2.0 points"),
-        (0.8908, 0.8918, "no difference that the test images can show"),
-        (0.8918, 0.8908, "no difference that the test images can show"),
+        (0.8908, 0.8918, "no difference that can be told from chance"),
+        (0.8918, 0.8908, "no difference that can be told from chance"),
     ],
 )
 def test_a_difference_is_called_a_gain_only_if_its_interval_excludes_zero(
     pretrained: float, scratch: float, words: str
 ) -> None:
-    found = difference_of(evaluation("pretrained", pretrained), evaluation("scratch", scratch))
-    assert found["difference"] == pretrained - scratch
+    found = difference_of([(evaluation("pretrained", pretrained), evaluation("scratch", scratch))])
+    assert found["difference"] == pytest.approx(pretrained - scratch)
     assert words in answer([found])
 
 
@@ -43,21 +44,21 @@ def test_pairs_are_runs_with_equal_options_and_the_newest_of_each_counts() -> No
 
 def test_two_differences_of_one_kind_are_told_apart_by_their_runs() -> None:
     scratch = evaluation("scratch", 0.4)
-    sentence = answer([difference_of(evaluation("pretrained", accuracy), scratch) for accuracy in (0.5, 0.6)])
+    sentence = answer([difference_of([(evaluation("pretrained", accuracy), scratch)]) for accuracy in (0.5, 0.6)])
     assert "linear evaluation (pretrained-0.5), yes" in sentence
     assert "linear evaluation (pretrained-0.6), yes" in sentence
 
 
 def test_few_labels_are_said_in_per_cent() -> None:
     few = [evaluation(init, accuracy, label_fraction=0.125) for init, accuracy in (("pretrained", 0.6), ("scratch", 0.4))]
-    assert "on 12.5 % of the labels, yes" in answer([difference_of(*few)])
+    assert "on 12.5 % of the labels, yes" in answer([difference_of([(few[0], few[1])])])
 
 
 def test_without_a_chosen_accuracy_the_best_over_epochs_is_compared() -> None:
     runs = [evaluation("pretrained", 0.6), evaluation("scratch", 0.4)]
     for run in runs:
         del run.metrics["test_acc"]
-    found = difference_of(*runs)
+    found = difference_of([(runs[0], runs[1])])
     assert (found["metric"], found["pretrained"]) == ("best_test_acc", 0.61)
 
 

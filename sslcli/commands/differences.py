@@ -107,9 +107,9 @@ def _covariance(first: Pair, second: Pair, images: int) -> float | None:
 def both_right(first: Run, second: Run) -> int | None:
     """How many test images both have right; None if that was not kept, or not of equally many images."""
     if first.id == second.id:
-        return round(first.metrics["test_acc"] * _images(first))
-    count: int | None = first.both_right.get(second.id, second.both_right.get(first.id))
-    return count if _images(first) == _images(second) else None
+        return int(round(first.metrics["test_acc"] * _images(first)))
+    count: Any = first.both_right.get(second.id, second.both_right.get(first.id))
+    return int(count) if count is not None and _images(first) == _images(second) else None
 
 
 def _images(run: Run) -> int:

@@ -74,7 +74,9 @@ def _chosen(registry: Registry, command: Predict) -> list[Run]:
                 f"--run {chosen[0].id} is a {chosen[0].experiment} run and names no classes; accepted: {', '.join(CLASSIFIERS)}"
             )
     else:
-        chosen = [run for run in study_runs(registry, command.study) if run.status == "finished" and run.experiment in CLASSIFIERS]
+        chosen = [
+            run for run in study_runs(registry, command.study) if run.status == "finished" and run.experiment in CLASSIFIERS
+        ]
     if command.encoder_seed is not None:
         return _scratch_probe(registry, chosen, command.encoder_seed)
     if not chosen:

@@ -86,15 +86,16 @@ def carry_out(registry: Registry, run: Run, options: Pretrain, setting: Setting)
         run.metrics |= {key.replace("/", "_"): value for key, value in last.items() if key.startswith("val/")}
     knn = f", kNN accuracy on held-out training images {run.metrics['val_knn']:.2%}" if "val_knn" in run.metrics else ""
     print(f"{run.id}: {duration(run.metrics['seconds'])} of training, loss {run.metrics['loss']:.4g}{knn}")
-    _warn_of_collapse(run, last, options)
+    _warn_of_collapse(run, last, options, setting)
     say(f"wrote {run.checkpoint} and {run.folder}/run.yaml")
     return run
 
 
-def _warn_of_collapse(run: Run, measured: Metrics, options: Pretrain) -> None:
+def _warn_of_collapse(run: Run, measured: Metrics, options: Pretrain, setting: Setting) -> None:
+    images = min(KNN_QUERIES, len(split(setting.data.train_labels, seed=options.seed).val))
     dim = build_encoder(options.backbone, stem=options.stem, seed=0).dim
     known = {name.removeprefix("val/"): value for name, value in measured.items()}
-    if "rank" in known and (found := collapse(known, z_dim=options.projector_dim, h_dim=dim)):
+    if "rank" in known and (found := collapse(known, z_dim=options.projector_dim, h_dim=dim, images=images)):
         advice = "try a lower rate (--lr), a longer warm-up, or look at what it sees: ssl views"
         say(f"ssl: WARNING: {run.id} looks collapsed: {'; '.join(found)}; {advice}")
 

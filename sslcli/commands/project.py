@@ -69,7 +69,7 @@ def share_label(share: float | None) -> str:
 
 
 def folder_name(run: Run) -> str:
-    """Where the pictures of an experiment go: its name, or of another protocol than the usual one that; and the labels' part."""
+    """Where the pictures of an experiment go: its name, or its protocol if that is not the usual one; and the labels' part."""
     usual = run.protocol in (None, "linear", run.experiment)
     name = run.experiment if usual else (run.protocol or "").replace("-", "_")
     return f"{name}{share_label(run.label_fraction)}"

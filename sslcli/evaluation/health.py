@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 LEAST_SPREAD = 0.5  # of 1/sqrt(d). Measured on CIFAR-10: 0.2 before the first step, 0.8 after one epoch, 1.0 after six
-LEAST_RANK = 0.05  # of the dimensions of h. Measured: 0.4 to 0.5, trained or not
+LEAST_RANK = 0.05  # of the most that it can be. Measured: 0.4 to 0.5, trained or not
 
 
 def health(h: Tensor, first: Tensor, second: Tensor) -> dict[str, float]:
@@ -30,12 +30,12 @@ def health(h: Tensor, first: Tensor, second: Tensor) -> dict[str, float]:
     }
 
 
-def collapse(measured: dict[str, float], *, z_dim: int, h_dim: int) -> list[str]:
-    """What of the measures speaks of collapse, in words; empty if nothing does."""
+def collapse(measured: dict[str, float], *, z_dim: int, h_dim: int, images: int) -> list[str]:
+    """What of the measures on so many images speaks of collapse, in words; empty if nothing does."""
     found = []
     if measured["z_std"] < LEAST_SPREAD * z_dim**-0.5:
         found.append(f"the projections of different images are alike (deviation {measured['z_std']:.3f}, "
                      f"healthy is near {z_dim**-0.5:.3f})")  # fmt: skip
-    if measured["rank"] < LEAST_RANK * h_dim:
+    if measured["rank"] < LEAST_RANK * min(h_dim, images - 1):
         found.append(f"the representation uses few of its {h_dim} dimensions (effective rank {measured['rank']:.1f})")
     return found

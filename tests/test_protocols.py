@@ -1,0 +1,251 @@
+"""The protocols beside linear evaluation, few labels, and what a run keeps so that its figures can be made again."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.neighbors import KNeighborsClassifier
+from torch import nn
+
+from sslcli.checkpoint import load_checkpoint
+from sslcli.commands.differences import both_right
+from sslcli.commands.study import label_fractions
+from sslcli.data import shapes
+from sslcli.data.batches import Batches
+from sslcli.data.image_data import load_data, split
+from sslcli.errors import StateError
+from sslcli.evaluation.kept import FILE, Kept, keep, read_kept
+from sslcli.evaluation.knn import knn_votes
+from sslcli.evaluation.linear import RATES, HeadPerRate, search_rate
+from sslcli.evaluation.logistic import fit_logistic
+from sslcli.registry import Registry, Run
+from tests.conftest import TINY, Cli
+
+Done = Callable[[str], Run]
+PROBE = "--epochs 2 --batch-size 32"
+PROTOCOLS = ("linear", "linear-augmented", "logistic", "knn")
+
+
+@pytest.fixture
+def evaluated(done: Done) -> dict[str, Run]:
+    """A pretrain run, and a pretrained and a scratch evaluation by each protocol and by fine-tuning."""
+    runs = {"pretrain": done(f"pretrain {TINY}")}
+    for protocol in PROTOCOLS:
+        runs[protocol] = done(f"probe --protocol {protocol} {PROBE}")
+        runs[f"{protocol} scratch"] = done(f"probe --protocol {protocol} {PROBE} --init scratch")
+    runs["finetune"] = done("finetune --epochs 1 --batch-size 32")
+    runs["finetune scratch"] = done("finetune --epochs 1 --batch-size 32 --init scratch")
+    return runs
+
+
+def test_every_protocol_keeps_what_its_figures_are_made_of_and_has_a_table_of_its_own(
+    ssl: Cli, evaluated: dict[str, Run], registry: Registry
+) -> None:
+    for name, run in evaluated.items():
+        if name == "pretrain":
+            continue
+        kept = read_kept(registry.path(f"{run.folder}/{FILE}"))
+        assert kept.logits.shape == (80, 10)
+        assert kept.right.mean() == run.metrics["test_acc"], name
+        assert kept.labels.tolist() == load_data("shapes", Path()).test_labels.tolist()
+        assert ("test_nll" in run.metrics) == (run.protocol != "knn")
+    shown = json.loads(ssl("compare --format json").out)
+    assert [d["protocol"] for d in shown["differences"]] == [*PROTOCOLS, "finetune"]
+    assert {d["interval"] for d in shown["differences"]} == {"paired"}
+    table = ssl("compare").out
+    headings = [
+        "Linear evaluation\n",
+        "Linear evaluation on augmented images\n",
+        "Logistic regression\n",
+        "Knn\n",
+        "Fine-tuning\n",
+    ]
+    places = [table.lower().index(f"\n{heading.lower()}") for heading in headings]
+    assert places == sorted(places)
+    for place, end, protocol in zip(places, [*places[1:], len(table)], [*PROTOCOLS, "finetune"], strict=True):
+        section = table[place:end]
+        assert f"{evaluated[protocol].metrics['test_acc']:.2%}" in section
+        assert re.findall(r"(?:pretrained|scratch)-resnet9-\S+", section.split("Does pre")[0]) == [
+            evaluated[protocol].id, evaluated[f"{protocol} scratch"].id,
+        ]  # fmt: skip
+    markdown = ssl("compare --format markdown").out
+    assert markdown.count("### ") == 5
+    assert ssl("compare --format csv").out.splitlines()[0].startswith("experiment,protocol,init")
+
+
+def test_the_paired_interval_is_made_of_the_images_themselves(ssl: Cli, evaluated: dict[str, Run], registry: Registry) -> None:
+    pretrained, scratch = (registry.find(evaluated[name].id) for name in ("linear", "linear scratch"))
+    first, second = (read_kept(registry.path(f"{run.folder}/{FILE}")).right for run in (pretrained, scratch))
+    assert both_right(pretrained, scratch) == int((first & second).sum())
+    found = json.loads(ssl("compare --format json").out)["differences"][0]
+    b, c = int((first & ~second).sum()) + 0.5, int((~first & second).sum()) + 0.5
+    centre = (b - c) / 82
+    half = 1.959964 * ((b + c) / 82 - centre**2) ** 0.5 / 82**0.5
+    assert (found["low"], found["high"]) == (pytest.approx(centre - half), pytest.approx(centre + half))
+
+
+def test_every_figure_can_be_made_again_and_a_changed_one_is_found(
+    ssl: Cli, evaluated: dict[str, Run], registry: Registry
+) -> None:
+    whole = ssl("runs verify --from-checkpoint")
+    assert whole.code == 0, whole.out
+    assert whole.out.count("as recorded") == len(evaluated)
+    assert whole.err.count("100.00% equal predictions") == len(evaluated) - 1
+    for name, run in evaluated.items():
+        record = registry.path(f"{run.folder}/run.yaml")
+        before, index = record.read_text(), registry.index.read_text()
+        for key, value in run.metrics.items():
+            if key in ("test_images", "seconds", "epoch"):
+                continue
+            record.write_text(re.sub(rf"(?m)^  {key}: .*$", f"  {key}: {value + 0.0001}", before, count=1))
+            assert record.read_text() != before
+            ssl("runs rebuild")  # so that registry.yaml tells the same
+            result = ssl("runs verify --numbers")
+            assert result.code == 3, (name, key)
+            assert f"{run.id}: changed: metric {key}" in result.out
+        record.write_text(before)
+        registry.index.write_text(index)
+    assert ssl("runs verify --numbers").code == 0
+
+
+def test_an_edited_curve_or_count_and_exchanged_logits_are_found(
+    ssl: Cli, evaluated: dict[str, Run], registry: Registry
+) -> None:
+    run = evaluated["linear scratch"]
+    record = registry.path(f"{run.folder}/run.yaml")
+    before, index = record.read_text(), registry.index.read_text()
+    other = evaluated["linear"].id
+    for pattern, text in ((r"  val/acc: .*", "  val/acc: 0.99"), (rf"  {other}: \d+", f"  {other}: 79")):
+        record.write_text(re.sub(pattern, text, before, count=1))
+        assert record.read_text() != before
+        ssl("runs rebuild")
+        result = ssl("runs verify --numbers")
+        assert (result.code, f"{run.id}: changed" in result.out) == (3, True), pattern
+    record.write_text(before)
+    registry.index.write_text(index)
+    path = registry.path(f"{run.folder}/{FILE}")
+    kept = read_kept(path)
+    keep(path, Kept(kept.logits, kept.labels.copy()[::-1], kept.indices))
+    assert "changed: metric test_nll" in ssl("runs verify --numbers").out
+    path.write_bytes(b"PK nonsense")
+    assert "is damaged" in ssl("runs verify --numbers").out
+    path.unlink()
+    assert "has kept no test logits" in ssl("runs verify --numbers").out
+    assert ssl("runs verify").code == 0
+
+
+@pytest.mark.parametrize(("labels", "logits"), [((3,), (4, 2)), ((4,), (4,))])
+def test_kept_logits_that_do_not_fit_are_refused(tmp_path: Path, labels: tuple[int, ...], logits: tuple[int, ...]) -> None:
+    path = tmp_path / FILE
+    keep(path, Kept(np.zeros(logits, np.float32), np.zeros(labels, np.int64), np.zeros(4, np.int64)))
+    with pytest.raises(StateError, match="do not fit"):
+        read_kept(path)
+
+
+def test_few_labels_are_stratified_nested_and_hold_for_choices_too() -> None:
+    labels = torch.arange(5000) % 10
+    parts = {share: split(labels, seed=3, label_fraction=share) for share in (0.01, 0.1, 1.0)}
+    for share, part in parts.items():
+        assert torch.equal(labels[part.train].bincount(), torch.full((10,), max(1, round(450 * share))))
+        assert torch.equal(labels[part.val].bincount(), torch.full((10,), max(1, round(50 * share))))
+    for few, more in ((0.01, 0.1), (0.1, 1.0)):
+        for part in ("train", "val"):
+            assert set(getattr(parts[few], part).tolist()) < set(getattr(parts[more], part).tolist())
+    assert not set(parts[1.0].train.tolist()) & set(parts[1.0].val.tolist())
+    assert not torch.equal(parts[0.1].train, split(labels, seed=4, label_fraction=0.1).train)
+
+
+def test_knn_votes_equal_scikit_learns_with_and_without_temperature() -> None:
+    torch.manual_seed(0)
+    labels = torch.arange(600) % 4
+    points = torch.randn(600, 6) + nn.functional.one_hot(labels, 6)
+    bank, queries = points[:500], points[500:]
+    for k, temperature in ((10, None), (200, 0.1), (20, 0.07)):
+
+        def weights(distance: np.ndarray, temperature: float | None = temperature) -> np.ndarray:
+            return np.ones_like(distance) if temperature is None else np.exp((1 - distance) / temperature)
+
+        model = KNeighborsClassifier(k, metric="cosine", weights=weights).fit(bank, labels[:500])
+        votes = knn_votes(bank, labels[:500], queries, classes=4, k=k, temperature=temperature)
+        assert np.allclose(votes.numpy(), model.predict_proba(queries), atol=1e-4)
+
+
+def test_the_knn_protocol_asks_all_labelled_training_images(done: Done) -> None:
+    done(f"pretrain {TINY}")
+    plain, weighted = done("probe --protocol knn"), done("probe --protocol knn --k 200 --temperature 0.1")
+    assert plain.experiment == "knn"
+    assert (weighted.options["k"], weighted.options["temperature"]) == (200, 0.1)
+    assert plain.setup != weighted.setup
+    assert plain.epochs is None
+
+
+def test_all_rates_on_augmented_images_train_as_each_would_alone() -> None:
+    torch.manual_seed(0)
+    h, labels = torch.randn(96, 6), torch.arange(96) % 3
+    batches = Batches(96, 32, seed=0, drop_last=False)
+    heads = HeadPerRate(6, 3)
+    optimizer = torch.optim.SGD(heads.parameters(), lr=1.0, momentum=0.9)
+    best = torch.zeros(len(RATES))
+    for step in range(6):
+        optimizer.param_groups[0]["lr"] = 0.5 * (1 + torch.cos(torch.tensor(torch.pi * step / 6)).item())
+        optimizer.zero_grad()
+        rows = batches.at(step)
+        heads.loss(h[rows], labels[rows]).backward()
+        optimizer.step()
+        if step in (2, 5):
+            best = torch.maximum(best, (heads(h).argmax(2) == labels).float().mean(1))
+    found = search_rate(h, labels, h, labels, classes=3, epochs=2, batches=batches)
+    assert best.tolist() == pytest.approx(list(found.values()), abs=1e-6)
+
+
+def test_augmented_linear_evaluation_leaves_the_encoder_alone(done: Done, registry: Registry) -> None:
+    parent = done(f"pretrain {TINY}")
+    run = done(f"probe --protocol linear-augmented {PROBE}")
+    mine, theirs = load_checkpoint(registry, run, "best")["model"], load_checkpoint(registry, parent, "last")["model"]
+    for name, value in theirs.items():
+        if name.startswith("encoder."):
+            assert torch.equal(mine[name], value), name
+
+
+def test_logistic_regression_chooses_its_strength_on_validation_images() -> None:
+    torch.manual_seed(0)
+    h, labels = torch.randn(300, 5), torch.arange(300) % 2
+    h[:, 0] += 2 * labels
+    head, strength = fit_logistic(h[:200], labels[:200], h[200:], labels[200:], classes=2)
+    assert strength in (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+    assert float((head(h[200:]).argmax(1) == labels[200:]).float().mean()) > 0.75
+
+
+def test_label_fractions_are_read_from_all_to_few() -> None:
+    assert label_fractions("0.01,1,0.1,1") == [1.0, 0.1, 0.01]
+
+
+def test_a_study_of_seeds_and_few_labels_gives_means_and_one_difference_a_setting(
+    ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shapes, "TRAIN", 400)
+    line = "study --set pretrain.batch_size=32 --set pretrain.keep_every=0 --set probe.epochs=2 --set finetune.epochs=1"
+    line += " --max-steps 2 --seeds 2 --label-fractions 0.1,1"
+    result = ssl(line)
+    assert result.code == 0, result.err
+    assert len(registry.runs()) == 2 * (1 + 8 + 4)
+    assert {run.seed for run in registry.runs()} == {1, 2}
+    shown = json.loads(ssl("compare --format json").out)
+    assert [(d["protocol"], d["label_fraction"]) for d in shown["differences"]] == [
+        (protocol, share) for protocol in ("linear", "knn", "finetune") for share in (1.0, 0.1)
+    ]
+    for found in shown["differences"]:
+        rows = [row for row in shown["rows"] if row["run"] in found["pretrained_runs"]]
+        assert found["seeds"] == [1, 2]
+        assert found["interval"] == "seeds"
+        assert found["pretrained"] == pytest.approx(sum(row["test_acc"] for row in rows) / 2)
+        assert found["low"] <= found["difference"] <= found["high"]
+    table = ssl("compare").out
+    assert table.count("±") >= 12
+    assert "Means over 2 seeds" in table
+    assert ssl(line).err.count("finished already") == 26
+    assert ssl("runs verify --numbers").code == 0
