@@ -107,7 +107,8 @@ def _covariance(first: Pair, second: Pair, images: int) -> float | None:
 def both_right(first: Run, second: Run) -> int | None:
     """How many test images both have right; None if that was not kept, or not of equally many images."""
     if first.id == second.id:
-        return int(round(first.metrics["test_acc"] * _images(first)))
+        accuracy: float = first.metrics["test_acc"]
+        return round(accuracy * _images(first))
     count: Any = first.both_right.get(second.id, second.both_right.get(first.id))
     return int(count) if count is not None and _images(first) == _images(second) else None
 
