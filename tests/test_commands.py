@@ -38,7 +38,7 @@ def test_a_study_by_hand_gives_the_table(ssl: Cli, done: Done, registry: Registr
     assert len(rows["differences"]) == 2
     for found in rows["differences"]:
         by_id = {row["run"]: row["test_acc"] for row in rows["rows"]}
-        assert found["difference"] == by_id[found["pretrained_run"]] - by_id[found["scratch_run"]]
+        assert found["difference"] == pytest.approx(by_id[found["pretrained_run"]] - by_id[found["scratch_run"]])
     assert rows["rows"][0]["parent"] == parent.id
     table = ssl("compare")
     assert table.out.rstrip().splitlines()[-1].startswith("Does pretraining help?")

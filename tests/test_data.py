@@ -47,12 +47,14 @@ def test_the_split_is_stratified_disjoint_and_by_seed() -> None:
     assert not torch.equal(parts.val, split(LABELS, seed=2).val)
 
 
-def test_label_fractions_are_nested_stratified_and_share_their_validation_images() -> None:
+def test_label_fractions_are_nested_stratified_and_hold_for_choices_too() -> None:
     parts = {fraction: split(LABELS, seed=1, label_fraction=fraction) for fraction in (0.001, 0.1, 0.5, 1.0)}
     sets = [set(part.train.tolist()) for part in parts.values()]
     assert [len(s) for s in sets] == [10, 90, 450, 900]
     assert all(small < large for small, large in pairwise(sets))
-    assert all(torch.equal(part.val, parts[1.0].val) for part in parts.values())
+    chosen_by = [set(part.val.tolist()) for part in parts.values()]
+    assert [len(s) for s in chosen_by] == [10, 10, 50, 100]
+    assert all(small <= large for small, large in pairwise(chosen_by))
     assert torch.equal(torch.bincount(LABELS[parts[0.1].train]), torch.full((10,), 9))
 
 

@@ -16,7 +16,7 @@ from sslcli.commands.differences import both_right
 from sslcli.commands.study import label_fractions
 from sslcli.data import shapes
 from sslcli.data.batches import Batches
-from sslcli.data.image_data import load_data, split
+from sslcli.data.image_data import load_data
 from sslcli.errors import StateError
 from sslcli.evaluation.kept import FILE, Kept, keep, read_kept
 from sslcli.evaluation.knn import knn_votes
@@ -144,19 +144,6 @@ def test_kept_logits_that_do_not_fit_are_refused(tmp_path: Path, labels: tuple[i
     keep(path, Kept(np.zeros(logits, np.float32), np.zeros(labels, np.int64), np.zeros(4, np.int64)))
     with pytest.raises(StateError, match="do not fit"):
         read_kept(path)
-
-
-def test_few_labels_are_stratified_nested_and_hold_for_choices_too() -> None:
-    labels = torch.arange(5000) % 10
-    parts = {share: split(labels, seed=3, label_fraction=share) for share in (0.01, 0.1, 1.0)}
-    for share, part in parts.items():
-        assert torch.equal(labels[part.train].bincount(), torch.full((10,), max(1, round(450 * share))))
-        assert torch.equal(labels[part.val].bincount(), torch.full((10,), max(1, round(50 * share))))
-    for few, more in ((0.01, 0.1), (0.1, 1.0)):
-        for part in ("train", "val"):
-            assert set(getattr(parts[few], part).tolist()) < set(getattr(parts[more], part).tolist())
-    assert not set(parts[1.0].train.tolist()) & set(parts[1.0].val.tolist())
-    assert not torch.equal(parts[0.1].train, split(labels, seed=4, label_fraction=0.1).train)
 
 
 def test_knn_votes_equal_scikit_learns_with_and_without_temperature() -> None:
