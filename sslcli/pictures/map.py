@@ -17,7 +17,6 @@ from sslcli.pictures.grids import RIGHT, UNKNOWN, WRONG, Pixels, show
 COLOURS = ("#08519c", "#e6842a", "#1b7837", "#b2182b", "#6a51a3", "#8c510a", "#d6569f", "#525252", "#8a8a00", "#1c9aa8")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 MARK = 0.012  # half a side of a large marker, where a panel's is 1
-ROUNDS = 200
 MANY = 20  # classes; of more, the names are written smaller
 
 
@@ -59,7 +58,7 @@ def _scatter(axes: Axes, panel: Panel) -> None:
 
 
 def _name_classes(axes: Axes, panel: Panel, classes: Sequence[str]) -> None:
-    """A large marker at each class's median point and its name there, moved up or down where names would cover each other."""
+    """A large marker at each class's median point and its name there, or the nearest place where it covers nothing."""
     present = np.unique(panel.labels).tolist()
     medians = np.array([np.median(panel.points[panel.labels == label], 0) for label in present])
     low, high = np.array([axes.get_xlim(), axes.get_ylim()]).T
@@ -67,7 +66,7 @@ def _name_classes(axes: Axes, panel: Panel, classes: Sequence[str]) -> None:
     lengths = np.array([len(classes[label]) for label in present])
     anchors = (medians - low) / (high - low)
     half = np.stack([lengths * size * 0.0011 + 0.008, np.full(len(present), size * 0.0026)], 1)
-    places = spread(anchors + np.array([0, 0.04]), half, anchors)
+    places = free_places(anchors, half)
     halo = [withStroke(linewidth=3, foreground="white")]
     for label, median, place in zip(present, medians, places, strict=True):
         colour, marker = _look(label)
@@ -79,29 +78,22 @@ def _name_classes(axes: Axes, panel: Panel, classes: Sequence[str]) -> None:
         )  # fmt: skip
 
 
-def spread(centres: NDArray[np.float64], half: NDArray[np.float64], obstacles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Centres (K, 2) of boxes of half widths and heights (K, 2), in [0, 1], pushed up and down until none covers another.
+def free_places(anchors: NDArray[np.float64], half: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Centres (K, 2) for boxes of half widths and heights (K, 2): each the nearest to just above its anchor that is free.
 
-    Nor an obstacle: a square of half a side MARK around each of the points (M, 2). After ROUNDS it stays as it is: there
-    may be more boxes than room.
+    All in parts of the panel, [0, 1]. Free is what covers no box before it and no marker of any anchor (K, 2), a square
+    of half a side MARK; where nothing is free, the place just above is taken.
     """
-    places = np.concatenate([np.clip(centres, half, 1 - half), obstacles])
-    sizes = np.concatenate([half, np.full(obstacles.shape, MARK)])
-    pairs = [(i, j) for i, j in zip(*np.triu_indices(len(places), 1), strict=True) if i < len(half)]
-    for _ in range(ROUNDS):
-        moved = False
-        for i, j in pairs:
-            overlap = sizes[i] + sizes[j] - np.abs(places[i] - places[j])
-            if (overlap > 1e-6).all():
-                step = overlap[1] if places[i, 1] >= places[j, 1] else -overlap[1]
-                free = j < len(half)
-                places[i, 1] = np.clip(places[i, 1] + step / (1 + free), half[i, 1], 1 - half[i, 1])
-                if free:
-                    places[j, 1] = np.clip(places[j, 1] - step / 2, half[j, 1], 1 - half[j, 1])
-                moved = True
-        if not moved:
-            break
-    return places[: len(half)]
+    steps = np.linspace(-0.5, 0.5, 51)
+    offsets = np.stack(np.meshgrid(steps, steps), 2).reshape(-1, 2)
+    offsets = offsets[np.hypot(*offsets.T).argsort(kind="stable")]
+    taken, sizes = anchors, np.full(anchors.shape, MARK)
+    for anchor, own in zip(anchors, half, strict=True):
+        centres = np.clip(anchor + np.array([0, MARK + own[1]]) + offsets, own, 1 - own)
+        apart = np.abs(centres[:, None] - taken) >= own + sizes - 1e-9
+        best = centres[apart.any(2).all(1).argmax()]
+        taken, sizes = np.vstack([taken, best]), np.vstack([sizes, own])
+    return taken[len(anchors) :]
 
 
 @dataclass(frozen=True)
