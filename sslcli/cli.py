@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": (config.Compare, "sslcli.commands.compare:run"),
     "plots": (config.Plots, "sslcli.commands.plots:run"),
     "predict": (config.Predict, "sslcli.commands.predict:run"),
+    "map": (config.Map, "sslcli.commands.map:run"),
     "views": (config.Views, "sslcli.commands.views:run"),
     "study": (config.Study, "sslcli.commands.study:run"),
     "resume": (config.Resume, "sslcli.commands.resume:run"),

@@ -437,6 +437,24 @@ class Predict(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Map(Command):
+    """Draw the representations of pretrained and scratch beside each other: as a map, and as nearest training images.
+
+    Of the study's newest pair of linear evaluations, into results/figures/linear_eval/map.png and neighbours.png.
+    """
+
+    study: StudyName = None
+    n: Annotated[
+        int, Option("--n", min=10, max=10_000, help="How many test images, or all: on the map, and to average over.")
+    ] = 2000
+    queries: Annotated[int, Option(min=1, max=40, help="Test images whose nearest training images are shown.")] = 8
+    neighbours: Annotated[int, Option(min=1, max=12, help="Nearest training images of each.")] = 5
+    seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Chooses the images, and starts the map.")] = 1
+    data_dir: DataDir = None
+    device: Device = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Views(Command):
     """Draw some training images beside augmented views of them, as the encoder gets them.
 

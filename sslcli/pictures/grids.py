@@ -54,7 +54,7 @@ def draw_predictions(tiles: Sequence[Tile], *, title: str, subtitle: str) -> Fig
         if tile is None:
             axes.set_axis_off()
             continue
-        _show(axes, tile.image)
+        show(axes, tile.image)
         axes.set_title(tile.truth or tile.name, fontsize=8, pad=3)
         axes.set_xlabel(tile.caption, fontsize=8, labelpad=3)
         frame = UNKNOWN if tile.truth is None else RIGHT if tile.predicted == tile.truth else WRONG
@@ -70,7 +70,7 @@ def draw_views(rows: Sequence[Sequence[Pixels]], *, headings: Sequence[str], tit
     figure.supxlabel(subtitle, fontsize=7.5, color="0.3", wrap=True)
     for line, panels in zip(rows, figure.subplots(len(rows), len(headings), squeeze=False), strict=True):
         for axes, image in zip(panels, line, strict=True):
-            _show(axes, image)
+            show(axes, image)
             axes.spines[:].set_visible(False)
     for axes, heading in zip(figure.axes, headings, strict=False):
         axes.set_title(heading, fontsize=8, pad=3)
@@ -83,7 +83,8 @@ def pixels_of(image: Tensor) -> Pixels:
     return pixels
 
 
-def _show(axes: Axes, image: Pixels) -> None:
+def show(axes: Axes, image: Pixels) -> None:
+    """Draw an image pixel by pixel, without ticks."""
     axes.imshow(image, interpolation="nearest")
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)

@@ -1,0 +1,187 @@
+"""ssl map: the representations of pretrained and scratch beside each other, as a map and as nearest images."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from sslcli.commands.classify import load_classifier
+from sslcli.commands.common import data_folder
+from sslcli.commands.project import newest_pairs, open_registry, partner_command, say, study_runs
+from sslcli.config import Map
+from sslcli.data.batches import generator
+from sslcli.data.image_data import ImageData, load_data, normalise, split
+from sslcli.errors import StateError, UsageError
+from sslcli.evaluation.features import outputs
+from sslcli.evaluation.knn import knn_accuracy
+from sslcli.evaluation.map import flatten
+from sslcli.evaluation.neighbours import nearest, share_of_class
+from sslcli.pictures.canvas import save_picture
+from sslcli.pictures.grids import Pixels, pixels_of
+from sslcli.pictures.map import Found, Panel, draw_map, draw_neighbours
+from sslcli.registry import Registry, Run
+from sslcli.training.device import autocast, choose_device
+
+BANK = 10_000  # training images among which neighbours are looked for, so that one core takes under a minute
+K = 10  # of the kNN accuracy
+
+
+def run(command: Map) -> None:
+    """Draw both pictures and print their figures."""
+    registry = open_registry(command)
+    written = draw(registry, command)
+    say(f"wrote {', '.join(os.path.relpath(path) for path in written)}")
+    say(f"next, type: {registry.command('ssl report')}")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The images that are drawn, as places (n,) among the test images and (m,) among the training images."""
+
+    data: ImageData
+    test: Tensor
+    bank: Tensor
+    training: int  # images of the training part, of which the bank is drawn
+
+    @property
+    def labels(self) -> Tensor:
+        """The classes (n,) of the test images that are drawn."""
+        return self.data.test_labels[self.test]
+
+    @property
+    def bank_labels(self) -> Tensor:
+        """The classes (m,) of the bank."""
+        return self.data.train_labels[self.bank]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a run's encoder makes of a sample: h (n, d), the nearest of the bank (n, k), and two fractions of them."""
+
+    run: Run
+    h: Tensor
+    neighbours: Tensor
+    knn: float
+    share: float
+
+
+def draw(registry: Registry, command: Map) -> list[Path]:
+    """Write map.png and neighbours.png of a study's newest pair of linear evaluations; returns their paths.
+
+    A StateError if there is no such pair, its data are not there, or not those that it was trained on.
+    """
+    pair = [registry.load(run) for run in _newest_pair(registry, command.study)]
+    sample = _sample(registry, pair[0], command)
+    seen = [_see(registry, record, sample, command) for record in pair]
+    folder = registry.path("results/figures/linear_eval")
+    for one in seen:
+        print(
+            f"{one.run.id}: kNN accuracy {one.knn:.2%} (k = {K}), "
+            f"{one.share:.2%} of the {command.neighbours} nearest are of the query's class"
+        )
+    return [_draw_map(seen, sample, command, folder), _draw_neighbours(seen, sample, command, folder)]
+
+
+def _newest_pair(registry: Registry, study: str | None) -> list[Run]:
+    """The study's newest finished linear evaluation of all labels and the last epoch, and its partner; pretrained first."""
+    runs = [run for run in study_runs(registry, study) if run.experiment == "linear_eval" and run.status == "finished"]
+    pairs = newest_pairs([run for run in runs if run.label_fraction in (None, 1)])
+    if not pairs:
+        advice = registry.command("ssl probe")
+        raise StateError(f"there is no finished linear evaluation on all labels to draw; to make one, type: {advice}")
+    if len(pairs[0]) < 2:
+        lonely = pairs[0][0]
+        advice = partner_command(registry, lonely)
+        raise StateError(f"{lonely.id} has no partner to be drawn beside; to make it, type: {advice}")
+    return pairs[0]
+
+
+def _sample(registry: Registry, record: Run, command: Map) -> Sample:
+    """Load a run's data and draw from them by seed; `n` may be more than there are."""
+    recorded = record.options["data_dir"]
+    folder = command.data_dir or (registry.root / recorded if recorded else None)
+    data = load_data(record.dataset or "", data_folder(registry, folder))
+    if data.fingerprint != record.data.get("sha256"):
+        raise StateError(f"run {record.id}: {record.dataset} is not the data that it was trained on (its sha256 is another)")
+    random = generator(command.seed, "map")
+    test = torch.randperm(len(data.test_labels), generator=random)[: command.n]
+    part = split(data.train_labels, seed=record.seed or 0).train
+    bank = part[torch.randperm(len(part), generator=random)[:BANK]]
+    if command.neighbours > len(bank):
+        raise UsageError(f"--neighbours {command.neighbours}: accepted is at most the {len(bank)} training images")
+    return Sample(data, test, bank, len(part))
+
+
+def _see(registry: Registry, record: Run, sample: Sample, command: Map) -> Seen:
+    """One encoder's representations, and what is nearest in them. Cosines are of h as it is, as in every kNN here."""
+    say(f"{record.id}: representations of {len(sample.test) + len(sample.bank):,} images")
+    classifier, artifact = load_classifier(registry, record)
+    device = choose_device(command.device)
+    encoder = classifier.encoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    scale = partial(normalise, mean=artifact["mean"].to(device), std=artifact["std"].to(device))
+    precision = autocast(device, record.options["precision"])
+    h, bank = (
+        outputs(encoder, images.to(device), normalise=scale, autocast=precision).cpu()
+        for images in (sample.data.test_images[sample.test], sample.data.train_images[sample.bank])
+    )
+    found = nearest(bank, h, k=command.neighbours)
+    knn = knn_accuracy(bank, sample.bank_labels, h, sample.labels, k=K)
+    return Seen(record, h, found, knn, share_of_class(found, sample.bank_labels, sample.labels))
+
+
+def _draw_map(seen: list[Seen], sample: Sample, command: Map, folder: Path) -> Path:
+    say(f"map of {len(sample.test):,} test images by t-SNE, for each encoder")
+    maps = [flatten(one.h, seed=command.seed) for one in seen]
+    panels = [
+        Panel(f"{one.run.init}: kNN accuracy in h {one.knn:.2%}\n{one.run.id}", flat.points, sample.labels.numpy())
+        for one, flat in zip(seen, maps, strict=True)
+    ]
+    first = seen[0].run
+    subtitle = (
+        f"t-SNE of h, standardised and reduced to {maps[0].components} principal components; perplexity "
+        f"{maps[0].perplexity:.3g}, seed {command.seed}; names and large markers at each class's median point\n"
+        "only who is near whom can be read: distances between clusters, their sizes and the axes mean nothing in t-SNE\n"
+        f"kNN accuracy: of these images, by the {K} nearest {_bank_in_words(sample)}, in all dimensions of h"
+    )
+    figure = draw_map(
+        panels, classes=sample.data.classes, subtitle=subtitle,
+        title=f"Map of the representations h of {len(sample.test):,} test images ({first.backbone} on {first.dataset})",
+    )  # fmt: skip
+    return _save(figure, folder / "map.png", seen, "kNN accuracy", [one.knn for one in seen])
+
+
+def _draw_neighbours(seen: list[Seen], sample: Sample, command: Map, folder: Path) -> Path:
+    data, classes = sample.data, sample.data.classes
+    shown = range(min(command.queries, len(sample.test)))
+    queries = [(pixels_of(data.test_images[i]), classes[data.test_labels[i]]) for i in sample.test[: len(shown)].tolist()]
+
+    def rows(one: Seen) -> list[list[tuple[Pixels, str]]]:
+        places = [sample.bank[one.neighbours[row]].tolist() for row in shown]
+        return [[(pixels_of(data.train_images[i]), classes[data.train_labels[i]]) for i in line] for line in places]
+
+    shares = ", ".join(f"{one.run.init} {one.share:.2%}" for one in seen)
+    figure = draw_neighbours(
+        queries, [Found(f"{one.run.init}\n{one.run.id}", rows(one)) for one in seen],
+        title="Nearest training images by cosine of h\n"
+        f"of the query's class are, over {len(sample.test):,} test images: {shares}",
+        subtitle=f"neighbours: the {command.neighbours} nearest {_bank_in_words(sample)}; "
+        f"queries are test images; both chosen by seed {command.seed}",
+    )  # fmt: skip
+    return _save(figure, folder / "neighbours.png", seen, "neighbours of the query's class", [one.share for one in seen])
+
+
+def _bank_in_words(sample: Sample) -> str:
+    few = len(sample.bank) < sample.training
+    return f"of {len(sample.bank):,} training images" + (f" (drawn from {sample.training:,})" if few else "")
+
+
+def _save(figure: Figure, path: Path, seen: list[Seen], what: str, values: list[float]) -> Path:
+    runs = ", ".join(f"{one.run.id} {value:.4f}" for one, value in zip(seen, values, strict=True))
+    save_picture(figure, path, description=f"Runs, with {what}: {runs}")
+    return path

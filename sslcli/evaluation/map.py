@@ -1,0 +1,42 @@
+"""Representations in two dimensions, for the eye: who is near whom. Nothing is measured in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from torch import Tensor
+
+from sslcli.evaluation.linear import standardisation
+
+COMPONENTS = 50
+PERPLEXITY = 30.0  # about how many neighbours an image keeps; as in van der Maaten and Hinton 2008 (5 to 50)
+
+
+@dataclass(frozen=True)
+class Map:
+    """Places (N, 2), the perplexity that made them, and the number of principal components they were made of."""
+
+    points: NDArray[np.float64]
+    perplexity: float
+    components: int
+
+
+def flatten(h: Tensor, *, seed: int) -> Map:
+    """Representations (N, d) on the CPU, N at least 4, standardised, reduced by PCA to 50 dimensions, by t-SNE to two.
+
+    The perplexity is a third of the images if they are few. Images that are all represented alike lie in one place.
+    """
+    mean, deviation = standardisation(h)
+    standard = ((h - mean) / deviation).double().numpy()
+    components, perplexity = min(COMPONENTS, *h.shape), min(PERPLEXITY, (len(h) - 1) / 3)
+    if not standard.any():  # t-SNE would divide by their spread
+        return Map(np.zeros((len(h), 2)), perplexity, components)
+    reduced = PCA(components, random_state=seed).fit_transform(standard)
+    if components == 1:
+        reduced = np.hstack([reduced, np.zeros_like(reduced)])  # init="pca" takes two
+    tsne = TSNE(2, perplexity=perplexity, init="pca", random_state=seed)
+    return Map(tsne.fit_transform(reduced).astype(np.float64), perplexity, components)

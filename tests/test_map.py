@@ -1,0 +1,219 @@
+"""The map and the nearest images: what they show is what the encoders make of the images, and the files name both runs."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+from PIL import Image
+from sklearn.neighbors import NearestNeighbors
+
+from sslcli.commands import map as map_command
+from sslcli.commands.classify import load_classifier
+from sslcli.config import Map
+from sslcli.data import shapes
+from sslcli.data.image_data import load_data, split
+from sslcli.evaluation.features import outputs
+from sslcli.evaluation.map import PERPLEXITY, flatten
+from sslcli.evaluation.neighbours import nearest, share_of_class
+from sslcli.pictures.map import MARK, Panel, draw_map, free_places
+from sslcli.registry import Registry, Run
+from sslcli.training.device import autocast
+from tests.conftest import TINY, Cli
+
+PROBE = "--epochs 2 --batch-size 32 --precision fp32"
+FOLDER = Path("results/figures/linear_eval")
+
+
+@pytest.fixture
+def pair(done: Callable[[str], Run]) -> tuple[Run, Run]:
+    """A pretrained and a scratch linear evaluation."""
+    done(f"pretrain {TINY} --precision fp32")
+    return done(f"probe {PROBE}"), done(f"probe {PROBE} --init scratch")
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
+    """The figures that are saved, by name."""
+    saved: dict[str, Figure] = {}
+    original = map_command.save_picture
+
+    def save(figure: Figure, path: Path, *, description: str) -> None:
+        original(figure, path, description=description)
+        saved[path.name] = figure
+
+    monkeypatch.setattr(map_command, "save_picture", save)
+    return saved
+
+
+def blobs(count: int, dim: int = 20) -> tuple[torch.Tensor, torch.Tensor]:
+    """Representations of three classes far from each other, and the classes."""
+    random = torch.Generator().manual_seed(0)
+    labels = torch.arange(count) % 3
+    return 20 * F.one_hot(labels, dim).float() + torch.randn(count, dim, generator=random), labels
+
+
+def test_images_of_one_cluster_stay_together_on_the_map() -> None:
+    h, labels = blobs(80)
+    flat = flatten(h, seed=1)
+    assert flat.points.shape == (80, 2)
+    near = NearestNeighbors(n_neighbors=6).fit(flat.points).kneighbors(return_distance=False)
+    assert (labels[torch.from_numpy(near)] == labels[:, None]).all()
+
+
+def test_a_seed_means_one_map_and_perplexity_fits_the_images() -> None:
+    h, _ = blobs(40)
+    first, again = flatten(h, seed=1), flatten(h, seed=1)
+    np.testing.assert_array_equal(first.points, again.points)
+    assert first.perplexity == 13
+    assert flatten(h[:10], seed=1).perplexity == 3
+    assert flatten(blobs(120)[0], seed=1).perplexity == PERPLEXITY
+    assert (first.components, flatten(h[:10], seed=1).components) == (20, 10)
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_short_representations_have_a_map_too(dim: int) -> None:
+    assert np.isfinite(flatten(torch.randn(30, dim, generator=torch.Generator().manual_seed(0)), seed=1).points).all()
+
+
+def test_a_collapsed_encoder_puts_all_images_in_one_place() -> None:
+    flat = flatten(torch.ones(30, 8), seed=1)
+    assert not flat.points.any()
+    panel = Panel("collapsed", flat.points, np.arange(30) % 3)
+    draw_map([panel], classes=["a", "b", "c"], title="t", subtitle="s").savefig("collapsed.png")
+
+
+def test_the_nearest_are_those_of_a_slow_literal_search() -> None:
+    random = torch.Generator().manual_seed(0)
+    bank, queries = torch.randn(50, 6, generator=random) + 1, torch.randn(9, 6, generator=random) + 1
+    found = nearest(bank, queries, k=4)
+    for query, row in zip(queries, found.tolist(), strict=True):
+        cosines = [float(query @ other / query.norm() / other.norm()) for other in bank]
+        assert row == sorted(range(50), key=lambda i: -cosines[i])[:4]
+    labels, wanted = torch.arange(50) % 3, torch.arange(9) % 3
+    alike = [int(labels[i]) == int(wanted[q]) for q, row in enumerate(found.tolist()) for i in row]
+    assert share_of_class(found, labels, wanted) == sum(alike) / len(alike)
+
+
+def test_names_are_placed_where_they_cover_no_other_name_and_no_marker() -> None:
+    anchors = np.array([[0.5, 0.5], [0.5, 0.51], [0.52, 0.5], [0.0, 1.0], [0.51, 0.53], [0.99, 0.0]])
+    half = np.tile([0.06, 0.02], (6, 1))
+    places = free_places(anchors, half)
+    assert (places >= half - 1e-9).all()
+    assert (places <= 1 - half + 1e-9).all()
+    for i in range(6):
+        assert all((np.abs(places[i] - other) >= half[i] * 2 - 1e-6).any() for other in places[:i])
+        assert all((np.abs(places[i] - anchor) >= half[i] + MARK - 1e-6).any() for anchor in anchors)
+
+
+def test_every_class_has_a_look_and_a_name_of_its_own() -> None:
+    labels = np.arange(200) % 20
+    points = np.random.default_rng(0).normal(size=(200, 2))
+    figure = draw_map([Panel("p", points, labels)], classes=[f"class{i}" for i in range(20)], title="t", subtitle="s")
+    (axes,) = figure.axes
+    looks = {(tuple(c.get_facecolor()[0][:3]), c.get_paths()[0].vertices.tobytes()) for c in axes.collections[:20]}
+    assert len(looks) == 20
+    assert [text.get_text() for text in axes.texts] == [f"class{i}" for i in range(20)]
+    for label, text in enumerate(axes.texts):
+        assert text.xy == pytest.approx(np.median(points[labels == label], 0))  # type: ignore[attr-defined]
+
+
+def test_ssl_map_draws_both_pictures_and_says_what_comes_next(
+    ssl: Cli, pair: tuple[Run, Run], figures: dict[str, Figure]
+) -> None:
+    result = ssl("map --queries 3 --neighbours 4")
+    assert result.code == 0, result.err
+    assert "next, type: ssl report" in result.err
+    for name in ("map.png", "neighbours.png"):
+        assert str(FOLDER / name) in result.err
+        with Image.open(FOLDER / name) as picture:
+            text = picture.text  # type: ignore[attr-defined]
+        assert all(run.id in text["Description"] for run in pair)
+    left, right = figures["map.png"].axes
+    for axes, run in zip((left, right), pair, strict=True):
+        assert run.id in axes.get_title()
+        assert sum(len(points.get_offsets()) for points in axes.collections) == 80 + 10  # and a large marker for each class
+        assert {text.get_text() for text in axes.texts} == set(shapes.OUTLINES)
+    note = figures["map.png"].get_supxlabel()
+    assert "perplexity 26.3" in note
+    assert "distances between clusters, their sizes and the axes mean nothing" in note
+    blocks = figures["neighbours.png"].subfigs
+    assert [len(block.axes) for block in blocks] == [3, 12, 12]
+    assert [block.get_suptitle().split("\n")[-1] for block in blocks[1:]] == [run.id for run in pair]
+
+
+def test_neighbours_are_training_images_and_their_share_is_over_all_the_test_images(
+    ssl: Cli, pair: tuple[Run, Run], figures: dict[str, Figure], registry: Registry
+) -> None:
+    result = ssl("map --queries 4 --neighbours 3")
+    assert result.code == 0, result.err
+    data = load_data("shapes", Path("data"))
+    part = split(data.train_labels, seed=1).train
+    for run, block in zip(pair, figures["neighbours.png"].subfigs[1:], strict=True):
+        classifier, _ = load_classifier(registry, run)
+        h, bank = (
+            outputs(classifier.encoder, images, normalise=data.normalise, autocast=autocast(torch.device("cpu"), "fp32"))
+            for images in (data.test_images, data.train_images[part])
+        )
+        near = NearestNeighbors(n_neighbors=3, metric="cosine").fit(bank.numpy()).kneighbors(h.numpy(), return_distance=False)
+        alike = data.train_labels[part][torch.from_numpy(near)] == data.test_labels[:, None]
+        share = float(alike.float().mean())
+        assert f"{run.init} {share:.2%}" in figures["neighbours.png"].get_suptitle()
+        assert f"{run.id}: kNN accuracy" in result.out
+        assert f"{share:.2%} of the 3 nearest" in result.out
+        shown = {axes.images[0].get_array().tobytes() for axes in block.axes}  # type: ignore[union-attr]
+        trained_on = {image.permute(1, 2, 0).numpy().tobytes() for image in data.train_images[part]}
+        assert shown <= trained_on
+
+
+@pytest.mark.usefixtures("pair")
+def test_a_neighbour_of_another_class_has_a_cross_and_a_broken_frame(ssl: Cli, figures: dict[str, Figure]) -> None:
+    assert ssl("map --queries 4").code == 0
+    query, *found = figures["neighbours.png"].subfigs
+    names = [axes.get_title() for axes in query.axes]
+    crossed = 0
+    for block in found:
+        for number, axes in enumerate(block.axes):
+            other = axes.get_title().removeprefix("✗ ") != names[number // 5]
+            assert axes.get_title().startswith("✗ ") == other
+            assert (axes.spines["left"].get_linestyle() != "-") == other
+            crossed += other
+    assert 0 < crossed < 40
+
+
+@pytest.mark.usefixtures("pair")
+def test_a_seed_means_one_picture(
+    registry: Registry,
+) -> None:
+    seen = []
+    for seed in (3, 3, 4):
+        written = map_command.draw(registry, Map(seed=seed, n=40, queries=1))
+        assert written == [registry.root / FOLDER / name for name in ("map.png", "neighbours.png")]
+        seen.append([path.read_bytes() for path in written])
+    assert seen[0] == seen[1]
+    assert all(one != other for one, other in zip(seen[0], seen[2], strict=True))
+
+
+def test_what_is_missing_is_named_with_the_command_that_makes_it(ssl: Cli, done: Callable[[str], Run]) -> None:
+    done(f"pretrain {TINY}")
+    result = ssl("map")
+    assert (result.code, "type: ssl probe" in result.err) == (3, True)
+    done(f"probe {PROBE} --label-fraction 0.5")
+    assert "no finished linear evaluation on all labels" in ssl("map").err
+    lonely = done(f"probe {PROBE}")
+    result = ssl("map")
+    assert result.code == 3
+    assert re.search(rf"{lonely.id} has no partner.*type: ssl probe .*--init scratch", result.err)
+
+
+@pytest.mark.usefixtures("pair")
+def test_other_data_and_too_many_neighbours_are_refused(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ssl("map --neighbours 13").code == 2
+    assert ssl("map --study nothing").code == 3
+    monkeypatch.setattr(shapes, "TEST", 60)
+    result = ssl("map")
+    assert (result.code, "is not the data that it was trained on" in result.err) == (3, True)
