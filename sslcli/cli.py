@@ -25,6 +25,7 @@ COMMANDS = {
     "plots": (config.Plots, "sslcli.commands.plots:run"),
     "predict": (config.Predict, "sslcli.commands.predict:run"),
     "views": (config.Views, "sslcli.commands.views:run"),
+    "report": (config.Report, "sslcli.commands.report:run"),
     "study": (config.Study, "sslcli.commands.study:run"),
     "resume": (config.Resume, "sslcli.commands.resume:run"),
 }
