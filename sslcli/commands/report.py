@@ -17,7 +17,7 @@ from sslcli import __version__
 from sslcli.commands.compare import answer, choose, difference_of, pair_up, row_of
 from sslcli.commands.project import open_registry, record_or_index, say
 from sslcli.commands.report_answer import forest, verdicts
-from sslcli.commands.report_pictures import OF_LOGITS, find_pictures, in_order, missing, sections
+from sslcli.commands.report_pictures import find_pictures, in_order, missing, sections
 from sslcli.commands.report_runs import Measured, data_checks, gaps, machine, provenance
 from sslcli.commands.report_tables import few_label_tables, result_tables
 from sslcli.config import Report
@@ -75,8 +75,9 @@ def _runs_of(registry: Registry, chosen: Sequence[Run]) -> list[Run]:
 
 def _comparison(chosen: list[Run]) -> dict[str, Any]:
     """What `ssl compare --format json` prints: rows, differences, and the answer."""
+    rows = [row_of(run) | {key: run.metrics.get(key) for key in ("test_nll", "test_ece")} for run in chosen]
     differences = [difference_of(*pair) for pair in pair_up(chosen)[0]]
-    return {"rows": [row_of(run) for run in chosen], "differences": differences, "answer": answer(differences)}
+    return {"rows": rows, "differences": differences, "answer": answer(differences)}
 
 
 def _numbers(registry: Registry, chosen: list[Run], runs: list[Run]) -> dict[str, Any]:
@@ -103,10 +104,11 @@ def _numbers(registry: Registry, chosen: list[Run], runs: list[Run]) -> dict[str
 
 def _absent(pictures: Sequence[Picture], study: str | None) -> list[tuple[str, str, str]]:
     """The kinds of picture that are missing: heading, command, and what is special about it."""
-    special = "then ssl report: they are drawn from the test logits that an evaluation keeps"
-    of_logits = [heading for heading, command in missing(pictures, study) if command == "ssl probe"]
-    rest = [(heading, command, "") for heading, command in missing(pictures, study) if command != "ssl probe"]
-    return rest + ([(", ".join(of_logits), "ssl probe", special)] if len(of_logits) == len(OF_LOGITS) else [])
+    special = "makes an evaluation that keeps its test logits, from which the report draws them."
+    kinds = missing(pictures, study)
+    rest = [(heading, command, "") for heading, command in kinds if command != "ssl probe"]
+    of_logits = [heading for heading, command in kinds if command == "ssl probe"]
+    return rest + ([("; ".join(of_logits), "ssl probe", special)] if of_logits else [])
 
 
 def _quality_figures(registry: Registry, chosen: Sequence[Run]) -> list[Picture]:  # noqa: ARG001

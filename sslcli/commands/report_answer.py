@@ -100,11 +100,11 @@ def verdicts(differences: Sequence[Values]) -> list[tuple[str, str]]:
     """The answer's clauses, each the words to stress and the rest; each difference with its interval, many of them counted."""
     clauses = []
     for found, place in list(zip(differences, places(differences), strict=True))[: FEW if len(differences) <= FEW else 1]:
-        size, figures = points(found["difference"]), f"95 % interval {interval(found)}"
+        size, low, high = points(found["difference"]), points(found["low"]), points(found["high"])
         clauses.append({
-            "gain": (f"Yes in {place}", f", by {size[1:]} points ({figures})"),
-            "loss": (f"No in {place}", f": it costs {size[1:]} points ({figures})"),
-            "chance": (f"In {place} no difference", f" that can be told from chance ({size}, {figures})"),
+            "gain": (f"Yes in {place}", f", by {size[1:]} points (95\u00a0% interval {low[1:]} to {high[1:]})"),
+            "loss": (f"No in {place}", f": it costs {size[1:]} points (95\u00a0% interval {high[1:]} to {low[1:]})"),
+            "chance": (f"In {place} no difference", f" beyond chance ({size} points, 95\u00a0% interval {low} to {high})"),
         }[verdict_of(found)])  # fmt: skip
     if len(differences) > FEW:
         kinds = Counter(verdict_of(found) for found in differences)

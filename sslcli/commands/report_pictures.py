@@ -56,7 +56,7 @@ SHOWN = (
     "data",
     "other",
 )
-OF_LOGITS = ("reliability", "confusion", "risk")
+FIRST_NAMES = ("linear", "knn", "finetune", "pretrain")
 FIRST_CURVES = ("test_acc.png", "val_knn.png", "train_loss_epoch.png", "val_acc.png", "test_loss.png")
 
 
@@ -91,12 +91,13 @@ def kind_of(name: str) -> Kind:
 
 
 def in_order(pictures: Iterable[Picture]) -> list[Picture]:
-    """As they are shown: by kind, the curves that tell most first, else by name."""
+    """As they are shown: by kind, then the curves that tell most, then by protocol, all labels before few, then by name."""
 
-    def place(picture: Picture) -> tuple[int, int, str]:
-        file = Path(picture.name).name
-        curve = FIRST_CURVES.index(file) if file in FIRST_CURVES else len(FIRST_CURVES)
-        return SHOWN.index(kind_of(picture.name).key), curve, picture.name
+    def place(picture: Picture) -> tuple[int, int, int, bool, str]:
+        folder, _, file = picture.name.removeprefix("results/").partition("/")
+        curve = FIRST_CURVES.index(Path(file).name) if Path(file).name in FIRST_CURVES else len(FIRST_CURVES)
+        protocol = next((rank for rank, start in enumerate(FIRST_NAMES) if file.startswith(start)), len(FIRST_NAMES))
+        return SHOWN.index(kind_of(picture.name).key), curve, protocol, "_0p" in file, f"{folder}/{file}"
 
     return sorted(pictures, key=place)
 

@@ -137,7 +137,7 @@ def _of_protocols(found: Measured) -> list[str]:
     parts = {protocol: {row.get("label_fraction") or 1 for row in found.rows if protocol_of(row) == protocol}
              for protocol in _run(found)}  # fmt: skip
     if all_only := [words_of(protocol).inline for protocol, known in parts.items() if known == {1}]:
-        sentences.append(f"Few labels: {_listed(all_only)} used all labels only, where pretraining matters least.")
+        sentences.append(f"Few labels: {_listed(all_only)} used all labels only.")
     return sentences
 
 
@@ -145,12 +145,12 @@ def _of_setting(found: Measured) -> list[str]:
     words = {"dataset": "data set", "backbone": "backbone"}
     values = {word: {str(row[key]) for row in found.rows if row.get(key)} for key, word in words.items()}
     values["pretraining method"] = {str(run.options["method"]) for run in found.runs if "method" in run.options}
-    single = [f"{word} ({known.copy().pop()})" for word, known in values.items() if len(known) == 1]
-    sentences = [f"Only one {_listed(single, 'and one')}: others were not measured."] if single else []
+    single = [f"one {word} ({known.copy().pop()})" for word, known in values.items() if len(known) == 1]
+    sentences = [f"Only {_listed(single)}: others were not measured."] if single else []
     trained = [run for run in found.runs if run.experiment == "pretrain" and run.epochs]
     if trained:
         epochs = sorted({run.epochs or 0 for run in trained})
-        sentences.append(f"Pretraining ran for {_listed([f'{e:g}' for e in epochs])} epochs; longer ones were not measured.")
+        sentences.append(f"Pretraining ran for {_listed([f'{e:g}' for e in epochs])} epochs; more were not measured.")
     devices = {run.device for run in found.runs if run.device}
     if devices and all(CPU.search(device) for device in devices):
         sentences.append("No GPU was used: times and recipes speak of CPUs.")
@@ -187,5 +187,5 @@ def _run(found: Measured) -> list[str]:
     return list(dict.fromkeys(map(protocol_of, found.rows)))
 
 
-def _listed(words: Sequence[str], link: str = "and") -> str:
-    return f" {link} ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

@@ -61,7 +61,7 @@ def result_tables(rows: Sequence[Values], differences: Sequence[Values]) -> list
         tables.append((
             words_of(protocol),
             Table(
-                f"{words_of(protocol).heading}{trained}: test accuracy of every run, and pretrained minus scratch",
+                f"{words_of(protocol).heading}{trained}: every run, and pretrained minus scratch in points",
                 [(COLUMNS[key], key in NUMBERS) for key in keys],
                 [[_cell(key, row.get(key)) for key in keys] for row in mine],
                 [_difference_row(keys, difference) for difference in found],
@@ -86,13 +86,12 @@ def _difference_row(keys: Sequence[str], found: Values) -> list[Cell]:
     seeds = found.get("seeds") or [found.get("seed")]
     known = ", ".join(str(seed) for seed in seeds if seed is not None) or "–"
     spread = f"; SD over seeds {100 * found['difference_sd']:.2f}" if found.get("difference_sd") is not None else ""
-    kind = f"; {INTERVALS[found['interval']]}" if found.get("interval") in INTERVALS else ""
+    kind = f" {INTERVALS[found['interval']]}" if found.get("interval") in INTERVALS else ""
     metric = str(found.get("metric") or "test_acc")
     cells = {
-        "init": Cell("pretrained − scratch", head=True),
+        "init": Cell("pretrained − scratch", note=f"95 % interval{kind}{spread}", head=True),
         "label_fraction": _cell("label_fraction", found.get("label_fraction")),
         "seed": Cell(known, kind="number"),
-        "run": Cell(note=f"95 % interval of the difference in points{kind}{spread}"),
     }
     if found.get("best_test_difference") is not None:
         cells["best_test_acc"] = Cell(points(found["best_test_difference"], 2), kind="number")
