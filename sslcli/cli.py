@@ -26,6 +26,7 @@ COMMANDS = {
     "predict": (config.Predict, "sslcli.commands.predict:run"),
     "map": (config.Map, "sslcli.commands.map:run"),
     "views": (config.Views, "sslcli.commands.views:run"),
+    "report": (config.Report, "sslcli.commands.report:run"),
     "study": (config.Study, "sslcli.commands.study:run"),
     "resume": (config.Resume, "sslcli.commands.resume:run"),
 }

@@ -482,6 +482,18 @@ class Views(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Report(Command):
+    """Write a study as one HTML page to hand in: the answer, the tables, the pictures, where each number comes from.
+
+    The page needs no network and no other file. It holds the pictures that were drawn already, and names the others.
+    """
+
+    study: StudyName = None
+    title: Annotated[str | None, Option(help="The page's title; default: the question.")] = None
+    out: Annotated[Path | None, Option(help="The page to write; default: results/<study>.html in the project.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Study(Command):
     """The whole study: pretrain, linear evaluation and fine-tuning, each pretrained and scratch, pictures, comparison.
 
