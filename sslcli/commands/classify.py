@@ -106,7 +106,7 @@ def finish(registry: Registry, run: Run, classifier: Classifier, setting: Settin
     run.metrics |= {"seconds": progress.seconds} if progress.seconds else {}
     keep(registry.path(f"{run.folder}/{FILE}"), kept)
     run.both_right = count_both_right(registry, run, kept)
-    run.data["encoder_sha256"] = weights_hash(classifier.encoder)
+    run.data |= {"encoder_sha256": weights_hash(classifier.encoder), "classes": list(setting.data.classes)}
     mean, std = setting.data.normalisation
     artifact = {
         "model": _on_cpu(classifier),
