@@ -203,7 +203,7 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(ssl: Cli, done:
     result = ssl("map")
     assert (result.code, "type: ssl probe" in result.err) == (3, True)
     done(f"probe {PROBE} --label-fraction 0.5")
-    assert "no finished linear evaluation on all labels" in ssl("map").err
+    assert "no finished linear evaluation to draw" in ssl("map").err
     lonely = done(f"probe {PROBE}")
     result = ssl("map")
     assert result.code == 3

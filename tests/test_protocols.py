@@ -61,7 +61,7 @@ def test_every_protocol_keeps_what_its_figures_are_made_of_and_has_a_table_of_it
         "Linear evaluation\n",
         "Linear evaluation on augmented images\n",
         "Logistic regression\n",
-        "Knn\n",
+        "kNN\n",
         "Fine-tuning\n",
     ]
     places = [table.lower().index(f"\n{heading.lower()}") for heading in headings]

@@ -16,7 +16,7 @@ from sslcli.commands.differences import (
     setting_of,
     spread,
 )
-from sslcli.commands.project import PROTOCOLS, changed_options, open_registry, partner_command, record_or_index
+from sslcli.commands.project import PROTOCOLS, changed_options, heading, open_registry, partner_command, record_or_index
 from sslcli.commands.tables import print_rows
 from sslcli.config import Compare
 from sslcli.errors import StateError
@@ -49,7 +49,7 @@ def run(command: Compare) -> None:
     else:
         epochs_shown = {"at_epoch": "of epoch"} if any(run.at_epoch for run in chosen) else {}
         for protocol, rows in tables(registry, chosen, found["differences"]).items():
-            print(f"\n### {protocol}\n" if command.format == "markdown" else f"\n{protocol.capitalize()}")
+            print(f"\n### {heading(protocol)}\n" if command.format == "markdown" else f"\n{heading(protocol)}")
             used = {key: heading for key, heading in (COLUMNS | epochs_shown).items() if any(row.get(key) for row in rows)}
             print_rows(rows, used, style=command.format)
     lonely = pair_up(chosen)[1]

@@ -89,12 +89,11 @@ def draw(registry: Registry, command: Map) -> list[Path]:
 
 
 def _newest_pair(registry: Registry, study: str | None) -> list[Run]:
-    """The study's newest finished linear evaluation of all labels and the last epoch, and its partner; pretrained first."""
-    runs = [run for run in study_runs(registry, study) if run.experiment == "linear_eval" and run.status == "finished"]
-    pairs = newest_pairs([run for run in runs if run.label_fraction in (None, 1)])
+    """The study's newest finished linear evaluation with the most labels, and its partner; pretrained first."""
+    pairs = newest_pairs([run for run in study_runs(registry, study) if run.protocol == "linear" and run.status == "finished"])
     if not pairs:
         advice = registry.command("ssl probe")
-        raise StateError(f"there is no finished linear evaluation on all labels to draw; to make one, type: {advice}")
+        raise StateError(f"there is no finished linear evaluation to draw; to make one, type: {advice}")
     if len(pairs[0]) < 2:
         lonely = pairs[0][0]
         advice = partner_command(registry, lonely)

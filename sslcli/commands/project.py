@@ -89,6 +89,11 @@ def in_words(experiment: str, label_fraction: float | None, at_epoch: int | None
     return PROTOCOLS.get(protocol or "", WORDS[experiment]) + labels + (f" after epoch {at_epoch}" if at_epoch else "")
 
 
+def heading(words: str) -> str:
+    """Words as they stand at the head of something; kNN stays as it is."""
+    return words if words.startswith("kNN") else f"{words[:1].upper()}{words[1:]}"
+
+
 def comparable(options: dict[str, Any]) -> dict[str, Any]:
     """The options that the two runs of a pair share."""
     return {name: value for name, value in options.items() if name not in NOT_IN_PAIR}

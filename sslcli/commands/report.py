@@ -1,4 +1,4 @@
-"""ssl report: a study as one HTML page that needs nothing else, to be handed in. Imports no torch."""
+"""ssl report: a study as one HTML page that needs nothing else, to be handed in."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sslcli import __version__
-from sslcli.commands.compare import answer, choose, difference_of, pair_up, row_of
+from sslcli.commands.compare import choose, results
+from sslcli.commands.differences import pair_up
 from sslcli.commands.project import open_registry, record_or_index, say
 from sslcli.commands.report_answer import forest, verdicts
 from sslcli.commands.report_pictures import find_pictures, in_order, missing, sections
+from sslcli.commands.report_quality import quality_figures
 from sslcli.commands.report_runs import Measured, data_checks, gaps, machine, provenance
 from sslcli.commands.report_tables import few_label_tables, result_tables
 from sslcli.config import Report
@@ -60,7 +62,7 @@ def _page(registry: Registry, chosen: list[Run], title: str) -> str:
     runs = _runs_of(registry, chosen)
     content = _numbers(registry, chosen, runs) | {"title": title, "study": study or "", "version": __version__}
     found, damaged = find_pictures(registry, runs)
-    found = in_order([*found, *_quality_figures(registry, chosen)])
+    found = in_order([*found, *quality_figures(registry, chosen)])
     absent = {"absent": _absent(found, study), "damaged": damaged}
     room = LIMIT - MARGIN - len(_render(content | absent | _shown([], found)).encode())
     return _render(content | absent | _shown(*fit(found, room)))
@@ -73,16 +75,9 @@ def _runs_of(registry: Registry, chosen: Sequence[Run]) -> list[Run]:
     return [record_or_index(registry, run) for run in wanted]
 
 
-def _comparison(chosen: list[Run]) -> dict[str, Any]:
-    """What `ssl compare --format json` prints: rows, differences, and the answer."""
-    rows = [row_of(run) | {key: run.metrics.get(key) for key in ("test_nll", "test_ece")} for run in chosen]
-    differences = [difference_of(*pair) for pair in pair_up(chosen)[0]]
-    return {"rows": rows, "differences": differences, "answer": answer(differences)}
-
-
 def _numbers(registry: Registry, chosen: list[Run], runs: list[Run]) -> dict[str, Any]:
     """All of the page that is no picture."""
-    comparison = _comparison(chosen)
+    comparison = results(registry, chosen)
     rows, differences = comparison["rows"], comparison["differences"]
     datasets = list(dict.fromkeys(run.dataset for run in chosen if run.dataset))
     checks, unchecked = data_checks(registry.root, datasets)
@@ -109,14 +104,6 @@ def _absent(pictures: Sequence[Picture], study: str | None) -> list[tuple[str, s
     rest = [(heading, command, "") for heading, command in kinds if command != "ssl probe"]
     of_logits = [heading for heading, command in kinds if command == "ssl probe"]
     return rest + ([("; ".join(of_logits), "ssl probe", special)] if of_logits else [])
-
-
-def _quality_figures(registry: Registry, chosen: Sequence[Run]) -> list[Picture]:  # noqa: ARG001
-    """Reliability, confusion and risk-coverage of the evaluations that kept their test logits.
-
-    Each is a `picture_of` a figure, with a name that holds "reliability", "confusion" or "risk": it says where it stands.
-    """
-    return []
 
 
 def _shown(kept: Sequence[Picture], left_out: Sequence[Picture]) -> dict[str, Any]:

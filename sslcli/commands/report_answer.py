@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from math import floor, log10
 from typing import Any
 
+from sslcli.commands.project import heading
+
 Values = Mapping[str, Any]
 
 
@@ -134,7 +136,7 @@ def forest(differences: Sequence[Values]) -> dict[str, Any]:
         "ticks": [(place(tick), f"{tick:+g}".replace("-", "−") if tick else "0") for tick in ticks if low <= tick <= high],
         "rows": [
             {
-                "label": name[0].upper() + name[1:] if not name.startswith("kNN") else name,
+                "label": heading(name),
                 "value": points(found["difference"]),
                 "interval": interval(found),
                 "kind": verdict_of(found),

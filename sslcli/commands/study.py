@@ -1,4 +1,4 @@
-"""ssl study: pretrain, linear evaluation and fine-tuning, pretrained and scratch, then the pictures and the comparison."""
+"""ssl study: pretraining, its evaluations beside scratch, then pictures, a page to hand in, and the comparison."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import Any
 
 import yaml
 
-from sslcli.commands import compare, plots, predict, views
+from sslcli.commands import compare, plots, predict, report, views
+from sslcli.commands import map as map_command
 from sslcli.commands.common import Plan, new_run
 from sslcli.commands.pretrain import kept_epochs
 from sslcli.commands.project import changed_options, open_registry, say
-from sslcli.config import TRAININGS, Compare, Predict, Pretrain, Study, Views, from_mapping
+from sslcli.config import TRAININGS, Compare, Map, Predict, Pretrain, Study, Views, from_mapping
 from sslcli.errors import UsageError
 from sslcli.files import load_yaml
 from sslcli.registry import LEGAL_ID, Registry, Run
@@ -46,8 +47,9 @@ def run(command: Study) -> None:
     pretrained = _whole(registry, name, steps, seed=first, over_time=True)
     for seed in range(first + 1, first + command.seeds):
         _whole(registry, name, steps, seed=seed, over_time=False)
-    _draw(registry, name, pretrained, command, evaluated=len(steps) > 1)
+    _draw(registry, name, pretrained, command, steps)
     if len(steps) > 1:
+        say(f"wrote {os.path.relpath(report.make(registry, name))}, the page to hand in")
         compare.run(Compare(project=registry.root, study=name))
     say(
         f"to look at the curves, type: tensorboard --logdir {os.path.relpath(registry.root / 'runs')}; "
@@ -138,11 +140,15 @@ def _check_all(preset: dict[str, list[dict[str, Any]]], command: Study) -> list[
     return steps
 
 
-def _draw(registry: Registry, name: str, pretrained: Run, command: Study, *, evaluated: bool) -> None:
+def _draw(registry: Registry, name: str, pretrained: Run, command: Study, steps: list[Step]) -> None:
     """The study's pictures: curves, views, and predictions with the same images for all."""
     written = plots.draw(registry, study=name, out=registry.path("results/figures"))
     written.append(views.draw(registry, Views(run=pretrained.id)))
-    written += predict.draw(registry, Predict(study=name, device=command.device)) if evaluated else []
+    protocols = {step.get("protocol", "linear" if kind == "probe" else kind) for kind, step in steps[1:]}
+    if protocols - {"knn"}:
+        written += predict.draw(registry, Predict(study=name, data_dir=command.data_dir, device=command.device))
+    if "linear" in protocols:
+        written += map_command.draw(registry, Map(study=name, data_dir=command.data_dir, device=command.device))
     say(f"wrote {len(written)} pictures under {os.path.relpath(registry.path('results'))}")
 
 
