@@ -38,24 +38,28 @@ RUNS_COMMANDS = {
     "rebuild": (config.RunsRebuild, "sslcli.commands.runs:rebuild"),
     "rm": (config.RunsRm, "sslcli.commands.runs:remove"),
 }
+DATA_COMMANDS = {"check": (config.DataCheck, "sslcli.commands.data_check:run")}
 
 
 ORIGINS = {"COMMANDLINE": "command line", "ENVIRONMENT": "environment"}
 
 
 def build_app() -> typer.Typer:
-    """The Typer application: every command of the two tables."""
+    """The Typer application: every command of the tables."""
     settings: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False}
     app = typer.Typer(help="Self-supervised learning on images, from two CPU cores up.", **settings)
     runs = typer.Typer(
         no_args_is_help=True, help="List, show, note, verify, rebuild, rm: care of the run registry.", **settings
     )
     app.callback(invoke_without_command=True)(_without_command)
-    runs.callback()(lambda: None)
-    for table, target in ((COMMANDS, app), (RUNS_COMMANDS, runs)):
+    data = typer.Typer(no_args_is_help=True, help="Check: what is in a data set.", **settings)
+    for group in (runs, data):
+        group.callback()(lambda: None)
+    for table, target in ((COMMANDS, app), (RUNS_COMMANDS, runs), (DATA_COMMANDS, data)):
         for name, (options, path) in table.items():
             target.command(name, cls=_dispatching(path))(options)
     app.add_typer(runs, name="runs")
+    app.add_typer(data, name="data")
     return app
 
 

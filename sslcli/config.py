@@ -577,3 +577,20 @@ class RunsRm(Command):
     run: RunArgument
     yes: Annotated[bool, Option("--yes", help="Do not ask.")] = False
     cascade: Annotated[bool, Option("--cascade", help="Its descendants too.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataCheck(Command):
+    """Find duplicates in a data set, across training and test too; constant images, labels that disagree, class balance.
+
+    Writes results/data/<dataset>.json, which ssl compare --without-duplicates reads, and a picture of pairs.
+    """
+
+    dataset: Dataset = "cifar10"
+    data_dir: DataDir = None
+    download: Download = False
+    threshold: Annotated[
+        float | None,
+        Option(min=0.5, max=1, help="Least similarity of near duplicates; default: 0.8, chosen by eye on CIFAR-10."),
+    ] = None
+    format: Format = "table"

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from sslcli.cli import COMMANDS, RUNS_COMMANDS, build_app
+from sslcli.cli import COMMANDS, DATA_COMMANDS, RUNS_COMMANDS, build_app
 from sslcli.commands.study import read_preset
 from sslcli.config import from_mapping
 from sslcli.methods import METHODS
@@ -46,7 +46,11 @@ ALL = walk(get_command(build_app()))
 
 
 def test_the_application_has_the_commands_of_the_tables() -> None:
-    assert {name for name, _ in ALL} == {*COMMANDS, *(f"runs {name}" for name in RUNS_COMMANDS)}
+    assert {name for name, _ in ALL} == {
+        *COMMANDS,
+        *(f"runs {name}" for name in RUNS_COMMANDS),
+        *(f"data {name}" for name in DATA_COMMANDS),
+    }
 
 
 @pytest.mark.parametrize(("name", "command"), ALL, ids=[name for name, _ in ALL])
@@ -58,7 +62,9 @@ def test_every_command_and_option_has_help_and_stands_in_the_readme(name: str, c
 
 
 @pytest.mark.parametrize(
-    ("kind", "_"), [*COMMANDS.values(), *RUNS_COMMANDS.values()], ids=lambda value: getattr(value, "__name__", "")
+    ("kind", "_"),
+    [*COMMANDS.values(), *RUNS_COMMANDS.values(), *DATA_COMMANDS.values()],
+    ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_every_default_passes_its_own_checks(kind: type, _: str) -> None:
     required = {f.name: "x" for f in fields(kind) if f.init and f.default.__class__.__name__ == "_MISSING_TYPE"}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sslcli.commands.project import say
-from sslcli.data.check_file import check_path, read_check
+from sslcli.data.check_file import read_check
 from sslcli.errors import StateError
 from sslcli.evaluation.kept import FILE, Kept, read_kept
 from sslcli.registry import Registry, Run
@@ -34,7 +34,7 @@ def without_duplicates(registry: Registry, runs: list[Run]) -> list[Run]:
 def _unique(registry: Registry, run: Run) -> Kept:
     """What a run has kept of the test images that are no duplicates."""
     check = registry.command(f"ssl data check --dataset {run.dataset}")
-    path = check_path(registry.root, run.dataset or "")
+    path = registry.path(f"results/data/{run.dataset}.json")
     if not path.exists():
         raise StateError(f"which test images of {run.dataset} are duplicates is not known here; to find them, type: {check}")
     found = read_check(path)

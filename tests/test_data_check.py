@@ -1,0 +1,128 @@
+"""What is in the data: planted duplicates are found, untouched pictures are not, and a comparison can leave them out."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sslcli.data import shapes
+from sslcli.data.check_file import read_check
+from sslcli.data.duplicates import constant_images, duplicate_pairs
+from sslcli.data.image_data import ImageData, load_data
+from sslcli.errors import StateError
+from sslcli.evaluation.kept import FILE, read_kept
+from sslcli.registry import Registry, Run
+from tests.conftest import TINY, Cli
+
+Done = Callable[[str], Run]
+
+
+def shifted(image: Tensor) -> Tensor:
+    return torch.roll(image, (1, -1), (1, 2))
+
+
+def brightened(image: Tensor) -> Tensor:
+    return (image.float() * 0.8 + 30).clamp(0, 255).to(torch.uint8)
+
+
+def re_encoded(image: Tensor) -> Tensor:
+    buffer = io.BytesIO()
+    Image.fromarray(image.permute(1, 2, 0).numpy()).save(buffer, "JPEG", quality=90)
+    return torch.from_numpy(np.array(Image.open(buffer))).permute(2, 0, 1)
+
+
+CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
+    "exact": torch.clone,
+    "shifted": shifted,
+    "brightened": brightened,
+    "mirrored": lambda image: image.flip(2),
+    "re-encoded": re_encoded,
+}
+
+
+def planted(data: ImageData) -> ImageData:
+    """The data with every change of a training image among the test images: of training image 10 n as test image n."""
+    test = data.test_images.clone()
+    labels = data.test_labels.clone()
+    for place, change in enumerate(CHANGES.values()):
+        test[place], labels[place] = change(data.train_images[10 * place]), data.train_labels[10 * place]
+    return ImageData(
+        train_images=data.train_images, train_labels=data.train_labels, test_images=test, test_labels=labels,
+        classes=data.classes,
+    )  # fmt: skip
+
+
+def test_every_planted_duplicate_is_found_and_no_other_pair() -> None:
+    found = duplicate_pairs(planted(load_data("shapes", Path())))
+    assert {(pair.where_a, pair.i, pair.where_b, pair.j) for pair in found} == {
+        ("train", 10 * place, "test", place) for place in range(len(CHANGES))
+    }
+    kinds = {pair.j: pair.kind for pair in found}
+    assert [kinds[place] for place in range(len(CHANGES))] == ["exact", "near", "near", "mirrored", "near"]
+    assert duplicate_pairs(load_data("shapes", Path())) == []
+
+
+def test_images_of_one_colour_are_found() -> None:
+    images = load_data("shapes", Path()).test_images.clone()
+    images[7] = torch.tensor([5, 6, 7], dtype=torch.uint8)[:, None, None]
+    assert list(constant_images(images)) == [7]
+
+
+@pytest.fixture
+def with_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = shapes.load
+    monkeypatch.setattr(shapes, "load", lambda *a, **k: planted(original(*a, **k)))
+
+
+@pytest.mark.usefixtures("with_duplicates")
+def test_a_check_is_shown_kept_and_left_out_of_a_comparison(ssl: Cli, done: Done, registry: Registry) -> None:
+    result = ssl("data check --dataset shapes")
+    assert result.code == 0, result.err
+    found = read_check(registry.path("results/data/shapes.json"))
+    assert found.test_duplicates == list(range(len(CHANGES)))
+    assert registry.path("results/data/shapes_duplicates.png").stat().st_size > 1000
+    assert "ssl compare --without-duplicates" in result.err
+    done(f"pretrain {TINY}")
+    runs = [done("probe --epochs 2"), done("probe --epochs 2 --init scratch")]
+    whole: dict[str, Any] = json.loads(ssl("compare --format json").out)
+    left: dict[str, Any] = json.loads(ssl("compare --without-duplicates --format json").out)
+    for run, row in zip(runs, left["rows"], strict=True):
+        right = read_kept(registry.path(f"{run.folder}/{FILE}")).right[len(CHANGES) :]
+        assert row["run"] == run.id
+        assert (row["test_acc"], row["test_images"]) == (right.mean(), 75)
+        assert row["best_test_acc"] is None
+    assert [d["interval"] for d in left["differences"]] == ["paired"]
+    assert whole["rows"][0]["test_images"] == 80
+    assert "75 of 80 test images" in ssl("compare --without-duplicates").err
+
+
+def test_without_a_check_or_with_one_of_other_data_the_command_is_named(
+    ssl: Cli, done: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done(f"pretrain {TINY}")
+    done("probe --epochs 2")
+    result = ssl("compare --without-duplicates")
+    assert (result.code, "ssl data check --dataset shapes" in result.err) == (3, True)
+    with monkeypatch.context() as patch:
+        original = shapes.load
+        patch.setattr(shapes, "load", lambda *a, **k: planted(original(*a, **k)))
+        assert ssl("data check --dataset shapes").code == 0
+    result = ssl("compare --without-duplicates")
+    assert (result.code, "is of other data" in result.err) == (3, True)
+
+
+@pytest.mark.parametrize("spoil", [lambda c: c | {"test_duplicates": [3]}, lambda _: {}, lambda c: [c]])
+@pytest.mark.usefixtures("with_duplicates")
+def test_a_damaged_check_is_refused(ssl: Cli, registry: Registry, spoil: Callable[[Any], Any]) -> None:
+    assert ssl("data check --dataset shapes").code == 0
+    path = registry.path("results/data/shapes.json")
+    path.write_text(json.dumps(spoil(json.loads(path.read_text()))))
+    with pytest.raises(StateError, match="damaged"):
+        read_check(path)
