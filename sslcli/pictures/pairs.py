@@ -40,7 +40,7 @@ def draw_pairs(sections: Sequence[tuple[str, Sequence[ShownPair]]], *, title: st
     figure = new_figure(COLUMNS * WIDTH, sum(heights) + 0.9)
     figure.suptitle(title)
     figure.supxlabel(subtitle, fontsize=8, color="0.3", wrap=True)
-    parts = np.atleast_1d(figure.subfigures(len(sections), 1, height_ratios=heights))
+    parts = figure.subfigures(len(sections), 1, squeeze=False, height_ratios=heights)[:, 0]
     for part, count, (heading, pairs) in zip(parts, rows, sections, strict=True):
         part.suptitle(heading, fontsize=10, fontweight="bold")
         panels = part.subplots(count, COLUMNS, squeeze=False).flat
