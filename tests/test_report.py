@@ -42,7 +42,7 @@ def add(registry: Registry, experiment: str, **known: Any) -> Run:
 
 
 def picture(path: Path, title: str, run: Run | None) -> None:
-    figure = new_figure(2, 1.5)
+    figure = new_figure(6, 2)
     figure.suptitle(title)
     save_picture(figure, path, description=f"Runs: {run.id}" if run else "Runs: nobody")
 
@@ -265,6 +265,7 @@ class Opened:
 
     def __init__(self, browser: Any, path: Path, **settings: Any) -> None:
         self.page = browser.new_page(viewport={"width": settings.pop("width", 1280), "height": 900}, **settings)
+        self.page.set_default_timeout(120_000)  # a busy machine is slow, not wrong
         self.errors: list[str] = []
         self.requests: list[str] = []
         self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
@@ -366,6 +367,8 @@ def test_in_a_browser_it_has_a_dark_look_and_one_for_paper(browser: Any, study: 
         for selector in ("h1", ".verdict", ".forest", "tfoot", "figure.picture", "#gaps"):
             assert opened.page.locator(selector).first.is_visible(), selector
         assert not opened.page.locator("nav").is_visible()
+        opened.page.set_viewport_size({"width": 680, "height": 960})
+        assert opened.get("document.scrollingElement.scrollWidth <= innerWidth")
         opened.get("dispatchEvent(new Event('beforeprint'))")
         assert opened.page.locator("#provenance table").is_visible()
         opened.get("dispatchEvent(new Event('afterprint'))")
