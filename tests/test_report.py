@@ -265,6 +265,7 @@ class Opened:
 
     def __init__(self, browser: Any, path: Path, **settings: Any) -> None:
         self.page = browser.new_page(viewport={"width": settings.pop("width", 1280), "height": 900}, **settings)
+        self.page.set_default_timeout(120_000)  # a busy machine is slow, not wrong
         self.errors: list[str] = []
         self.requests: list[str] = []
         self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
