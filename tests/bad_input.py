@@ -29,7 +29,18 @@ SETTINGS = {
 
 def without_torch(name: str) -> Any:
     """A command's module; of one that computes only that its options can be recorded."""
-    if name.rpartition(".")[2] in ("pretrain", "probe", "finetune", "study", "resume", "predict", "views"):
+    if name.rpartition(".")[2] in (
+        "pretrain",
+        "probe",
+        "finetune",
+        "study",
+        "resume",
+        "predict",
+        "views",
+        "map",
+        "report",
+        "data_check",
+    ):
         return SimpleNamespace(run=lambda command: command.options())
     return importlib.import_module(name)
 
@@ -126,8 +137,9 @@ def options(count: int) -> None:
     from typer.main import get_command
 
     app: Any = get_command(cli.build_app())
-    found = [([name], p) for name, command in app.commands.items() if name != "runs" for p in command.params]
-    found += [(["runs", name], p) for name, command in app.commands["runs"].commands.items() for p in command.params]
+    groups = ("runs", "data")
+    found = [([name], p) for name, command in app.commands.items() if name not in groups for p in command.params]
+    found += [([group, name], p) for group in groups for name, c in app.commands[group].commands.items() for p in c.params]
     words = st.one_of(
         st.text(max_size=30), st.integers().map(str), st.floats().map(str),
         st.sampled_from(["", "-1", "0", "nan", "inf", "1e309", "../up", "/etc/passwd", "\x1b[31m", "[red]",

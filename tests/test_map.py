@@ -202,7 +202,7 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(ssl: Cli, done:
     done(f"pretrain {TINY}")
     result = ssl("map")
     assert (result.code, "type: ssl probe" in result.err) == (3, True)
-    done(f"probe {PROBE} --label-fraction 0.5")
+    done(f"probe {PROBE} --protocol knn")
     assert "no finished linear evaluation to draw" in ssl("map").err
     lonely = done(f"probe {PROBE}")
     result = ssl("map")

@@ -381,7 +381,7 @@ def test_figures_made_of_test_logits_stand_in_their_sections(study: Registry, mo
     figure = new_figure(2, 1.5)
     figure.suptitle("Reliability of a run")
     drawn = picture_of(figure, name="reliability of a run", description="made now")
-    monkeypatch.setattr(report, "_quality_figures", lambda *_: [drawn])
+    monkeypatch.setattr(report, "quality_figures", lambda *_: [drawn])
     text = make(study, "s").read_text(encoding="utf-8")
     assert '<h2 id="reliability-h">Reliability</h2>' in text
     assert "Confusions; Risk and coverage: " in text

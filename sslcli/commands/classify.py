@@ -116,7 +116,7 @@ def finish(registry: Registry, run: Run, classifier: Classifier, setting: Settin
         "image_size": setting.data.image_size,
         "mean": mean.cpu(),
         "std": std.cpu(),
-        "metrics": run.metrics,
+        "metrics": {name: value for name, value in run.metrics.items() if name != "seconds"},
     }
     save_checkpoint(registry, run, "best", artifact)
 

@@ -37,7 +37,9 @@ def numbers(registry: Registry, run: Run) -> list[str]:
         if record.experiment == "pretrain":
             return problems + _differences("metric", _pretraining(held["progress"]), record.metrics)
         kept = read_kept(registry.path(f"{record.folder}/{FILE}"))
-        problems += _differences("metric", load_checkpoint(registry, record, "best").get("metrics", {}), record.metrics)
+        own = load_checkpoint(registry, record, "best").get("metrics", {})
+        clock = {"seconds": held["progress"]["seconds"]} if "progress" in held else {}
+        problems += _differences("metric", own | clock, record.metrics)
         made = figures_of(kept, record.protocol, history)
         problems += _differences("metric", made, {key: value for key, value in record.metrics.items() if key in made})
         counts = count_both_right(registry, record, kept)
