@@ -1,7 +1,6 @@
 """Health of a representation: each measure against its definition, healthy and collapsed encoders told apart."""
 
 import math
-from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,10 +9,9 @@ from torch import Tensor, nn
 
 from sslcli.evaluation.health import collapse, health
 from sslcli.methods.simclr import SimCLR
-from sslcli.registry import Run
+from sslcli.registry import Registry
 from tests.conftest import TINY, Cli
 
-Done = Callable[[str], Run]
 N, DIM, Z = 300, 64, 32
 
 
@@ -80,11 +78,11 @@ def test_pretraining_that_collapses_is_called_so_at_its_end(ssl: Cli, monkeypatc
     assert "looks collapsed: the projections of different images are alike" in result.err
 
 
-def test_healthy_pretraining_logs_its_health_and_is_not_called_collapsed(ssl: Cli, done: Done) -> None:
-    run = done(f"pretrain {TINY} --epochs 8 --optimizer muon --temperature 0.2")
+def test_healthy_pretraining_logs_its_health_and_is_not_called_collapsed(ssl: Cli, registry: Registry) -> None:
+    result = ssl(f"pretrain {TINY} --epochs 8 --optimizer muon --temperature 0.2")
+    assert (result.code, "collapsed" in result.err) == (0, False)
+    run = registry.load(registry.find("latest"))
     names = {"val_knn", "val_alignment", "val_uniformity", "val_z_std", "val_rank"}
     assert names <= run.metrics.keys()
     assert run.metrics["val_z_std"] > 0.5 * 128**-0.5
     assert {name.replace("_", "/", 1) for name in names} <= run.history[-1].keys()
-    again = ssl(f"pretrain {TINY} --epochs 8 --optimizer muon --temperature 0.2")
-    assert "collapsed" not in again.err
