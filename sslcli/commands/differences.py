@@ -15,13 +15,13 @@ from sslcli.registry import Run
 Pair = tuple[Run, Run]
 """A pretrained run, and the scratch run whose options are equal but for init."""
 
-KINDS = {
-    "paired": "one seed: it speaks of these two encoders, and other seeds can differ by more",
-    "unpaired": "one seed, and which images were right is not kept: wider than it need be",
+INTERVALS = {
+    "paired": "over test images, paired; one seed",
+    "unpaired": "over test images, unpaired; one seed",
     "seeds": "over seeds and test images",
-    "seeds, unpaired": "over seeds and test images; which images were right is not kept: wider than it need be",
+    "seeds, unpaired": "over seeds and test images, unpaired",
 }
-"""What a difference's interval is made of, and what that means."""
+"""What a difference's interval is made of, in words. Unpaired, and so wider, where it is not kept which images were right."""
 
 
 def pair_up(runs: list[Run]) -> tuple[list[Pair], list[Run]]:
@@ -76,7 +76,7 @@ def spread(values: Sequence[float]) -> float | None:
 
 
 def _interval(pairs: Sequence[Pair], metric: str) -> tuple[Difference, str]:
-    """The difference and what its interval is made of, a word of KINDS."""
+    """The difference and what its interval is made of, a key of INTERVALS."""
     images = _images(pairs[0][0])
     accuracies = [(pair[0].metrics[metric], pair[1].metrics[metric]) for pair in pairs]
     known = metric == "test_acc" and all(both_right(*pair) is not None for pair in pairs)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import floor, log10
 from typing import Any
 
-from sslcli.commands.project import heading
+from sslcli.commands.project import PROTOCOLS, heading
 
 Values = Mapping[str, Any]
 
@@ -22,32 +22,15 @@ class Protocol:
     meaning: str = ""
 
 
-PROTOCOLS = {
-    "linear": Protocol(
-        "Linear evaluation",
-        "linear evaluation",
-        "The encoder is frozen; one linear layer is trained on its representation. It shows what the encoder had learned "
-        "before it saw a label.",
-    ),
-    "linear-augmented": Protocol(
-        "Linear evaluation on augmented images",
-        "linear evaluation on augmented images",
-        "As linear evaluation, with representations of augmented training images.",
-    ),
-    "logistic": Protocol(
-        "Logistic regression",
-        "logistic regression",
-        "A logistic regression, solved to rest, on the representation of the frozen encoder.",
-    ),
-    "knn": Protocol(
-        "kNN", "kNN", "The nearest training images in the representation vote; nothing is trained. Votes are no probabilities."
-    ),
-    "finetune": Protocol(
-        "Fine-tuning",
-        "fine-tuning",
-        "Encoder and classifier are trained end to end. With many labels this can make up for a random start.",
-    ),
+MEANINGS = {
+    "linear": "The encoder is frozen; one linear layer is trained on its representation. It shows what the encoder had learned "
+    "before it saw a label.",
+    "linear-augmented": "As linear evaluation, with representations of augmented training images.",
+    "logistic": "A logistic regression, solved to rest, on the representation of the frozen encoder.",
+    "knn": "The nearest training images in the representation vote; nothing is trained. Votes are no probabilities.",
+    "finetune": "Encoder and classifier are trained end to end. With many labels this can make up for a random start.",
 }
+"""Protocol to what it measures."""
 
 
 def protocol_of(values: Values) -> str:
@@ -57,7 +40,8 @@ def protocol_of(values: Values) -> str:
 
 def words_of(protocol: str) -> Protocol:
     """A protocol in words; one that is not known keeps its name."""
-    return PROTOCOLS.get(protocol, Protocol(protocol, protocol))
+    words = PROTOCOLS.get(protocol, protocol)
+    return Protocol(heading(words), words, MEANINGS.get(protocol, ""))
 
 
 def share(fraction: float | None) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sslcli.commands.project import WORDS
-from sslcli.commands.report_answer import PROTOCOLS, Values, protocol_of, share, words_of
+from sslcli.commands.project import PROTOCOLS, WORDS
+from sslcli.commands.report_answer import Values, protocol_of, share, words_of
 from sslcli.commands.report_tables import Cell, Table
 from sslcli.registry import Run
 
@@ -137,7 +137,7 @@ def _of_seeds(found: Measured) -> list[str]:
 
 def _of_protocols(found: Measured) -> list[str]:
     sentences = []
-    if others := [words.inline for key, words in PROTOCOLS.items() if key not in _run(found)]:
+    if others := [words for key, words in PROTOCOLS.items() if key not in _run(found)]:
         sentences.append(f"Protocols that were not run: {_listed(others)}.")
     parts = {protocol: {row.get("label_fraction") or 1 for row in found.rows if protocol_of(row) == protocol}
              for protocol in _run(found)}  # fmt: skip

@@ -6,14 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sslcli.commands.differences import INTERVALS
 from sslcli.commands.report_answer import Protocol, Values, interval, points, protocol_of, share, words_of
-
-INTERVALS = {
-    "paired": "over test images, paired; one seed",
-    "unpaired": "over test images, unpaired; one seed",
-    "seeds": "over seeds and test images",
-    "seeds, unpaired": "over seeds and test images, unpaired",
-}
 
 
 @dataclass(frozen=True)
