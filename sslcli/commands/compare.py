@@ -70,14 +70,14 @@ def _messages(registry: Registry, chosen: list[Run], lonely: list[Run], others: 
 
 def results(registry: Registry, chosen: list[Run]) -> dict[str, Any]:
     """What `--format json` prints: a row for each run, a difference for each setting, and the answer."""
-    setups = {run.id: run.setup for run in registry.runs()}
+    setups = _setups(registry, chosen)
     differences = [difference_of(pairs) for pairs in over_settings(pair_up(chosen)[0], setups)]
     return {"rows": [row_of(run) for run in chosen], "differences": differences, "answer": answer(differences)}
 
 
 def tables(registry: Registry, chosen: list[Run], differences: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """For each protocol, in words, its rows: runs that differ in seed alone in one, and each difference under its scratch."""
-    setups = {run.id: run.setup for run in registry.runs()}
+    setups = _setups(registry, chosen)
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in chosen:
         groups.setdefault(setting_of(run, setups), []).append(run)
@@ -89,6 +89,13 @@ def tables(registry: Registry, chosen: list[Run], differences: list[dict[str, An
         mine = [found for found in differences if found["scratch_run"] in ids]
         rows += [_difference_row(found, name_it=len(mine) > 1) for found in mine]
     return made
+
+
+def _setups(registry: Registry, chosen: list[Run]) -> dict[str, str | None]:
+    """The setups of the pretrain runs that evaluations start from; the index is read only if there are some."""
+    if not any(run.parent for run in chosen):
+        return {}
+    return {run.id: run.setup for run in registry.runs() if run.experiment == "pretrain"}
 
 
 def _row_over_seeds(runs: list[Run]) -> dict[str, Any]:
