@@ -41,14 +41,15 @@ def run(command: Compare) -> None:
         from sslcli.commands.duplicates import without_duplicates
 
         chosen = without_duplicates(registry, chosen)
-    found = results(registry, chosen)
+    setups = _setups(registry, chosen)
+    found = results(registry, chosen, setups)
     if command.format == "json":
         print_rows(found["rows"], {}, style="json", whole=found)
     elif command.format == "csv":
         print_rows(found["rows"], dict(zip(CSV_COLUMNS, CSV_COLUMNS, strict=True)), style="csv")
     else:
         epochs_shown = {"at_epoch": "of epoch"} if any(run.at_epoch for run in chosen) else {}
-        for protocol, rows in tables(registry, chosen, found["differences"]).items():
+        for protocol, rows in tables(setups, chosen, found["differences"]).items():
             print(f"\n### {heading(protocol)}\n" if command.format == "markdown" else f"\n{heading(protocol)}")
             used = {key: heading for key, heading in (COLUMNS | epochs_shown).items() if any(row.get(key) for row in rows)}
             print_rows(rows, used, style=command.format)
@@ -68,16 +69,17 @@ def _messages(registry: Registry, chosen: list[Run], lonely: list[Run], others: 
     return found
 
 
-def results(registry: Registry, chosen: list[Run]) -> dict[str, Any]:
+def results(registry: Registry, chosen: list[Run], setups: dict[str, str | None] | None = None) -> dict[str, Any]:
     """What `--format json` prints: a row for each run, a difference for each setting, and the answer."""
-    setups = _setups(registry, chosen)
+    setups = _setups(registry, chosen) if setups is None else setups
     differences = [difference_of(pairs) for pairs in over_settings(pair_up(chosen)[0], setups)]
     return {"rows": [row_of(run) for run in chosen], "differences": differences, "answer": answer(differences)}
 
 
-def tables(registry: Registry, chosen: list[Run], differences: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+def tables(
+    setups: dict[str, str | None], chosen: list[Run], differences: list[dict[str, Any]]
+) -> dict[str, list[dict[str, Any]]]:
     """For each protocol, in words, its rows: runs that differ in seed alone in one, and each difference under its scratch."""
-    setups = _setups(registry, chosen)
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in chosen:
         groups.setdefault(setting_of(run, setups), []).append(run)
