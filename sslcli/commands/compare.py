@@ -83,12 +83,14 @@ def tables(
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in chosen:
         groups.setdefault(setting_of(run, setups), []).append(run)
+    of_scratch: dict[str, list[dict[str, Any]]] = {}
+    for found in differences:
+        of_scratch.setdefault(found["scratch_run"], []).append(found)
     made: dict[str, list[dict[str, Any]]] = {}
     for group in groups.values():
         rows = made.setdefault(PROTOCOLS.get(group[0].protocol or "", group[0].experiment), [])
         rows.append(_row_over_seeds(group))
-        ids = {run.id for run in group}
-        mine = [found for found in differences if found["scratch_run"] in ids]
+        mine = [found for run in group for found in of_scratch.get(run.id, [])]
         rows += [_difference_row(found, name_it=len(mine) > 1) for found in mine]
     return made
 
