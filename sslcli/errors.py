@@ -25,8 +25,8 @@ class DivergedError(StateError):
     """A loss or a weight is no longer a number."""
 
 
-class Interrupted(Exception):  # noqa: N818  (nothing went wrong)
-    """A signal asked the run to stop, and its state has been saved."""
+class Interrupted(BaseException):
+    """A signal asked the run to stop, and its state has been saved. No error, so that no library takes it for one."""
 
     def __init__(self, number: int, advice: str = "") -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}" + (f"; {advice}" if advice else ""))
