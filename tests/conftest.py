@@ -92,3 +92,9 @@ def small_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     meta.write_bytes(pickle.dumps({"label_names": [f"class{i}" for i in range(10)]}))
     monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": hashlib.md5(meta.read_bytes()).hexdigest()})
     return folder.parent
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Studies draw nothing: for tests of their trainings. What they draw is tested in test_pictures."""
+    monkeypatch.setattr("sslcli.commands.study._draw", lambda *_: None)

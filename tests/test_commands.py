@@ -227,6 +227,7 @@ def test_a_diverging_run_stops_and_keeps_its_last_checkpoint(
     assert state["progress"]["total"]["loss_epoch"] < 1e3
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_study_does_nothing_twice_and_says_what_changed(ssl: Cli, registry: Registry) -> None:
     line = "study --max-steps 2 --set pretrain.batch_size=32 --set probe.epochs=2"
     first = ssl(line)
@@ -245,6 +246,7 @@ def test_a_study_does_nothing_twice_and_says_what_changed(ssl: Cli, registry: Re
     assert len(registry.runs()) == 17
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_study_probes_the_checkpoints_that_pretraining_kept(ssl: Cli, registry: Registry) -> None:
     line = "study --set pretrain.batch_size=32 --set pretrain.epochs=3 --set probe.epochs=2 --set finetune.max_steps=1"
     result = ssl(line)
@@ -259,6 +261,7 @@ def test_a_study_probes_the_checkpoints_that_pretraining_kept(ssl: Cli, registry
     assert [run.id in table for run in probes] == [True] * 4 + [False] * 2
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_an_interrupted_study_goes_on_where_it_stopped(ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     line = "study --max-steps 3 --set pretrain.batch_size=32 --set probe.epochs=2"
     original = log.Log.step
@@ -279,6 +282,7 @@ def test_an_interrupted_study_goes_on_where_it_stopped(ssl: Cli, registry: Regis
     assert len(registry.runs()) == 11
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_the_full_recipe_runs_a_few_steps_on_the_cpu(ssl: Cli, registry: Registry, small_cifar: Path) -> None:
     result = ssl(f"study --preset cifar10 --data-dir {small_cifar} --device cpu --max-steps 2 --set pretrain.batch_size=16")
     assert result.code == 0, result.err

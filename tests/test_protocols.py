@@ -212,6 +212,7 @@ def test_label_fractions_are_read_from_all_to_few() -> None:
     assert label_fractions("0.01,1,0.1,1") == [1.0, 0.1, 0.01]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_study_of_seeds_and_few_labels_gives_means_and_one_difference_a_setting(
     ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
