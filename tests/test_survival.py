@@ -4,6 +4,7 @@ SSL_KILLS=60 kills sixty times at random rather than the few that fit every day'
 """
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import platform
@@ -424,6 +425,7 @@ def test_a_long_run_does_not_grow(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(log.Log, "step", measure)
     monkeypatch.setattr(log, "SAVE_EVERY", 1.0)
+    gc.collect()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a net this small gains nothing from two
     line = f"pretrain {TINY} --batch-size 8 --epochs 67 --view-sizes 8 --knn-every 0 --max-steps 2000"
@@ -431,4 +433,4 @@ def test_a_long_run_does_not_grow(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> 
     torch.set_num_threads(threads)
     assert code == 0
     assert sizes[2000][0] < 1.02 * sizes[200][0]
-    assert sizes[2000][1] == sizes[200][1]
+    assert sizes[2000][1] - sizes[200][1] == Counter()  # less is no leak: what earlier tests left may be collected in between
