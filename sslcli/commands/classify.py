@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from sslcli.checkpoint import State, load_checkpoint, save_checkpoint
@@ -13,12 +16,15 @@ from sslcli.commands.common import Setting, accuracies
 from sslcli.commands.pretrain import kept_epochs, load_pretrained
 from sslcli.commands.project import say
 from sslcli.config import Finetune, Probe
+from sslcli.data.image_data import normalise
 from sslcli.errors import StateError, UsageError
+from sslcli.evaluation.features import outputs
 from sslcli.evaluation.kept import FILE, Kept, keep, read_kept
 from sslcli.evaluation.quality import headline
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import Encoder, build_encoder, weights_hash
 from sslcli.registry import Registry, Run
+from sslcli.training.device import autocast
 from sslcli.training.log import duration
 from sslcli.training.loop import Metrics, Progress
 
@@ -155,6 +161,21 @@ def load_classifier(registry: Registry, record: Run) -> tuple[Classifier, State]
     classifier = Classifier(encoder, len(artifact["classes"]))
     classifier.load_state_dict(artifact["model"])
     return classifier, artifact
+
+
+def outputs_as_in(record: Run, artifact: State, device: torch.device) -> Callable[[nn.Module, Tensor], Tensor]:
+    """The function from a net and uint8 images (N, 3, H, W) to the net's outputs (N, d) on the CPU.
+
+    Images are normalised, and numbers have the precision, as in the run whose best.pt holds `artifact`.
+    """
+    scale = partial(normalise, mean=artifact["mean"].to(device), std=artifact["std"].to(device))
+    precision = autocast(device, record.options["precision"])
+
+    def of(net: nn.Module, images: Tensor) -> Tensor:
+        net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return outputs(net, images.to(device), normalise=scale, autocast=precision).cpu()
+
+    return of
 
 
 def _on_cpu(module: nn.Module) -> dict[str, Any]:

@@ -22,7 +22,7 @@ import sslcli
 from sslcli.commands.project import UNTRAINED, next_command, pair_key, say, share_label
 from sslcli.config import Finetune, Pretrain, Probe
 from sslcli.data.image_data import ImageData, load_data
-from sslcli.errors import UsageError
+from sslcli.errors import StateError, UsageError
 from sslcli.models import STEMS, default_stem
 from sslcli.registry import Registry, Run
 from sslcli.training.device import autocast, be_deterministic, choose_device, choose_precision, describe
@@ -60,6 +60,20 @@ def prepare(registry: Registry, options: Pretrain | Probe | Finetune) -> tuple[S
 def data_folder(registry: Registry, named: Path | None) -> Path:
     """The folder of data sets: the one named, else `data` in the project."""
     return named if named is not None else registry.root / "data"
+
+
+def data_of_run(
+    registry: Registry, record: Run, named: Path | None, *, load: Callable[[str, Path], ImageData] = load_data
+) -> ImageData:
+    """The data that a run was trained on, from the folder named, else from where the run had them.
+
+    A StateError if they are not there, or are others. `load` may keep what it has read.
+    """
+    recorded = record.options.get("data_dir")
+    data = load(record.dataset or "", named or (registry.root / recorded if recorded else data_folder(registry, None)))
+    if data.fingerprint != record.data.get("sha256"):
+        raise StateError(f"run {record.id}: {record.dataset} is not the data that it was trained on (its sha256 is another)")
+    return data
 
 
 def default_rate(optimizer: str, batch_size: int, epochs: int) -> float:

@@ -41,23 +41,23 @@ def run(command: Compare) -> None:
         from sslcli.commands.duplicates import without_duplicates
 
         chosen = without_duplicates(registry, chosen)
-    setups = _setups(registry, chosen)
-    found = results(registry, chosen, setups)
+    setups = pretrain_setups(registry, chosen)
+    found = results(chosen, setups)
     if command.format == "json":
         print_rows(found["rows"], {}, style="json", whole=found)
     elif command.format == "csv":
         print_rows(found["rows"], dict(zip(CSV_COLUMNS, CSV_COLUMNS, strict=True)), style="csv")
     else:
         epochs_shown = {"at_epoch": "of epoch"} if any(run.at_epoch for run in chosen) else {}
-        for protocol, rows in tables(setups, chosen, found["differences"]).items():
+        for protocol, rows in tables(chosen, found["differences"], setups).items():
             print(f"\n### {heading(protocol)}\n" if command.format == "markdown" else f"\n{heading(protocol)}")
-            used = {key: heading for key, heading in (COLUMNS | epochs_shown).items() if any(row.get(key) for row in rows)}
+            used = {key: words for key, words in (COLUMNS | epochs_shown).items() if any(row.get(key) for row in rows)}
             print_rows(rows, used, style=command.format)
     lonely = pair_up(chosen)[1]
     for message in _messages(registry, chosen, lonely, others):
         print(message, file=sys.stderr)
     if command.format in ("table", "markdown"):
-        print(f"\n{found['answer']}")
+        print("\nWithout the test images that are duplicates." * command.without_duplicates + f"\n{found['answer']}")
 
 
 def _messages(registry: Registry, chosen: list[Run], lonely: list[Run], others: list[str]) -> list[str]:
@@ -69,15 +69,14 @@ def _messages(registry: Registry, chosen: list[Run], lonely: list[Run], others: 
     return found
 
 
-def results(registry: Registry, chosen: list[Run], setups: dict[str, str | None] | None = None) -> dict[str, Any]:
+def results(chosen: list[Run], setups: dict[str, str | None]) -> dict[str, Any]:
     """What `--format json` prints: a row for each run, a difference for each setting, and the answer."""
-    setups = _setups(registry, chosen) if setups is None else setups
     differences = [difference_of(pairs) for pairs in over_settings(pair_up(chosen)[0], setups)]
     return {"rows": [row_of(run) for run in chosen], "differences": differences, "answer": answer(differences)}
 
 
 def tables(
-    setups: dict[str, str | None], chosen: list[Run], differences: list[dict[str, Any]]
+    chosen: list[Run], differences: list[dict[str, Any]], setups: dict[str, str | None]
 ) -> dict[str, list[dict[str, Any]]]:
     """For each protocol, in words, its rows: runs that differ in seed alone in one, and each difference under its scratch."""
     groups: dict[tuple[Any, ...], list[Run]] = {}
@@ -95,7 +94,7 @@ def tables(
     return made
 
 
-def _setups(registry: Registry, chosen: list[Run]) -> dict[str, str | None]:
+def pretrain_setups(registry: Registry, chosen: list[Run]) -> dict[str, str | None]:
     """The setups of the pretrain runs that evaluations start from; the index is read only if there are some."""
     if not any(run.parent for run in chosen):
         return {}

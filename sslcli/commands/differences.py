@@ -106,9 +106,6 @@ def _covariance(first: Pair, second: Pair, images: int) -> float | None:
 
 def both_right(first: Run, second: Run) -> int | None:
     """How many test images both have right; None if that was not kept, or not of equally many images."""
-    if first.id == second.id:
-        accuracy: float = first.metrics["test_acc"]
-        return round(accuracy * _images(first))
     count: Any = first.both_right.get(second.id, second.both_right.get(first.id))
     return int(count) if count is not None and _images(first) == _images(second) else None
 
@@ -142,7 +139,8 @@ def _seeds_in_words(differences: list[dict[str, Any]]) -> str:
     if numbers == [1]:
         return "One seed: this speaks of these encoders; other seeds can differ by more."
     words = " to ".join(str(n) for n in dict.fromkeys((numbers[0], numbers[-1])))
-    return f"Means over {words} seeds; the intervals are over seeds and test images."
+    single = "; those of one seed speak of its encoders alone" if numbers[0] == 1 else ""
+    return f"Means over {words} seeds; the intervals are over seeds and test images{single}."
 
 
 def in_order(run: Run) -> tuple[Any, ...]:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from sslcli.commands.classify import load_classifier
-from sslcli.commands.common import data_folder
+from sslcli.commands.classify import load_classifier, outputs_as_in
+from sslcli.commands.common import data_of_run
 from sslcli.commands.project import newest_pairs, open_registry, partner_command, say, study_runs
 from sslcli.config import Map
 from sslcli.data.batches import generator
-from sslcli.data.image_data import ImageData, load_data, normalise, split
+from sslcli.data.image_data import ImageData, split
 from sslcli.errors import StateError, UsageError
-from sslcli.evaluation.features import outputs
 from sslcli.evaluation.knn import knn_accuracy
 from sslcli.evaluation.map import flatten
 from sslcli.evaluation.neighbours import nearest, share_of_class
@@ -26,7 +24,7 @@ from sslcli.pictures.canvas import save_picture
 from sslcli.pictures.grids import Pixels, pixels_of
 from sslcli.pictures.map import Found, Panel, draw_map, draw_neighbours
 from sslcli.registry import Registry, Run
-from sslcli.training.device import autocast, choose_device
+from sslcli.training.device import choose_device
 
 BANK = 10_000  # training images among which neighbours are looked for, so that one core takes under a minute
 K = 10  # of the kNN accuracy
@@ -103,11 +101,7 @@ def _newest_pair(registry: Registry, study: str | None) -> list[Run]:
 
 def _sample(registry: Registry, record: Run, command: Map) -> Sample:
     """Load a run's data and draw from them by seed; `n` may be more than there are."""
-    recorded = record.options["data_dir"]
-    folder = command.data_dir or (registry.root / recorded if recorded else None)
-    data = load_data(record.dataset or "", data_folder(registry, folder))
-    if data.fingerprint != record.data.get("sha256"):
-        raise StateError(f"run {record.id}: {record.dataset} is not the data that it was trained on (its sha256 is another)")
+    data = data_of_run(registry, record, command.data_dir)
     random = generator(command.seed, "map")
     test = torch.randperm(len(data.test_labels), generator=random)[: command.n]
     part = split(data.train_labels, seed=record.seed or 0).train
@@ -121,14 +115,9 @@ def _see(registry: Registry, record: Run, sample: Sample, command: Map) -> Seen:
     """One encoder's representations, and what is nearest in them. Cosines are of h as it is, as in every kNN here."""
     say(f"{record.id}: representations of {len(sample.test) + len(sample.bank):,} images")
     classifier, artifact = load_classifier(registry, record)
-    device = choose_device(command.device)
-    encoder = classifier.encoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    scale = partial(normalise, mean=artifact["mean"].to(device), std=artifact["std"].to(device))
-    precision = autocast(device, record.options["precision"])
-    h, bank = (
-        outputs(encoder, images.to(device), normalise=scale, autocast=precision).cpu()
-        for images in (sample.data.test_images[sample.test], sample.data.train_images[sample.bank])
-    )
+    of = outputs_as_in(record, artifact, choose_device(command.device))
+    h = of(classifier.encoder, sample.data.test_images[sample.test])
+    bank = of(classifier.encoder, sample.data.train_images[sample.bank])
     found = nearest(bank, h, k=command.neighbours)
     knn = knn_accuracy(bank, sample.bank_labels, h, sample.labels, k=K)
     return Seen(record, h, found, knn, share_of_class(found, sample.bank_labels, sample.labels))

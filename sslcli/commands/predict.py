@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from sslcli.checkpoint import State
-from sslcli.commands.classify import load_classifier
-from sslcli.commands.common import data_folder
+from sslcli.commands.classify import load_classifier, outputs_as_in
+from sslcli.commands.common import data_of_run
 from sslcli.commands.project import folder_name, in_words, newest_pairs, open_registry, say, study_runs
 from sslcli.config import Predict
 from sslcli.data.batches import generator
-from sslcli.data.image_data import ImageData, load_data, normalise
+from sslcli.data.image_data import ImageData, load_data
 from sslcli.data.own_images import read_images
 from sslcli.errors import StateError, UsageError
-from sslcli.evaluation.features import outputs
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import build_encoder
 from sslcli.pictures.canvas import png_path, save_picture
 from sslcli.pictures.grids import Tile, draw_predictions, pixels_of
 from sslcli.registry import Registry, Run
-from sslcli.training.device import autocast, choose_device
+from sslcli.training.device import choose_device
 
 CLASSIFIERS = ("linear_eval", "finetune")
 MEANS_THE_SAME = 0.002  # another machine rounds otherwise: more than so much in accuracy is worth a word
@@ -50,15 +49,9 @@ def draw(registry: Registry, command: Predict) -> list[Path]:
     if command.out is not None and len(records) > 1:
         raise UsageError(f"--out {command.out} is one picture, and {len(records)} are drawn; say which with --run")
 
-    @cache
-    def data_of(dataset: str, folder: str | None) -> ImageData:
-        return load_data(dataset, data_folder(registry, Path(folder) if folder else None))
-
-    written = []
+    load, written = cache(load_data), []
     for record in records:
-        recorded = record.options["data_dir"]
-        folder = command.data_dir or (registry.root / recorded if recorded else None)
-        data = data_of(record.dataset or "", str(folder) if folder else None)
+        data = data_of_run(registry, record, command.data_dir, load=load)
         path = png_path(command.out, registry.path(f"results/predictions/{_name(record, command.encoder_seed)}.png"))
         _draw_test_images(registry, record, data, command, path)
         written.append(path)
@@ -117,19 +110,13 @@ def _predict(record: Run, loaded: tuple[Classifier, State], images: Tensor, comm
     classifier, artifact = loaded
     if command.encoder_seed is not None:
         classifier.encoder = build_encoder(artifact["backbone"], stem=artifact["stem"], seed=command.encoder_seed)
-    device = choose_device(command.device)
-    classifier.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    scale = partial(normalise, mean=artifact["mean"].to(device), std=artifact["std"].to(device))
-    precision = autocast(device, record.options["precision"])
-    logits = outputs(classifier, images.to(device), normalise=scale, autocast=precision).cpu()
+    logits = outputs_as_in(record, artifact, choose_device(command.device))(classifier, images)
     confidence, classes = logits.softmax(1).max(1)
     return Predictions(classes, confidence, artifact["classes"])
 
 
 def _draw_test_images(registry: Registry, record: Run, data: ImageData, command: Predict, path: Path) -> None:
     """One run's grid and its line of figures."""
-    if data.fingerprint != record.data.get("sha256"):
-        raise StateError(f"run {record.id}: {record.dataset} is not the data that it was trained on (its sha256 is another)")
     total = len(data.test_labels)
     if command.n > total:
         raise UsageError(f"--n {command.n}: accepted is at most the {total} test images of {record.dataset}")

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sslcli import __version__
-from sslcli.commands.compare import choose, results
+from sslcli.commands.compare import choose, pretrain_setups, results
 from sslcli.commands.differences import pair_up
 from sslcli.commands.project import open_registry, record_or_index, say
 from sslcli.commands.report_answer import forest, verdicts
@@ -77,7 +77,7 @@ def _runs_of(registry: Registry, chosen: Sequence[Run]) -> list[Run]:
 
 def _numbers(registry: Registry, chosen: list[Run], runs: list[Run]) -> dict[str, Any]:
     """All of the page that is no picture."""
-    comparison = results(registry, chosen)
+    comparison = results(chosen, pretrain_setups(registry, chosen))
     rows, differences = comparison["rows"], comparison["differences"]
     datasets = list(dict.fromkeys(run.dataset for run in chosen if run.dataset))
     checks, unchecked = data_checks(registry.root, datasets)

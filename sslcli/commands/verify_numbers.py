@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import math
-from functools import cache, partial
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 
 from sslcli.checkpoint import load_checkpoint
-from sslcli.commands.classify import count_both_right, figures_of, load_classifier
-from sslcli.commands.common import data_folder
+from sslcli.commands.classify import count_both_right, figures_of, load_classifier, outputs_as_in
+from sslcli.commands.common import data_of_run
 from sslcli.commands.project import say
 from sslcli.config import RunsVerify
-from sslcli.data.image_data import ImageData, load_data, normalise, split
+from sslcli.data.image_data import ImageData, load_data, split
 from sslcli.errors import UserError
-from sslcli.evaluation.features import outputs
 from sslcli.evaluation.kept import FILE, read_kept
 from sslcli.evaluation.knn import knn_votes
 from sslcli.registry import Registry, Run
-from sslcli.training.device import autocast, choose_device
+from sslcli.training.device import choose_device
 
 SAME = 1e-9  # of figures from the same logits
 CLOSE = 0.002  # of an accuracy from weights and data: another machine rounds otherwise
@@ -68,9 +66,7 @@ def _differences(what: str, made: dict[str, Any], recorded: dict[str, Any]) -> l
     return [f"changed: {what} {key} is {recorded.get(key)} on record, and comes out as {made.get(key)}" for key in unequal]
 
 
-@cache
-def _data(dataset: str, folder: Path) -> ImageData:
-    return load_data(dataset, folder)
+_load = cache(load_data)
 
 
 def from_checkpoint(registry: Registry, run: Run, command: RunsVerify) -> list[str]:
@@ -78,12 +74,8 @@ def from_checkpoint(registry: Registry, run: Run, command: RunsVerify) -> list[s
     record = registry.load(run)
     if record.experiment == "pretrain":
         return []
-    recorded = record.options.get("data_dir")
-    folder = command.data_dir or (registry.root / recorded if recorded else data_folder(registry, None))
     try:
-        data = _data(record.dataset or "", folder)
-        if data.fingerprint != record.data.get("sha256"):
-            return [f"changed: {record.dataset} is not the data that it was trained on"]
+        data = data_of_run(registry, record, command.data_dir, load=_load)
         made = _logits_again(registry, record, data, command)
         kept = read_kept(registry.path(f"{record.folder}/{FILE}"))
     except UserError as error:
@@ -102,19 +94,13 @@ def from_checkpoint(registry: Registry, run: Run, command: RunsVerify) -> list[s
 def _logits_again(registry: Registry, record: Run, data: ImageData, command: RunsVerify) -> Any:
     """The test images' logits (N, classes), by the classifier in best.pt; of kNN the votes."""
     classifier, artifact = load_classifier(registry, record)
-    device = choose_device(command.device)
-    classifier.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    scale = partial(normalise, mean=artifact["mean"].to(device), std=artifact["std"].to(device))
-    of = partial(outputs, normalise=scale, autocast=autocast(device, record.options["precision"]))
+    of = outputs_as_in(record, artifact, choose_device(command.device))
     if record.protocol != "knn":
-        return of(classifier, data.test_images.to(device)).cpu().numpy()
+        return of(classifier, data.test_images).numpy()
     options = record.options
     parts = split(data.train_labels, seed=options["seed"], label_fraction=options["label_fraction"])
     rows = torch.cat([parts.train, parts.val])
-    bank, queries = (
-        of(classifier.encoder, data.train_images[rows].to(device)),
-        of(classifier.encoder, data.test_images.to(device)),
-    )
-    labels = data.train_labels[rows].to(device)
+    bank, queries = of(classifier.encoder, data.train_images[rows]), of(classifier.encoder, data.test_images)
     k, temperature = options["k"], options["temperature"]
-    return knn_votes(bank, labels, queries, classes=len(data.classes), k=k, temperature=temperature).cpu().numpy()
+    votes = knn_votes(bank, data.train_labels[rows], queries, classes=len(data.classes), k=k, temperature=temperature)
+    return votes.numpy()
