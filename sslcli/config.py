@@ -387,7 +387,7 @@ class Compare(Command):
     """Show pretrained beside scratch, the difference of each pair, and the answer in a sentence."""
 
     study: StudyName = None
-    all: Annotated[bool, Option("--all", help="Every evaluation of the project, of a study or not.")] = False
+    all: Annotated[bool, Option("--all", help="Every evaluation, of earlier epochs too, here or in --study.")] = False
     without_duplicates: Annotated[
         bool, Option("--without-duplicates", help="Leave out the test images that ssl data check found elsewhere too.")
     ] = False

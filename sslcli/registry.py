@@ -122,8 +122,13 @@ def parse_run(content: Any, source: str) -> Run:
     for key, value in run.metrics.items():
         if not isinstance(value, (int, float)) or isinstance(value, bool) or value != value:
             raise UsageError(f"{source}: metric {key!r} is a number, not {str(value)[:60]!r}")
-    if not all(isinstance(count, int) for count in run.both_right.values()):
-        raise UsageError(f"{source}: both_right maps the ids of other runs to numbers of images")
+        if key.endswith(("acc", "knn")) and not 0 <= value <= 1:
+            raise UsageError(f"{source}: metric {key!r} is a fraction from 0 to 1, not {value!r}")
+    images = run.metrics.get("test_images", 10_000)
+    if not isinstance(images, int) or images < 1:
+        raise UsageError(f"{source}: metric 'test_images' is a whole number from 1, not {images!r}")
+    if not all(isinstance(count, int) and 0 <= count <= images for count in run.both_right.values()):
+        raise UsageError(f"{source}: both_right maps the ids of other runs to numbers of images, 0 to {images}")
     if not all(_is_epoch(entry) for entry in run.history):
         raise UsageError(f"{source}: the history has an entry for each epoch: epoch, step and measurements, all numbers")
     if not all(isinstance(hashes, list) for hashes in run.checkpoints.values()):
@@ -276,7 +281,8 @@ class Registry:
                     found.append(run)
                 except (UsageError, OSError) as error:
                     problems.append(str(error))
-            published = self._published(problems)
+            noted = {run.id for run in found}  # a published run that somebody wrote a note on has a record, too
+            published = [run for run in self._published(problems) if run.id not in noted]
             self._write_index(published + sorted(found, key=lambda run: (run.created or "", run.id)))
         return published + found, problems
 

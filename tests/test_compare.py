@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from sslcli.commands.compare import newest
+from sslcli.commands.compare import newest, results, tables
 from sslcli.commands.differences import answer, difference_of, pair_up
 from sslcli.commands.tables import print_rows
-from sslcli.registry import Run
+from sslcli.registry import Registry, Run
+from tests.conftest import Cli
 
 
 def evaluation(init: str, accuracy: float, **known: Any) -> Run:
@@ -37,9 +38,55 @@ def test_a_difference_is_called_a_gain_only_if_its_interval_excludes_zero(
 def test_pairs_are_runs_with_equal_options_and_the_newest_of_each_counts() -> None:
     old, new = evaluation("pretrained", 0.6), evaluation("pretrained", 0.7)
     scratch, other = evaluation("scratch", 0.4), evaluation("scratch", 0.5, pair="q")
-    pairs, lonely = pair_up(newest([old, scratch, other, new]))
+    pairs, lonely = pair_up(newest([old, scratch, other, new], {}))
     assert [(a.id, b.id) for a, b in pairs] == [(new.id, scratch.id)]
     assert lonely == [other]
+
+
+def test_a_seed_whose_pretraining_was_repeated_counts_once() -> None:
+    known = {"setup": "s", "protocol": "linear"}
+    runs = [
+        evaluation("pretrained", 0.60, parent="first", **known),
+        evaluation("pretrained", 0.70, parent="again", **known),
+        evaluation("scratch", 0.40, **known),
+        evaluation("pretrained", 0.80, parent="second", pair="q", **known | {"seed": 2}),
+        evaluation("scratch", 0.50, pair="q", **known | {"seed": 2}),
+    ]
+    setups: dict[str, str | None] = dict.fromkeys(("first", "again", "second"), "pretraining")
+    chosen = newest(runs, setups)
+    rows = tables(chosen, results(chosen, setups)["differences"], setups)["linear evaluation"]
+    shown = [(row["init"], row["seeds"], row["test_acc"]) for row in rows]
+    assert shown == [
+        ("pretrained", "1, 2", "75.00% ± 7.07"), ("scratch", "1, 2", "45.00% ± 7.07"), ("difference", "1, 2", "+30.00 points")
+    ]  # fmt: skip
+    everything = tables(runs, results(runs, setups)["differences"], setups)["linear evaluation"]
+    assert [row["seeds"] for row in everything] == ["1", "1, 2", "1, 2", "1, 2"]
+
+
+def test_a_pair_needs_an_accuracy_and_a_number_of_images_in_common() -> None:
+    pretrained, scratch = evaluation("pretrained", 0.6), evaluation("scratch", 0.4)
+    scratch.metrics["test_images"] = 80
+    assert pair_up([pretrained, scratch]) == ([], [pretrained, scratch])
+    scratch.metrics = {"test_acc": 0.4}
+    pretrained.metrics = {"best_test_acc": 0.6}
+    assert pair_up([pretrained, scratch]) == ([], [pretrained, scratch])
+
+
+def test_the_newest_study_is_shown_unless_runs_outside_it_make_a_newer_pair(registry: Registry, ssl: Cli) -> None:
+    def add(init: str, accuracy: float, **known: Any) -> None:
+        made = vars(evaluation(init, accuracy, **known))
+        registry.create(f"{init}-x", **{key: value for key, value in made.items() if key not in ("id", "created")})
+
+    for init, accuracy in (("pretrained", 0.6), ("scratch", 0.4)):
+        add(init, accuracy, study="first", protocol="linear")
+        add(init, accuracy + 0.1, study="first", protocol="linear", at_epoch=1, pair=f"e{init}")
+    add("pretrained", 0.9, pair="r", protocol="linear")
+    shown = ssl("compare")
+    assert "yes, by 20.0 points" in shown.out
+    assert "runs outside any study" in shown.err
+    assert ssl("compare --study first --all").out.count("-x-") == 4
+    add("scratch", 0.5, pair="r", protocol="linear")
+    assert "yes, by 40.0 points" in ssl("compare").out
 
 
 def test_two_differences_of_one_kind_are_told_apart_by_their_runs() -> None:
@@ -60,6 +107,7 @@ def test_without_a_chosen_accuracy_the_best_over_epochs_is_compared() -> None:
         del run.metrics["test_acc"]
     found = difference_of([(runs[0], runs[1])])
     assert (found["metric"], found["pretrained"]) == ("best_test_acc", 0.61)
+    assert "61.00% against 41.00%, best epoch on the test images" in answer([found])
 
 
 def test_tables_show_control_characters_and_markup_literally(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from sslcli.data import shapes
-from sslcli.data.check_file import read_check
+from sslcli.data.check_file import Check, Pair, read_check
 from sslcli.data.duplicates import constant_images, duplicate_pairs
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.errors import StateError
@@ -67,6 +67,14 @@ def test_every_planted_duplicate_is_found_and_no_other_pair() -> None:
     kinds = {pair.j: pair.kind for pair in found}
     assert [kinds[place] for place in range(len(CHANGES))] == ["exact", "near", "near", "mirrored", "near"]
     assert duplicate_pairs(load_data("shapes", Path())) == []
+
+
+def test_a_copy_within_test_of_an_image_near_one_in_training_counts_as_in_training() -> None:
+    known = {"dataset": "shapes", "fingerprint": "f" * 64, "sizes": {"train": 9, "test": 9}, "classes": [], "class_balance": {},
+             "mean": [], "std": [], "constant": [], "threshold": 0.9}  # fmt: skip
+    pairs = [Pair("near", "train", 3, "test", 5, 0.95, 0, 0), Pair("exact", "test", 5, "test", 7, 1.0, 0, 0)]
+    counts = Check(**known, pairs=pairs, test_duplicates=[5, 7]).counts["test_images"]
+    assert counts == {"exact_in_train": 0, "near_in_train": 2, "within_test_only": 0, "any": 2, "left_out": 2}
 
 
 def test_images_of_one_colour_are_found() -> None:

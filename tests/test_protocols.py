@@ -100,7 +100,7 @@ def test_every_figure_can_be_made_again_and_a_changed_one_is_found(
     for key in {key for run in evaluated.values() for key in run.metrics} - {"test_images"}:
         having = [run for run in evaluated.values() if key in run.metrics]
         for run in having:
-            changed = re.sub(rf"(?m)^  {key}: .*$", f"  {key}: {run.metrics[key] + 1}", before[run.id], count=1)
+            changed = re.sub(rf"(?m)^  {key}: .*$", f"  {key}: {run.metrics[key] / 2 + 0.01}", before[run.id], count=1)
             assert changed != before[run.id]
             records[run.id].write_text(changed)
         ssl("runs rebuild")  # so that registry.yaml tells the same
@@ -137,6 +137,56 @@ def test_an_edited_curve_or_count_and_exchanged_logits_are_found(
     path.unlink()
     assert "has kept no test logits" in ssl("runs verify --numbers").out
     assert ssl("runs verify").code == 0
+
+
+def test_a_run_that_says_it_is_another_is_found(ssl: Cli, done: Done, registry: Registry) -> None:
+    done(f"pretrain {TINY}")
+    pair = [done(f"probe {PROBE} --init {init}") for init in ("pretrained", "scratch")]
+    records = {run.id: registry.path(f"{run.folder}/run.yaml") for run in pair}
+    before = {name: path.read_text() for name, path in records.items()}
+    other = {"pretrained": "scratch", "scratch": "pretrained"}
+
+    def edited(pattern: str, new: str) -> str:
+        for run in pair:
+            text = re.sub(pattern, new.replace("OTHER", other[run.init or ""]), before[run.id])
+            assert text != before[run.id]
+            records[run.id].write_text(text)
+        ssl("runs rebuild")
+        result = ssl("runs verify --numbers")
+        assert result.code == 3
+        return result.out
+
+    assert edited(r"(?m)^init: .*", "init: OTHER").count("changed: init is") == 2
+    assert edited(r"(?m)^( *)init: .*", r"\1init: OTHER").count("changed: init is") == 2  # in the options, too
+    assert edited(r"label_fraction: .*", "label_fraction: 0.5").count("changed: label_fraction is 0.5") == 2
+    assert edited(r"(?m)^epochs: .*", "epochs: 300.0").count("changed: epochs is 300.0") == 2
+    assert edited(r"seed: 1", "seed: 2").count("changed: seed is 2") == 2
+
+
+def test_another_runs_damaged_logits_stop_no_training(ssl: Cli, done: Done, registry: Registry) -> None:
+    done(f"pretrain {TINY}")
+    first = done(f"probe {PROBE}")
+    path = registry.path(f"{first.folder}/{FILE}")
+    path.write_bytes(path.read_bytes()[:1000])
+    second = done(f"probe {PROBE} --init scratch")
+    assert (second.status, second.both_right) == ("finished", {})
+    assert f"{second.id}: as recorded" in ssl("runs verify --numbers").out
+
+
+def test_kept_logits_with_any_bit_flipped_are_read_or_refused(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    keep(path, Kept(np.random.default_rng(1).normal(size=(40, 3)).astype(np.float32), np.arange(40), np.arange(40)))
+    whole = path.read_bytes()
+    refused = 0
+    for bit in range(0, 8 * len(whole), 7):
+        spoilt = bytearray(whole)
+        spoilt[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(spoilt)
+        try:
+            read_kept(path)
+        except StateError:
+            refused += 1
+    assert refused > 100
 
 
 @pytest.mark.parametrize(("labels", "logits"), [((3,), (4, 2)), ((4,), (4,))])

@@ -7,7 +7,8 @@ import yaml
 
 from sslcli.errors import StateError, UsageError
 from sslcli.files import atomic_write
-from sslcli.registry import Registry, Run, find_project
+from sslcli.registry import Registry, Run, find_project, parse_run
+from tests.conftest import Cli
 
 
 def make(registry: Registry, stem: str = "simclr-resnet9-shapes-s1", **known: object) -> Run:
@@ -175,3 +176,25 @@ def test_a_thousand_runs_are_read_in_a_fraction_of_a_second(registry: Registry) 
     began = time.monotonic()
     assert len(registry.runs()) == 1000
     assert time.monotonic() - began < 0.5
+
+
+def test_a_published_run_with_a_note_is_rebuilt_once(registry: Registry, ssl: Cli) -> None:
+    published = Run(id="paper", experiment="linear_eval", status="published", metrics={"test_acc": 0.5})
+    registry._write_index([published])
+    assert ssl("runs note paper hello").code == 0
+    assert ssl("runs rebuild").code == 0
+    assert [(run.id, run.note) for run in registry.runs()] == [("paper", "hello")]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "both", "words"),
+    [
+        ({"test_acc": 58.87}, {}, "fraction from 0 to 1, not 58.87"),
+        ({"val_knn": float("inf")}, {}, "fraction from 0 to 1, not inf"),
+        ({"test_images": 0}, {}, "whole number from 1, not 0"),
+        ({"test_images": 80}, {"b": 99}, "0 to 80"),
+    ],
+)
+def test_figures_that_cannot_be_are_refused(metrics: dict[str, float], both: dict[str, int], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        parse_run({"id": "a", "experiment": "linear_eval", "status": "finished", "metrics": metrics, "both_right": both}, "x")

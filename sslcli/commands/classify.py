@@ -122,9 +122,17 @@ def finish(registry: Registry, run: Run, classifier: Classifier, setting: Settin
         "image_size": setting.data.image_size,
         "mean": mean.cpu(),
         "std": std.cpu(),
+        "run": identity(run),
         "metrics": {name: value for name, value in run.metrics.items() if name != "seconds"},
     }
     save_checkpoint(registry, run, "best", artifact)
+
+
+def identity(run: Run) -> dict[str, Any]:
+    """What an evaluation is of, in plain data: kept in its best.pt too, so that it cannot be mistaken for another."""
+    names = ("experiment", "protocol", "init", "parent", "at_epoch", "dataset", "backbone", "seed", "label_fraction", "epochs",
+             "pair", "setup")  # fmt: skip
+    return {name: getattr(run, name) for name in names} | {"data": run.data.get("sha256")}
 
 
 def figures_of(kept: Kept, protocol: str | None, history: list[Metrics]) -> dict[str, Any]:
@@ -142,14 +150,16 @@ def figures_of(kept: Kept, protocol: str | None, history: list[Metrics]) -> dict
 def count_both_right(registry: Registry, run: Run, kept: Kept) -> dict[str, int]:
     """For other finished runs of the same setup and study: how many test images they have right that this one has right too.
 
-    The newest MOST of them; those that have kept no logits, or of other images, are left out.
+    The newest MOST of them; those that have kept no logits that can be read, or of other images, are left out.
     """
     kin = [r for r in registry.runs() if (r.setup, r.study, r.status) == (run.setup, run.study, "finished") and r.id != run.id]
     found = {}
     for other in kin[-MOST:]:
-        path = registry.path(f"{other.folder}/{FILE}")
-        theirs = read_kept(path) if path.exists() else None
-        if theirs is not None and np.array_equal(theirs.indices, kept.indices):
+        try:
+            theirs = read_kept(registry.path(f"{other.folder}/{FILE}"))
+        except StateError:  # `ssl runs verify --numbers` says it of that run; this one is none the worse
+            continue
+        if np.array_equal(theirs.indices, kept.indices):
             found[other.id] = int((theirs.right & kept.right).sum())
     return found
 

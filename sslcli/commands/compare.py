@@ -28,7 +28,7 @@ COLUMNS = {
     "run": "run",
 }  # fmt: skip
 CSV_COLUMNS = ("experiment", "protocol", "init", "dataset", "label_fraction", "at_epoch", "backbone", "epochs", "seed",
-               "test_acc", "best_test_acc", "test_nll", "test_ece", "run")  # fmt: skip
+               "test_acc", "test_images", "best_test_acc", "test_nll", "test_ece", "run")  # fmt: skip
 EVALUATIONS = ("linear_eval", "knn", "finetune")
 FIGURES = ("test_acc", "best_test_acc", "val_acc", "test_nll", "test_ece", "test_images")
 
@@ -42,7 +42,7 @@ def run(command: Compare) -> None:
 
         chosen = without_duplicates(registry, chosen)
     setups = pretrain_setups(registry, chosen)
-    found = results(chosen, setups)
+    found = results(chosen, setups) | {"without_duplicates": command.without_duplicates}
     if command.format == "json":
         print_rows(found["rows"], {}, style="json", whole=found)
     elif command.format == "csv":
@@ -53,7 +53,7 @@ def run(command: Compare) -> None:
             print(f"\n### {heading(protocol)}\n" if command.format == "markdown" else f"\n{heading(protocol)}")
             used = {key: words for key, words in (COLUMNS | epochs_shown).items() if any(row.get(key) for row in rows)}
             print_rows(rows, used, style=command.format)
-    lonely = pair_up(chosen)[1]
+    lonely = [run for run in pair_up(chosen)[1] if not _repeated(run, chosen)]
     for message in _messages(registry, chosen, lonely, others):
         print(message, file=sys.stderr)
     if command.format in ("table", "markdown"):
@@ -62,11 +62,18 @@ def run(command: Compare) -> None:
 
 def _messages(registry: Registry, chosen: list[Run], lonely: list[Run], others: list[str]) -> list[str]:
     found = [f"{run.id} has no partner: {why_lonely(registry, run, chosen)}" for run in lonely]
-    if others:
+    if named := [name for name in others if name]:
         found.append(
-            f"other studies here: {', '.join(others)}; to see one, type: {registry.command('ssl compare --study NAME')}"
+            f"other studies here: {', '.join(named)}; to see one, type: {registry.command('ssl compare --study NAME')}"
         )
+    if "" in others:
+        found.append(f"there are runs outside any study, too; to see all, type: {registry.command('ssl compare --all')}")
     return found
+
+
+def _repeated(run: Run, runs: list[Run]) -> bool:
+    """Whether a later one of the runs is the same training, and so stands in its place."""
+    return any((other.pair, other.init) == (run.pair, run.init) for other in runs[runs.index(run) + 1 :] if run.pair)
 
 
 def results(chosen: list[Run], setups: dict[str, str | None]) -> dict[str, Any]:
@@ -78,7 +85,8 @@ def results(chosen: list[Run], setups: dict[str, str | None]) -> dict[str, Any]:
 def tables(
     chosen: list[Run], differences: list[dict[str, Any]], setups: dict[str, str | None]
 ) -> dict[str, list[dict[str, Any]]]:
-    """For each protocol, in words, its rows: runs that differ in seed alone in one, and each difference under its scratch."""
+    """For each protocol, in words, its rows: runs that differ in seed alone in one (a seed done twice also in one of its own),
+    and each difference under its scratch."""
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in chosen:
         groups.setdefault(setting_of(run, setups), []).append(run)
@@ -88,7 +96,10 @@ def tables(
     made: dict[str, list[dict[str, Any]]] = {}
     for group in groups.values():
         rows = made.setdefault(PROTOCOLS.get(group[0].protocol or "", group[0].experiment), [])
-        rows.append(_row_over_seeds(group))
+        of_seed = {run.seed: run for run in group}
+        newest_each = list(of_seed.values())
+        rows += [_row_over_seeds([run]) for run in group if run not in newest_each]
+        rows.append(_row_over_seeds(newest_each))
         mine = [found for run in group for found in of_scratch.get(run.id, [])]
         rows += [_difference_row(found, name_it=len(mine) > 1) for found in mine]
     return made
@@ -115,6 +126,8 @@ def _difference_row(found: dict[str, Any], *, name_it: bool) -> dict[str, Any]:
     whose = {"run": f"of {found['pretrained_run']}"} if name_it else {}
     return {
         "init": "difference",
+        "seeds": ", ".join(str(seed) for seed in found["seeds"] if seed is not None),
+        "at_epoch": found["at_epoch"],
         found["metric"]: _points(found["difference"]),
         "best_test_acc": _points(found["best_test_difference"]),
         "interval_acc": f"{100 * found['low']:+.2f} to {100 * found['high']:+.2f}",
@@ -127,7 +140,8 @@ def choose(registry: Registry, *, study: str | None, everything: bool = False) -
 
     Evaluations of earlier epochs' checkpoints are among them only if everything is asked for.
     """
-    runs = [run for run in registry.runs() if run.experiment in EVALUATIONS and run.status in ("finished", "published")]
+    every = registry.runs()
+    runs = [run for run in every if run.experiment in EVALUATIONS and run.status in ("finished", "published")]
     runs = [run for run in runs if everything or run.at_epoch is None]
     if not runs:
         commands = f"{registry.command('ssl study')}, or: {registry.command('ssl probe')}"
@@ -135,14 +149,28 @@ def choose(registry: Registry, *, study: str | None, everything: bool = False) -
     studies = list(dict.fromkeys(run.study or "" for run in runs))
     if study is not None and study not in studies:
         raise StateError(f"no study is called {study!r}; there are: {', '.join(filter(None, studies)) or 'none'}")
-    wanted = study if study is not None else runs[-1].study or ""
-    chosen = runs if everything else newest([run for run in runs if (run.study or "") == wanted])
-    return sorted(chosen, key=in_order), [name for name in studies if name and name != wanted and not everything]
+    wanted = study if study is not None else _newest_study(runs)
+    within = [run for run in runs if (run.study or "") == wanted]
+    whole = everything and study is None
+    chosen = runs if whole else within if everything else newest(within, {run.id: run.setup for run in every})
+    return sorted(chosen, key=in_order), [] if whole else [name for name in studies if name != wanted]
 
 
-def newest(runs: Iterable[Run]) -> list[Run]:
-    """Of runs with equal options, parent included, the newest alone."""
-    return list({(run.experiment, run.pair or run.id, run.init, run.parent, run.at_epoch): run for run in runs}.values())
+def _newest_study(runs: list[Run]) -> str:
+    """The name of the newest study; nothing for the runs outside any, if they are newer and there is a pair among them."""
+    apart = [run for run in runs if not run.study]
+    named = [run.study for run in runs if run.study]
+    return named[-1] if named and (runs[-1].study or not pair_up(apart)[0]) else ""
+
+
+def newest(runs: Iterable[Run], setups: dict[str, str | None]) -> list[Run]:
+    """Of runs with equal options, those of the pretraining included, the newest alone; `setups` are those of runs by id."""
+
+    def same(run: Run) -> tuple[Any, ...]:
+        parent = run.parent and (setups.get(run.parent) or run.parent)
+        return run.experiment, run.pair or run.id, run.init, parent, run.at_epoch
+
+    return list({same(run): run for run in runs}.values())
 
 
 def row_of(run: Run) -> dict[str, Any]:

@@ -25,9 +25,13 @@ INTERVALS = {
 
 
 def pair_up(runs: list[Run]) -> tuple[list[Pair], list[Run]]:
-    """Pretrained runs with their scratch partners (options equal but for init), and the runs that have none."""
+    """Pretrained runs with their scratch partners (options equal but for init), and the runs that have none.
+
+    The two have an accuracy in common, and were tested on equally many images.
+    """
     scratch = {run.pair: run for run in runs if run.init == "scratch" and run.pair}
     pairs = [(run, scratch[run.pair]) for run in runs if run.init == "pretrained" and run.pair in scratch]
+    pairs = [pair for pair in pairs if _metric([pair]) and _images(pair[0]) == _images(pair[1])]
     paired_ids = {run.id for pair in pairs for run in pair}
     return pairs, [run for run in runs if run.id not in paired_ids]
 
@@ -42,7 +46,7 @@ def over_settings(pairs: list[Pair], setups: dict[str, str | None]) -> list[list
     """Pairs that differ in their seed alone, together, by seed; of each seed the newest pair."""
     groups: dict[tuple[Any, ...], dict[int | None, Pair]] = {}
     for pair in pairs:
-        groups.setdefault(setting_of(pair[0], setups), {})[pair[0].seed] = pair
+        groups.setdefault((*setting_of(pair[0], setups), _metric([pair])), {})[pair[0].seed] = pair
     return [[group[seed] for seed in sorted(group, key=lambda seed: seed or 0)] for group in groups.values()]
 
 
@@ -52,7 +56,7 @@ def difference_of(pairs: Sequence[Pair]) -> dict[str, Any]:
     On the test accuracy that validation chose; where one has none, on the best over epochs.
     """
     first, last = pairs[0]
-    metric = "test_acc" if all("test_acc" in run.metrics for pair in pairs for run in pair) else "best_test_acc"
+    metric = _metric(pairs)
     columns = [[pair[side].metrics[metric] for pair in pairs] for side in (0, 1)]
     best: list[Any] = [[pair[side].metrics.get("best_test_acc") for pair in pairs] for side in (0, 1)]
     found, kind = _interval(pairs, metric)
@@ -68,6 +72,12 @@ def difference_of(pairs: Sequence[Pair]) -> dict[str, Any]:
         "pretrained_run": first.id, "scratch_run": last.id,
         "pretrained_runs": [pair[0].id for pair in pairs], "scratch_runs": [pair[1].id for pair in pairs],
     }  # fmt: skip
+
+
+def _metric(pairs: Sequence[Pair]) -> str:
+    """The accuracy that all of them have: that of the epoch which validation chose, or the best over epochs; "" for none."""
+    runs = [run for pair in pairs for run in pair]
+    return next((key for key in ("test_acc", "best_test_acc") if all(key in run.metrics for run in runs)), "")
 
 
 def spread(values: Sequence[float]) -> float | None:
@@ -123,6 +133,7 @@ def answer(differences: list[dict[str, Any]]) -> str:
     for found, place in zip(differences, places, strict=True):
         where = place if count[place] == 1 else f"{place} ({found['pretrained_run']})"
         figures = f"{found['pretrained']:.2%} against {found['scratch']:.2%}"
+        figures += ", best epoch on the test images" if found["metric"] == "best_test_acc" else ""
         low, high = 100 * found["low"], 100 * found["high"]
         if low > 0:
             gain = f"yes, by {100 * found['difference']:.1f} points (95 % interval {low:.1f} to {high:.1f}; {figures})"

@@ -35,14 +35,16 @@ def _unique(registry: Registry, run: Run) -> Kept:
     """What a run has kept of the test images that are no duplicates."""
     check = registry.command(f"ssl data check --dataset {run.dataset}")
     path = registry.path(f"results/data/{run.dataset}.json")
+    if run.status == "published":
+        raise StateError(f"run {run.id} is published: which of its test images were right is not kept here")
     if not path.exists():
         raise StateError(f"which test images of {run.dataset} are duplicates is not known here; to find them, type: {check}")
     found = read_check(path)
-    if run.status == "published":
-        raise StateError(f"run {run.id} is published: which of its test images were right is not kept here")
     if found.fingerprint != registry.load(run).data.get("sha256"):
         raise StateError(f"{path} is of other data than {run.id} was trained on; to make it anew, type: {check}")
     kept = read_kept(registry.path(f"{run.folder}/{FILE}"))
     unique: NDArray[np.bool_] = ~np.isin(kept.indices, found.test_duplicates)
+    if not unique.any():
+        raise StateError(f"every test image of {run.dataset} is a duplicate at threshold {found.threshold}: none is left")
     say(f"{run.id}: {int(unique.sum()):,} of {len(unique):,} test images, without duplicates")
     return Kept(kept.logits[unique], kept.labels[unique], kept.indices[unique])

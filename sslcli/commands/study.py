@@ -32,8 +32,6 @@ def run(command: Study) -> None:
     """Do what of the study is not done yet, then compare."""
     registry = open_registry(command)
     preset = read_preset(command.preset)
-    if command.label_fractions is not None:
-        _only_fractions(preset, label_fractions(command.label_fractions))
     for assignment in command.set or []:
         _assign(preset, assignment)
     name = command.name or Path(command.preset).stem
@@ -77,17 +75,18 @@ def label_fractions(text: str) -> list[float]:
     return found
 
 
-def _only_fractions(preset: dict[str, list[dict[str, Any]]], fractions: list[float]) -> None:
-    """Have every evaluation of the preset done on these parts of the labels, each by the recipe of the nearest part."""
-    for kind in preset.keys() - {"pretrain"}:
-        recipes: dict[str, list[dict[str, Any]]] = {}
-        for section in preset[kind]:
-            recipes.setdefault(str(section.get("protocol")), []).append(section)
-        preset[kind] = [
-            min(sections, key=lambda s: abs(math.log(s.get("label_fraction", 1.0) / fraction))) | {"label_fraction": fraction}
-            for sections in recipes.values()
-            for fraction in fractions
-        ]
+def _on_fractions(kind: str, sections: list[dict[str, Any]], fractions: list[float]) -> list[dict[str, Any]]:
+    """The evaluations of a preset done on these parts of the labels, each protocol by its recipe for the nearest part."""
+    recipes: dict[tuple[Any, ...], list[tuple[float, dict[str, Any]]]] = {}
+    for section in sections:
+        values = TRAININGS[kind](**section).options()
+        protocol = tuple(values.get(name) for name in ("protocol", "k", "temperature"))
+        recipes.setdefault(protocol, []).append((values["label_fraction"], section))
+    return [
+        min(of_protocol, key=lambda recipe: abs(math.log(recipe[0] / fraction)))[1] | {"label_fraction": fraction}
+        for of_protocol in recipes.values()
+        for fraction in fractions
+    ]
 
 
 def read_preset(name: str) -> dict[str, list[dict[str, Any]]]:
@@ -127,17 +126,29 @@ def _assign(preset: dict[str, list[dict[str, Any]]], assignment: str) -> None:
 def _check_all(preset: dict[str, list[dict[str, Any]]], command: Study) -> list[Step]:
     """The trainings of the study, pretraining first, every option checked before anything is trained."""
     steps: list[Step] = []
-    given = {field.name for field in fields(command) if field.init and getattr(command, field.name) != field.default}
+    fractions = None if command.label_fractions is None else label_fractions(command.label_fractions)
+    given = {f.name for f in fields(command) if f.init and getattr(command, f.name) != f.default}
+    given |= {name for name, origin in command.origins.items() if origin != "default"}
     for kind in TRAININGS:
-        for number, section in enumerate(preset.get(kind, []), 1):
-            arguments = from_mapping(TRAININGS[kind], section, f"{command.preset}: {kind} {number}")
-            if "at_epoch" in arguments:
-                raise UsageError(f"{command.preset}: {kind} {number}: a study probes the checkpoints of --keep-every by itself")
-            taken = {field.name for field in fields(TRAININGS[kind])}
-            shared = {name: getattr(command, name) for name in SHARED if name in taken & given}
-            inits = ({},) if kind == "pretrain" else ({"init": "pretrained"}, {"init": "scratch"})
-            steps += [(kind, {**arguments, **shared, **init}) for init in inits]
+        sections = [_section(command, preset, kind, number) for number in range(len(preset.get(kind, [])))]
+        if fractions and kind != "pretrain":
+            sections = _on_fractions(kind, sections, fractions)
+        shared = {f.name: getattr(command, f.name) for f in fields(TRAININGS[kind]) if f.name in given.intersection(SHARED)}
+        inits = ({},) if kind == "pretrain" else ({"init": "pretrained"}, {"init": "scratch"})
+        steps += [(kind, {**arguments, **shared, **init}) for arguments in sections for init in inits]
     return steps
+
+
+def _section(command: Study, preset: dict[str, list[dict[str, Any]]], kind: str, number: int) -> dict[str, Any]:
+    """A section of the preset, checked; a UsageError if it has what the study itself decides."""
+    place = f"{command.preset}: {kind} {number + 1}"
+    arguments: dict[str, Any] = from_mapping(TRAININGS[kind], preset[kind][number], place)
+    if "at_epoch" in arguments:
+        raise UsageError(f"{place}: a study probes the checkpoints of --keep-every by itself")
+    decided = ("name", "run") if kind == "pretrain" else ("name", "run", "init", "encoder", "seed")
+    if found := [name for name in decided if name in arguments]:
+        raise UsageError(f"{place}: {', '.join(found)} follows from the study; leave it out (seeds: --seed, --seeds)")
+    return arguments
 
 
 def _draw(registry: Registry, name: str, pretrained: Run, command: Study, steps: list[Step]) -> None:

@@ -16,8 +16,8 @@ def run(command: RunsVerify) -> None:
     bad = 0
     for run in registry.runs():
         problems = [] if run.status == "published" else check(registry, run)
-        if run.status == "finished" and not problems and (command.numbers or command.from_checkpoint):
-            problems = _numbers(registry, run, command)
+        if run.status == "finished" and (command.numbers or command.from_checkpoint):
+            problems += _numbers(registry, run, command)
         bad += bool(problems)
         state = "no weights here (published)" if run.status == "published" else "; ".join(problems) or "as recorded"
         print(f"{run.id}: {state}")
@@ -36,7 +36,8 @@ def _numbers(registry: Registry, run: Run, command: RunsVerify) -> list[str]:
     from sslcli.commands.verify_numbers import from_checkpoint, numbers
 
     problems = numbers(registry, run)
-    return problems + (from_checkpoint(registry, run, command) if command.from_checkpoint else [])
+    problems += from_checkpoint(registry, run, command) if command.from_checkpoint else []
+    return list(dict.fromkeys(problems))
 
 
 def check(registry: Registry, run: Run) -> list[str]:
@@ -48,9 +49,11 @@ def check(registry: Registry, run: Run) -> list[str]:
     except UserError as error:
         return [f"damaged: {error}"]
     problems = []
-    if record.index_entry() != run.index_entry():
+    index, own = run.index_entry(), record.index_entry()
+    if unequal := [f"{key} ({index.get(key)} against {own.get(key)})" for key in index | own if index.get(key) != own.get(key)]:
+        remedy = registry.command("ssl runs rebuild")
         problems.append(
-            f"changed: registry.yaml and run.yaml disagree; to follow run.yaml, type: {registry.command('ssl runs rebuild')}"
+            f"changed: registry.yaml and run.yaml disagree in {', '.join(unequal)}; where run.yaml is right, type: {remedy}"
         )
     for file, hashes in record.checkpoints.items():
         path = registry.path(f"{run.folder}/checkpoints/{file}")

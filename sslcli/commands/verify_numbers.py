@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from sslcli.checkpoint import load_checkpoint
-from sslcli.commands.classify import count_both_right, figures_of, load_classifier, outputs_as_in
+from sslcli.commands.classify import count_both_right, figures_of, identity, load_classifier, outputs_as_in
 from sslcli.commands.common import data_of_run
-from sslcli.commands.project import say
+from sslcli.commands.project import pair_key, say
 from sslcli.config import RunsVerify
 from sslcli.data.image_data import ImageData, load_data, split
 from sslcli.errors import UserError
@@ -22,20 +22,23 @@ from sslcli.registry import Registry, Run
 from sslcli.training.device import choose_device
 
 SAME = 1e-9  # of figures from the same logits
+NAMED_TWICE = ("protocol", "init", "at_epoch", "dataset", "backbone", "seed", "label_fraction")  # in options and beside them
 CLOSE = 0.002  # of an accuracy from weights and data: another machine rounds otherwise
 
 
 def numbers(registry: Registry, run: Run) -> list[str]:
     """The figures on record that logits, history and the checkpoint's own copies do not give again, in words."""
-    record = registry.load(run)
     try:
+        record = registry.load(run)
         held = load_checkpoint(registry, record, "last" if "last.pt" in record.checkpoints else "best")
         history = held["progress"]["history"] if "progress" in held else []
         problems = _differences("history", _flat(history), _flat(record.history))
         if record.experiment == "pretrain":
             return problems + _differences("metric", _pretraining(held["progress"]), record.metrics)
         kept = read_kept(registry.path(f"{record.folder}/{FILE}"))
-        own = load_checkpoint(registry, record, "best").get("metrics", {})
+        artifact = load_checkpoint(registry, record, "best")
+        own = artifact.get("metrics", {})
+        problems += _identity(record, artifact.get("run", {}))
         clock = {"seconds": held["progress"]["seconds"]} if "progress" in held else {}
         problems += _differences("metric", own | clock, record.metrics)
         made = figures_of(kept, record.protocol, history)
@@ -45,6 +48,20 @@ def numbers(registry: Registry, run: Run) -> list[str]:
         return problems + _differences("both_right", {key: counts[key] for key in known}, known)
     except UserError as error:
         return [str(error)]
+
+
+def _identity(record: Run, held: dict[str, Any]) -> list[str]:
+    """Where a record says that it is another run than its options, its pair and its checkpoint say."""
+    options, sha256 = record.options, str(record.data.get("sha256"))
+    made: dict[str, Any] = {name: options[name] for name in NAMED_TWICE if name in options}
+    made |= {"pair": pair_key(record.experiment, options, sha256)}
+    made |= {"setup": pair_key(record.experiment, options, sha256, but=("seed",))} | held
+    recorded = identity(record)
+    return [
+        f"changed: {name} is {recorded[name]} on record, and comes out as {value}"
+        for name, value in made.items()
+        if value != recorded[name]
+    ]
 
 
 def _pretraining(progress: dict[str, Any]) -> dict[str, Any]:

@@ -73,7 +73,9 @@ class Check:
             for name, ends in places.items()
         }
         exact = {pair.j for pair in self.between("train", "test") if pair.kind == "exact"}
-        near = {pair.j for pair in self.between("train", "test")} - exact
+        near = {pair.j for pair in self.between("train", "test")}
+        equal = [pair for pair in self.between("test", "test") if pair.kind == "exact"]  # paired with train by the first alone
+        near = (near | {pair.j for pair in equal if pair.i in near}) - exact
         within = {place for pair in self.between("test", "test") for place in (pair.i, pair.j)} - exact - near
         images = {"exact_in_train": len(exact), "near_in_train": len(near), "within_test_only": len(within)}
         return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from sslcli.errors import StateError
 from sslcli.files import atomic_write
 
 FILE = "test_logits.npz"
+DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error)
+"""What numpy and zipfile raise on a file that is not what was written."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def read_kept(path: Path) -> Kept:
             found = Kept(**{name: arrays[name] for name in Kept.__dataclass_fields__})
     except FileNotFoundError:
         raise StateError(f"{path} is missing: the run has kept no test logits, or has lost them") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+    except DAMAGE as error:
         raise StateError(f"{path} is damaged: {error}") from error
     images = len(found.logits)
     if found.logits.ndim != 2 or found.labels.shape != (images,) or found.indices.shape != (images,):
