@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +14,12 @@ from torch import nn
 
 from sslcli.checkpoint import load_checkpoint
 from sslcli.commands.differences import both_right
-from sslcli.commands.study import label_fractions
+from sslcli.commands.study import _check_all, label_fractions
+from sslcli.config import Study
 from sslcli.data import shapes
 from sslcli.data.batches import Batches
 from sslcli.data.image_data import load_data
-from sslcli.errors import StateError
+from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.kept import FILE, Kept, keep, read_kept
 from sslcli.evaluation.knn import knn_votes
 from sslcli.evaluation.linear import RATES, HeadPerRate, search_rate
@@ -260,6 +262,26 @@ def test_logistic_regression_chooses_its_strength_on_validation_images() -> None
 
 def test_label_fractions_are_read_from_all_to_few() -> None:
     assert label_fractions("0.01,1,0.1,1") == [1.0, 0.1, 0.01]
+
+
+def test_label_fractions_keep_every_protocol_of_a_preset() -> None:
+    preset: dict[str, Any] = {
+        "pretrain": [{"dataset": "shapes"}],
+        "probe": [{"epochs": 10}, {"protocol": "linear", "epochs": 30, "label-fraction": 0.1}, {"protocol": "knn"},
+                  {"protocol": "knn", "k": 200, "temperature": 0.1}],
+    }  # fmt: skip
+    steps = _check_all(preset, Study(label_fractions="0.1,1", preset="mine"))[1:]
+    shown = [(o.get("protocol", "linear"), o.get("k"), o.get("epochs"), o["label_fraction"]) for _, o in steps[::2]]
+    assert shown == [
+        ("linear", None, 10, 1.0), ("linear", None, 30, 0.1),
+        ("knn", None, None, 1.0), ("knn", None, None, 0.1), ("knn", 200, None, 1.0), ("knn", 200, None, 0.1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("section", [{"seed": 7}, {"encoder": "latest"}, {"init": "scratch"}, {"label_fraction": 0}])
+def test_a_preset_cannot_decide_what_the_study_decides(section: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"mine: probe 1"):
+        _check_all({"pretrain": [{}], "probe": [section]}, Study(preset="mine", label_fractions="0.1"))
 
 
 @pytest.mark.usefixtures("no_pictures")
