@@ -128,19 +128,20 @@ def test_of_paths_in_a_command_no_folder_is_told(study: Registry) -> None:
 def test_it_says_what_was_not_measured(study: Registry) -> None:
     text = read(make(study, "s")).text
     for words in (
-        "One seed only in linear evaluation and fine-tuning", "logistic regression and kNN", "No GPU was used",
+        "One seed only in linear evaluation, fine-tuning and fine-tuning on 10 % of the labels: ",
+        "logistic regression and kNN", "No GPU was used",
         "linear evaluation used all labels only", "looks at the test images to choose", "No data check of cifar10 was made",
         "one data set (cifar10), one backbone (resnet18) and one pretraining method (simclr)", "(ECE) were not measured",
     ):  # fmt: skip
         assert words in text, words
 
 
-def test_several_seeds_and_a_gpu_are_no_gap(study: Registry) -> None:
+def test_a_lone_second_seed_is_a_gap_still_and_a_gpu_is_none(study: Registry) -> None:
     gpu = add(study, "linear_eval", protocol="linear", init="scratch", seed=2, metrics={"test_acc": 0.4, "test_nll": 1.5})
     gpu.device = "NVIDIA H100"
     study.save(gpu)
     text = read(make(study, "s")).text
-    assert "One seed only in fine-tuning:" in text
+    assert "One seed only in linear evaluation" in text
     assert "No GPU was used" not in text
     assert f"{gpu.id} has no partner" in text
     assert "1.500" in text
@@ -152,7 +153,8 @@ def test_pictures_of_the_studys_runs_are_in_it_and_others_are_named_as_missing(s
     assert len(images) == 3
     assert all((image["src"] or "").startswith("data:image/png;base64,") and image["alt"] for image in images)
     assert "Linear: test accuracy. Runs: run-" in (images[0]["alt"] or "")
-    assert "Views: ssl views makes it" in page.text
+    assert f"Views: ssl views --run {study.find('latest', experiment='pretrain').id} makes it" in page.text
+    assert "Map of the representations: ssl map --study s makes it" in page.text
     assert "Accuracy over time: ssl plots --study s makes it" in page.text
     assert "Predictions: ssl predict" not in page.text
 
@@ -211,13 +213,16 @@ def test_the_data_check_is_shown_without_its_lists(study: Registry) -> None:
     path = study.root / "results" / "data" / "cifar10.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(content))
-    ((table,), without) = data_checks(study.root, ["cifar10"])
+    ((table,), without) = data_checks(study.root, {"cifar10": None})
     cells = [[cell.text for cell in row] for row in table.rows]
     assert cells == [["images", "60,000"], ["exact duplicates train test", "3"], ["share", "0.00012"], ["clean", "no"]]
     assert not without
+    assert "is of other data than these runs were trained on" in read(make(study, "s")).text
+    path.write_text(json.dumps(content | {"fingerprint": "d" * 64}))
     assert "exact duplicates train test" in read(make(study, "s")).text
-    path.write_text("{")
-    assert data_checks(study.root, ["cifar10"]) == ([], ["the data check results/data/cifar10.json is damaged"])
+    for damaged in ("{", "{}", "[1]"):
+        path.write_text(damaged)
+        assert data_checks(study.root, {"cifar10": None}) == ([], ["the data check results/data/cifar10.json is damaged"])
 
 
 def test_a_loss_and_many_differences_in_words() -> None:
@@ -225,6 +230,14 @@ def test_a_loss_and_many_differences_in_words() -> None:
     assert verdicts([loss]) == [("No in kNN", ": it costs 2.0 points (95\u00a0% interval 1.0 to 3.0)")]
     several = [{**loss, "label_fraction": share} for share in (0.1, 0.2, 0.3, 0.4, 0.5)]
     assert verdicts(several)[1] == ("Of all 5 comparisons", " 0 gains, 5 losses, 0 that cannot be told from chance")
+    several[:4] = [found | {"low": -0.03, "high": 0.01} for found in several[:4]]
+    assert verdicts(several)[0][0] == "No in kNN on 50 % of the labels"
+    assert verdicts(several)[1][1] == " 0 gains, 1 loss, 4 that cannot be told from chance"
+
+
+def test_a_difference_over_epochs_chosen_on_the_test_images_says_so() -> None:
+    found = {"protocol": "linear", "metric": "best_test_acc", "difference": 0.2, "low": 0.1, "high": 0.3, "dataset": "a"}
+    assert verdicts([found])[0][0] == "Yes in linear evaluation (best epoch on the test images)"
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e-3, 0.2, 1])

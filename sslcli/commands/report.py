@@ -63,7 +63,7 @@ def _page(registry: Registry, chosen: list[Run], title: str) -> str:
     content = _numbers(registry, chosen, runs) | {"title": title, "study": study or "", "version": __version__}
     found, damaged = find_pictures(registry, runs)
     found = in_order([*found, *quality_figures(registry, chosen)])
-    absent = {"absent": _absent(found, study), "damaged": damaged}
+    absent = {"absent": _absent(found, runs), "damaged": damaged}
     room = LIMIT - MARGIN - len(_render(content | absent | _shown([], found)).encode())
     return _render(content | absent | _shown(*fit(found, room)))
 
@@ -79,11 +79,14 @@ def _numbers(registry: Registry, chosen: list[Run], runs: list[Run]) -> dict[str
     """All of the page that is no picture."""
     comparison = results(chosen, pretrain_setups(registry, chosen))
     rows, differences = comparison["rows"], comparison["differences"]
-    datasets = list(dict.fromkeys(run.dataset for run in chosen if run.dataset))
+    datasets = {run.dataset: run.data.get("sha256") for run in runs if run.dataset}
     checks, unchecked = data_checks(registry.root, datasets)
     sentences = gaps(Measured(rows, differences, runs, pair_up(chosen)[1]))
     return {
-        "setting": [("Data", datasets), ("Backbone", list(dict.fromkeys(run.backbone for run in chosen if run.backbone)))],
+        "setting": [
+            ("Data", list(datasets)),
+            ("Backbone", list(dict.fromkeys(run.backbone for run in chosen if run.backbone))),
+        ],
         "verdicts": verdicts(differences),
         "answer": comparison["answer"].removeprefix("Does pretraining help? "),
         "forest": forest(differences),
@@ -97,10 +100,10 @@ def _numbers(registry: Registry, chosen: list[Run], runs: list[Run]) -> dict[str
     }
 
 
-def _absent(pictures: Sequence[Picture], study: str | None) -> list[tuple[str, str, str]]:
+def _absent(pictures: Sequence[Picture], runs: Sequence[Run]) -> list[tuple[str, str, str]]:
     """The kinds of picture that are missing: heading, command, and what is special about it."""
     special = "makes an evaluation that keeps its test logits, from which the report draws them."
-    kinds = missing(pictures, study)
+    kinds = missing(pictures, runs)
     rest = [(heading, command, "") for heading, command in kinds if command != "ssl probe"]
     of_logits = [heading for heading, command in kinds if command == "ssl probe"]
     return rest + ([("; ".join(of_logits), "ssl probe", special)] if of_logits else [])

@@ -66,7 +66,11 @@ def places(differences: Sequence[Values]) -> list[str]:
     for found in differences:
         labels = "" if found.get("label_fraction") in (None, 1) else f" on {share(found['label_fraction'])} of the labels"
         epoch = f" after epoch {found['at_epoch']}" if found.get("at_epoch") else ""
-        words.append(words_of(protocol_of(found)).inline + labels + epoch + (f" of {found['dataset']}" if several else ""))
+        best = " (best epoch on the test images)" if found.get("metric") == "best_test_acc" else ""
+        data = f" of {found['dataset']}" if several else ""
+        words.append(
+            words_of(protocol_of(found)).inline + labels + epoch + best + (f" of {found['dataset']}" if several else "")
+        )
     count = Counter(words)
     return [
         word if count[word] == 1 else f"{word} ({found.get('pretrained_run')})"
@@ -85,7 +89,10 @@ FEW = 4  # differences that a sentence can hold
 def verdicts(differences: Sequence[Values]) -> list[tuple[str, str]]:
     """The answer's clauses, each the words to stress and the rest; each difference with its interval, many of them counted."""
     clauses = []
-    for found, place in list(zip(differences, places(differences), strict=True))[: FEW if len(differences) <= FEW else 1]:
+    shown = list(zip(differences, places(differences), strict=True))
+    if len(shown) > FEW:  # the first that is no chance, if there is one
+        shown = sorted(shown, key=lambda pair: verdict_of(pair[0]) == "chance")[:1]
+    for found, place in shown:
         size, low, high = points(found["difference"]), points(found["low"]), points(found["high"])
         clauses.append({
             "gain": (f"Yes in {place}", f", by {size[1:]} points (95\u00a0% interval {low[1:]} to {high[1:]})"),
@@ -94,7 +101,9 @@ def verdicts(differences: Sequence[Values]) -> list[tuple[str, str]]:
         }[verdict_of(found)])  # fmt: skip
     if len(differences) > FEW:
         kinds = Counter(verdict_of(found) for found in differences)
-        counted = f"{kinds['gain']} gains, {kinds['loss']} losses, {kinds['chance']} that cannot be told from chance"
+        gains = f"{kinds['gain']} gain{'s' * (kinds['gain'] != 1)}"
+        losses = f"{kinds['loss']} loss{'es' * (kinds['loss'] != 1)}"
+        counted = f"{gains}, {losses}, {kinds['chance']} that cannot be told from chance"
         clauses.append((f"Of all {len(differences)} comparisons", f" {counted}"))
     return clauses
 

@@ -113,10 +113,17 @@ def sections(pictures: Sequence[Picture]) -> list[Section]:
     return made
 
 
-def missing(pictures: Iterable[Picture], study: str | None) -> list[tuple[str, str]]:
-    """The kinds of picture of which there is none, and the command that makes each."""
+def missing(pictures: Iterable[Picture], runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """The kinds of picture of which there is none, and the command that makes each; of published runs none can be made."""
+    own = [run for run in runs if run.status != "published"]
+    if not own:
+        return []
     there = {kind_of(picture.name).key for picture in pictures}
+    study = next((run.study for run in own if run.study), None)
     of_study = f" --study {shlex.quote(study)}" if study else ""
-    commands = {kind.key: f"ssl {kind.command}" + of_study * (kind.command in ("plots", "predict")) for kind in KINDS}
+    pretrained = next((f" --run {run.id}" for run in own if run.experiment == "pretrain"), "")
+    which = dict.fromkeys(("plots", "predict", "map"), of_study)
+    which |= {"views": pretrained, "data check": f" --dataset {own[-1].dataset}"}
+    commands = {kind.key: f"ssl {kind.command}{which.get(kind.command, '')}" for kind in KINDS}
     kinds = {kind.key: kind for kind in KINDS}
     return [(kinds[key].heading, commands[key]) for key in SHOWN if key not in there and kinds[key].command]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sslcli.commands.project import PROTOCOLS, WORDS
-from sslcli.commands.report_answer import Values, protocol_of, share, words_of
+from sslcli.commands.report_answer import Values, places, protocol_of, share, words_of
 from sslcli.commands.report_tables import Cell, Table
 from sslcli.registry import Run
 
+DONE = ("finished", "published")
 CPU = re.compile(r", \d+ threads$")  # how a CPU is recorded; anything else is a GPU
 
 
@@ -57,14 +58,14 @@ def _seconds(run: Run) -> Cell:
 def machine(runs: Sequence[Run]) -> list[tuple[str, str]]:
     """The machine and the software in a few lines: every value that the runs record."""
     versions = {key: _each(run.versions.get(key) for run in runs) for key in ("platform", "python", "torch", "torchvision")}
-    seconds = sum(run.metrics.get("seconds", 0) for run in runs)
+    timed = [run.metrics["seconds"] for run in runs if "seconds" in run.metrics]
     days = sorted(run.created[:10] for run in runs if run.created)
     lines = [
         ("Device", _each(run.device for run in runs)),
         ("Platform", versions["platform"]),
         ("Software", ", ".join(f"{key} {versions[key]}" for key in ("python", "torch", "torchvision") if versions[key])),
         ("ssl", _each(f"{run.versions['sslcli']} ({run.versions.get('commit')})" for run in runs if "sslcli" in run.versions)),
-        ("Training", f"{seconds / 60:,.1f} minutes in {len(runs)} runs" if seconds else ""),
+        ("Training", f"{sum(timed) / 60:,.1f} minutes in {len(timed)} run{'s' * (len(timed) != 1)}" if timed else ""),
         ("Date", " to ".join(dict.fromkeys((days[0], days[-1]))) if days else ""),
     ]
     return [(name, text or "not recorded") for name, text in lines]
@@ -74,18 +75,26 @@ def _each(values: Iterable[Any]) -> str:
     return "; ".join(dict.fromkeys(str(value) for value in values if value))
 
 
-def data_checks(root: Path, datasets: Iterable[str]) -> tuple[list[Table], list[str]]:
-    """What `ssl data check` counted of each data set, lists left out; and the data sets that have no readable check."""
+def data_checks(root: Path, datasets: Mapping[str, str | None]) -> tuple[list[Table], list[str]]:
+    """What `ssl data check` counted of each data set, lists left out; and the data sets that have no readable check.
+
+    `datasets` maps their names to the sha256 of their content, where that is known: a check of other data is not shown.
+    """
     tables, without = [], []
-    for dataset in datasets:
+    for dataset, sha256 in datasets.items():
         path = root / "results" / "data" / f"{dataset}.json"
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(content, dict) or not content:
+                raise ValueError
         except FileNotFoundError:
             without.append(f"no data check of {dataset} was made")
             continue
         except (OSError, ValueError):
             without.append(f"the data check results/data/{dataset}.json is damaged")
+            continue
+        if sha256 and content.get("fingerprint") != sha256:
+            without.append(f"the data check results/data/{dataset}.json is of other data than these runs were trained on")
             continue
         rows = [[Cell(key, head=True), Cell(text, kind="number")] for key, text in _scalars(content)]
         tables.append(Table(f"Data check of {dataset}", [("count", False), ("value", True)], rows, sortable=False))
@@ -125,8 +134,8 @@ def gaps(found: Measured) -> list[str]:
 
 
 def _of_seeds(found: Measured) -> list[str]:
-    seeds = {protocol: {row.get("seed") for row in found.rows if protocol_of(row) == protocol} for protocol in _run(found)}
-    single = [words_of(protocol).inline for protocol, known in seeds.items() if len(known) == 1]
+    names = zip(places(found.differences), found.differences, strict=True)
+    single = [name for name, difference in names if len(difference["seeds"]) == 1]
     if not single:
         return []
     return [
@@ -137,7 +146,8 @@ def _of_seeds(found: Measured) -> list[str]:
 
 def _of_protocols(found: Measured) -> list[str]:
     sentences = []
-    if others := [words for key, words in PROTOCOLS.items() if key not in _run(found)]:
+    begun = {run.protocol for run in found.runs}
+    if others := [words for key, words in PROTOCOLS.items() if key not in _run(found) and key not in begun]:
         sentences.append(f"Protocols that were not run: {_listed(others)}.")
     parts = {protocol: {row.get("label_fraction") or 1 for row in found.rows if protocol_of(row) == protocol}
              for protocol in _run(found)}  # fmt: skip
@@ -152,7 +162,7 @@ def _of_setting(found: Measured) -> list[str]:
     values["pretraining method"] = {str(run.options["method"]) for run in found.runs if "method" in run.options}
     single = [f"one {word} ({known.copy().pop()})" for word, known in values.items() if len(known) == 1]
     sentences = [f"Only {_listed(single)}: others were not measured."] if single else []
-    trained = [run for run in found.runs if run.experiment == "pretrain" and run.epochs]
+    trained = [run for run in found.runs if run.experiment == "pretrain" and run.epochs and run.status in DONE]
     if trained:
         epochs = sorted({run.epochs or 0 for run in trained})
         sentences.append(f"Pretraining ran for {_listed([f'{e:g}' for e in epochs])} epochs; more were not measured.")
@@ -167,8 +177,10 @@ def _of_figures(found: Measured) -> list[str]:
     if any(row.get("best_test_acc") is not None for row in found.rows):
         sentences.append(
             "The best test accuracy is the best over epochs: it looks at the test images to choose, so it is no estimate for "
-            "new images. The test accuracy is that of the epoch which held-out training images chose."
+            "new images."
         )
+    if any(row.get("test_acc") is not None and row.get("best_test_acc") is not None for row in found.rows):
+        sentences.append("The test accuracy is that of the epoch which held-out training images chose.")
     if any("unpaired" in str(difference.get("interval", "unpaired")) for difference in found.differences):
         sentences.append("Intervals without a record of which images were right are unpaired, and wider than they need be.")
     without = [words_of(protocol).inline for protocol in _run(found) if protocol != "knn" and not any(
@@ -180,7 +192,7 @@ def _of_figures(found: Measured) -> list[str]:
 
 def _of_runs(found: Measured) -> list[str]:
     sentences = [f"{run.id} has no partner that differs in its init alone, so it is in no difference." for run in found.lonely]
-    undone = [run.id for run in found.runs if run.status not in ("finished", "published")]
+    undone = [run.id for run in found.runs if run.status not in DONE]
     if undone:
         sentences.append(f"Not finished, so in no table of results: {_listed(undone)}.")
     if any(run.status == "published" for run in found.runs):
