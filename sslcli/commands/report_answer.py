@@ -68,9 +68,7 @@ def places(differences: Sequence[Values]) -> list[str]:
         epoch = f" after epoch {found['at_epoch']}" if found.get("at_epoch") else ""
         best = " (best epoch on the test images)" if found.get("metric") == "best_test_acc" else ""
         data = f" of {found['dataset']}" if several else ""
-        words.append(
-            words_of(protocol_of(found)).inline + labels + epoch + best + (f" of {found['dataset']}" if several else "")
-        )
+        words.append(words_of(protocol_of(found)).inline + labels + epoch + data + best)
     count = Counter(words)
     return [
         word if count[word] == 1 else f"{word} ({found.get('pretrained_run')})"
