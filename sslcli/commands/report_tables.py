@@ -33,11 +33,12 @@ class Table:
 
 
 COLUMNS = {
-    "dataset": "data set", "backbone": "backbone", "label_fraction": "labels", "at_epoch": "of epoch", "init": "init",
+    "dataset": "data set", "backbone": "backbone", "label_fraction": "labels", "epochs": "epochs",
+    "at_epoch": "of epoch", "init": "init",
     "seed": "seed", "test_acc": "test accuracy (%)", "best_test_acc": "best test accuracy (%)", "test_nll": "NLL (nats)",
     "test_ece": "ECE (%)", "run": "run",
 }  # fmt: skip
-NUMBERS = ("label_fraction", "at_epoch", "seed", "test_acc", "best_test_acc", "test_nll", "test_ece")
+NUMBERS = ("label_fraction", "epochs", "at_epoch", "seed", "test_acc", "best_test_acc", "test_nll", "test_ece")
 ALWAYS = ("label_fraction", "init", "seed", "test_acc", "run")
 
 
@@ -47,8 +48,9 @@ def result_tables(rows: Sequence[Values], differences: Sequence[Values]) -> list
     for protocol in dict.fromkeys(map(protocol_of, rows)):
         mine = [row for row in rows if protocol_of(row) == protocol]
         found = [difference for difference in differences if protocol_of(difference) == protocol]
-        varying = [key for key in ("dataset", "backbone") if len({row.get(key) for row in rows}) > 1]
-        known = [key for key in COLUMNS if key not in ("dataset", "backbone") and any(row.get(key) is not None for row in mine)]
+        shared = ("dataset", "backbone", "epochs")  # shown where they vary
+        varying = [key for key in shared if len({row.get(key) for row in (mine if key == "epochs" else rows)}) > 1]
+        known = [key for key in COLUMNS if key not in shared and any(row.get(key) is not None for row in mine)]
         keys = [key for key in COLUMNS if key in (*ALWAYS, *varying, *known)]
         epochs = {float(row["epochs"]) for row in mine if row.get("epochs")}
         trained = f", {'/'.join(f'{e:g}' for e in sorted(epochs))} epochs" if epochs else ""
@@ -72,7 +74,7 @@ def _cell(key: str, value: Any) -> Cell:
     if key.endswith(("acc", "ece")):
         return Cell(f"{100 * value:.2f}", value, kind="number")
     if key in NUMBERS:
-        return Cell(f"{value:.3f}" if key == "test_nll" else str(value), value, kind="number")
+        return Cell(f"{value:.3f}" if key == "test_nll" else f"{value:g}", value, kind="number")
     return Cell(str(value), str(value), kind="code" if key == "run" else "", head=key == "run")
 
 
