@@ -311,7 +311,7 @@ class Probe(Command):
             rich_help_panel=TRAINING,
         ),
     ] = "linear"
-    k: Annotated[int, Option("--k", min=1, help="Neighbours of knn.", rich_help_panel=TRAINING)] = 10
+    k: Annotated[int, Option("--k", min=1, help="Of knn: neighbours.", rich_help_panel=TRAINING)] = 10
     temperature: Annotated[
         float | None,
         Option(
@@ -332,13 +332,31 @@ class Probe(Command):
     label_fraction: LabelFraction = 1.0
     backbone: ParentsBackbone = None
     stem: ParentsStem = None
-    epochs: Annotated[int, Option(min=1, help="Passes over the training representations.", rich_help_panel=TRAINING)] = 30
-    batch_size: BatchSize = 256
+    epochs: Annotated[
+        int, Option(min=1, help="Of linear, linear-augmented: passes over the training images.", rich_help_panel=TRAINING)
+    ] = 30
+    batch_size: Annotated[int, Option(min=2, help="Of linear, linear-augmented: images a step.", rich_help_panel=TRAINING)] = (
+        256
+    )
     seed: ParentsSeed = None
     device: Device = "auto"
     precision: Precision = "auto"
     deterministic: Deterministic = False
     name: Name = None
+
+    def foreign(self) -> dict[str, tuple[str, ...]]:
+        """The options whose values would change nothing with this protocol, and the protocols that they belong to."""
+        return {
+            name: of for name, of in OF_PROTOCOL.items() if self.protocol not in of and getattr(self, name) != DEFAULTS[name]
+        }
+
+
+OF_PROTOCOL = {
+    "k": ("knn",), "temperature": ("knn",),
+    "epochs": ("linear", "linear-augmented"), "batch_size": ("linear", "linear-augmented"),
+}  # fmt: skip
+"""The options of ssl probe that belong to some protocols alone."""
+DEFAULTS = {f.name: f.default for f in fields(Probe)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,8 +35,9 @@ def evaluated(done: Done) -> dict[str, Run]:
     """A pretrain run, and a pretrained and a scratch evaluation by each protocol and by fine-tuning."""
     runs = {"pretrain": done(f"pretrain {TINY}")}
     for protocol in PROTOCOLS:
-        runs[protocol] = done(f"probe --protocol {protocol} {PROBE}")
-        runs[f"{protocol} scratch"] = done(f"probe --protocol {protocol} {PROBE} --init scratch")
+        line = f"probe --protocol {protocol} {PROBE if protocol.startswith('linear') else ''}"
+        runs[protocol] = done(line)
+        runs[f"{protocol} scratch"] = done(f"{line} --init scratch")
     runs["finetune"] = done("finetune --epochs 1 --batch-size 32")
     runs["finetune scratch"] = done("finetune --epochs 1 --batch-size 32 --init scratch")
     return runs
@@ -169,6 +170,31 @@ def test_the_knn_protocol_asks_all_labelled_training_images(done: Done) -> None:
     assert (weighted.options["k"], weighted.options["temperature"]) == (200, 0.1)
     assert plain.setup != weighted.setup
     assert plain.epochs is None
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("--protocol knn --epochs 3", "--epochs 3: belongs to linear and linear-augmented; with --protocol knn leave it out"),
+        (
+            "--protocol logistic --batch-size 5",
+            "--batch-size 5: belongs to linear and linear-augmented; with --protocol logistic",
+        ),
+        ("--protocol logistic --temperature 0.1", "--temperature 0.1: belongs to knn; with --protocol logistic leave it out"),
+        ("--k 5", "--k 5: belongs to knn; with --protocol linear leave it out"),
+        ("--config options.yaml", "--k 7: belongs to knn; with --protocol linear leave it out"),
+    ],
+)
+def test_an_option_of_another_protocol_is_refused(ssl: Cli, tmp_path: Path, line: str, text: str) -> None:
+    (tmp_path / "options.yaml").write_text("k: 7\n")
+    result = ssl(f"probe {line}")
+    assert (result.code, text in result.err) == (2, True), result.err
+
+
+def test_an_option_of_another_protocol_at_its_default_is_no_error(done: Done) -> None:
+    done(f"pretrain {TINY}")
+    plain = done("probe --protocol knn")
+    assert done("probe --protocol knn --epochs 30 --batch-size 256 --k 10").pair == plain.pair
 
 
 def test_all_rates_on_augmented_images_train_as_each_would_alone() -> None:

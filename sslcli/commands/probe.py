@@ -12,10 +12,11 @@ from sslcli.commands.classify import Outcome, finish, inherit, report, settle_ep
 from sslcli.commands.common import Plan, Setting, prepare, start
 from sslcli.commands.project import open_registry, say
 from sslcli.commands.training_run import train
-from sslcli.config import Probe
+from sslcli.config import DEFAULTS, Probe
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator
 from sslcli.data.image_data import split
+from sslcli.errors import UsageError
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.knn import knn_votes
 from sslcli.evaluation.linear import MOMENTUM, RATES, HeadPerRate, search_rate, standardisation
@@ -33,12 +34,19 @@ CROPS = Augmentation(crop_min=0.2, flip=0.5, jitter=0.0, grey=0.0)  # of linear-
 
 def run(command: Probe) -> None:
     """Start a new run."""
+    for name, protocols in command.foreign().items():
+        option, whose = f"--{name.replace('_', '-')} {getattr(command, name)}", " and ".join(protocols)
+        raise UsageError(f"{option}: belongs to {whose}; with --protocol {command.protocol} leave it out")
     registry = open_registry(command)
     start(registry, plan(registry, command), carry_out)
 
 
 def plan(registry: Registry, command: Probe) -> Plan:
-    """Settle every option, most of them from the pretrain run, and load the data."""
+    """Settle every option, most of them from the pretrain run, and load the data.
+
+    What a study sets for all its probes stays at its default where the protocol has no use for it: equal numbers, equal key.
+    """
+    command = command.because("default", **{name: DEFAULTS[name] for name in command.foreign()})
     inherited, parent = inherit(registry, command)
     setting, options = prepare(registry, settle_epoch(inherited, parent))
     experiment = "knn" if options.protocol == "knn" else "linear_eval"
