@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -283,8 +284,13 @@ def test_an_interrupted_study_goes_on_where_it_stopped(ssl: Cli, registry: Regis
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_the_full_recipe_runs_a_few_steps_on_the_cpu(ssl: Cli, registry: Registry, small_cifar: Path) -> None:
-    result = ssl(f"study --preset cifar10 --data-dir {small_cifar} --device cpu --max-steps 2 --set pretrain.batch_size=16")
+def test_the_full_recipe_runs_a_few_steps_on_the_cpu(ssl: Cli, registry: Registry, small_cifar: Path, tmp_path: Path) -> None:
+    recipe = (resources.files("sslcli") / "presets" / "cifar10.yaml").read_text(encoding="utf-8")
+    for share, of_ten_images in (("0.1}", "0.5}"), ("0.01}", "0.2}")):  # a hundredth of ten images is none
+        assert recipe.count(f"label_fraction: {share}") == 2
+        recipe = recipe.replace(f"label_fraction: {share}", f"label_fraction: {of_ten_images}")
+    (tmp_path / "full.yaml").write_text(recipe)
+    result = ssl(f"study --preset full.yaml --data-dir {small_cifar} --device cpu --max-steps 2 --set pretrain.batch_size=16")
     assert result.code == 0, result.err
     run = registry.load(registry.find("latest", experiment="pretrain"))
     assert (run.options["stem"], run.options["optimizer"], run.options["temperature"]) == ("conv3", "sgd", 0.5)

@@ -15,7 +15,7 @@ from sslcli.commands.training_run import train
 from sslcli.config import DEFAULTS, Probe
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator
-from sslcli.data.image_data import split
+from sslcli.data.image_data import hold_to_labels, split
 from sslcli.errors import UsageError
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.knn import knn_votes
@@ -49,6 +49,11 @@ def plan(registry: Registry, command: Probe) -> Plan:
     command = command.because("default", **{name: DEFAULTS[name] for name in command.foreign()})
     inherited, parent = inherit(registry, command)
     setting, options = prepare(registry, settle_epoch(inherited, parent))
+    labels, share = setting.data.train_labels, options.label_fraction
+    hold_to_labels(labels, label_fraction=share, dataset=options.dataset or "")
+    parts = split(labels, seed=options.seed or 0, label_fraction=share)
+    if options.protocol == "knn" and options.k > (labelled := len(parts.train) + len(parts.val)):
+        raise UsageError(f"--k {options.k}: accepted is at most the {labelled:,} images that have labels")
     experiment = "knn" if options.protocol == "knn" else "linear_eval"
     parent_id = parent.id if parent else None
     return Plan(options, setting, experiment, init=options.init, parent=parent_id, protocol=options.protocol)
