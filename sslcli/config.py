@@ -34,6 +34,13 @@ class OneOf:
     values: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Above:
+    """Metadata of a number: it is greater than this."""
+
+    low: float
+
+
 def _names(*groups: Iterable[str]) -> OneOf:
     return OneOf(tuple(dict.fromkeys(name for group in groups for name in group)))
 
@@ -88,7 +95,8 @@ EncoderRun = Annotated[
 ]
 LabelFraction = Annotated[
     float,
-    Option(min=1e-6, max=1, help="Part of the labels that is used, by class, held-out ones included.", rich_help_panel=DATA),
+    Option(max=1, help="Part of the labels that is used, above 0, by class, held-out ones included.", rich_help_panel=DATA),
+    Above(0),
 ]
 Taken = "; default: the pretrain run's."
 ParentsDataset = Annotated[str | None, Option(help="Data set" + Taken, rich_help_panel=DATA), _names(DATASETS)]
@@ -164,11 +172,34 @@ def _check(name: str, hint: Any, value: Any) -> None:
     for item in metadata:
         if isinstance(item, OneOf) and value not in item.values:
             raise UsageError(f"{option} {value!r}: {_did_you_mean(value, item.values)}accepted: {', '.join(item.values)}")
-        if isinstance(item, ParameterInfo):
-            low, high = item.min, item.max
-            if (low is not None and value < low) or (high is not None and value > high):
-                bounds = " and ".join(f"at {word} {b}" for word, b in (("least", low), ("most", high)) if b is not None)
-                raise UsageError(f"{option} {value}: accepted is {bounds}")
+    if kind in (int, float):
+        _check_range(option, kind, metadata, value)
+
+
+def _check_range(option: str, kind: Any, metadata: list[Any], value: float) -> None:
+    """Hold a number to the bounds of its annotation, both said where there are two."""
+    low, high = next(((item.min, item.max) for item in metadata if isinstance(item, ParameterInfo)), (None, None))
+    above = next((item.low for item in metadata if isinstance(item, Above)), None)
+    if (low is None or value >= low) and (high is None or value <= high) and (above is None or value > above):
+        return
+    words = [f"above {above} and"] * (above is not None) + [f"from {low}"] * (low is not None)
+    words += [f"up to {high}" if low is None else f"to {high}"] * (high is not None)
+    shown = value if kind is int else f"{value:g}"
+    raise UsageError(f"{option} {shown}: accepted is {_WORDS[kind]} {' '.join(words)}")
+
+
+def check_typed(kind: type[Command], name: str, text: str) -> None:
+    """A UsageError if what was typed for an option is none of its values."""
+    hint = _hints(kind)[name]
+    value: Any = text
+    for number in (int, float):
+        try:
+            value = number(text)
+            break
+        except ValueError:
+            continue
+    kinds = (get_args(hint)[0], *get_args(get_args(hint)[0]))
+    _check(name, hint, value if int in kinds or float in kinds else text)
 
 
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path", list: "a list"}

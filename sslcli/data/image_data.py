@@ -118,7 +118,7 @@ def hold_to_labels(labels: Tensor, *, label_fraction: float, dataset: str) -> No
         return
     least = min(1.0, math.ceil(LEAST_LABELS / smallest * 1e6) / 1e6)
     raise UsageError(
-        f"--label-fraction {label_fraction:g}: of the smallest class of {dataset} that is {label_fraction * smallest:.2g} of its "
-        f"{smallest:,} training images, and {LEAST_LABELS} are needed, one to train and one to choose by; "
+        f"--label-fraction {label_fraction:g}: of the smallest class of {dataset} that is {label_fraction * smallest:.2g} of "
+        f"its {smallest:,} training images, and {LEAST_LABELS} are needed, one to train and one to choose by; "
         f"accepted is {least:g} to 1"
     )
