@@ -16,9 +16,10 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sslcli.checkpoint import load_checkpoint
+from sslcli.commands.project import partner_command
 from sslcli.registry import Registry, Run
 from sslcli.training import log
-from tests.conftest import TINY, Cli
+from tests.conftest import TINY, Cli, Result
 
 Done = Callable[[str], Run]
 PROBE = "--epochs 2 --batch-size 32"
@@ -78,6 +79,63 @@ def test_scratch_with_no_pretrain_run_says_what_it_takes(ssl: Cli, tmp_path: Pat
     assert result.code == 3  # for CIFAR-10 is not here
     assert "ResNet-18 on CIFAR-10" in result.err
     assert str(tmp_path / "data" / "cifar-10-batches-py") in result.err
+
+
+def advised(result: Result) -> str:
+    """What a command said to type next, without the program's name."""
+    return result.err.rstrip().rpartition("type: ssl ")[2]
+
+
+@pytest.mark.parametrize("given", ["", "--encoder first", "--encoder=fir --init scratch", "--init scratch --encoder first"])
+def test_the_advised_partner_is_one_though_a_newer_pretrain_run_exists(
+    ssl: Cli, done: Done, registry: Registry, given: str
+) -> None:
+    first = done(f"pretrain {TINY} --seed 1 --name first")
+    if given:
+        done(f"pretrain {TINY} --seed 2")
+    run = done(f"probe {PROBE} {given}")
+    done(f"pretrain {TINY} --seed 3")
+    advice = partner_command(registry, run).removeprefix("ssl ")
+    assert f"--encoder {first.id}" in advice
+    partner = done(advice)
+    assert (partner.pair, partner.init != run.init) == (run.pair, True)
+    assert len(json.loads(ssl("compare --format json").out)["differences"]) == 1
+
+
+def test_the_partner_of_a_scratch_run_that_was_there_first_is_one(done: Done, registry: Registry) -> None:
+    run = done(f"probe {PROBE} --init scratch --dataset shapes --backbone resnet9")
+    assert partner_command(registry, run).endswith("--init pretrained --seed 1")
+    done(f"pretrain {TINY} --seed 1")
+    done(f"pretrain {TINY} --seed 3")
+    assert done(partner_command(registry, run).removeprefix("ssl ")).pair == run.pair
+
+
+def test_the_newest_run_is_the_one_whose_partner_is_advised(ssl: Cli, done: Done) -> None:
+    done(f"pretrain {TINY}")
+    done(f"probe {PROBE}")
+    result = ssl("finetune --epochs 1")
+    assert advised(result) == "finetune --epochs 1 --init scratch"
+    assert advised(ssl(advised(result))) == "compare"
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_of_a_study_that_lacks_a_run_the_study_is_advised_with_its_name(ssl: Cli, registry: Registry) -> None:
+    line = "study --name mine --max-steps 2 --set pretrain.batch_size=32 --set probe.epochs=1"
+    assert ssl(line).code == 0
+    lost = registry.runs()[-1]
+    registry.remove({lost.id})
+    assert ssl("").out.rstrip().endswith(f"Next, type: ssl {line}")
+    assert partner_command(registry, registry.runs()[-1]) == f"ssl {line}"
+    assert ssl(line).code == 0
+    assert registry.runs()[-1].pair == lost.pair
+
+
+def test_an_encoder_that_is_no_pretrain_run_is_said_to_be_what_it_is(ssl: Cli, done: Done) -> None:
+    done(f"pretrain {TINY}")
+    run = done(f"probe {PROBE}")
+    for command in ("probe", "finetune --init scratch"):
+        result = ssl(f"{command} --encoder {run.id}")
+        assert (result.code, f"{run.id} is a run of linear evaluation, finished" in result.err) == (3, True)
 
 
 def test_a_probe_takes_the_pretrain_run_that_it_is_told(done: Done) -> None:

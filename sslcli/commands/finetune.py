@@ -17,7 +17,7 @@ from sslcli.commands.common import (
     start,
     total_steps,
 )
-from sslcli.commands.project import open_registry
+from sslcli.commands.project import open_registry, settle_encoder
 from sslcli.commands.training_run import train
 from sslcli.config import Finetune
 from sslcli.data.augment import Augmentation, draw, make_views
@@ -39,7 +39,7 @@ def run(command: Finetune) -> None:
 
 def plan(registry: Registry, command: Finetune) -> Plan:
     """Settle every option, most of them from the pretrain run, and load the data."""
-    inherited, parent = inherit(registry, command)
+    inherited, parent = inherit(registry, settle_encoder(registry, command))
     setting, options = prepare(registry, inherited)
     hold_to_labels(setting.data.train_labels, label_fraction=options.label_fraction, dataset=options.dataset or "")
     options = resolve_training(options)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sslcli.commands.classify import Outcome, finish, inherit, report, settle_epoch, starting_encoder
 from sslcli.commands.common import Plan, Setting, prepare, start
-from sslcli.commands.project import open_registry, say
+from sslcli.commands.project import open_registry, say, settle_encoder
 from sslcli.commands.training_run import train
 from sslcli.config import DEFAULTS, Probe
 from sslcli.data.augment import Augmentation, draw, make_views
@@ -47,7 +47,7 @@ def plan(registry: Registry, command: Probe) -> Plan:
     What a study sets for all its probes stays at its default where the protocol has no use for it: equal numbers, equal key.
     """
     command = command.because("default", **{name: DEFAULTS[name] for name in command.foreign()})
-    inherited, parent = inherit(registry, command)
+    inherited, parent = inherit(registry, settle_encoder(registry, command))
     setting, options = prepare(registry, settle_epoch(inherited, parent))
     labels, share = setting.data.train_labels, options.label_fraction
     hold_to_labels(labels, label_fraction=share, dataset=options.dataset or "")

@@ -114,6 +114,27 @@ def changed_options(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     ]
 
 
+def settle_encoder(registry: Registry, command: Any) -> Any:
+    """`--encoder` as the id of the pretrain run that it names, for the record; as it is where there is none to name."""
+    try:
+        found = registry.find(command.encoder, experiment="pretrain", status="finished")
+    except StateError:
+        if command.encoder != "latest" and (other := _any_run(registry, command.encoder)):
+            raise StateError(
+                f"--encoder {command.encoder}: {other.id} is a run of {WORDS[other.experiment]}, {registry.status(other)}; "
+                f"accepted is a finished pretrain run; to see all, type: {registry.command('ssl runs list')}"
+            ) from None
+        return command
+    return command.because(f"--encoder {command.encoder}", encoder=found.id)
+
+
+def _any_run(registry: Registry, selector: str) -> Run | None:
+    try:
+        return registry.find(selector)
+    except StateError:
+        return None
+
+
 def next_command(registry: Registry) -> str:
     """What a person would most likely want to do now."""
     own = [run for run in registry.runs() if run.status != "published"]
@@ -125,20 +146,50 @@ def next_command(registry: Registry) -> str:
     evaluations = [r for r in own if r.experiment != "pretrain" and r.status == "finished" and r.at_epoch is None]
     if last.experiment == "pretrain" or not evaluations:
         return registry.command("ssl probe")
-    inits = {(run.pair, run.init) for run in evaluations}
-    lonely = [run for run in evaluations if not {(run.pair, "pretrained"), (run.pair, "scratch")} <= inits]
-    return partner_command(registry, lonely[-1]) if lonely else registry.command("ssl compare")
+    newest = evaluations[-1]
+    return registry.command("ssl compare") if _has_partner(newest, evaluations) else partner_command(registry, newest)
+
+
+def _has_partner(run: Run, evaluations: list[Run]) -> bool:
+    return any(other.pair == run.pair and other.init != run.init for other in evaluations)
 
 
 def partner_command(registry: Registry, run: Run) -> str:
-    """The command that makes the partner of an evaluation: the one that made it, with the other --init."""
-    return recorded_command(registry, run, f"--init {'scratch' if run.init == 'pretrained' else 'pretrained'}")
+    """The command that makes the partner of an evaluation: the one that made it, with the other --init.
+
+    It names the pretrain run where a newer one would be taken without. A study makes what it lacks when it is started again.
+    """
+    record = record_or_index(registry, run)
+    if _words(record)[1] == "study":
+        return recorded_command(registry, run)
+    addition = f"--init {'scratch' if run.init == 'pretrained' else 'pretrained'}"
+    return recorded_command(registry, run, f"{addition} {_encoder_option(registry, record)}".strip())
+
+
+def _encoder_option(registry: Registry, record: Run) -> str:
+    """The option that gives the partner of an evaluation the same pretrain run, "" if it would get that one anyway."""
+    finished = [run for run in registry.runs() if (run.experiment, run.status) == ("pretrain", "finished")]
+    fitting = [run for run in finished if (run.backbone, run.seed) == (record.backbone, record.seed)]
+    if not fitting:
+        return "" if record.seed is None else f"--seed {record.seed}"
+    of_its_data = [run for run in fitting if run.dataset == record.dataset]
+    named = [run for run in fitting if run.id in (record.parent, record.options.get("encoder"))]
+    chosen = (named or of_its_data or fitting)[-1]
+    said = any(word.partition("=")[0] == "--encoder" for word in _words(record))
+    return f"--encoder {chosen.id}" if said or chosen is not finished[-1] else ""
+
+
+def _words(record: Run) -> list[str]:
+    """The words of the command that made a run; of a run that has none on record, of the usual one."""
+    words = shlex.split(record.command or "")
+    return words if len(words) > 1 else ["ssl", EXPERIMENTS[record.experiment]]
 
 
 def recorded_command(registry: Registry, run: Run, addition: str = "") -> str:
-    """The command that made a run, to be typed from here, with an option added or changed."""
-    words = shlex.split(record_or_index(registry, run).command or f"ssl {EXPERIMENTS[run.experiment]}")
-    for option in ("--project", "--name", "--at-epoch", *addition.split()[:1]):
+    """The command that made a run, to be typed from here, with options added or changed."""
+    words = _words(record_or_index(registry, run))
+    of_the_run = [] if words[1] == "study" else ["--name", "--at-epoch"]  # a study's name says which study
+    for option in ("--project", *of_the_run, *(word for word in addition.split() if word.startswith("--"))):
         while option in words:
             del words[words.index(option) : words.index(option) + 2]
         words = [word for word in words if not word.startswith(f"{option}=")]
