@@ -25,6 +25,7 @@ from sslcli.models import BACKBONES, STEMS
 DATA, MODEL, TRAINING, VIEWS, MACHINE, RUN = "Data", "Model", "Training", "Views", "Machine", "Run"
 
 MAX_SEED = 2**63 - 1
+NO_OPTION_OF_A_RUN = ("config", "project", "debug", "origins", "dry_run")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,13 @@ class Above:
     """Metadata of a number: it is greater than this."""
 
     low: float
+
+
+@dataclass(frozen=True)
+class But:
+    """Metadata of a text option: it is not this word, which has a meaning of its own."""
+
+    word: str
 
 
 def _names(*groups: Iterable[str]) -> OneOf:
@@ -82,7 +90,7 @@ Saturation = Annotated[float, Option(min=0, max=1, help="Strength of jitter in s
 Hue = Annotated[float, Option(min=0, max=0.5, help="Strength of jitter in hue, in turns.", rich_help_panel=VIEWS)]
 Grey = Annotated[float, Option(min=0, max=1, help="Probability of a grey view.", rich_help_panel=VIEWS)]
 Blur = Annotated[float, Option(min=0, max=1, help="Probability of Gaussian blur.", rich_help_panel=VIEWS)]
-Name = Annotated[str | None, Option(help="A name for the run, to refer to it by.", rich_help_panel=RUN)]
+Name = Annotated[str | None, Option(help="A name for the run, to refer to it by.", rich_help_panel=RUN), But("latest")]
 Init = Annotated[
     Literal["pretrained", "scratch"], Option(help="Encoder of a pretrain run, or a random one.", rich_help_panel=MODEL)
 ]
@@ -142,7 +150,7 @@ class Command:
 
     def options(self) -> dict[str, Any]:
         """Plain values of the command's own options, as a run records them. Paths become text."""
-        own = [f.name for f in fields(self) if f.name not in ("config", "project", "debug", "origins", "dry_run")]
+        own = [f.name for f in fields(self) if f.name not in NO_OPTION_OF_A_RUN]
         return {name: str(value) if isinstance(value := getattr(self, name), Path) else value for name in own}
 
 
@@ -172,6 +180,8 @@ def _check(name: str, hint: Any, value: Any) -> None:
     for item in metadata:
         if isinstance(item, OneOf) and value not in item.values:
             raise UsageError(f"{option} {value!r}: {_did_you_mean(value, item.values)}accepted: {', '.join(item.values)}")
+        if isinstance(item, But) and value == item.word:
+            raise UsageError(f"{option} {value}: accepted is any other word, for {value} means the newest run")
     if kind in (int, float):
         _check_range(option, kind, metadata, value)
 
@@ -218,7 +228,7 @@ def from_mapping(kind: type[Command], values: Any, source: str) -> dict[str, Any
     for key, value in values.items():
         name = str(key).replace("-", "_")
         if name not in hints or name == "config":
-            known = [hint for hint in hints if hint != "config"]
+            known = [hint for hint in hints if hint not in NO_OPTION_OF_A_RUN]
             raise UsageError(f"{source}: no option {str(key)!r}; {_did_you_mean(name, known)}accepted: {', '.join(known)}")
         arguments[name] = _convert(f"{source}: {key}", hints[name], value)
         try:
