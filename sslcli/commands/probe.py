@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -10,13 +12,13 @@ from torch import Tensor, nn
 
 from sslcli.commands.classify import Outcome, finish, inherit, report, settle_epoch, starting_encoder
 from sslcli.commands.common import Plan, Setting, prepare, start
-from sslcli.commands.project import open_registry, say, settle_encoder
+from sslcli.commands.project import PROTOCOLS, UNTRAINED, open_registry, say, settle_encoder
 from sslcli.commands.training_run import train
 from sslcli.config import DEFAULTS, Probe
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator
 from sslcli.data.image_data import hold_to_labels, split
-from sslcli.errors import UsageError
+from sslcli.errors import Interrupted, UsageError
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.knn import knn_votes
 from sslcli.evaluation.linear import MOMENTUM, RATES, HeadPerRate, search_rate, standardisation
@@ -61,7 +63,7 @@ def plan(registry: Registry, command: Probe) -> Plan:
 
 def carry_out(registry: Registry, run: Run, options: Probe, setting: Setting) -> Run:
     """Evaluate a run that is in the registry, to its end."""
-    with running(registry, run) as stop:
+    with running(registry, run) as stop, _stopped_in_words(run):
         encoder = starting_encoder(registry, run, options).to(setting.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         h = represent(run, encoder, options, setting)
         if options.protocol == "knn":
@@ -79,6 +81,17 @@ def carry_out(registry: Registry, run: Run, options: Probe, setting: Setting) ->
         finish(registry, run, classifier, setting, outcome)
     report(run)
     return run
+
+
+@contextmanager
+def _stopped_in_words(run: Run) -> Iterator[None]:
+    """Of a protocol that keeps nothing on the way, say to whom stops it that going on is starting again."""
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt):
+        if run.protocol in UNTRAINED:
+            say(f"{run.id}: {PROTOCOLS[run.protocol]} keeps nothing on the way: ssl resume starts it again")
+        raise
 
 
 @dataclass(frozen=True)
