@@ -16,7 +16,7 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sslcli.checkpoint import load_checkpoint
-from sslcli.commands.project import partner_command
+from sslcli.commands.project import partner_command, study_runs
 from sslcli.registry import Registry, Run
 from sslcli.training import log
 from tests.conftest import TINY, Cli, Result
@@ -128,6 +128,53 @@ def test_of_a_study_that_lacks_a_run_the_study_is_advised_with_its_name(ssl: Cli
     assert partner_command(registry, registry.runs()[-1]) == f"ssl {line}"
     assert ssl(line).code == 0
     assert registry.runs()[-1].pair == lost.pair
+
+
+def test_a_run_of_no_study_hides_a_study_only_with_its_partner(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
+    def make(init: str, status: str, study: str | None, pair: str) -> None:
+        registry.create(init, experiment="linear_eval", protocol="linear", init=init, status=status, study=study, pair=pair)
+
+    for study in ("old", "demo"):
+        make("pretrained", "finished", study, study)
+        make("scratch", "finished", study, study)
+    assert {run.study for run in study_runs(registry, None)} == {"demo"}
+    assert capsys.readouterr().err == ""
+    for status in ("interrupted", "finished"):
+        make("pretrained", status, None, "alone")
+        assert {run.study for run in study_runs(registry, None)} == {"demo"}
+        said = capsys.readouterr().err
+        assert "shown is study demo; there is also: " in said
+        assert said.rstrip().endswith("of no study, study old (ssl runs list)")
+        assert said.count("\n") == 1
+    make("scratch", "interrupted", None, "alone")
+    assert {run.study for run in study_runs(registry, None)} == {"demo"}
+    make("scratch", "finished", None, "alone")
+    assert {run.study for run in study_runs(registry, None)} == {None}
+    make("pretrained", "interrupted", None, "another")
+    assert {run.study for run in study_runs(registry, None)} == {None}
+    make("pretrained", "finished", "demo", "more")
+    assert {run.study for run in study_runs(registry, None)} == {"demo"}
+
+
+def test_encoder_seed_with_a_pretrained_run_says_that_it_is_the_wrong_kind(ssl: Cli, done: Done) -> None:
+    done(f"pretrain {TINY}")
+    run = done(f"probe {PROBE}")
+    result = ssl(f"predict --encoder-seed 7 --run {run.id}")
+    assert result.code == 2
+    assert f"--run {run.id}: linear evaluation, pretrained; with --encoder-seed accepted is a probe of a scratch" in result.err
+
+
+@pytest.mark.parametrize("protocol", ["knn", "logistic"])
+def test_a_stopped_protocol_without_steps_says_that_it_starts_again(
+    ssl: Cli, done: Done, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    done(f"pretrain {TINY}")
+    with monkeypatch.context() as patch:
+        patch.setattr("sslcli.commands.probe.standardisation", lambda _: os.kill(os.getpid(), signal.SIGINT))
+        stopped = ssl(f"probe --protocol {protocol}")
+    assert stopped.code == 130
+    assert "keeps nothing on the way: ssl resume starts it again" in stopped.err
+    assert ssl("resume").code == 0
 
 
 def test_an_encoder_that_is_no_pretrain_run_is_said_to_be_what_it_is(ssl: Cli, done: Done) -> None:
@@ -453,6 +500,13 @@ BAD_LINES = [
     ("probe --label-fraction 0", 2, "ssl: --label-fraction 0: accepted is a number above 0 and up to 1"),
     ("finetune --label-fraction 1.5", 2, "ssl: --label-fraction 1.5: accepted is a number above 0 and up to 1"),
     ("finetune --optimizer sdg", 2, "ssl: --optimizer 'sdg': did you mean 'sgd'? accepted: sgd, adamw, muon"),
+    ("pretrain --name latest", 2, "ssl: --name latest: accepted is any other word"),
+    ("study --set pretrain.foo=3", 2, "no option 'foo'; accepted: method, backbone"),
+    ("study --set probe.foo=3", 2, "precision, deterministic, name"),
+    *(
+        (f"{line} --project gone", 3, "--project gone: there is no such folder; to make a study in it, type: ssl study")
+        for line in ("compare", "runs list", "runs show", "runs verify", "report", "plots", "map", "predict")
+    ),
     ("predict --n 500", 2, "ssl: --n 500: accepted is a whole number from 1 to 400"),
     ("map --n few", 2, "ssl: --n takes a whole number, not 'few'"),
     ("pretrain --temperature nan --dataset shapes", 2, "--temperature"),

@@ -10,12 +10,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sslcli.config import Command
+from sslcli.config import Command, Compare, Map, Plots, Predict, Report, RunsList, RunsShow, RunsVerify
 from sslcli.errors import StateError
 from sslcli.registry import EXPERIMENTS, Registry, Run, find_project
 
 NOT_IN_PAIR = ("init", "encoder", "at_epoch", "name", "data_dir", "download", "device", "deterministic")
 """Options in which the two runs of a pair may differ: init, the encoder that it stands for, and where things are."""
+
+READERS = (Compare, RunsList, RunsShow, RunsVerify, Report, Plots, Map, Predict)
+"""The commands that need a project that is there already."""
 
 
 def say(text: str) -> None:
@@ -29,6 +32,8 @@ def open_registry(command: Command) -> Registry:
     root = Path(named) if named else find_project(Path.cwd())
     if root.exists() and not root.is_dir():
         raise StateError(f"--project {root} is not a folder")
+    if not root.exists() and type(command) in READERS:
+        raise StateError(f"--project {root}: there is no such folder; to make a study in it, type: ssl study --project {root}")
     return Registry(root.resolve())
 
 
@@ -39,12 +44,29 @@ def study_runs(registry: Registry, study: str | None) -> list[Run]:
         raise StateError(
             f"there are no runs with files in {registry.root}; to make some, type: {registry.command('ssl study')}"
         )
-    newest = [run for run in own if run.at_epoch is None] or own
-    wanted = newest[-1].study if study is None else study
+    wanted = newest_study([run for run in own if run.at_epoch is None] or own) if study is None else study
     if chosen := [run for run in own if run.study == wanted]:
         return chosen
     names = ", ".join(dict.fromkeys(run.study for run in own if run.study)) or "none"
     raise StateError(f"no study made here is called {study!r}; there are: {names}")
+
+
+def newest_study(runs: list[Run]) -> str | None:
+    """The study to show where none was named; None: what is of no study. Says so where something newer is passed over.
+
+    Runs of no study that are newer than the newest study are shown in its place if they hold a finished pair.
+    """
+    studies = list(dict.fromkeys(run.study for run in reversed(runs) if run.study))
+    alone = [run for run in runs if run.study is None]
+    newer = [run for run in alone if not any(later.study for later in runs[runs.index(run) :])]
+    if not studies or not newer:
+        return runs[-1].study
+    evaluations = [run for run in alone if run.experiment != "pretrain" and run.status == "finished"]
+    if any(_has_partner(run, evaluations) for run in newer if run in evaluations):
+        return None
+    others = [f"{len(alone)} run{'s' * (len(alone) > 1)} of no study", *(f"study {name}" for name in studies[1:])]
+    say(f"shown is study {studies[0]}; there is also: {', '.join(others)} (ssl runs list)")
+    return studies[0]
 
 
 def newest_pairs(runs: list[Run]) -> list[list[Run]]:
