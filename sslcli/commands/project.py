@@ -58,7 +58,7 @@ def newest_study(runs: list[Run]) -> str | None:
     """
     studies = list(dict.fromkeys(run.study for run in reversed(runs) if run.study))
     alone = [run for run in runs if run.study is None]
-    newer = [run for run in alone if not any(later.study for later in runs[runs.index(run) :])]
+    newer = runs[max((place for place, run in enumerate(runs, 1) if run.study), default=0) :]
     if not studies or not newer:
         return runs[-1].study
     evaluations = [run for run in alone if run.experiment != "pretrain" and run.status == "finished"]
