@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand
 
 from sslcli import config
-from sslcli.config import Command, with_file
+from sslcli.config import Command, check_typed, with_file
 from sslcli.errors import Interrupted, StateError, UserError
 
 COMMANDS = {
@@ -57,7 +57,7 @@ def build_app() -> typer.Typer:
         group.callback()(lambda: None)
     for table, target in ((COMMANDS, app), (RUNS_COMMANDS, runs), (DATA_COMMANDS, data)):
         for name, (options, path) in table.items():
-            target.command(name, cls=_dispatching(path))(options)
+            target.command(name, cls=_dispatching(options, path))(options)
     app.add_typer(runs, name="runs")
     app.add_typer(data, name="data")
     return app
@@ -72,10 +72,19 @@ def _without_command(ctx: typer.Context, version: bool = typer.Option(False, "--
         importlib.import_module("sslcli.commands.status").run()
 
 
-def _dispatching(path: str) -> type[TyperCommand]:
+def _dispatching(options: type[Command], path: str) -> type[TyperCommand]:
     """A command whose options, once built and checked, go to the function at `path`, imported no sooner."""
 
     class Dispatching(TyperCommand):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            try:
+                return super().parse_args(ctx, args)
+            except typer.BadParameter as error:
+                refused: list[Any] = getattr(error.__cause__, "errors", list)()
+                if error.param is not None and refused:  # say it in the words in which a file's values are refused
+                    check_typed(options, error.param.name or "", str(refused[0]["input"]))
+                raise
+
         def invoke(self, ctx: Any) -> Any:
             command: Command = super().invoke(ctx)
             for parameter in self.params:

@@ -25,6 +25,7 @@ from sslcli.models import BACKBONES, STEMS
 DATA, MODEL, TRAINING, VIEWS, MACHINE, RUN = "Data", "Model", "Training", "Views", "Machine", "Run"
 
 MAX_SEED = 2**63 - 1
+NO_OPTION_OF_A_RUN = ("config", "project", "debug", "origins", "dry_run")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,20 @@ class OneOf:
     """Metadata of a text option: the accepted values."""
 
     values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Above:
+    """Metadata of a number: it is greater than this."""
+
+    low: float
+
+
+@dataclass(frozen=True)
+class But:
+    """Metadata of a text option: it is not this word, which has a meaning of its own."""
+
+    word: str
 
 
 def _names(*groups: Iterable[str]) -> OneOf:
@@ -75,7 +90,7 @@ Saturation = Annotated[float, Option(min=0, max=1, help="Strength of jitter in s
 Hue = Annotated[float, Option(min=0, max=0.5, help="Strength of jitter in hue, in turns.", rich_help_panel=VIEWS)]
 Grey = Annotated[float, Option(min=0, max=1, help="Probability of a grey view.", rich_help_panel=VIEWS)]
 Blur = Annotated[float, Option(min=0, max=1, help="Probability of Gaussian blur.", rich_help_panel=VIEWS)]
-Name = Annotated[str | None, Option(help="A name for the run, to refer to it by.", rich_help_panel=RUN)]
+Name = Annotated[str | None, Option(help="A name for the run, to refer to it by.", rich_help_panel=RUN), But("latest")]
 Init = Annotated[
     Literal["pretrained", "scratch"], Option(help="Encoder of a pretrain run, or a random one.", rich_help_panel=MODEL)
 ]
@@ -88,7 +103,8 @@ EncoderRun = Annotated[
 ]
 LabelFraction = Annotated[
     float,
-    Option(min=1e-6, max=1, help="Part of the labels that is used, by class, held-out ones included.", rich_help_panel=DATA),
+    Option(max=1, help="Part of the labels that is used, above 0, by class, held-out ones included.", rich_help_panel=DATA),
+    Above(0),
 ]
 Taken = "; default: the pretrain run's."
 ParentsDataset = Annotated[str | None, Option(help="Data set" + Taken, rich_help_panel=DATA), _names(DATASETS)]
@@ -134,7 +150,7 @@ class Command:
 
     def options(self) -> dict[str, Any]:
         """Plain values of the command's own options, as a run records them. Paths become text."""
-        own = [f.name for f in fields(self) if f.name not in ("config", "project", "debug", "origins", "dry_run")]
+        own = [f.name for f in fields(self) if f.name not in NO_OPTION_OF_A_RUN]
         return {name: str(value) if isinstance(value := getattr(self, name), Path) else value for name in own}
 
 
@@ -164,11 +180,36 @@ def _check(name: str, hint: Any, value: Any) -> None:
     for item in metadata:
         if isinstance(item, OneOf) and value not in item.values:
             raise UsageError(f"{option} {value!r}: {_did_you_mean(value, item.values)}accepted: {', '.join(item.values)}")
-        if isinstance(item, ParameterInfo):
-            low, high = item.min, item.max
-            if (low is not None and value < low) or (high is not None and value > high):
-                bounds = " and ".join(f"at {word} {b}" for word, b in (("least", low), ("most", high)) if b is not None)
-                raise UsageError(f"{option} {value}: accepted is {bounds}")
+        if isinstance(item, But) and value == item.word:
+            raise UsageError(f"{option} {value}: accepted is any other word, for {value} means the newest run")
+    if kind in (int, float):
+        _check_range(option, kind, metadata, value)
+
+
+def _check_range(option: str, kind: Any, metadata: list[Any], value: float) -> None:
+    """Hold a number to the bounds of its annotation, both said where there are two."""
+    low, high = next(((item.min, item.max) for item in metadata if isinstance(item, ParameterInfo)), (None, None))
+    above = next((item.low for item in metadata if isinstance(item, Above)), None)
+    if (low is None or value >= low) and (high is None or value <= high) and (above is None or value > above):
+        return
+    words = [f"above {above} and"] * (above is not None) + [f"from {low}"] * (low is not None)
+    words += [f"up to {high}" if low is None else f"to {high}"] * (high is not None)
+    shown = value if kind is int else f"{value:g}"
+    raise UsageError(f"{option} {shown}: accepted is {_WORDS[kind]} {' '.join(words)}")
+
+
+def check_typed(kind: type[Command], name: str, text: str) -> None:
+    """A UsageError if what was typed for an option is none of its values."""
+    hint = _hints(kind)[name]
+    value: Any = text
+    for number in (int, float):
+        try:
+            value = number(text)
+            break
+        except ValueError:
+            continue
+    kinds = (get_args(hint)[0], *get_args(get_args(hint)[0]))
+    _check(name, hint, value if int in kinds or float in kinds else text)
 
 
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path", list: "a list"}
@@ -187,7 +228,7 @@ def from_mapping(kind: type[Command], values: Any, source: str) -> dict[str, Any
     for key, value in values.items():
         name = str(key).replace("-", "_")
         if name not in hints or name == "config":
-            known = [hint for hint in hints if hint != "config"]
+            known = [hint for hint in hints if hint not in NO_OPTION_OF_A_RUN]
             raise UsageError(f"{source}: no option {str(key)!r}; {_did_you_mean(name, known)}accepted: {', '.join(known)}")
         arguments[name] = _convert(f"{source}: {key}", hints[name], value)
         try:
@@ -311,7 +352,7 @@ class Probe(Command):
             rich_help_panel=TRAINING,
         ),
     ] = "linear"
-    k: Annotated[int, Option("--k", min=1, help="Neighbours of knn.", rich_help_panel=TRAINING)] = 10
+    k: Annotated[int, Option("--k", min=1, help="Of knn: neighbours.", rich_help_panel=TRAINING)] = 10
     temperature: Annotated[
         float | None,
         Option(
@@ -332,13 +373,31 @@ class Probe(Command):
     label_fraction: LabelFraction = 1.0
     backbone: ParentsBackbone = None
     stem: ParentsStem = None
-    epochs: Annotated[int, Option(min=1, help="Passes over the training representations.", rich_help_panel=TRAINING)] = 30
-    batch_size: BatchSize = 256
+    epochs: Annotated[
+        int, Option(min=1, help="Of linear, linear-augmented: passes over the training images.", rich_help_panel=TRAINING)
+    ] = 30
+    batch_size: Annotated[int, Option(min=2, help="Of linear, linear-augmented: images a step.", rich_help_panel=TRAINING)] = (
+        256
+    )
     seed: ParentsSeed = None
     device: Device = "auto"
     precision: Precision = "auto"
     deterministic: Deterministic = False
     name: Name = None
+
+    def foreign(self) -> dict[str, tuple[str, ...]]:
+        """The options whose values would change nothing with this protocol, and the protocols that they belong to."""
+        return {
+            name: of for name, of in OF_PROTOCOL.items() if self.protocol not in of and getattr(self, name) != DEFAULTS[name]
+        }
+
+
+OF_PROTOCOL = {
+    "k": ("knn",), "temperature": ("knn",),
+    "epochs": ("linear", "linear-augmented"), "batch_size": ("linear", "linear-augmented"),
+}  # fmt: skip
+"""The options of ssl probe that belong to some protocols alone."""
+DEFAULTS = {f.name: f.default for f in fields(Probe)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -222,7 +222,8 @@ class Registry:
         if not found:
             known, listing = ", ".join(r.id for r in runs[-5:]), self.command("ssl runs list")
             raise StateError(f"no {kind} is called {selector!r}; the newest are: {known}. To see all, type: {listing}")
-        raise StateError(f"{selector!r} fits {len(found)} runs: {', '.join(r.id for r in found[:8])}; type more of it")
+        listed = ", ".join(run.id for run in found[:8]) + (" and others" if found[8:] else "")
+        raise StateError(f"{selector!r} fits {len(found)} runs: {listed}; type more of it")
 
     def load(self, run: Run) -> Run:
         """The whole record of a run, from its run.yaml; of a published run, which has none, what the index has."""

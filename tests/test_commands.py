@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sslcli.checkpoint import load_checkpoint
+from sslcli.commands.project import partner_command, study_runs
 from sslcli.registry import Registry, Run
 from sslcli.training import log
-from tests.conftest import TINY, Cli
+from tests.conftest import TINY, Cli, Result
 
 Done = Callable[[str], Run]
 PROBE = "--epochs 2 --batch-size 32"
@@ -77,6 +79,110 @@ def test_scratch_with_no_pretrain_run_says_what_it_takes(ssl: Cli, tmp_path: Pat
     assert result.code == 3  # for CIFAR-10 is not here
     assert "ResNet-18 on CIFAR-10" in result.err
     assert str(tmp_path / "data" / "cifar-10-batches-py") in result.err
+
+
+def advised(result: Result) -> str:
+    """What a command said to type next, without the program's name."""
+    return result.err.rstrip().rpartition("type: ssl ")[2]
+
+
+@pytest.mark.parametrize("given", ["", "--encoder first", "--encoder=fir --init scratch", "--init scratch --encoder first"])
+def test_the_advised_partner_is_one_though_a_newer_pretrain_run_exists(
+    ssl: Cli, done: Done, registry: Registry, given: str
+) -> None:
+    first = done(f"pretrain {TINY} --seed 1 --name first")
+    if given:
+        done(f"pretrain {TINY} --seed 2")
+    run = done(f"probe {PROBE} {given}")
+    done(f"pretrain {TINY} --seed 3")
+    advice = partner_command(registry, run).removeprefix("ssl ")
+    assert f"--encoder {first.id}" in advice
+    partner = done(advice)
+    assert (partner.pair, partner.init != run.init) == (run.pair, True)
+    assert len(json.loads(ssl("compare --format json").out)["differences"]) == 1
+
+
+def test_the_partner_of_a_scratch_run_that_was_there_first_is_one(done: Done, registry: Registry) -> None:
+    run = done(f"probe {PROBE} --init scratch --dataset shapes --backbone resnet9")
+    assert partner_command(registry, run).endswith("--init pretrained --seed 1")
+    done(f"pretrain {TINY} --seed 1")
+    done(f"pretrain {TINY} --seed 3")
+    assert done(partner_command(registry, run).removeprefix("ssl ")).pair == run.pair
+
+
+def test_the_newest_run_is_the_one_whose_partner_is_advised(ssl: Cli, done: Done) -> None:
+    done(f"pretrain {TINY}")
+    done(f"probe {PROBE}")
+    result = ssl("finetune --epochs 1")
+    assert advised(result) == "finetune --epochs 1 --init scratch"
+    assert advised(ssl(advised(result))) == "compare"
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_of_a_study_that_lacks_a_run_the_study_is_advised_with_its_name(ssl: Cli, registry: Registry) -> None:
+    line = "study --name mine --max-steps 2 --set pretrain.batch_size=32 --set probe.epochs=1"
+    assert ssl(line).code == 0
+    lost = registry.runs()[-1]
+    registry.remove({lost.id})
+    assert ssl("").out.rstrip().endswith(f"Next, type: ssl {line}")
+    assert partner_command(registry, registry.runs()[-1]) == f"ssl {line}"
+    assert ssl(line).code == 0
+    assert registry.runs()[-1].pair == lost.pair
+
+
+def test_a_run_of_no_study_hides_a_study_only_with_its_partner(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
+    def make(init: str, status: str, study: str | None, pair: str) -> None:
+        registry.create(init, experiment="linear_eval", protocol="linear", init=init, status=status, study=study, pair=pair)
+
+    for study in ("old", "demo"):
+        make("pretrained", "finished", study, study)
+        make("scratch", "finished", study, study)
+    assert {run.study for run in study_runs(registry, None)} == {"demo"}
+    assert capsys.readouterr().err == ""
+    for status in ("interrupted", "finished"):
+        make("pretrained", status, None, "alone")
+        assert {run.study for run in study_runs(registry, None)} == {"demo"}
+        said = capsys.readouterr().err
+        assert "shown is study demo; there is also: " in said
+        assert said.rstrip().endswith("of no study, study old (ssl runs list)")
+        assert said.count("\n") == 1
+    make("scratch", "interrupted", None, "alone")
+    assert {run.study for run in study_runs(registry, None)} == {"demo"}
+    make("scratch", "finished", None, "alone")
+    assert {run.study for run in study_runs(registry, None)} == {None}
+    make("pretrained", "interrupted", None, "another")
+    assert {run.study for run in study_runs(registry, None)} == {None}
+    make("pretrained", "finished", "demo", "more")
+    assert {run.study for run in study_runs(registry, None)} == {"demo"}
+
+
+def test_encoder_seed_with_a_pretrained_run_says_that_it_is_the_wrong_kind(ssl: Cli, done: Done) -> None:
+    done(f"pretrain {TINY}")
+    run = done(f"probe {PROBE}")
+    result = ssl(f"predict --encoder-seed 7 --run {run.id}")
+    assert result.code == 2
+    assert f"--run {run.id}: linear evaluation, pretrained; with --encoder-seed accepted is a probe of a scratch" in result.err
+
+
+@pytest.mark.parametrize("protocol", ["knn", "logistic"])
+def test_a_stopped_protocol_without_steps_says_that_it_starts_again(
+    ssl: Cli, done: Done, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    done(f"pretrain {TINY}")
+    with monkeypatch.context() as patch:
+        patch.setattr("sslcli.commands.probe.standardisation", lambda _: os.kill(os.getpid(), signal.SIGINT))
+        stopped = ssl(f"probe --protocol {protocol}")
+    assert stopped.code == 130
+    assert "keeps nothing on the way: ssl resume starts it again" in stopped.err
+    assert ssl("resume").code == 0
+
+
+def test_an_encoder_that_is_no_pretrain_run_is_said_to_be_what_it_is(ssl: Cli, done: Done) -> None:
+    done(f"pretrain {TINY}")
+    run = done(f"probe {PROBE}")
+    for command in ("probe", "finetune --init scratch"):
+        result = ssl(f"{command} --encoder {run.id}")
+        assert (result.code, f"{run.id} is a run of linear evaluation, finished" in result.err) == (3, True)
 
 
 def test_a_probe_takes_the_pretrain_run_that_it_is_told(done: Done) -> None:
@@ -241,9 +347,9 @@ def test_a_study_does_nothing_twice_and_says_what_changed(ssl: Cli, registry: Re
     assert registry.runs() == runs
     changed = ssl(line + " --set probe.epochs=3")
     assert changed.code == 0
-    assert changed.err.count("finished already") == 5
+    assert changed.err.count("finished already") == 7  # kNN has no epochs, so its two are done
     assert "epochs (2 against 3)" in changed.err
-    assert len(registry.runs()) == 17
+    assert len(registry.runs()) == 15
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -283,8 +389,13 @@ def test_an_interrupted_study_goes_on_where_it_stopped(ssl: Cli, registry: Regis
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_the_full_recipe_runs_a_few_steps_on_the_cpu(ssl: Cli, registry: Registry, small_cifar: Path) -> None:
-    result = ssl(f"study --preset cifar10 --data-dir {small_cifar} --device cpu --max-steps 2 --set pretrain.batch_size=16")
+def test_the_full_recipe_runs_a_few_steps_on_the_cpu(ssl: Cli, registry: Registry, small_cifar: Path, tmp_path: Path) -> None:
+    recipe = (resources.files("sslcli") / "presets" / "cifar10.yaml").read_text(encoding="utf-8")
+    for share, of_ten_images in (("0.1}", "0.5}"), ("0.01}", "0.2}")):  # a hundredth of ten images is none
+        assert recipe.count(f"label_fraction: {share}") == 2
+        recipe = recipe.replace(f"label_fraction: {share}", f"label_fraction: {of_ten_images}")
+    (tmp_path / "full.yaml").write_text(recipe)
+    result = ssl(f"study --preset full.yaml --data-dir {small_cifar} --device cpu --max-steps 2 --set pretrain.batch_size=16")
     assert result.code == 0, result.err
     run = registry.load(registry.find("latest", experiment="pretrain"))
     assert (run.options["stem"], run.options["optimizer"], run.options["temperature"]) == ("conv3", "sgd", 0.5)
@@ -378,8 +489,26 @@ def test_verify_tells_damaged_missing_changed_and_orphaned_apart(ssl: Cli, done:
 
 
 BAD_LINES = [
-    ("pretrain --epochs -1", 2, "--epochs"),
-    ("pretrain --epochs many", 2, "--epochs"),
+    ("pretrain --epochs -1", 2, "ssl: --epochs -1: accepted is a whole number from 1"),
+    ("pretrain --epochs many", 2, "ssl: --epochs takes a whole number, not 'many'"),
+    ("pretrain --epochs 2.5", 2, "ssl: --epochs takes a whole number, not 2.5"),
+    ("pretrain --hue 0.6", 2, "ssl: --hue 0.6: accepted is a number from 0 to 0.5"),
+    ("pretrain --lr -0.1", 2, "ssl: --lr -0.1: accepted is a number from 0"),
+    ("pretrain --lr fast", 2, "ssl: --lr takes a number, not 'fast'"),
+    ("probe --k 0", 2, "ssl: --k 0: accepted is a whole number from 1"),
+    ("probe --seed -1", 2, f"ssl: --seed -1: accepted is a whole number from 0 to {2**63 - 1}"),
+    ("probe --label-fraction 0", 2, "ssl: --label-fraction 0: accepted is a number above 0 and up to 1"),
+    ("finetune --label-fraction 1.5", 2, "ssl: --label-fraction 1.5: accepted is a number above 0 and up to 1"),
+    ("finetune --optimizer sdg", 2, "ssl: --optimizer 'sdg': did you mean 'sgd'? accepted: sgd, adamw, muon"),
+    ("pretrain --name latest", 2, "ssl: --name latest: accepted is any other word"),
+    ("study --set pretrain.foo=3", 2, "no option 'foo'; accepted: method, backbone"),
+    ("study --set probe.foo=3", 2, "precision, deterministic, name"),
+    *(
+        (f"{line} --project gone", 3, "--project gone: there is no such folder; to make a study in it, type: ssl study")
+        for line in ("compare", "runs list", "runs show", "runs verify", "report", "plots", "map", "predict")
+    ),
+    ("predict --n 500", 2, "ssl: --n 500: accepted is a whole number from 1 to 400"),
+    ("map --n few", 2, "ssl: --n takes a whole number, not 'few'"),
     ("pretrain --temperature nan --dataset shapes", 2, "--temperature"),
     ("pretrain --dataset cifra10", 2, "did you mean 'cifar10'?"),
     ("pretrain --backbone resnet19", 2, "accepted: resnet18"),
@@ -406,7 +535,7 @@ BAD_LINES = [
     ("study --label-fractions few", 2, "like 0.01,0.1,1"),
     ("study --seeds 0", 2, "--seeds"),
     ("probe --protocol svm", 2, "logistic"),
-    ("study --set pretrain.name=2024-99-99 --set pretrain.epochs=0", 2, "at least 1"),
+    ("study --set pretrain.name=2024-99-99 --set pretrain.epochs=0", 2, "--epochs 0: accepted is a whole number from 1"),
     ("pretrain --seed 99999999999999999999", 2, "--seed"),
     ("pretrain --view-sizes 32:nan --dataset shapes", 2, "add up to 1"),
     ("pretrain --view-sizes 16:-0.5,32:1.5 --dataset shapes", 2, "add up to 1"),

@@ -202,7 +202,7 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(ssl: Cli, done:
     done(f"pretrain {TINY}")
     result = ssl("map")
     assert (result.code, "type: ssl probe" in result.err) == (3, True)
-    done(f"probe {PROBE} --protocol knn")
+    done("probe --protocol knn --precision fp32")
     assert "no finished linear evaluation to draw" in ssl("map").err
     lonely = done(f"probe {PROBE}")
     result = ssl("map")

@@ -18,7 +18,7 @@ from sslcli.commands.study import _check_all, label_fractions
 from sslcli.config import Study
 from sslcli.data import shapes
 from sslcli.data.batches import Batches
-from sslcli.data.image_data import load_data
+from sslcli.data.image_data import hold_to_labels, load_data, split
 from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.kept import FILE, Kept, keep, read_kept
 from sslcli.evaluation.knn import knn_votes
@@ -37,8 +37,9 @@ def evaluated(done: Done) -> dict[str, Run]:
     """A pretrain run, and a pretrained and a scratch evaluation by each protocol and by fine-tuning."""
     runs = {"pretrain": done(f"pretrain {TINY}")}
     for protocol in PROTOCOLS:
-        runs[protocol] = done(f"probe --protocol {protocol} {PROBE}")
-        runs[f"{protocol} scratch"] = done(f"probe --protocol {protocol} {PROBE} --init scratch")
+        line = f"probe --protocol {protocol} {PROBE if protocol.startswith('linear') else ''}"
+        runs[protocol] = done(line)
+        runs[f"{protocol} scratch"] = done(f"{line} --init scratch")
     runs["finetune"] = done("finetune --epochs 1 --batch-size 32")
     runs["finetune scratch"] = done("finetune --epochs 1 --batch-size 32 --init scratch")
     return runs
@@ -221,6 +222,60 @@ def test_the_knn_protocol_asks_all_labelled_training_images(done: Done) -> None:
     assert (weighted.options["k"], weighted.options["temperature"]) == (200, 0.1)
     assert plain.setup != weighted.setup
     assert plain.epochs is None
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("--protocol knn --epochs 3", "--epochs 3: belongs to linear and linear-augmented; with --protocol knn leave it out"),
+        (
+            "--protocol logistic --batch-size 5",
+            "--batch-size 5: belongs to linear and linear-augmented; with --protocol logistic",
+        ),
+        ("--protocol logistic --temperature 0.1", "--temperature 0.1: belongs to knn; with --protocol logistic leave it out"),
+        ("--k 5", "--k 5: belongs to knn; with --protocol linear leave it out"),
+        ("--config options.yaml", "--k 7: belongs to knn; with --protocol linear leave it out"),
+    ],
+)
+def test_an_option_of_another_protocol_is_refused(ssl: Cli, tmp_path: Path, line: str, text: str) -> None:
+    (tmp_path / "options.yaml").write_text("k: 7\n")
+    result = ssl(f"probe {line}")
+    assert (result.code, text in result.err) == (2, True), result.err
+
+
+def test_an_option_of_another_protocol_at_its_default_is_no_error(done: Done) -> None:
+    done(f"pretrain {TINY}")
+    plain = done("probe --protocol knn")
+    assert done("probe --protocol knn --epochs 30 --batch-size 256 --k 10").pair == plain.pair
+
+
+def test_more_neighbours_than_labelled_images_are_refused(ssl: Cli, done: Done) -> None:
+    done(f"pretrain {TINY}")
+    result = ssl("probe --protocol knn --k 241")
+    assert (result.code, "--k 241: accepted is at most the 240 images that have labels" in result.err) == (2, True)
+    result = ssl("probe --protocol knn --k 240 --label-fraction 0.5")
+    assert (result.code, "--k 240: accepted is at most the 120 images" in result.err) == (2, True)
+    done("probe --protocol knn --k 240")
+
+
+@pytest.mark.parametrize("command", ["probe", "probe --protocol knn", "finetune", "finetune --init scratch"])
+def test_a_share_of_the_labels_that_would_be_rounded_up_is_refused(ssl: Cli, done: Done, command: str) -> None:
+    done(f"pretrain {TINY}")
+    result = ssl(f"{command} --label-fraction 0.01")
+    assert result.code == 2
+    assert "--label-fraction 0.01: of the smallest class of shapes that is 0.24 of its 24 training images" in result.err
+    least = re.search(r"accepted is (\S+) to 1", result.err)
+    assert least
+    assert least[1] == "0.083334"
+    done("probe --protocol knn --label-fraction 0.083334")
+
+
+@pytest.mark.parametrize(("images", "fraction"), [(5000, 0.01), (5000, 0.0004), (24, 0.1), (24, 0.083334), (1, 1.0)])
+def test_a_share_that_is_accepted_differs_from_what_is_used_by_rounding(images: int, fraction: float) -> None:
+    labels = torch.arange(3 * images) % 3
+    hold_to_labels(labels, label_fraction=fraction, dataset="x")
+    parts = split(labels, seed=1, label_fraction=fraction)
+    assert abs((len(parts.train) + len(parts.val)) / 3 - fraction * images) <= 1
 
 
 def test_all_rates_on_augmented_images_train_as_each_would_alone() -> None:

@@ -50,8 +50,9 @@ def inherit(registry: Registry, command: Any) -> tuple[Any, Run | None]:
     except StateError:
         if command.encoder != "latest":
             raise
-        say("no finished pretrain run here: scratch is ResNet-18 on CIFAR-10 unless told otherwise")
-        return _fill(command, WITHOUT_PARENT, "default"), None
+        filled = _fill(command, WITHOUT_PARENT, "default")
+        say("no finished pretrain run here; scratch: " + ", ".join(f"{name} {getattr(filled, name)}" for name in SETTING))
+        return filled, None
     filled = _fill(command, partner.options, f"from pretrain run {partner.id}")
     say(f"scratch beside {partner.id}: " + ", ".join(f"{name} {getattr(filled, name)}" for name in SETTING))
     return filled, None

@@ -16,7 +16,15 @@ from sslcli.commands.differences import (
     setting_of,
     spread,
 )
-from sslcli.commands.project import PROTOCOLS, changed_options, heading, open_registry, partner_command, record_or_index
+from sslcli.commands.project import (
+    PROTOCOLS,
+    changed_options,
+    heading,
+    newest_study,
+    open_registry,
+    partner_command,
+    record_or_index,
+)
 from sslcli.commands.tables import print_rows
 from sslcli.config import Compare
 from sslcli.errors import StateError
@@ -66,8 +74,6 @@ def _messages(registry: Registry, chosen: list[Run], lonely: list[Run], others: 
         found.append(
             f"other studies here: {', '.join(named)}; to see one, type: {registry.command('ssl compare --study NAME')}"
         )
-    if "" in others:
-        found.append(f"there are runs outside any study, too; to see all, type: {registry.command('ssl compare --all')}")
     return found
 
 
@@ -149,18 +155,11 @@ def choose(registry: Registry, *, study: str | None, everything: bool = False) -
     studies = list(dict.fromkeys(run.study or "" for run in runs))
     if study is not None and study not in studies:
         raise StateError(f"no study is called {study!r}; there are: {', '.join(filter(None, studies)) or 'none'}")
-    wanted = study if study is not None else _newest_study(runs)
+    wanted = (newest_study(runs) if study is None and not everything else study) or ""
     within = [run for run in runs if (run.study or "") == wanted]
     whole = everything and study is None
     chosen = runs if whole else within if everything else newest(within, {run.id: run.setup for run in every})
     return sorted(chosen, key=in_order), [] if whole else [name for name in studies if name != wanted]
-
-
-def _newest_study(runs: list[Run]) -> str:
-    """The name of the newest study; nothing for the runs outside any, if they are newer and there is a pair among them."""
-    apart = [run for run in runs if not run.study]
-    named = [run.study for run in runs if run.study]
-    return named[-1] if named and (runs[-1].study or not pair_up(apart)[0]) else ""
 
 
 def newest(runs: Iterable[Run], setups: dict[str, str | None]) -> list[Run]:

@@ -17,12 +17,12 @@ from sslcli.commands.common import (
     start,
     total_steps,
 )
-from sslcli.commands.project import open_registry
+from sslcli.commands.project import open_registry, settle_encoder
 from sslcli.commands.training_run import train
 from sslcli.config import Finetune
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator
-from sslcli.data.image_data import split
+from sslcli.data.image_data import hold_to_labels, split
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.metrics import score
 from sslcli.models.classifier import Classifier
@@ -39,8 +39,9 @@ def run(command: Finetune) -> None:
 
 def plan(registry: Registry, command: Finetune) -> Plan:
     """Settle every option, most of them from the pretrain run, and load the data."""
-    inherited, parent = inherit(registry, command)
+    inherited, parent = inherit(registry, settle_encoder(registry, command))
     setting, options = prepare(registry, inherited)
+    hold_to_labels(setting.data.train_labels, label_fraction=options.label_fraction, dataset=options.dataset or "")
     options = resolve_training(options)
     return Plan(options, setting, "finetune", init=options.init, parent=parent.id if parent else None, protocol="finetune")
 

@@ -71,16 +71,20 @@ def _chosen(registry: Registry, command: Predict) -> list[Run]:
             run for run in study_runs(registry, command.study) if run.status == "finished" and run.experiment in CLASSIFIERS
         ]
     if command.encoder_seed is not None:
-        return _scratch_probe(registry, chosen, command.encoder_seed)
+        return _scratch_probe(registry, chosen, command.encoder_seed, named=command.run is not None)
     if not chosen:
         advice = registry.command("ssl probe")
         raise StateError(f"there is no finished evaluation to predict with; to make one, type: {advice}")
     return chosen if command.run is not None else [run for pair in newest_pairs(chosen) for run in pair]
 
 
-def _scratch_probe(registry: Registry, runs: list[Run], encoder_seed: int) -> list[Run]:
+def _scratch_probe(registry: Registry, runs: list[Run], encoder_seed: int, *, named: bool) -> list[Run]:
     """The newest probe of a scratch encoder, to be put on the wrong one."""
     probes = [run for run in runs if (run.experiment, run.init) == ("linear_eval", "scratch")][-1:]
+    if not probes and named:
+        run = runs[0]
+        words = in_words(run.experiment, run.label_fraction, run.at_epoch, run.protocol)
+        raise UsageError(f"--run {run.id}: {words}, {run.init}; with --encoder-seed accepted is a probe of a scratch encoder")
     if not probes:
         advice = registry.command("ssl probe --init scratch")
         raise StateError(f"--encoder-seed needs a finished probe of a scratch encoder; to make one, type: {advice}")

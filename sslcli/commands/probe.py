@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -10,12 +12,13 @@ from torch import Tensor, nn
 
 from sslcli.commands.classify import Outcome, finish, inherit, report, settle_epoch, starting_encoder
 from sslcli.commands.common import Plan, Setting, prepare, start
-from sslcli.commands.project import open_registry, say
+from sslcli.commands.project import PROTOCOLS, UNTRAINED, open_registry, say, settle_encoder
 from sslcli.commands.training_run import train
-from sslcli.config import Probe
+from sslcli.config import DEFAULTS, Probe
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator
-from sslcli.data.image_data import split
+from sslcli.data.image_data import hold_to_labels, split
+from sslcli.errors import Interrupted, UsageError
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.knn import knn_votes
 from sslcli.evaluation.linear import MOMENTUM, RATES, HeadPerRate, search_rate, standardisation
@@ -33,14 +36,26 @@ CROPS = Augmentation(crop_min=0.2, flip=0.5, jitter=0.0, grey=0.0)  # of linear-
 
 def run(command: Probe) -> None:
     """Start a new run."""
+    for name, protocols in command.foreign().items():
+        option, whose = f"--{name.replace('_', '-')} {getattr(command, name)}", " and ".join(protocols)
+        raise UsageError(f"{option}: belongs to {whose}; with --protocol {command.protocol} leave it out")
     registry = open_registry(command)
     start(registry, plan(registry, command), carry_out)
 
 
 def plan(registry: Registry, command: Probe) -> Plan:
-    """Settle every option, most of them from the pretrain run, and load the data."""
-    inherited, parent = inherit(registry, command)
+    """Settle every option, most of them from the pretrain run, and load the data.
+
+    What a study sets for all its probes stays at its default where the protocol has no use for it: equal numbers, equal key.
+    """
+    command = command.because("default", **{name: DEFAULTS[name] for name in command.foreign()})
+    inherited, parent = inherit(registry, settle_encoder(registry, command))
     setting, options = prepare(registry, settle_epoch(inherited, parent))
+    labels, share = setting.data.train_labels, options.label_fraction
+    hold_to_labels(labels, label_fraction=share, dataset=options.dataset or "")
+    parts = split(labels, seed=options.seed or 0, label_fraction=share)
+    if options.protocol == "knn" and options.k > (labelled := len(parts.train) + len(parts.val)):
+        raise UsageError(f"--k {options.k}: accepted is at most the {labelled:,} images that have labels")
     experiment = "knn" if options.protocol == "knn" else "linear_eval"
     parent_id = parent.id if parent else None
     return Plan(options, setting, experiment, init=options.init, parent=parent_id, protocol=options.protocol)
@@ -48,7 +63,7 @@ def plan(registry: Registry, command: Probe) -> Plan:
 
 def carry_out(registry: Registry, run: Run, options: Probe, setting: Setting) -> Run:
     """Evaluate a run that is in the registry, to its end."""
-    with running(registry, run) as stop:
+    with running(registry, run) as stop, _stopped_in_words(run):
         encoder = starting_encoder(registry, run, options).to(setting.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         h = represent(run, encoder, options, setting)
         if options.protocol == "knn":
@@ -66,6 +81,17 @@ def carry_out(registry: Registry, run: Run, options: Probe, setting: Setting) ->
         finish(registry, run, classifier, setting, outcome)
     report(run)
     return run
+
+
+@contextmanager
+def _stopped_in_words(run: Run) -> Iterator[None]:
+    """Of a protocol that keeps nothing on the way, say to whom stops it that going on is starting again."""
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt):
+        if run.protocol in UNTRAINED:
+            say(f"{run.id}: {PROTOCOLS[run.protocol]} keeps nothing on the way: ssl resume starts it again")
+        raise
 
 
 @dataclass(frozen=True)

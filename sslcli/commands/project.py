@@ -10,12 +10,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sslcli.config import Command
+from sslcli.config import Command, Compare, Map, Plots, Predict, Report, RunsList, RunsShow, RunsVerify
 from sslcli.errors import StateError
 from sslcli.registry import EXPERIMENTS, Registry, Run, find_project
 
 NOT_IN_PAIR = ("init", "encoder", "at_epoch", "name", "data_dir", "download", "device", "deterministic")
 """Options in which the two runs of a pair may differ: init, the encoder that it stands for, and where things are."""
+
+READERS = (Compare, RunsList, RunsShow, RunsVerify, Report, Plots, Map, Predict)
+"""The commands that need a project that is there already."""
 
 
 def say(text: str) -> None:
@@ -29,6 +32,8 @@ def open_registry(command: Command) -> Registry:
     root = Path(named) if named else find_project(Path.cwd())
     if root.exists() and not root.is_dir():
         raise StateError(f"--project {root} is not a folder")
+    if not root.exists() and type(command) in READERS:
+        raise StateError(f"--project {root}: there is no such folder; to make a study in it, type: ssl study --project {root}")
     return Registry(root.resolve())
 
 
@@ -39,12 +44,29 @@ def study_runs(registry: Registry, study: str | None) -> list[Run]:
         raise StateError(
             f"there are no runs with files in {registry.root}; to make some, type: {registry.command('ssl study')}"
         )
-    newest = [run for run in own if run.at_epoch is None] or own
-    wanted = newest[-1].study if study is None else study
+    wanted = newest_study([run for run in own if run.at_epoch is None] or own) if study is None else study
     if chosen := [run for run in own if run.study == wanted]:
         return chosen
     names = ", ".join(dict.fromkeys(run.study for run in own if run.study)) or "none"
     raise StateError(f"no study made here is called {study!r}; there are: {names}")
+
+
+def newest_study(runs: list[Run]) -> str | None:
+    """The study to show where none was named; None: what is of no study. Says so where something newer is passed over.
+
+    Runs of no study that are newer than the newest study are shown in its place if they hold a finished pair.
+    """
+    studies = list(dict.fromkeys(run.study for run in reversed(runs) if run.study))
+    alone = [run for run in runs if run.study is None]
+    newer = runs[max((place for place, run in enumerate(runs, 1) if run.study), default=0) :]
+    if not studies or not newer:
+        return runs[-1].study
+    evaluations = [run for run in alone if run.experiment != "pretrain" and run.status == "finished"]
+    if any(_has_partner(run, evaluations) for run in newer if run in evaluations):
+        return None
+    others = [f"{len(alone)} run{'s' * (len(alone) > 1)} of no study", *(f"study {name}" for name in studies[1:])]
+    say(f"shown is study {studies[0]}; there is also: {', '.join(others)} (ssl runs list)")
+    return studies[0]
 
 
 def newest_pairs(runs: list[Run]) -> list[list[Run]]:
@@ -114,6 +136,27 @@ def changed_options(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     ]
 
 
+def settle_encoder(registry: Registry, command: Any) -> Any:
+    """`--encoder` as the id of the pretrain run that it names, for the record; as it is where there is none to name."""
+    try:
+        found = registry.find(command.encoder, experiment="pretrain", status="finished")
+    except StateError:
+        if command.encoder != "latest" and (other := _any_run(registry, command.encoder)):
+            raise StateError(
+                f"--encoder {command.encoder}: {other.id} is a run of {WORDS[other.experiment]}, {registry.status(other)}; "
+                f"accepted is a finished pretrain run; to see all, type: {registry.command('ssl runs list')}"
+            ) from None
+        return command
+    return command.because(f"--encoder {command.encoder}", encoder=found.id)
+
+
+def _any_run(registry: Registry, selector: str) -> Run | None:
+    try:
+        return registry.find(selector)
+    except StateError:
+        return None
+
+
 def next_command(registry: Registry) -> str:
     """What a person would most likely want to do now."""
     own = [run for run in registry.runs() if run.status != "published"]
@@ -125,20 +168,50 @@ def next_command(registry: Registry) -> str:
     evaluations = [r for r in own if r.experiment != "pretrain" and r.status == "finished" and r.at_epoch is None]
     if last.experiment == "pretrain" or not evaluations:
         return registry.command("ssl probe")
-    inits = {(run.pair, run.init) for run in evaluations}
-    lonely = [run for run in evaluations if not {(run.pair, "pretrained"), (run.pair, "scratch")} <= inits]
-    return partner_command(registry, lonely[-1]) if lonely else registry.command("ssl compare")
+    newest = evaluations[-1]
+    return registry.command("ssl compare") if _has_partner(newest, evaluations) else partner_command(registry, newest)
+
+
+def _has_partner(run: Run, evaluations: list[Run]) -> bool:
+    return any(other.pair == run.pair and other.init != run.init for other in evaluations)
 
 
 def partner_command(registry: Registry, run: Run) -> str:
-    """The command that makes the partner of an evaluation: the one that made it, with the other --init."""
-    return recorded_command(registry, run, f"--init {'scratch' if run.init == 'pretrained' else 'pretrained'}")
+    """The command that makes the partner of an evaluation: the one that made it, with the other --init.
+
+    It names the pretrain run where a newer one would be taken without. A study makes what it lacks when it is started again.
+    """
+    record = record_or_index(registry, run)
+    if _words(record)[1] == "study":
+        return recorded_command(registry, run)
+    addition = f"--init {'scratch' if run.init == 'pretrained' else 'pretrained'}"
+    return recorded_command(registry, run, f"{addition} {_encoder_option(registry, record)}".strip())
+
+
+def _encoder_option(registry: Registry, record: Run) -> str:
+    """The option that gives the partner of an evaluation the same pretrain run, "" if it would get that one anyway."""
+    finished = [run for run in registry.runs() if (run.experiment, run.status) == ("pretrain", "finished")]
+    fitting = [run for run in finished if (run.backbone, run.seed) == (record.backbone, record.seed)]
+    if not fitting:
+        return "" if record.seed is None else f"--seed {record.seed}"
+    of_its_data = [run for run in fitting if run.dataset == record.dataset]
+    named = [run for run in fitting if run.id in (record.parent, record.options.get("encoder"))]
+    chosen = (named or of_its_data or fitting)[-1]
+    said = any(word.partition("=")[0] == "--encoder" for word in _words(record))
+    return f"--encoder {chosen.id}" if said or chosen is not finished[-1] else ""
+
+
+def _words(record: Run) -> list[str]:
+    """The words of the command that made a run; of a run that has none on record, of the usual one."""
+    words = shlex.split(record.command or "")
+    return words if len(words) > 1 else ["ssl", EXPERIMENTS[record.experiment]]
 
 
 def recorded_command(registry: Registry, run: Run, addition: str = "") -> str:
-    """The command that made a run, to be typed from here, with an option added or changed."""
-    words = shlex.split(record_or_index(registry, run).command or f"ssl {EXPERIMENTS[run.experiment]}")
-    for option in ("--project", "--name", "--at-epoch", *addition.split()[:1]):
+    """The command that made a run, to be typed from here, with options added or changed."""
+    words = _words(record_or_index(registry, run))
+    of_the_run = [] if words[1] == "study" else ["--name", "--at-epoch"]  # a study's name says which study
+    for option in ("--project", *of_the_run, *(word for word in addition.split() if word.startswith("--"))):
         while option in words:
             del words[words.index(option) : words.index(option) + 2]
         words = [word for word in words if not word.startswith(f"{option}=")]

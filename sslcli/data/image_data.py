@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,9 @@ from torch import Tensor
 
 from sslcli.data import DATASETS
 from sslcli.data.batches import generator
+from sslcli.errors import UsageError
+
+LEAST_LABELS = 2  # labelled images of a class, training and held out together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,3 +106,19 @@ def split(labels: Tensor, *, seed: int, val_fraction: float = 0.1, label_fractio
         for part, of_class in ((val, members[:held_out]), (train, members[held_out:])):
             part.append(of_class[: max(1, round(label_fraction * len(of_class)))])
     return Split(torch.cat(train).sort().values, torch.cat(val).sort().values)
+
+
+def hold_to_labels(labels: Tensor, *, label_fraction: float, dataset: str) -> None:
+    """A UsageError where `split` would take more labels than were asked for.
+
+    Each class needs one image to train and one to choose by.
+    """
+    smallest = int(torch.unique(labels, return_counts=True)[1].min())
+    if label_fraction == 1 or label_fraction * smallest >= LEAST_LABELS:
+        return
+    least = min(1.0, math.ceil(LEAST_LABELS / smallest * 1e6) / 1e6)
+    raise UsageError(
+        f"--label-fraction {label_fraction:g}: of the smallest class of {dataset} that is {label_fraction * smallest:.2g} of "
+        f"its {smallest:,} training images, and {LEAST_LABELS} are needed, one to train and one to choose by; "
+        f"accepted is {least:g} to 1"
+    )
