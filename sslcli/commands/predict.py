@@ -84,7 +84,7 @@ def _scratch_probe(registry: Registry, runs: list[Run], encoder_seed: int, *, na
     if not probes and named:
         run = runs[0]
         words = in_words(run.experiment, run.label_fraction, run.at_epoch, run.protocol)
-        raise UsageError(f"--run {run.id}: {words}, {run.init}; with --encoder-seed accepted is a probe of a scratch encoder")
+        raise StateError(f"--run {run.id}: {words}, {run.init}; with --encoder-seed accepted is a probe of a scratch encoder")
     if not probes:
         advice = registry.command("ssl probe --init scratch")
         raise StateError(f"--encoder-seed needs a finished probe of a scratch encoder; to make one, type: {advice}")

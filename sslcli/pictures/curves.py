@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from sslcli.pictures.canvas import new_figure, styled
 
-MANY = 200  # points; from here on a curve has no markers, and a noisy one is smoothed
+MANY, CROWDED = 200, 60  # points from which on a noisy curve is smoothed, and any has no markers
 LOOKS: tuple[dict[str, Any], ...] = (
     {"color": "#08519c", "linestyle": "-", "marker": "o", "linewidth": 2.0},
     {"color": "#e6842a", "linestyle": "--", "marker": "s", "markerfacecolor": "white"},
@@ -56,14 +58,15 @@ def draw_curves(
     for y, label in lines:
         axes.axhline(y, color="0.35", linestyle=(0, (1, 2)), label=label)
     axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
+    axes.set_ylabel(textwrap.fill(y_label, 42))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # epochs or steps
     figure.legend(fontsize=8, loc="outside lower center")
     return figure
 
 
 def _draw(axes: Axes, curve: Curve) -> None:
     x, y = np.array(curve.points).T
-    style = curve.style | ({"marker": ""} if len(x) >= MANY else {})
+    style = curve.style | ({"marker": ""} if len(x) >= CROWDED else {})
     axes.plot(x, y, label=curve.label, **style)
 
 
