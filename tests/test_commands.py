@@ -160,7 +160,7 @@ def test_encoder_seed_with_a_pretrained_run_says_that_it_is_the_wrong_kind(ssl: 
     done(f"pretrain {TINY}")
     run = done(f"probe {PROBE}")
     result = ssl(f"predict --encoder-seed 7 --run {run.id}")
-    assert result.code == 2
+    assert result.code == 3
     assert f"--run {run.id}: linear evaluation, pretrained; with --encoder-seed accepted is a probe of a scratch" in result.err
 
 
