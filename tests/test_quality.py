@@ -14,7 +14,7 @@ from torchmetrics.functional.classification import multiclass_accuracy, multicla
 from sslcli.errors import StateError
 from sslcli.evaluation.kept import Kept
 from sslcli.evaluation.quality import BINS, headline, quality, risk_coverage
-from sslcli.pictures.quality import Judged, draw_confusion, draw_reliability, draw_risk_coverage
+from sslcli.pictures.quality import FEW, Judged, draw_confusion, draw_reliability, draw_risk_coverage
 
 CLASSES = 5
 
@@ -216,10 +216,12 @@ def test_reliability_shows_both_curves_the_diagonal_and_the_bins_images(judged: 
     check(figure)
     upper, lower = figure.axes
     assert upper.lines[0].get_xdata().tolist() == upper.lines[0].get_ydata().tolist() == [0, 100]
-    for line, bars, one in zip(upper.lines[1:], lower.containers, judged, strict=True):
+    for line, pale, bars, one in zip(upper.lines[1::2], upper.lines[2::2], lower.containers, judged, strict=True):
         confidence, accuracy, counts = np.array(one.quality.reliability).T
         assert line.get_xdata() == pytest.approx(100 * confidence)
-        assert line.get_ydata() == pytest.approx(100 * accuracy)
+        assert line.get_ydata() == pytest.approx(np.where(counts < FEW, np.nan, 100 * accuracy), nan_ok=True)
+        assert pale.get_ydata() == pytest.approx(100 * accuracy[counts < FEW])
+        assert pale.get_linestyle() == "None"
         assert [bar.get_height() for bar in bars] == counts.tolist()  # type: ignore[attr-defined]
         middles = [bar.get_x() + bar.get_width() / 2 for bar in bars]  # type: ignore[attr-defined]
         assert all(abs(x - 100 * c) < 100 / BINS for x, c in zip(middles, confidence, strict=True))

@@ -135,7 +135,8 @@ def _draw_map(seen: list[Seen], sample: Sample, command: Map, folder: Path) -> P
         f"t-SNE of h, standardised and reduced to {maps[0].components} principal components; perplexity "
         f"{maps[0].perplexity:.3g}, seed {command.seed}; names and large markers at each class's median point\n"
         "only who is near whom can be read: distances between clusters, their sizes and the axes mean nothing in t-SNE\n"
-        f"kNN accuracy: of these images, by the {K} nearest {_bank_in_words(sample)}, in all dimensions of h"
+        f"kNN accuracy: of these images, by the {K} nearest {_bank_in_words(sample)}, in all dimensions of h; "
+        "the kNN protocol asks more"
     )
     figure = draw_map(
         panels, classes=sample.data.classes, subtitle=subtitle,

@@ -14,6 +14,7 @@ from sslcli.evaluation.quality import BINS, Quality
 from sslcli.pictures.canvas import new_figure, styled
 from sslcli.pictures.curves import LOOKS
 
+FEW = 20  # images: a bin of fewer is drawn pale and joined to none
 HATCHES = ("", "////", "....", "xxxx", "----", "\\\\\\\\")
 CELL = 0.42  # inches of a class in a confusion matrix
 MOST_NUMBERED = 20  # classes; of more, the cells are too small for numbers
@@ -77,10 +78,12 @@ def draw_reliability(judged: Sequence[Judged], *, title: str, subtitle: str) -> 
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     upper.plot([0, 100], [0, 100], color="0.35", linestyle=(0, (1, 2)), label="confidence that is true: accuracy equals it")
     for one in judged:
-        confidence, accuracy, _ = np.array(one.quality.reliability).T
+        confidence, accuracy, counts = np.array(one.quality.reliability).T
+        few = counts < FEW
         label = f"{one.label}: ECE {one.quality.ece:.2%}, NLL {one.quality.nll:.3f} nats"
-        upper.plot(100 * confidence, 100 * accuracy, label=label, **one.style)
-    upper.set_ylabel("accuracy in the bin (%)")
+        upper.plot(100 * confidence, 100 * np.where(few, np.nan, accuracy), label=label, **one.style)
+        upper.plot(100 * confidence[few], 100 * accuracy[few], alpha=0.35, **one.style | {"linestyle": ""})
+    upper.set_ylabel(f"accuracy in the bin (%); pale: under {FEW} images")
     upper.set(xlim=(0, 100), ylim=(0, 101))
     upper.text(3, 96, "above the diagonal: too modest", fontsize=8, color="0.3", va="top")
     upper.text(97, 4, "below the diagonal: too sure", fontsize=8, color="0.3", ha="right")
