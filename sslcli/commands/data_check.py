@@ -47,7 +47,8 @@ def run(command: DataCheck) -> None:
     wrote = [path, picture] if picture.exists() else [path]
     none = "" if picture.exists() else " (no duplicates across training and test, so no picture)"
     say(f"wrote {' and '.join(map(os.path.relpath, wrote))}{none}")
-    say(f"next, type: {registry.command('ssl compare --without-duplicates')}")
+    if found.test_duplicates:
+        say(f"next, type: {registry.command('ssl compare --without-duplicates')}")
 
 
 def check(
@@ -131,6 +132,7 @@ def _sentences(check: Check) -> list[str]:
         f"{images['near_in_train']} near, within test alone {images['within_test_only']}.",
         f"Test images that have one in training or earlier in test, test_duplicates: {share(images['left_out'])}.",
         f"Near: a similarity of {check.threshold:g} and more, after shifts, scales and mirroring.",
+        "Unreadable images: none; a data set that cannot be read whole is refused, and the damaged file named.",
         f"Images of one colour: {(len(constant) and ', '.join(constant) + more) or 'none'}.",
         f"Mean (deviation) of the training images, of 1: "
         f"{', '.join(f'{name} {mean:.4f} ({std:.4f})' for name, mean, std in channels)}.",
