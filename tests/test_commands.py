@@ -77,7 +77,7 @@ def test_without_a_partner_compare_states_no_difference_and_names_the_option(ssl
 def test_scratch_with_no_pretrain_run_says_what_it_takes(ssl: Cli, tmp_path: Path) -> None:
     result = ssl("probe --init scratch")
     assert result.code == 3  # for CIFAR-10 is not here
-    assert "ResNet-18 on CIFAR-10" in result.err
+    assert "scratch: dataset cifar10, backbone resnet18, stem auto, seed 1" in result.err
     assert str(tmp_path / "data" / "cifar-10-batches-py") in result.err
 
 
