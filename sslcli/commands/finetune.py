@@ -21,7 +21,7 @@ from sslcli.commands.project import open_registry, settle_encoder
 from sslcli.commands.training_run import train
 from sslcli.config import Finetune
 from sslcli.data.augment import Augmentation, draw, make_views
-from sslcli.data.batches import Batches, generator
+from sslcli.data.batches import Batches, generator, hand_over
 from sslcli.data.image_data import hold_to_labels, split
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.metrics import score
@@ -69,7 +69,7 @@ def _fit(registry: Registry, run: Run, options: Finetune, setting: Setting, stop
     augmentation = Augmentation(crop_min=options.crop_min, flip=options.flip, jitter=0.0, grey=0.0)
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        rows = train_rows[batches.at(step).to(device)]
+        rows = train_rows[hand_over(batches.at(step), device)]
         parameters = draw(len(rows), height, width, augmentation, generator(seed, "views", step))
         views = make_views(data.train_images[rows], parameters, size=data.image_size, mean=mean, std=std)
         with setting.autocast():

@@ -16,7 +16,7 @@ from sslcli.commands.project import PROTOCOLS, UNTRAINED, open_registry, say, se
 from sslcli.commands.training_run import train
 from sslcli.config import DEFAULTS, Probe
 from sslcli.data.augment import Augmentation, draw, make_views
-from sslcli.data.batches import Batches, generator
+from sslcli.data.batches import Batches, generator, hand_over
 from sslcli.data.image_data import hold_to_labels, split
 from sslcli.errors import Interrupted, UsageError
 from sslcli.evaluation.features import outputs
@@ -158,7 +158,7 @@ def _linear(registry: Registry, run: Run, options: Probe, setting: Setting, h: R
     steps = epochs * batches.epoch_steps
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        rows = batches.at(step).to(setting.device)
+        rows = hand_over(batches.at(step), setting.device)
         return F.cross_entropy(head(train_h[rows]), h.train_labels[rows]), {}
 
     @torch.no_grad()
@@ -187,7 +187,7 @@ def _linear_augmented(
     val_h, test_h = h.standardised(h.val), h.standardised(h.test)
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        chosen = batches.at(step).to(setting.device)
+        chosen = hand_over(batches.at(step), setting.device)
         drawn = draw(len(chosen), height, width, CROPS, generator(seed, "views", step))
         views = make_views(data.train_images[h.rows[chosen]], drawn, size=data.image_size, mean=mean, std=std)
         with torch.no_grad(), setting.autocast():  # in evaluation mode since `represent`

@@ -11,7 +11,7 @@ from torch import Tensor
 from sslcli.commands.common import Setting
 from sslcli.config import Pretrain, Views
 from sslcli.data.augment import Augmentation, draw, make_views
-from sslcli.data.batches import Batches, generator
+from sslcli.data.batches import Batches, generator, hand_over
 from sslcli.errors import UsageError
 
 
@@ -26,7 +26,7 @@ def view_maker(
     plan = view_size_plan(options.view_sizes)
 
     def views_at(step: int) -> list[Tensor]:
-        chosen = images[batches.at(step).to(images.device)]
+        chosen = images[hand_over(batches.at(step), images.device)]
         size = next(size for size, until in plan if step < until * steps)
         random = generator(options.seed, "views", step)
         drawn = [draw(len(chosen), height, width, augmentation, random) for _ in range(views)]

@@ -9,10 +9,12 @@ sees every order equally often, as with torchvision, while the images of one bat
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
+
+from sslcli.data.batches import hand_over
 
 GREY = (0.2989, 0.587, 0.114)  # ITU-R BT.601 luma, the weights of torchvision's rgb_to_grayscale
 TRIES = 10  # crops proposed per image before the largest central one is taken, as in torchvision's RandomResizedCrop
@@ -57,6 +59,16 @@ class Parameters:
     grey: Tensor
     sigma: Tensor
     order: tuple[int, ...] = (0, 1, 2, 3)
+
+    def on(self, device: torch.device) -> Parameters:
+        """The same on `device`, all tensors brought there in one copy."""
+        if device.type == "cpu":
+            return self
+        names = [f.name for f in fields(self) if f.name not in ("crop", "order")]
+        columns = [self.crop, *(getattr(self, name)[:, None].float() for name in names)]
+        rows = hand_over(torch.cat(columns, 1), device)
+        there = {name: rows[:, 4 + i].to(getattr(self, name).dtype) for i, name in enumerate(names)}
+        return Parameters(crop=rows[:, :4], order=self.order, **there)
 
 
 def draw(count: int, height: int, width: int, augmentation: Augmentation, generator: torch.Generator) -> Parameters:
@@ -106,17 +118,16 @@ def make_views(images: Tensor, parameters: Parameters, *, size: int, mean: Tenso
     """Turn uint8 images (B, 3, H, W) into normalised float32 views (B, 3, size, size) on the same device.
 
     `mean` and `std` are (3,) in [0, 1]. A view is the cropped image resized with antialiasing, flipped, jittered,
-    greyed, blurred, and last brought to (view - mean) / std.
+    greyed, blurred, and last brought to (view - mean) / std. Nothing waits for the device.
     """
-    device = images.device
-    rows, columns = crop_matrices(parameters.crop, images.shape[-2], images.shape[-1], size)
-    columns = torch.where(parameters.flip[:, None, None], columns.flip(1), columns)
-    rows, columns = rows.to(device, non_blocking=True), columns.to(device, non_blocking=True)
+    blurred, there = bool(parameters.sigma.any()), parameters.on(images.device)
+    rows, columns = crop_matrices(there.crop, images.shape[-2], images.shape[-1], size)
+    columns = torch.where(there.flip[:, None, None], columns.flip(1), columns)
     pixels = images.to(torch.float32) / 255
     views = rows[:, None] @ pixels @ columns[:, None].mT
-    views = _jitter(views.clamp_(0, 1), parameters)
-    if bool(parameters.sigma.any()):
-        blur = blur_matrices(parameters.sigma, size).to(device, non_blocking=True)
+    views = _jitter(views.clamp_(0, 1), there, turned=bool(parameters.hue.any()))
+    if blurred:
+        blur = blur_matrices(there.sigma, size)
         views = blur[:, None] @ views @ blur[:, None].mT
     return (views - mean.view(3, 1, 1)) / std.view(3, 1, 1)
 
@@ -136,8 +147,8 @@ def _resize_matrix(offset: Tensor, length: Tensor, pixels: int, size: int) -> Te
     The triangle filter, widened when it shrinks, cut at the crop's edges, each row summing to 1.
     """
     scale = (length / size)[:, None, None]
-    centre = (torch.arange(size) + 0.5)[None, :, None] * scale
-    source = torch.arange(pixels)[None, None, :] - offset[:, None, None]
+    centre = (torch.arange(size, device=offset.device) + 0.5)[None, :, None] * scale
+    source = torch.arange(pixels, device=offset.device)[None, None, :] - offset[:, None, None]
     weight = (1 - ((source + 0.5 - centre) / scale.clamp(min=1)).abs()).clamp(min=0)
     weight = weight * ((source >= 0) & (source < length[:, None, None]))
     return weight / weight.sum(2, keepdim=True)
@@ -148,21 +159,24 @@ def blur_matrices(sigma: Tensor, size: int) -> Tensor:
 
     Sigma 0 leaves the image as it is.
     """
-    reach = max(1, size // 20)
-    offsets = torch.arange(-reach, reach + 1)
+    reach, device = max(1, size // 20), sigma.device
+    offsets = torch.arange(-reach, reach + 1, device=device)
     kernel = torch.exp(-0.5 * (offsets / sigma.clamp(min=1e-3)[:, None]) ** 2)
     kernel = kernel / kernel.sum(1, keepdim=True)
-    source = (torch.arange(size)[:, None] + offsets).abs()
+    source = (torch.arange(size, device=device)[:, None] + offsets).abs()
     source = torch.where(source >= size, 2 * (size - 1) - source, source)
-    matrix = torch.zeros(len(sigma), size, size)
+    matrix = torch.zeros(len(sigma), size, size, device=device)
     return matrix.scatter_add_(2, source.expand(len(sigma), -1, -1), kernel[:, None].expand(-1, size, -1))
 
 
-def _jitter(views: Tensor, parameters: Parameters) -> Tensor:
-    """Brightness, contrast, saturation and hue in the drawn order, then greyscale; views and result in [0, 1]."""
+def _jitter(views: Tensor, parameters: Parameters, *, turned: bool) -> Tensor:
+    """Brightness, contrast, saturation and hue in the drawn order, then greyscale; views and result in [0, 1].
+
+    `turned` says whether any hue is.
+    """
 
     def column(values: Tensor) -> Tensor:
-        return values.to(views.device, non_blocking=True).view(-1, 1, 1, 1)
+        return values.view(-1, 1, 1, 1)
 
     for operation in parameters.order:
         if operation == 0:
@@ -173,7 +187,7 @@ def _jitter(views: Tensor, parameters: Parameters) -> Tensor:
         elif operation == 2:
             factor = column(parameters.saturation)
             views = (views * factor + _grey(views) * (1 - factor)).clamp_(0, 1)
-        elif bool(parameters.hue.any()):
+        elif turned:
             views = turn_hue(views, column(parameters.hue))
     return torch.where(column(parameters.grey), _grey(views), views)
 
@@ -193,5 +207,5 @@ def turn_hue(views: Tensor, turns: Tensor) -> Tensor:
     value, chroma = views.amax(1), views.amax(1) - views.amin(1)
     safe = torch.where(chroma == 0, 1.0, chroma)
     hue = torch.where(value == r, (g - b) / safe, torch.where(value == g, 2 + (b - r) / safe, 4 + (r - g) / safe))
-    k = (torch.tensor([5.0, 3.0, 1.0], device=views.device).view(3, 1, 1) + (hue[:, None] + 6 * turns)) % 6
+    k = (torch.arange(5, 0, -2, device=views.device).view(3, 1, 1) + (hue[:, None] + 6 * turns)) % 6
     return value[:, None] - chroma[:, None] * torch.minimum(k, 4 - k).clamp_(0, 1)

@@ -15,6 +15,11 @@ def generator(seed: int, *key: str | int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
+def hand_over(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on `device`. To a GPU it goes by way of pinned memory, since from other memory the copy waits."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
 class Batches:
     """Passes over `count` images in batches of `batch_size`, in an order drawn anew for each epoch.
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sslcli.data.batches import Batches
+from sslcli.data.batches import Batches, hand_over
 from sslcli.training.optim import warmup_cosine
 
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -39,7 +39,7 @@ def search_rate(
     steps = epochs * batches.epoch_steps
     best = torch.zeros(len(RATES))
     for step in range(steps):
-        rows = batches.at(step).to(features.device)
+        rows = hand_over(batches.at(step), features.device)
         optimizer.param_groups[0]["lr"] = warmup_cosine(step, steps=steps, warmup=0, lr=1.0)
         logits = weight @ features[rows].mT + bias  # (rates, classes, batch)
         losses = F.cross_entropy(logits, labels[rows].expand(len(RATES), -1), reduction="none").mean(1)

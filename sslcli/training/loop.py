@@ -18,6 +18,8 @@ from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
 
 Metrics = dict[str, float]
+LOOK_EVERY = {"cpu": 1}
+"""Steps between two looks at the losses, by kind of device. One that computes on its own would have to wait for each look."""
 
 
 @dataclass
@@ -32,7 +34,6 @@ class Progress:
 
     def add(self, values: Metrics) -> None:
         """Count one step's values towards the epoch's means."""
-        self.step += 1
         for key, value in {"steps": 1.0, **values}.items():
             self.total[key] = self.total.get(key, 0.0) + value
 
@@ -73,28 +74,43 @@ def fit(
 
     `loss_at(step)` gives the loss and scalars worth averaging over the epoch, `lr_at(step)` the rate; both depend on
     the step alone. After every epoch of `epoch_steps` comes `evaluate(epoch)`, and the best epoch's weights are kept
-    where it measures `val/acc`. `save()` is called every few minutes, at a request to stop, and at the end.
+    where it measures `val/acc`. `save()` is called every few minutes, at a request to stop, and at the end. Between two
+    looks at the losses nothing waits for the device; a loss that is no number is a DivergedError at the next look.
     """
     module.train()
     began = time.monotonic() - progress.seconds
+    look_every = LOOK_EVERY.get(next(module.parameters()).device.type, 10)
+    unseen: list[dict[str, Tensor]] = []
+
+    def look() -> None:
+        """Bring the losses since the last look to the host, hold them to being numbers, count and show them."""
+        columns = {key: torch.stack([scalars[key] for scalars in unseen]).tolist() for key in (unseen or [{}])[0]}
+        for i, step in enumerate(range(progress.step - len(unseen), progress.step)):
+            values = {key: column[i] for key, column in columns.items()}
+            if not math.isfinite(loss := values["loss_epoch"]):
+                raise DivergedError(f"training diverged: the loss is {loss} at step {step}, at rate {lr_at(step):.3g}")
+            progress.add(values)
+            log.step(step + 1, loss=loss, lr=lr_at(step))
+        unseen.clear()
+        progress.seconds = time.monotonic() - began
+
     while progress.step < steps:
         step = progress.step
         with stop.deferred():
-            rate = lr_at(step)
             for group in optimizer.param_groups:
-                group["lr"] = rate * group["lr_scale"]
+                group["lr"] = lr_at(step) * group["lr_scale"]
             torch.manual_seed(generator(seed, "model", step).initial_seed())  # dropout and the like
             loss, scalars = loss_at(step)
-            if not math.isfinite(value := loss.item()):
-                raise DivergedError(f"training diverged: the loss is {value} at step {step}, at rate {rate:.3g}")
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             after_step((step + 1) / steps)
-            progress.add({"loss_epoch": value, **{key: float(scalar) for key, scalar in scalars.items()}})
-            log.step(progress.step, loss=value, lr=rate)
-            progress.seconds = time.monotonic() - began
+            progress.step += 1
+            unseen.append({"loss_epoch": loss.detach(), **scalars})
+            if len(unseen) == look_every:
+                look()
             if progress.step % epoch_steps == 0 or progress.step == steps:
+                look()
                 epoch = -(-progress.step // epoch_steps)
                 metrics = {**progress.close_epoch(), **evaluate(epoch)}
                 module.train()
@@ -103,4 +119,5 @@ def fit(
                 progress.keep_best(module, progress.history[-1])
                 log.epoch(progress.step, metrics)
             if stop.requested or log.save_is_due() or progress.step == steps:
+                look()
                 save()

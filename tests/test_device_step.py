@@ -1,0 +1,113 @@
+"""Nothing in a training step waits for the device: what would have to be read from it is what cannot be read here."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from sslcli.commands.common import Setting, optimizer_for
+from sslcli.commands.pretrain import build_method
+from sslcli.commands.view_making import view_maker
+from sslcli.config import Pretrain
+from sslcli.data.augment import Augmentation, Parameters, draw, make_views
+from sslcli.data.batches import Batches
+from sslcli.data.shapes import load
+from sslcli.methods import METHODS
+from sslcli.registry import Registry, Run
+from sslcli.training import loop
+from sslcli.training.device import autocast
+from sslcli.training.events import read_scalars
+from tests.conftest import TINY, Cli
+
+
+def step_on(device: torch.device, options: Pretrain, setting: Setting) -> Callable[[int], Tensor]:
+    """A whole step of pretraining, as `fit` takes it, on `device`."""
+    method = build_method(options).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = optimizer_for(method, options)
+    batches = Batches(len(setting.data.train_images), options.batch_size, seed=1, drop_last=True)
+    views_at = view_maker(options, setting, batches, 10, views=method.views)
+
+    def step(number: int) -> Tensor:
+        with setting.autocast():
+            loss, _ = method(views_at(number))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        method.after_step(number / 10)
+        done: Tensor = loss.detach()
+        return done
+
+    return step
+
+
+def options(method: str = "simclr", optimizer: str = "sgd", blur: float = 0.5) -> Pretrain:
+    return Pretrain(
+        method=method, dataset="shapes", backbone="resnet9", stem="own", batch_size=16, optimizer=optimizer,  # type: ignore[arg-type]
+        lr=0.1, weight_decay=0.1, view_sizes="16:0.5,24:0.5", blur=blur,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_step_reads_nothing_from_its_device(
+    method: str, optimizer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the device "meta" tensors have no values, so that each look at one is an error."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which knows no such device
+    meta = torch.device("meta")
+    setting = Setting(load(tmp_path, download=False).to(meta), meta, nullcontext, "")
+    setting.data.__dict__["normalisation"] = (torch.zeros(3, device=meta), torch.ones(3, device=meta))
+    step = step_on(meta, options(method, optimizer), setting)
+    for number in (0, 9):  # one of each size of views
+        assert step(number).is_meta
+    with pytest.raises(RuntimeError, match="meta"):
+        step(0).item()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon"])
+def test_a_step_on_a_gpu_does_not_make_the_host_wait(optimizer: str, tmp_path: Path) -> None:
+    cuda = torch.device("cuda")
+    setting = Setting(load(tmp_path, download=False).to(cuda), cuda, autocast(cuda, "bf16"), "")
+    step = step_on(cuda, options(optimizer=optimizer), setting)
+    step(0), step(9)  # what is made once
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        step(1), step(8)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_parameters_brought_over_in_one_copy_are_those_that_were_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8)
+    parameters = draw(16, 32, 32, Augmentation(blur=0.5), torch.Generator().manual_seed(0))
+    colours = {"mean": torch.zeros(3), "std": torch.ones(3)}
+    wanted = make_views(images, parameters, size=24, **colours)
+    copies = []
+    monkeypatch.setattr("sslcli.data.augment.hand_over", lambda tensor, _: copies.append(tensor.clone()) or copies[0])
+    moved = parameters.on(torch.device("meta"))
+    assert len(copies) == 1
+    assert isinstance(moved, Parameters)
+    for name in Parameters.__dataclass_fields__:
+        first, second = getattr(moved, name), getattr(parameters, name)
+        assert first == second if name == "order" else torch.equal(first, second) and first.dtype == second.dtype
+    assert torch.equal(make_views(images, moved, size=24, **colours), wanted)
+
+
+def test_looking_at_the_losses_seldom_changes_no_number(ssl: Cli, done: Callable[[str], Run], registry: Registry) -> None:
+    def curves(line: str) -> tuple[object, object]:
+        run = done(line)
+        history = [{name: value for name, value in epoch.items() if name != "seconds"} for epoch in run.history]
+        return history, read_scalars(registry.path(run.folder)).points
+
+    line = f"pretrain {TINY} --epochs 3"
+    at_once = curves(line)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(loop.LOOK_EVERY, "cpu", 5)  # of 7 steps an epoch
+        assert curves(line) == at_once
+        result = ssl(f"{line} --optimizer sgd --lr 1e30 --warmup-epochs 0 --precision fp32")
+    assert result.code == 3
+    assert "the loss is nan at step 1, at rate" in result.err
