@@ -329,6 +329,10 @@ class Pretrain(Command):
     ] = 0
     device: Device = "auto"
     precision: Precision = "auto"
+    compile: Annotated[
+        bool,
+        Option("--compile", help="torch.compile the step: a minute first, for long runs on a GPU.", rich_help_panel=MACHINE),
+    ] = False
     deterministic: Deterministic = False
     name: Name = None
     dry_run: Annotated[

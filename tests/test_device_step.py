@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from sslcli.checkpoint import load_checkpoint
 from sslcli.commands.common import Setting, optimizer_for
 from sslcli.commands.pretrain import build_method
 from sslcli.commands.view_making import view_maker
@@ -111,3 +112,21 @@ def test_looking_at_the_losses_seldom_changes_no_number(ssl: Cli, done: Callable
         result = ssl(f"{line} --optimizer sgd --lr 1e30 --warmup-epochs 0 --precision fp32")
     assert result.code == 3
     assert "the loss is nan at step 1, at rate" in result.err
+
+
+def test_a_compiled_step_is_captured_whole_and_gives_the_same_weights(
+    done: Callable[[str], Run], registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, compiled, compile_with = f"pretrain {TINY} --view-sizes 16:0.5,24:0.5", [], torch.nn.Module.compile
+    plain = load_checkpoint(registry, done(line), "last")["model"]
+
+    def captured(module: torch.nn.Module, **how: bool) -> None:
+        """Whole or not at all, and run as it was written: what torch makes of it for a machine takes a minute."""
+        compiled.append(module)
+        compile_with(module, **how, fullgraph=True, backend="eager")
+
+    monkeypatch.setattr(torch.nn.Module, "compile", captured)
+    weights = load_checkpoint(registry, done(f"{line} --compile"), "last")["model"]
+    assert len(compiled) == 1
+    assert weights.keys() == plain.keys()
+    assert all(torch.equal(weights[name], plain[name]) for name in plain)

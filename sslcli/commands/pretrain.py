@@ -106,6 +106,8 @@ def _fit(registry: Registry, run: Run, options: Pretrain, setting: Setting, stop
     batches = Batches(len(data.train_images), options.batch_size, seed=options.seed, drop_last=True)
     steps = total_steps(options, batches.epoch_steps)
     views_at = view_maker(options, setting, batches, steps, views=method.views)
+    if options.compile:
+        method.compile(dynamic=False)  # anew for each size of the views
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
         views = views_at(step)
