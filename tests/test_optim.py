@@ -26,6 +26,29 @@ def test_orthogonalise_brings_the_singular_values_near_one(shape: tuple[int, int
     assert (orthogonalise(matrix) * (u @ v)).sum() > 0.8 * min(shape)  # along the matrix's own polar factor
 
 
+def literal_iterations(matrix: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Newton and Schulz's quintic iteration as it is written, five times, in numbers of a type."""
+    x = matrix.to(dtype)
+    x = x / x.norm()
+    for _ in range(5):
+        gram = x @ x.mT
+        x = 3.4445 * x - 4.7750 * gram @ x + 2.0315 * gram @ gram @ x
+    return x.double()
+
+
+@pytest.mark.parametrize("shape", [(64, 300), (256, 40), (96, 96)])
+@pytest.mark.parametrize("least", [-1.0, -3.0, -6.0])
+def test_orthogonalise_is_as_near_to_exact_iterations_as_literal_ones_in_bfloat16(shape: tuple[int, int], least: float) -> None:
+    torch.manual_seed(1)
+    u, _, v = torch.linalg.svd(torch.randn(shape, dtype=torch.float64), full_matrices=False)
+    matrix = u @ torch.diag(torch.logspace(0, least, min(shape), dtype=torch.float64)) @ v
+    wanted, made = literal_iterations(matrix, torch.float64), orthogonalise(matrix)
+    assert made.dtype == torch.float64
+    assert torch.linalg.svdvals(made).max() < 1.25  # none, however small, outgrows the rest
+    literal = (literal_iterations(matrix, torch.bfloat16) - wanted).norm()
+    assert (made - wanted).norm() < max(float(literal), 0.05 * float(wanted.norm()))
+
+
 def test_muon_flattens_filters_and_leaves_the_first_ones_and_the_norms_to_adamw() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3))
