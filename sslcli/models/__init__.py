@@ -7,6 +7,7 @@ BACKBONES = {
     "resnet34": "torchvision.models:resnet34",
     "resnet50": "torchvision.models:resnet50",
     "resnet9": "sslcli.models.resnet9:ResNet9",
+    "resnet9-wide": "sslcli.models.resnet9:resnet9_wide",
 }
 """Name to the function or class that builds it, without weights."""
 
