@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torchvision
@@ -61,24 +62,18 @@ class Task:
 
 
 def ours(task: Task) -> Program:
-    """The step of `ssl pretrain`: its method, views, optimizer and loop. Strengths of the views are lightly's defaults."""
-    options = resolve_training(
-        Pretrain(
-            backbone="resnet18", stem="conv3", projector_hidden=PROJECTOR[0], projector_dim=PROJECTOR[1],
-            batch_size=task.batch_size, optimizer="sgd", view_sizes=str(SIZE), crop_min=0.08,
-            brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2, grey=0.2,
-        )
-    )  # fmt: skip
-    cpu = torch.device("cpu")
-    data = ImageData(train_images=images_of(task.data_dir), train_labels=NONE, test_images=NONE, test_labels=NONE, classes=())
-    setting = Setting(data, cpu, autocast(cpu, choose_precision("auto", cpu)), "")
-    method = build_method(options).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """The step of `ssl pretrain`: its method, views, optimizer and loop."""
+    options, setting = as_lightly_has_it(task)
+    data = setting.data
+    method = build_method(options).to(memory_format=torch.channels_last)
     batches = Batches(len(data.train_images), task.batch_size, seed=1, drop_last=True)
     steps = options.epochs * batches.epoch_steps
     views_at = view_maker(options, setting, batches, steps, views=method.views)
     optimizer, lr_at = optimizer_for(method, options), rate_schedule(options, steps, batches.epoch_steps)
     progress = Progress()
-    log = Log("", events=None, start=0, steps=steps, epoch_steps=batches.epoch_steps, batch_size=task.batch_size, record_every=1)
+    log = Log(
+        "", events=None, start=0, steps=steps, epoch_steps=batches.epoch_steps, batch_size=task.batch_size, record_every=1
+    )
     made = 0.0
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -98,7 +93,21 @@ def ours(task: Task) -> Program:
         )  # fmt: skip
         return Timing(made, time.perf_counter() - began - made)
 
-    return Program(step, _net(method.encoder, method.projector, views_at(0)))
+    return Program(step, _net(method.encoder, method.get_submodule("projector"), views_at(0)))
+
+
+def as_lightly_has_it(task: Task) -> tuple[Pretrain, Setting]:
+    """Options that give the net and the strengths of views that are lightly's by default; our own in all else."""
+    options: Pretrain = resolve_training(
+        Pretrain(
+            backbone="resnet18", stem="conv3", projector_hidden=PROJECTOR[0], projector_dim=PROJECTOR[1],
+            batch_size=task.batch_size, optimizer="sgd", view_sizes=str(SIZE), crop_min=0.08,
+            brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2, grey=0.2,
+        )
+    )  # fmt: skip
+    cpu, none = torch.device("cpu"), torch.empty(0, dtype=torch.uint8)
+    data = ImageData(train_images=images_of(task.data_dir), train_labels=none, test_images=none, test_labels=none, classes=())
+    return options, Setting(data, cpu, autocast(cpu, choose_precision("auto", cpu)), "")
 
 
 def lightly(task: Task) -> Program:
@@ -108,14 +117,14 @@ def lightly(task: Task) -> Program:
     """
     from lightly.loss import NTXentLoss
     from lightly.models.modules import SimCLRProjectionHead
-    from lightly.transforms import SimCLRTransform
+    from lightly.transforms.simclr_transform import SimCLRTransform
 
     backbone = torchvision.models.resnet18()
     backbone.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
     backbone.maxpool = backbone.fc = nn.Identity()
     head = SimCLRProjectionHead(512, *PROJECTOR)
     model = nn.Sequential(backbone, head)
-    model.to(memory_format=torch.channels_last if task.fast else torch.contiguous_format)  # type: ignore[call-overload]
+    model.to(memory_format=torch.channels_last if task.fast else torch.contiguous_format)
     images = Pictures(images_of(task.data_dir), SimCLRTransform(input_size=SIZE, gaussian_blur=0.0))
     loader = DataLoader(images, batch_size=task.batch_size, shuffle=True, drop_last=True, num_workers=task.workers)
     batches = endless(loader)
@@ -147,9 +156,6 @@ def _net(backbone: nn.Module, projector: nn.Module, views: list[Tensor]) -> dict
     }
 
 
-NONE = torch.empty(0, dtype=torch.uint8)
-
-
 def images_of(data_dir: Path) -> Tensor:
     """CIFAR-10's training images (50000, 3, 32, 32) uint8 from `data_dir`, or random ones where it is not there."""
     try:
@@ -162,14 +168,15 @@ def images_of(data_dir: Path) -> Tensor:
 class Pictures(Dataset[list[Tensor]]):
     """uint8 images (N, 3, H, W) as torchvision's CIFAR10 hands them out: PIL images, transformed one by one."""
 
-    def __init__(self, images: Tensor, transform: Callable[[Image.Image], list[Tensor]]) -> None:
+    def __init__(self, images: Tensor, transform: Callable[..., Any]) -> None:
         self.pixels, self.transform = images.permute(0, 2, 3, 1).contiguous().numpy(), transform
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def __getitem__(self, index: int) -> list[Tensor]:
-        return self.transform(Image.fromarray(self.pixels[index]))
+        views: list[Tensor] = self.transform(Image.fromarray(self.pixels[index]))
+        return views
 
 
 def endless(loader: DataLoader[list[Tensor]]) -> Iterator[list[Tensor]]:

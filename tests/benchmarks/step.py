@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -84,7 +85,7 @@ def best_workers(task: Task, *, threads: int) -> int:
         return 0
     seconds = {}
     for workers in (0, 2):
-        program = Apart(lightly, Task(batch_size=task.batch_size, data_dir=task.data_dir, workers=workers), threads=threads)
+        program = Apart(lightly, replace(task, workers=workers), threads=threads)
         seconds[workers] = median([program.step().step for _ in range(TRIAL)][1:])
         program.end()
     print(", ".join(f"lightly with {n} workers: {s:.2f} s a step" for n, s in seconds.items()), file=sys.stderr)
@@ -123,8 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     task = Task(batch_size=options.batch_size, data_dir=options.data_dir)
     workers = best_workers(task, threads=options.threads)
-    theirs = {"batch_size": task.batch_size, "data_dir": task.data_dir, "workers": workers}
-    plan = {OURS: (ours, task), DEFAULT: (lightly, Task(**theirs)), FAST: (lightly, Task(**theirs, fast=True))}
+    theirs = replace(task, workers=workers)
+    plan = {OURS: (ours, task), DEFAULT: (lightly, theirs), FAST: (lightly, replace(theirs, fast=True))}
     programs = {name: Apart(build, of, threads=options.threads) for name, (build, of) in plan.items()}
     try:
         nets = {name: program.net for name, program in programs.items()}
@@ -137,9 +138,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for program in programs.values():
             program.end()
     report(timings, batch_size=task.batch_size, style="markdown" if options.markdown else "table")
-    print("\nAlike: {backbone:,} parameters of the backbone, {projector:,} weights of the projector, views {views}.".format(**nets[OURS]))
+    print(
+        "\nAlike: {backbone:,} parameters of the backbone, {projector:,} weights of the projector, views {views}.".format(
+            **nets[OURS]
+        )
+    )
     print(NOT_ALIKE)
-    print(f"{options.rounds} rounds, {options.threads} threads, {workers} of lightly's workers; {machine(COMMAND, 'torchvision', 'lightly')}")
+    line = machine(COMMAND, "torchvision", "lightly")
+    print(f"{options.rounds} rounds, {options.threads} threads, {workers} data workers of lightly's; {line}")
     return 0
 
 
