@@ -151,7 +151,7 @@ def test_a_growth_case_runs_pretrain_on_all_images_and_measures_its_parts(
     monkeypatch.setitem(DATASETS, "cifar10", growth_case.LOADER)
     (tmp_path / "data").mkdir()
     growth.write_images(tmp_path / "data" / "images.bin", 64 + growth.TEST)
-    growth_case.main([str(tmp_path), "16"])
+    growth_case.main([str(tmp_path), "16", "8"])
     costs = growth.read_costs(tmp_path)
     assert costs["steps"] == 4
     assert costs["seconds"] > costs["step"] * 4

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from tests.benchmarks import machine
 Costs = dict[str, float]
 MOST = 1.1  # the exponent from which a cost grows faster than the work
 CASE = "tests.benchmarks.growth_case"
+BATCH, SMALL_VIEW = 256, 8  # while the number of images varies: half a million end in minutes
 SIDE, TEST = 32, 1000  # pixels of an image; images that are there for testing alone
 WATCHED = {
     "images": {"seconds": "seconds of the command", "memory": "memory", "load": "reading the data", "order": "an epoch's order",
@@ -37,11 +38,12 @@ JUDGED = ("seconds", "step", "memory")  # the rest are parts: shown, but an orde
 
 @dataclass(frozen=True)
 class Case:
-    """A setting: training images, images a step, processes."""
+    """A setting: training images, images a step, processes, pixels of a view."""
 
     images: int
     batch: int
     processes: int
+    view: int
 
 
 def measure(case: Case) -> Costs:
@@ -54,7 +56,9 @@ def measure(case: Case) -> Costs:
         if case.processes > 1:
             start += ["torch.distributed.run", "--standalone", f"--nproc-per-node={case.processes}", "-m"]
         environment = os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-        subprocess.run([*start, CASE, folder, str(case.batch)], check=True, stdout=subprocess.DEVNULL, env=environment)
+        subprocess.run(
+            [*start, CASE, folder, str(case.batch), str(case.view)], check=True, stdout=subprocess.DEVNULL, env=environment
+        )
         return read_costs(Path(folder))
 
 
@@ -102,18 +106,16 @@ def exponents(costs: dict[Case, Costs], along: str) -> list[dict[str, Any]]:
 
 def series(costs: dict[Case, Costs], along: str, processes: int) -> list[Case]:
     """The cases of so many processes that differ in images, or in batch, and in nothing else."""
-    other = "batch" if along == "images" else "images"
-    cases = [case for case in costs if case.processes == processes]
-    values = [getattr(case, other) for case in cases]
-    fixed = max(set(values), key=values.count)  # what the series has in common
-    return sorted((c for c in cases if getattr(c, other) == fixed), key=lambda case: getattr(case, along))
+    rest = {case: replace(case, **{along: 0}) for case in costs if case.processes == processes}
+    shared = max(rest.values(), key=list(rest.values()).count)
+    return sorted((case for case in rest if rest[case] == shared), key=lambda case: int(getattr(case, along)))
 
 
 def rows_of(costs: dict[Case, Costs]) -> list[dict[str, str]]:
     """A line for each case, in units that a person reads."""
     return [
         {
-            "images": f"{case.images:,}", "batch": f"{case.batch}", "processes": f"{case.processes}",
+            "images": f"{case.images:,}", "batch": f"{case.batch}", "view": f"{case.view}", "processes": f"{case.processes}",
             "seconds": f"{cost['seconds']:.1f}", "step": f"{1e3 * cost['step'] / case.batch:.3f}",
             "memory": f"{cost['memory']:,.0f}", "each": f"{1e3 * cost['memory'] / case.images:.1f}",
             "load": f"{cost['load']:.2f}", "order": f"{1e3 * cost['order']:.2f}", "knn": f"{cost['knn']:.2f}",
@@ -124,9 +126,9 @@ def rows_of(costs: dict[Case, Costs]) -> list[dict[str, str]]:
 
 
 COLUMNS = {
-    "images": "images", "batch": "batch", "processes": "processes", "seconds": "command, s", "step": "training, ms/image",
-    "memory": "memory, MB", "each": "KB/image", "load": "data, s", "order": "order, ms", "knn": "kNN, s",
-    "write": "checkpoint, s", "loss": "NT-Xent, ms/image",
+    "images": "images", "batch": "batch", "view": "view, px", "processes": "processes", "seconds": "command, s",
+    "step": "training, ms/image", "memory": "memory, MB", "each": "KB/image", "load": "data, s", "order": "order, ms",
+    "knn": "kNN, s", "write": "checkpoint, s", "loss": "NT-Xent, ms/image",
 }  # fmt: skip
 NOTE = """\
 Memory is the peak beyond a process that has imported the program and nothing more ({start:.0f} MB), summed over processes.
@@ -139,10 +141,10 @@ def main(arguments: Sequence[str] | None = None, *, run: Callable[[Case], Costs]
     """The command."""
     options = parse(arguments)
     style = "markdown" if options.markdown else "table"
-    cases = [Case(n, options.batch_size, p) for p in options.processes for n in options.images]
-    cases += [Case(options.images[1], b, p) for p in options.processes for b in options.batch_sizes]
+    cases = [Case(n, BATCH, p, SMALL_VIEW) for p in options.processes for n in options.images]
+    cases += [Case(5 * max(options.batch_sizes), b, p, SIDE) for p in options.processes for b in options.batch_sizes]
     costs = {}
-    for case in dict.fromkeys(cases):
+    for case in cases:
         costs[case] = run(case)
         print(f"{case}: {costs[case]['seconds']:.1f} s", file=sys.stderr, flush=True)
     print_rows(rows_of(costs), COLUMNS, style=style)
@@ -166,8 +168,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The options."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.growth", description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=numbers, default="5000,50000,500000", help="numbers of training images")
-    parser.add_argument("--batch-size", type=int, default=256, help="images a step while the number of images varies")
-    parser.add_argument("--batch-sizes", type=numbers, default="128,256,512,1024,2048", help="at the middle number of images")
+    parser.add_argument(
+        "--batch-sizes", type=numbers, default="128,256,512,1024,2048", help="images a step, on five times the largest"
+    )
     parser.add_argument("--processes", type=numbers, default="1", help="numbers of processes that share a batch")
     parser.add_argument("--out", type=Path, default=Path("results/figures/pretrain/growth.png"), help="the plot")
     parser.add_argument("--markdown", action="store_true", help="print tables in Markdown")

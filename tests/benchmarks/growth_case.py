@@ -1,6 +1,6 @@
 """What one setting costs: `ssl pretrain` for one epoch on the images of a folder, in this fresh process, and parts of it alone.
 
-`python -m tests.benchmarks.growth_case PROJECT BATCH_SIZE`, under torchrun too; writes PROJECT/cost-<rank>.json.
+`python -m tests.benchmarks.growth_case PROJECT BATCH_SIZE VIEW_SIZE`, under torchrun too; writes PROJECT/cost-<rank>.json.
 PROJECT/data holds images.bin, random images as `load` reads them.
 """
 
@@ -27,12 +27,9 @@ from sslcli.methods.simclr import nt_xent
 from sslcli.registry import Registry
 from tests.benchmarks.growth import SIDE, TEST
 
-VIEW = 16
 LOADER = "tests.benchmarks.growth_case:load"
 QUERIES, DIM = 256, 512  # of the kNN measurement: images that ask, length of h
-COMMAND = (
-    f"pretrain --dataset cifar10 --backbone resnet9 --view-sizes {VIEW} --epochs 1 --optimizer sgd --knn-every 0 --device cpu"
-)
+COMMAND = "pretrain --dataset cifar10 --backbone resnet9 --epochs 1 --optimizer sgd --knn-every 0 --device cpu"
 
 
 def load(data_dir: Path, *, download: bool) -> ImageData:  # noqa: ARG001
@@ -45,10 +42,10 @@ def load(data_dir: Path, *, download: bool) -> ImageData:  # noqa: ARG001
     )  # fmt: skip
 
 
-def measure(project: Path, batch_size: int) -> dict[str, float]:
+def measure(project: Path, batch_size: int, *, view: int) -> dict[str, float]:
     """Costs of the whole command (seconds, MB beyond this process's start) and, after it, of its parts."""
     start = peak()
-    seconds = timed(lambda: command(project, batch_size))
+    seconds = timed(lambda: command(project, batch_size, view=view))
     memory = peak()
     registry = Registry(project)
     run = registry.load(registry.find("latest"))
@@ -57,10 +54,10 @@ def measure(project: Path, batch_size: int) -> dict[str, float]:
     return {**whole, **parts(project, batch_size)}
 
 
-def command(project: Path, batch_size: int) -> None:
+def command(project: Path, batch_size: int, *, view: int) -> None:
     """Run ssl pretrain; whatever it ends with but 0 goes on."""
     try:
-        ssl([*COMMAND.split(), "--batch-size", str(batch_size), "--project", str(project)])
+        ssl([*f"{COMMAND} --view-sizes {view} --batch-size {batch_size} --project".split(), str(project)])
     except SystemExit as end:
         if end.code:
             raise
@@ -106,8 +103,8 @@ def peak() -> float:
 def main(arguments: Sequence[str]) -> None:
     """Measure, and write it down for this process. The random images take the place of CIFAR-10's."""
     DATASETS["cifar10"] = LOADER
-    project, batch_size = Path(arguments[0]), int(arguments[1])
-    cost = measure(project, batch_size)
+    project, batch_size, view = Path(arguments[0]), int(arguments[1]), int(arguments[2])
+    cost = measure(project, batch_size, view=view)
     (project / f"cost-{os.environ.get('RANK', '0')}.json").write_text(json.dumps(cost))
 
 
