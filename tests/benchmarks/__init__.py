@@ -1,0 +1,64 @@
+"""Benchmarks, each a command: `python -m tests.benchmarks.step`, `python -m tests.benchmarks.growth`. Here: what they share.
+
+This file imports no torch, so that who starts processes stays small.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from statistics import median
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def interleave(programs: Mapping[str, Callable[[], T]], *, rounds: int, warm_up: int) -> dict[str, list[T]]:
+    """Run A B C A B C …: whatever else the machine does meanwhile slows all of them. What each returned, by round.
+
+    The first `warm_up` rounds are run and left out.
+    """
+    made: dict[str, list[T]] = {name: [] for name in programs}
+    for number in range(warm_up + rounds):
+        for name, program in programs.items():
+            result = program()
+            if number >= warm_up:
+                made[name].append(result)
+        print(f"round {number + 1} of {warm_up + rounds}", file=sys.stderr, flush=True)
+    return made
+
+
+def ratios(slow: Sequence[float], fast: Sequence[float]) -> list[float]:
+    """How many times as fast, round by round: the two of a round ran within seconds of each other."""
+    return [a / b for a, b in zip(slow, fast, strict=True)]
+
+
+def spread(values: Sequence[float]) -> str:
+    """Median and range in words: 2.61 (2.55 to 2.70)."""
+    return f"{median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def machine(command: str, *packages: str) -> str:
+    """The line that a measured number needs beside it: processor, cores, system, versions, date, command."""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", *packages))
+    return (
+        f"{_processor()}, {cores()} of {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, "
+        f"{versions}; {datetime.now(UTC):%Y-%m-%d}; {' '.join(['python -m', command, *sys.argv[1:]])}"
+    )
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
