@@ -40,14 +40,18 @@ class Setting:
     fingerprint: str
 
 
-def prepare(registry: Registry, options: Pretrain | Probe | Finetune) -> tuple[Setting, Any]:
+Load = Callable[..., ImageData]
+"""`load_data`, or what does the same with what is there already."""
+
+
+def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: Load = load_data) -> tuple[Setting, Any]:
     """Find the device, load the data, and fill in what depends on either: precision and stem."""
     stems = STEMS[options.backbone] if options.backbone else ()
     if stems and options.stem not in (None, "auto", *stems):
         raise UsageError(f"--stem {options.stem!r}: {options.backbone} does not have it; accepted: {', '.join(stems)}")
     device = choose_device(options.device)
     be_deterministic(on=options.deterministic)
-    data = load_data(str(options.dataset), data_folder(registry, options.data_dir), download=options.download)
+    data = load(str(options.dataset), data_folder(registry, options.data_dir), download=options.download)
     if options.precision == "auto":
         options = options.because(f"from the device, {device.type}", precision=choose_precision("auto", device))
     if options.stem in (None, "auto") and options.backbone:
