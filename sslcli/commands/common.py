@@ -25,7 +25,7 @@ from sslcli.data.image_data import ImageData, load_data
 from sslcli.errors import StateError, UsageError
 from sslcli.models import STEMS, default_stem
 from sslcli.registry import Registry, Run
-from sslcli.training.device import autocast, be_deterministic, choose_device, choose_precision, describe
+from sslcli.training.device import autocast, be_deterministic, choose_device, choose_precision, describe, slow_by_choice
 from sslcli.training.loop import Metrics
 from sslcli.training.optim import build_optimizer, warmup_cosine
 
@@ -158,8 +158,15 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
 
 def start(registry: Registry, plan: Plan, carry_out: Callable[[Registry, Run, Any, Setting], Run]) -> None:
     """Enter a settled training into the registry, carry it out, and say what to type next."""
+    tell_of_speed(plan.setting.device, plan.options.precision)
     carry_out(registry, new_run(registry, plan, study=None), plan.options, plan.setting)
     say(f"next, type: {next_command(registry)}")
+
+
+def tell_of_speed(device: torch.device, precision: str | None) -> None:
+    """Say what makes a training slower than this machine is; of the precision, unless it is None."""
+    for line in slow_by_choice(device, precision):
+        say(f"slower than it could be: {line}")
 
 
 def versions() -> dict[str, Any]:

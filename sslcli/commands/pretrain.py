@@ -30,7 +30,7 @@ from sslcli.commands.view_making import augmentation_of, view_maker, view_size_p
 from sslcli.config import Pretrain
 from sslcli.data.augment import draw, make_views
 from sslcli.data.batches import Batches, generator, hand_over
-from sslcli.data.image_data import load_data, split
+from sslcli.data.image_data import ImageData, load_data, split
 from sslcli.errors import UsageError
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.health import collapse, health
@@ -50,11 +50,10 @@ KNN_QUERIES = 2000  # held-out training images that ask for their neighbours
 def run(command: Pretrain) -> None:
     """Start a new run, or with --dry-run say what it would be."""
     registry = open_registry(command)
-    settled = plan(registry, command)
     if command.dry_run:
-        _show_plan(settled)
-        return
-    start(registry, settled, carry_out)
+        _show_plan(registry, command)
+    else:
+        start(registry, plan(registry, command), carry_out)
 
 
 def plan(registry: Registry, command: Pretrain, *, load: Load = load_data) -> Plan:
@@ -105,7 +104,7 @@ def _fit(registry: Registry, run: Run, options: Pretrain, setting: Setting, stop
     measure = meter(method, options, setting)
 
     def evaluate(epoch: int) -> Metrics:
-        if is_kept(epoch, options, training):
+        if is_kept(epoch, options, training.steps, training.epoch_steps):
             save_checkpoint(registry, run, kept_name(epoch), {"model": method.state_dict()})
         return measure(epoch) if is_measured(epoch, options) else {}
 
@@ -185,14 +184,20 @@ def meter(method: Method, options: Pretrain, setting: Setting) -> Callable[[int]
     return measure
 
 
+def measured_images(options: Pretrain, data: ImageData) -> int:
+    """How many times `meter`'s function shows the encoder an image: the bank, the queries, and two views of those."""
+    parts = split(data.train_labels, seed=options.seed)
+    return min(options.knn_images, len(parts.train)) + 3 * min(KNN_QUERIES, len(parts.val))
+
+
 def is_measured(epoch: int, options: Pretrain) -> bool:
     """Whether h and z are measured after an epoch."""
     return bool(options.knn_every) and (epoch % options.knn_every == 0 or epoch == options.epochs)
 
 
-def is_kept(epoch: int, options: Pretrain, training: Training) -> bool:
+def is_kept(epoch: int, options: Pretrain, steps: int, epoch_steps: int) -> bool:
     """Whether the checkpoint after an epoch is kept: not the last one's, that is last.pt."""
-    return bool(options.keep_every) and epoch % options.keep_every == 0 and epoch * training.epoch_steps < training.steps
+    return bool(options.keep_every) and epoch % options.keep_every == 0 and epoch * epoch_steps < steps
 
 
 def kept_name(epoch: int) -> str:
@@ -218,12 +223,14 @@ def load_pretrained(registry: Registry, run: Run, *, at_epoch: int | None = None
     return encoder
 
 
-def _show_plan(settled: Plan) -> None:
+def _show_plan(registry: Registry, command: Pretrain) -> None:
     """Print every option with its origin, and the expected time, measured on a few steps."""
-    from sslcli.commands.cost import cost_of
+    from sslcli.commands.cost import Costs
 
+    costs = Costs()
+    settled = plan(registry, command, load=costs.load)
     options = settled.options
     for name, value in options.options().items():
         print(f"{name:17} {value!s:22} {options.origins.get(name, 'default')}")
-    cost = cost_of(settled)
+    cost = costs.of(settled)
     print(f"\n{cost.steps} steps, {cost.epoch_steps} an epoch: about {duration(cost.seconds)} here, measured on a few steps")

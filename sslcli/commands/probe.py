@@ -45,17 +45,17 @@ def run(command: Probe) -> None:
 
 
 def plan(registry: Registry, command: Probe) -> Plan:
-    """Settle every option, most of them from the pretrain run, and load the data.
-
-    What a study sets for all its probes stays at its default where the protocol has no use for it: equal numbers, equal key.
-    """
-    command = command.because("default", **{name: DEFAULTS[name] for name in command.foreign()})
+    """Settle every option, most of them from the pretrain run, and load the data."""
     inherited, parent = inherit(registry, settle_encoder(registry, command))
     return settle(registry, settle_epoch(inherited, parent), parent)
 
 
 def settle(registry: Registry, inherited: Probe, parent: Run | None, *, load: Load = load_data) -> Plan:
-    """The plan of a command that has its pretrain run's options already."""
+    """The plan of a command that has its pretrain run's options already.
+
+    What a study sets for all its probes stays at its default where the protocol has no use for it: equal numbers, equal key.
+    """
+    inherited = inherited.because("default", **{name: DEFAULTS[name] for name in inherited.foreign()})
     setting, options = prepare(registry, inherited, load=load)
     labels, share = setting.data.train_labels, options.label_fraction
     hold_to_labels(labels, label_fraction=share, dataset=options.dataset or "")
