@@ -14,7 +14,7 @@ from torch import nn
 
 from sslcli.checkpoint import load_checkpoint
 from sslcli.commands.differences import both_right
-from sslcli.commands.study import trainings_of, label_fractions
+from sslcli.commands.study import label_fractions, trainings_of
 from sslcli.config import Study
 from sslcli.data import shapes
 from sslcli.data.batches import Batches

@@ -19,7 +19,7 @@ from sslcli.training.timing import forget_peak_memory, matmul_peak, peak_memory
 
 SETTLE: dict[str, Any] = {"probe": probe.settle, "finetune": finetune.settle}
 SECTIONS = {"pretrain": "pretraining", "probe": "probes", "finetune": "fine-tuning"}
-CSV_COLUMNS = ("name", "seconds_per_step", "batch", "augmentation", "forward", "backward", "optimizer", "images_per_second",
+CSV_COLUMNS = ("name", "seconds_per_step", "batch", "augmentation", "forward", "backward", "optimizer", "rest", "images_per_second",
                "matmul_share", "peak_memory", "steps", "expected_seconds")  # fmt: skip
 
 
@@ -33,6 +33,7 @@ def run(command: Bench) -> None:
         columns.append({"name": name} | measure(registry, training, costs))
     presets: dict[str, dict[str, float]] = {}
     if command.presets or (command.presets is None and len(columns) == 1):
+        costs.in_part = True
         for name in preset_names():
             say(f"timing preset {name}")
             presets[name] = of_preset(registry, name, first, costs)
@@ -86,7 +87,7 @@ def _of_step(cost: Cost, peak: float) -> dict[str, Any]:
     seconds = cost.step.seconds
     return {
         "seconds_per_step": seconds,
-        "split": cost.step.split,
+        "split": cost.step.split | {"rest": max(0.0, seconds - sum(cost.step.split.values()))},
         "images_per_second": cost.batch_size / seconds,
         "matmul_share": cost.step.operations / seconds / peak,
     }

@@ -17,16 +17,13 @@ from torch import nn
 from sslcli.checkpoint import State, save_checkpoint
 from sslcli.commands import finetune, pretrain, probe
 from sslcli.commands.common import Plan
+from sslcli.commands.probe_cost import neighbours, random_h, regression, searching
 from sslcli.commands.project import say
 from sslcli.commands.view_making import view_size_plan
 from sslcli.data import SIZES
-from sslcli.data.batches import Batches
 from sslcli.data.image_data import ImageData, Split, load_data, random_data, split
 from sslcli.errors import StateError
 from sslcli.evaluation.features import BATCH, outputs
-from sslcli.evaluation.knn import QUERIES, knn_votes
-from sslcli.evaluation.linear import search_rate
-from sslcli.evaluation.logistic import fit_logistic
 from sslcli.models.encoder import Encoder, build_encoder
 from sslcli.registry import Registry
 from sslcli.training.log import SAVE_EVERY
@@ -39,8 +36,6 @@ FREE = ("epochs", "lr", "weight_decay", "momentum", "temperature", "warmup_epoch
         "knn_every", "knn_images", "keep_every", "data_dir", "download", "init", "encoder", "label_fraction",
         "at_epoch")  # fmt: skip
 """Options that leave a step's cost as it is."""
-SOME = 2000  # images that logistic regression is tried on
-STEPS = 50  # of the search of a rate that are timed, at least
 
 T = TypeVar("T")
 
@@ -66,11 +61,13 @@ class Cost:
 class Costs:
     """Times trainings; what two of them have in common is timed once, until `forget`.
 
-    `stand_in`: a data set that is not there is stood in for by random images.
+    `stand_in`: a data set that is not there is stood in for by random images. `in_part`: long steps are timed with a part
+    of their images.
     """
 
     def __init__(self, *, stand_in: bool = False) -> None:
         self.stand_in = stand_in
+        self.in_part = False
         self._data: dict[tuple[str, Path], tuple[ImageData, float]] = {}
         self._known: dict[Hashable, Any] = {}
 
@@ -104,6 +101,9 @@ class Costs:
         loading = max(seconds for (name, _), (_, seconds) in self._data.items() if name == plan.options.dataset)
         return replace(cost, expected={"starting": STARTING, "data": loading} | cost.expected)
 
+    def _step(self, training: Training, step: int) -> StepTime:
+        return time_step(training, step, in_part=self.in_part)
+
     def _once(self, key: Hashable, work: Callable[[], T]) -> T:
         if key not in self._known:
             self._known[key] = work()
@@ -117,7 +117,7 @@ class Costs:
         for size, until in view_size_plan(options.view_sizes):
             end = math.ceil(until * steps)
             if end > begin:
-                step = self._once((*_signature(plan), size), lambda first=begin: time_step(training, first))  # type: ignore[misc]
+                step = self._once((*_signature(plan), size), lambda first=begin: self._step(training, first))  # type: ignore[misc]
                 parts.append(step.times((end - begin) / steps))
             begin = end
         mean = sum(parts[1:], parts[0])
@@ -159,13 +159,16 @@ class Costs:
         images = len(parts.train) + len(parts.val) + len(setting.data.test_images)
         expected = {"representations": images * self._seeing(plan, encoder)}
         saving = {"checkpoints": self._saving(plan, encoder, {})}
-        h = _random_h(encoder.dim, setting.data, parts)
+        h = random_h(encoder.dim, setting.data, parts)
+        key = (*_signature(plan), len(parts.train), options.epochs)
         if options.protocol == "knn":
-            return Cost(expected | {"neighbours": self._neighbours(plan, h)} | saving)
+            return Cost(expected | {"neighbours": self._once(key, lambda: neighbours(h, k=options.k))} | saving)
         if options.protocol == "logistic":
-            return Cost(expected | {"logistic regression": self._logistic(plan, encoder, len(parts.train))} | saving)
+            return Cost(
+                expected | {"logistic regression": self._once(key, lambda: regression(encoder, setting, images))} | saving
+            )
         if options.protocol == "linear":
-            expected["choosing the rate"] = self._searching(plan, h)
+            expected["choosing the rate"] = self._once(key, lambda: searching(h, options))
             _, training = probe.linear_training(h.train, h, options, rate=1.0)
         else:
             _, training = probe.augmented_training(encoder, h, options, setting)
@@ -175,7 +178,7 @@ class Costs:
     def _steps(self, plan: Plan, training: Training, images: int) -> tuple[StepTime, float]:
         """A full step, and the seconds of all: an epoch's last one has fewer of the `images`, but updates all weights."""
         full = min(images, training.batch_size)
-        step: StepTime = self._once((*_signature(plan), full), lambda: time_step(training, 0))
+        step: StepTime = self._once((*_signature(plan), full), lambda: self._step(training, 0))
         share, optimizer = images / (full * training.epoch_steps), step.split["optimizer"]
         return step, training.steps * (optimizer + share * (step.seconds - optimizer))
 
@@ -207,36 +210,6 @@ class Costs:
 
         return self._once((*_signature(plan), "saving"), timed)
 
-    def _searching(self, plan: Plan, h: probe.Represented) -> float:
-        """Seconds to choose the rate of linear evaluation."""
-        options = plan.options
-        batches = Batches(len(h.train), options.batch_size, seed=options.seed, drop_last=False)
-        some = min(options.epochs, math.ceil(STEPS / batches.epoch_steps))
-
-        def search() -> object:
-            return search_rate(h.train, h.train_labels, h.val, h.val_labels, classes=h.classes, epochs=some, batches=batches)
-
-        key = (*_signature(plan), "searching", len(h.train), some)
-        seconds: float = self._once(key, lambda: seconds_of(search, plan.setting.device))
-        return seconds * options.epochs / some
-
-    def _neighbours(self, plan: Plan, h: probe.Represented) -> float:
-        """Seconds for all test images to find their neighbours."""
-        bank, labels = torch.cat([h.train, h.val]), torch.cat([h.train_labels, h.val_labels])
-        some = h.test[:QUERIES]
-        vote = lambda: knn_votes(bank, labels, some, classes=h.classes, k=plan.options.k)  # noqa: E731
-        key = (*_signature(plan), len(bank))
-        seconds: float = self._once(key, lambda: seconds_of(vote, plan.setting.device))
-        return seconds * len(h.test) / len(some)
-
-    def _logistic(self, plan: Plan, encoder: Encoder, images: int) -> float:
-        """Seconds of logistic regression, roughly: how many iterations it takes depends on the representation."""
-        data = plan.setting.data.first(SOME)
-        h = outputs(encoder, data.train_images, normalise=data.normalise, autocast=plan.setting.autocast).cpu()
-        h, labels = (h - h.mean(0)) / (h.std(0) + 1e-6), data.train_labels.cpu()
-        fit = lambda: fit_logistic(h, labels, h, labels, classes=len(data.classes))  # noqa: E731
-        return self._once((*_signature(plan),), lambda: seconds_of(fit, torch.device("cpu"))) * images / len(h)
-
 
 def _signature(plan: Plan) -> tuple[Any, ...]:
     """Equal for trainings whose full steps cost the same."""
@@ -257,13 +230,3 @@ def _split(plan: Plan) -> Split:
 def _saves(seconds: float) -> int:
     """How many checkpoints a training of so many seconds writes on its way and at its end."""
     return int(seconds // SAVE_EVERY) + 1
-
-
-def _random_h(dim: int, data: ImageData, parts: Split) -> probe.Represented:
-    """Random numbers in the place of representations: computing with them takes as long."""
-    device = data.train_images.device
-    train_rows, val_rows = parts.train.to(device), parts.val.to(device)
-    train, val, test = (torch.randn(len(rows), dim, device=device) for rows in (train_rows, val_rows, data.test_labels))
-    mean, std = torch.zeros(dim, device=device), torch.ones(dim, device=device)
-    return probe.Represented(train, data.train_labels[train_rows], val, data.train_labels[val_rows], test, data.test_labels,
-                             train_rows, mean, std, len(data.classes))  # fmt: skip

@@ -58,7 +58,7 @@ def slow_by_choice(device: torch.device, precision: str | None) -> list[str]:
     if device.type == "cpu" and torch.get_num_threads() == 1 and cores > 1:
         holding = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ]
         by = f" ({', '.join(holding)})" if holding else ""
-        found.append(f"torch computes on one thread of {cores}{by}; to use all, set OMP_NUM_THREADS={cores}")
+        found.append(f"torch computes on one thread, of {cores} cores{by}; to use all, set OMP_NUM_THREADS={cores}")
     if precision == "fp32" and choose_precision("auto", device) == "bf16":
         found.append("float32, where this machine multiplies bfloat16 in hardware, about twice as fast: --precision bf16")
     return found

@@ -23,6 +23,8 @@ from sslcli.training.parts import Training
 PHASES = ("batch", "augmentation", "forward", "backward", "optimizer")
 """What a step does, in order; forward includes the loss."""
 BUDGET = 3.0  # seconds that the repeats of one step may take together
+LONG = 4.0  # seconds; a step that takes longer is not repeated
+PART = 8  # of its images a step has so much less when it is taken to warm up
 SHORT = 0.05  # seconds; steps shorter than this are timed by the dozen, so that what surrounds them does not count
 PRODUCT = {"cpu": 2048, "cuda": 8192}  # side of the square matrices whose product is the peak
 
@@ -46,27 +48,55 @@ class StepTime:
         return StepTime(self.seconds + other.seconds, split, self.operations + other.operations)
 
 
-def time_step(training: Training, step: int) -> StepTime:
-    """Time `step` of a training: medians over repeats in the very loop of training, at rate 0, after one to warm up.
+def time_step(training: Training, step: int, *, in_part: bool = False) -> StepTime:
+    """Time `step` of a training: medians over repeats in the very loop of training, at rate 0, after some to warm up.
 
-    The warm-up counts operations. On a device that computes on its own the parts are waited for one by one, and the whole step
-    is timed apart from that.
+    A step that takes longer than LONG is taken once, after two with a part of its images to warm up; with `in_part` it is not
+    taken at all, but what the part takes is multiplied.
     """
     same = _always(training, step)
+    part, times = _part_of(same)
+    _seconds_a_step(part, 1)
+    long = times * _seconds_a_step(part, 1) > LONG
+    counted = part if long and in_part else same
+    with (
+        torch.compiler.set_stance("force_eager"),
+        FlopCounterMode(display=False) as counter,
+    ):  # of compiled code it sees nothing
+        first = _repeated(counted, 1, 1)
+    if not long:
+        found = _repeated(same, max(1, min(5, int(BUDGET / first.seconds))), 10 if first.seconds < SHORT else 1)
+    else:
+        found = _grown(first, times) if in_part else first
+    return replace(found, operations=counter.get_total_flops())
+
+
+def _repeated(training: Training, repeats: int, count: int) -> StepTime:
+    """Medians of `repeats` times `count` steps.
+
+    On a device that computes on its own the parts are waited for one by one, and the whole step is timed apart from that.
+    """
     device = next(training.module.parameters()).device
-    began = time.perf_counter()
-    with FlopCounterMode(display=False) as counter:
-        _seconds_a_step(same, 1)
-    first = time.perf_counter() - began
-    count = 10 if first < SHORT or device.type != "cpu" else 1
-    repeats = max(1, min(5, int(BUDGET / first)))
     laps = _Laps(device)
-    with laps.over(same) as watched:
+    with laps.over(training) as watched:
         whole = [_seconds_a_step(watched, count) for _ in range(repeats)]
     if device.type != "cpu":
-        whole = [_seconds_a_step(same, count) for _ in range(repeats)]
-    split = {phase: median(laps.seconds[phase]) for phase in PHASES}
-    return StepTime(median(whole), split, counter.get_total_flops())
+        whole = [_seconds_a_step(training, count * 10) for _ in range(repeats)]
+    return StepTime(median(whole), {phase: median(laps.seconds[phase]) for phase in PHASES}, 0)
+
+
+def _part_of(training: Training) -> tuple[Training, float]:
+    """The training with an eighth of its images, and how many times as many a whole step has."""
+    whole = len(training.batch_at(0)[0])
+    images = max(2, whole // PART)
+    batch_at = training.batch_at
+    return replace(training, batch_at=lambda step: tuple(values[:images] for values in batch_at(step))), whole / images
+
+
+def _grown(part: StepTime, times: float) -> StepTime:
+    """The time of a step with so many times the images: of all but the optimizer, whose work they do not change."""
+    split = {phase: seconds * (1 if phase == "optimizer" else times) for phase, seconds in part.split.items()}
+    return StepTime(sum(split.values()), split, 0)
 
 
 def _always(training: Training, step: int) -> Training:
