@@ -19,8 +19,8 @@ from sslcli.training.timing import forget_peak_memory, matmul_peak, peak_memory
 
 SETTLE: dict[str, Any] = {"probe": probe.settle, "finetune": finetune.settle}
 SECTIONS = {"pretrain": "pretraining", "probe": "probes", "finetune": "fine-tuning"}
-CSV_COLUMNS = ("name", "seconds_per_step", "batch", "augmentation", "forward", "backward", "optimizer", "rest", "images_per_second",
-               "matmul_share", "peak_memory", "steps", "expected_seconds")  # fmt: skip
+CSV_COLUMNS = ("name", "seconds_per_step", "batch", "augmentation", "forward", "backward", "optimizer", "rest",
+               "images_per_second", "matmul_share", "peak_memory", "steps", "expected_seconds")  # fmt: skip
 
 
 def run(command: Bench) -> None:

@@ -56,14 +56,11 @@ def time_step(training: Training, step: int, *, in_part: bool = False) -> StepTi
     """
     same = _always(training, step)
     part, times = _part_of(same)
-    _seconds_a_step(part, 1)
-    long = times * _seconds_a_step(part, 1) > LONG
-    counted = part if long and in_part else same
-    with (
-        torch.compiler.set_stance("force_eager"),
-        FlopCounterMode(display=False) as counter,
-    ):  # of compiled code it sees nothing
-        first = _repeated(counted, 1, 1)
+    with torch.compiler.set_stance("force_eager"):  # of what is compiled no operations can be counted
+        _seconds_a_step(part, 1)
+        long = times * _seconds_a_step(part, 1) > LONG
+        with FlopCounterMode(display=False) as counter:
+            first = _repeated(part if long and in_part else same, 1, 1)
     if not long:
         found = _repeated(same, max(1, min(5, int(BUDGET / first.seconds))), 10 if first.seconds < SHORT else 1)
     else:
@@ -81,7 +78,7 @@ def _repeated(training: Training, repeats: int, count: int) -> StepTime:
     with laps.over(training) as watched:
         whole = [_seconds_a_step(watched, count) for _ in range(repeats)]
     if device.type != "cpu":
-        whole = [_seconds_a_step(training, count * 10) for _ in range(repeats)]
+        whole = [_seconds_a_step(training, max(10, count)) for _ in range(repeats)]
     return StepTime(median(whole), {phase: median(laps.seconds[phase]) for phase in PHASES}, 0)
 
 
