@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typer.core import TyperCommand
 
 from sslcli import config
 from sslcli.config import Command, check_typed, with_file
-from sslcli.errors import Interrupted, StateError, UserError
+from sslcli.errors import Interrupted, StateError, UsageError, UserError
 
 COMMANDS = {
     "pretrain": (config.Pretrain, "sslcli.commands.pretrain:run"),
@@ -27,6 +28,7 @@ COMMANDS = {
     "map": (config.Map, "sslcli.commands.map:run"),
     "views": (config.Views, "sslcli.commands.views:run"),
     "report": (config.Report, "sslcli.commands.report:run"),
+    "bench": (config.Bench, "sslcli.commands.bench:run"),
     "study": (config.Study, "sslcli.commands.study:run"),
     "resume": (config.Resume, "sslcli.commands.resume:run"),
 }
@@ -57,7 +59,12 @@ def build_app() -> typer.Typer:
         group.callback()(lambda: None)
     for table, target in ((COMMANDS, app), (RUNS_COMMANDS, runs), (DATA_COMMANDS, data)):
         for name, (options, path) in table.items():
-            target.command(name, cls=_dispatching(options, path))(options)
+            dispatching = _dispatching(options, path)
+            if options is config.Bench:
+                words_pass: dict[str, Any] = {"context_settings": {"ignore_unknown_options": True}}
+                target.command(name, cls=_benching(dispatching), **words_pass)(options)
+            else:
+                target.command(name, cls=dispatching)(options)
     app.add_typer(runs, name="runs")
     app.add_typer(data, name="data")
     return app
@@ -85,18 +92,42 @@ def _dispatching(options: type[Command], path: str) -> type[TyperCommand]:
                     check_typed(options, error.param.name or "", str(refused[0]["input"]))
                 raise
 
-        def invoke(self, ctx: Any) -> Any:
+        def build(self, ctx: Any) -> Command:
             command: Command = super().invoke(ctx)
             for parameter in self.params:
                 source = ctx.get_parameter_source(parameter.name).name
                 command.origins[parameter.name or ""] = ORIGINS.get(source, "default")
-            command = with_file(command)
+            return with_file(command)
+
+        def invoke(self, ctx: Any) -> Any:
+            command = self.build(ctx)
             module, _, function = path.partition(":")
             with _errors_to_exit_codes(debug=command.debug):
                 getattr(importlib.import_module(module), function)(command)
                 sys.stdout.flush()
 
     return Dispatching
+
+
+def _benching(dispatching: type[Any]) -> type[TyperCommand]:
+    """The command that takes the options of another, which checks them as if it had been typed itself."""
+
+    class Benching(dispatching):  # type: ignore[misc]
+        def build(self, ctx: Any) -> config.Bench:
+            bench: config.Bench = super().build(ctx)
+            words = bench.words or []
+            kind, words = (words[0], words[1:]) if words and not words[0].startswith("-") else ("pretrain", words)
+            if kind not in config.TRAININGS:
+                raise UsageError(f"ssl bench {kind}: accepted are {', '.join(config.TRAININGS)}, and their options")
+            target = ctx.parent.command.commands[kind]
+            flags = [name for option in target.params if getattr(option, "is_flag", False) for name in option.opts]
+            for line in config.side_by_side(words, flags):
+                with target.make_context(kind, list(line), parent=ctx.parent) as context:
+                    bench.trainings.append(target.build(context))
+                bench.typed.append(shlex.join(["ssl", kind, *line]))
+            return bench
+
+    return Benching
 
 
 @contextmanager

@@ -446,6 +446,58 @@ TRAININGS: dict[str, type[Pretrain] | type[Probe] | type[Finetune]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bench(Command):
+    """What would this cost here? Times a few steps of ssl pretrain (or probe, finetune) and says how long the command takes.
+
+    Takes every option of that command: ssl bench finetune --batch-size 256. An option given twice compares side by side: ssl
+    bench --precision bf16 --precision fp32; several such are paired in order. Nothing is written. Random images
+    stand in for CIFAR-10 where it is missing. The share of the peak counts the step's matrix products and convolutions,
+    against the product of two large matrices in the same precision. Times of presets are without their pictures.
+    """
+
+    words: Annotated[
+        list[str] | None,
+        Argument(
+            metavar="[pretrain|probe|finetune] [OPTIONS]", help="The command to time, and its options: ssl pretrain --help."
+        ),
+    ] = None
+    presets: Annotated[
+        bool | None, Option("--presets/--no-presets", help="The time of each preset too; default: unless two are compared.")
+    ] = None
+    format: Format = "table"
+    config: Path | None = field(init=False, default=None)  # as the next, an option of the command that is timed
+    project: Path | None = field(init=False, default=None)
+    trainings: list[Any] = field(init=False, default_factory=list)  # filled in: what the words mean, built and checked
+    typed: list[str] = field(init=False, default_factory=list)  # filled in: the command line of each
+
+
+def side_by_side(words: list[str], flags: Iterable[str]) -> list[list[str]]:
+    """The words of a command line with options given several times as so many command lines; `flags` take no value.
+
+    An option given once is in all of them; those given several times are paired in order, and a UsageError if their
+    numbers differ.
+    """
+    given: list[list[str]] = []
+    for word in words:
+        follows = given and len(given[-1]) == 1 and "=" not in given[-1][0] and given[-1][0] not in flags
+        if word.startswith("--") or not follows:
+            given.append([word])
+        else:
+            given[-1].append(word)
+    names = [words[0].partition("=")[0] for words in given]
+    counts = {name: names.count(name) for name in names if names.count(name) > 1 and name not in flags}
+    if len(set(counts.values())) > 1:
+        said = " and ".join(f"{name} {count} times" for name, count in counts.items())
+        raise UsageError(f"{said}: accepted are options given once, or each of them equally often, to be paired in order")
+    lines: list[list[str]] = [[] for _ in range(max(counts.values(), default=1))]
+    for place, (name, option) in enumerate(zip(names, given, strict=True)):
+        for number, line in enumerate(lines):
+            if name not in counts or names[:place].count(name) == number:
+                line.extend(option)
+    return lines
+
+
+@dataclass(frozen=True, kw_only=True)
 class Compare(Command):
     """Show pretrained beside scratch, the difference of each pair, and the answer in a sentence."""
 

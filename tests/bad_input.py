@@ -33,6 +33,7 @@ def without_torch(name: str) -> Any:
         "pretrain",
         "probe",
         "finetune",
+        "bench",
         "study",
         "resume",
         "predict",

@@ -9,12 +9,10 @@ import torch
 from torch import Tensor
 
 from sslcli.checkpoint import load_checkpoint
-from sslcli.commands.common import Setting, optimizer_for
-from sslcli.commands.pretrain import build_method
-from sslcli.commands.view_making import view_maker
+from sslcli.commands.common import Setting
+from sslcli.commands.pretrain import training_of
 from sslcli.config import Pretrain
 from sslcli.data.augment import Augmentation, Parameters, draw, make_views
-from sslcli.data.batches import Batches
 from sslcli.data.shapes import load
 from sslcli.methods import METHODS
 from sslcli.registry import Registry, Run
@@ -24,20 +22,16 @@ from sslcli.training.events import read_scalars
 from tests.conftest import TINY, Cli
 
 
-def step_on(device: torch.device, options: Pretrain, setting: Setting) -> Callable[[int], Tensor]:
-    """A whole step of pretraining, as `fit` takes it, on `device`."""
-    method = build_method(options).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = optimizer_for(method, options)
-    batches = Batches(len(setting.data.train_images), options.batch_size, seed=1, drop_last=True)
-    views_at = view_maker(options, setting, batches, 10, views=method.views)
+def step_of(options: Pretrain, setting: Setting) -> Callable[[int], Tensor]:
+    """A whole step of pretraining, as `fit` takes it, on the setting's device."""
+    _, training = training_of(options, setting)
 
     def step(number: int) -> Tensor:
-        with setting.autocast():
-            loss, _ = method(views_at(number))
-        optimizer.zero_grad()
+        loss, _ = training.loss_at(number)
+        training.optimizer.zero_grad()
         loss.backward()
-        optimizer.step()
-        method.after_step(number / 10)
+        training.optimizer.step()
+        training.after_step(number / 10)
         done: Tensor = loss.detach()
         return done
 
@@ -47,7 +41,7 @@ def step_on(device: torch.device, options: Pretrain, setting: Setting) -> Callab
 def options(method: str = "simclr", optimizer: str = "sgd", blur: float = 0.5) -> Pretrain:
     return Pretrain(
         method=method, dataset="shapes", backbone="resnet9", stem="own", batch_size=16, optimizer=optimizer,  # type: ignore[arg-type]
-        lr=0.1, weight_decay=0.1, view_sizes="16:0.5,24:0.5", blur=blur,
+        lr=0.1, weight_decay=0.1, view_sizes="16:0.5,24:0.5", blur=blur, max_steps=10,
     )  # fmt: skip
 
 
@@ -61,7 +55,7 @@ def test_a_step_reads_nothing_from_its_device(
     meta = torch.device("meta")
     setting = Setting(load(tmp_path, download=False).to(meta), meta, nullcontext, "")
     setting.data.__dict__["normalisation"] = (torch.zeros(3, device=meta), torch.ones(3, device=meta))
-    step = step_on(meta, options(method, optimizer), setting)
+    step = step_of(options(method, optimizer), setting)
     for number in (0, 9):  # one of each size of views
         assert step(number).is_meta
     with pytest.raises(RuntimeError, match="meta"):
@@ -73,7 +67,7 @@ def test_a_step_reads_nothing_from_its_device(
 def test_a_step_on_a_gpu_does_not_make_the_host_wait(optimizer: str, tmp_path: Path) -> None:
     cuda = torch.device("cuda")
     setting = Setting(load(tmp_path, download=False).to(cuda), cuda, autocast(cuda, "bf16"), "")
-    step = step_on(cuda, options(optimizer=optimizer), setting)
+    step = step_of(options(optimizer=optimizer), setting)
     step(0), step(9)  # what is made once
     torch.cuda.set_sync_debug_mode("error")
     try:

@@ -14,7 +14,7 @@ from torch import nn
 
 from sslcli.checkpoint import load_checkpoint
 from sslcli.commands.differences import both_right
-from sslcli.commands.study import _check_all, label_fractions
+from sslcli.commands.study import label_fractions, trainings_of
 from sslcli.config import Study
 from sslcli.data import shapes
 from sslcli.data.batches import Batches
@@ -325,7 +325,7 @@ def test_label_fractions_keep_every_protocol_of_a_preset() -> None:
         "probe": [{"epochs": 10}, {"protocol": "linear", "epochs": 30, "label-fraction": 0.1}, {"protocol": "knn"},
                   {"protocol": "knn", "k": 200, "temperature": 0.1}],
     }  # fmt: skip
-    steps = _check_all(preset, Study(label_fractions="0.1,1", preset="mine"))[1:]
+    steps = trainings_of(preset, Study(label_fractions="0.1,1", preset="mine"))[1:]
     shown = [(o.get("protocol", "linear"), o.get("k"), o.get("epochs"), o["label_fraction"]) for _, o in steps[::2]]
     assert shown == [
         ("linear", None, 10, 1.0), ("linear", None, 30, 0.1),
@@ -336,7 +336,7 @@ def test_label_fractions_keep_every_protocol_of_a_preset() -> None:
 @pytest.mark.parametrize("section", [{"seed": 7}, {"encoder": "latest"}, {"init": "scratch"}, {"label_fraction": 0}])
 def test_a_preset_cannot_decide_what_the_study_decides(section: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=r"mine: probe 1"):
-        _check_all({"pretrain": [{}], "probe": [section]}, Study(preset="mine", label_fractions="0.1"))
+        trainings_of({"pretrain": [{}], "probe": [section]}, Study(preset="mine", label_fractions="0.1"))
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -44,16 +44,16 @@ def inherit(registry: Registry, command: Any) -> tuple[Any, Run | None]:
             given = getattr(command, name)
             if given not in (None, parent.options[name]):
                 raise UsageError(f"--{name} {given}: {parent.id} has {parent.options[name]}; leave the option out")
-        return _fill(command, parent.options, f"from pretrain run {parent.id}"), parent
+        return fill(command, parent.options, f"from pretrain run {parent.id}"), parent
     try:
         partner = registry.load(registry.find(command.encoder, experiment="pretrain", status="finished"))
     except StateError:
         if command.encoder != "latest":
             raise
-        filled = _fill(command, WITHOUT_PARENT, "default")
+        filled = fill(command, WITHOUT_PARENT, "default")
         say("no finished pretrain run here; scratch: " + ", ".join(f"{name} {getattr(filled, name)}" for name in SETTING))
         return filled, None
-    filled = _fill(command, partner.options, f"from pretrain run {partner.id}")
+    filled = fill(command, partner.options, f"from pretrain run {partner.id}")
     say(f"scratch beside {partner.id}: " + ", ".join(f"{name} {getattr(filled, name)}" for name in SETTING))
     return filled, None
 
@@ -72,7 +72,8 @@ def settle_epoch(command: Probe, parent: Run | None) -> Probe:
     return command
 
 
-def _fill(command: Any, values: dict[str, Any], origin: str) -> Any:
+def fill(command: Any, values: dict[str, Any], origin: str) -> Any:
+    """The command with data set, backbone, stem and seed from `values` where none was given."""
     missing = {name: values[name] for name in SETTING if getattr(command, name) is None}
     if command.backbone not in (None, values["backbone"]) and command.stem is None:
         missing["stem"] = "auto"

@@ -25,7 +25,7 @@ from sslcli.data.image_data import ImageData, load_data
 from sslcli.errors import StateError, UsageError
 from sslcli.models import STEMS, default_stem
 from sslcli.registry import Registry, Run
-from sslcli.training.device import autocast, be_deterministic, choose_device, choose_precision, describe
+from sslcli.training.device import autocast, be_deterministic, choose_device, choose_precision, describe, slow_by_choice
 from sslcli.training.loop import Metrics
 from sslcli.training.optim import build_optimizer, warmup_cosine
 
@@ -40,14 +40,18 @@ class Setting:
     fingerprint: str
 
 
-def prepare(registry: Registry, options: Pretrain | Probe | Finetune) -> tuple[Setting, Any]:
+Load = Callable[..., ImageData]
+"""`load_data`, or what does the same with what is there already."""
+
+
+def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: Load = load_data) -> tuple[Setting, Any]:
     """Find the device, load the data, and fill in what depends on either: precision and stem."""
     stems = STEMS[options.backbone] if options.backbone else ()
     if stems and options.stem not in (None, "auto", *stems):
         raise UsageError(f"--stem {options.stem!r}: {options.backbone} does not have it; accepted: {', '.join(stems)}")
     device = choose_device(options.device)
     be_deterministic(on=options.deterministic)
-    data = load_data(str(options.dataset), data_folder(registry, options.data_dir), download=options.download)
+    data = load(str(options.dataset), data_folder(registry, options.data_dir), download=options.download)
     if options.precision == "auto":
         options = options.because(f"from the device, {device.type}", precision=choose_precision("auto", device))
     if options.stem in (None, "auto") and options.backbone:
@@ -154,8 +158,15 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
 
 def start(registry: Registry, plan: Plan, carry_out: Callable[[Registry, Run, Any, Setting], Run]) -> None:
     """Enter a settled training into the registry, carry it out, and say what to type next."""
+    tell_of_speed(plan.setting.device, plan.options.precision)
     carry_out(registry, new_run(registry, plan, study=None), plan.options, plan.setting)
     say(f"next, type: {next_command(registry)}")
+
+
+def tell_of_speed(device: torch.device, precision: str | None) -> None:
+    """Say what makes a training slower than this machine is; of the precision, unless it is None."""
+    for line in slow_by_choice(device, precision):
+        say(f"slower than it could be: {line}")
 
 
 def versions() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sslcli.commands.classify import Outcome, finish, inherit, report, starting_encoder
 from sslcli.commands.common import (
+    Load,
     Plan,
     Setting,
     optimizer_for,
@@ -22,13 +23,15 @@ from sslcli.commands.training_run import train
 from sslcli.config import Finetune
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator, hand_over
-from sslcli.data.image_data import hold_to_labels, split
+from sslcli.data.image_data import hold_to_labels, load_data, split
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.metrics import score
 from sslcli.models.classifier import Classifier
+from sslcli.models.encoder import Encoder
 from sslcli.registry import Registry, Run
 from sslcli.training.lifecycle import Stop, running
 from sslcli.training.loop import Metrics
+from sslcli.training.parts import Batch, Loss, Training
 
 
 def run(command: Finetune) -> None:
@@ -40,7 +43,12 @@ def run(command: Finetune) -> None:
 def plan(registry: Registry, command: Finetune) -> Plan:
     """Settle every option, most of them from the pretrain run, and load the data."""
     inherited, parent = inherit(registry, settle_encoder(registry, command))
-    setting, options = prepare(registry, inherited)
+    return settle(registry, inherited, parent)
+
+
+def settle(registry: Registry, inherited: Finetune, parent: Run | None, *, load: Load = load_data) -> Plan:
+    """The plan of a command that has its pretrain run's options already."""
+    setting, options = prepare(registry, inherited, load=load)
     hold_to_labels(setting.data.train_labels, label_fraction=options.label_fraction, dataset=options.dataset or "")
     options = resolve_training(options)
     return Plan(options, setting, "finetune", init=options.init, parent=parent.id if parent else None, protocol="finetune")
@@ -55,37 +63,52 @@ def carry_out(registry: Registry, run: Run, options: Finetune, setting: Setting)
 
 
 def _fit(registry: Registry, run: Run, options: Finetune, setting: Setting, stop: Stop) -> None:
-    data, device, seed = setting.data, setting.device, options.seed or 0
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # of the classifier's head
-        model = Classifier(starting_encoder(registry, run, options), len(data.classes))
-    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    parts = split(data.train_labels, seed=seed, label_fraction=options.label_fraction)
-    train_rows, val_rows = parts.train.to(device), parts.val.to(device)
-    batches = Batches(len(train_rows), options.batch_size, seed=seed, drop_last=False)
-    steps = total_steps(options, batches.epoch_steps)
-    mean, std = data.normalisation
-    height, width = data.train_images.shape[-2:]
-    augmentation = Augmentation(crop_min=options.crop_min, flip=options.flip, jitter=0.0, grey=0.0)
-
-    def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        rows = train_rows[hand_over(batches.at(step), device)]
-        parameters = draw(len(rows), height, width, augmentation, generator(seed, "views", step))
-        views = make_views(data.train_images[rows], parameters, size=data.image_size, mean=mean, std=std)
-        with setting.autocast():
-            logits = model(views.contiguous(memory_format=torch.channels_last))
-        return F.cross_entropy(logits.float(), data.train_labels[rows]), {}
+    data, device = setting.data, setting.device
+    model, training = training_of(starting_encoder(registry, run, options), options, setting)
+    val_rows = split(data.train_labels, seed=training.seed, label_fraction=options.label_fraction).val.to(device)
 
     def evaluate(_: int) -> Metrics:
         val = outputs(model, data.train_images[val_rows], normalise=data.normalise, autocast=setting.autocast)
         test = outputs(model, data.test_images, normalise=data.normalise, autocast=setting.autocast)
         return score(val, data.train_labels[val_rows], prefix="val") | score(test, data.test_labels, prefix="test")
 
-    progress = train(
-        registry, run, model, optimizer_for(model, options), batch_size=options.batch_size, stop=stop, seed=seed,
-        steps=steps, epoch_steps=batches.epoch_steps, loss_at=loss_at, evaluate=evaluate,
-        lr_at=rate_schedule(options, steps, batches.epoch_steps),
-    )  # fmt: skip
+    progress = train(registry, run, training, stop=stop, evaluate=evaluate)
     model.load_state_dict(progress.best["weights"])
     test_logits = outputs(model, data.test_images, normalise=data.normalise, autocast=setting.autocast)
     finish(registry, run, model, setting, Outcome(None, test_logits, progress))
+
+
+def training_of(encoder: Encoder, options: Finetune, setting: Setting) -> tuple[Classifier, Training]:
+    """The classifier on `encoder`, its head drawn from the seed, and its training: all that makes a step."""
+    data, device, seed = setting.data, setting.device, options.seed or 0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # of the classifier's head
+        model = Classifier(encoder, len(data.classes))
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    train_rows = split(data.train_labels, seed=seed, label_fraction=options.label_fraction).train.to(device)
+    batches = Batches(len(train_rows), options.batch_size, seed=seed, drop_last=False)
+    steps = total_steps(options, batches.epoch_steps)
+    mean, std = data.normalisation
+    height, width = data.train_images.shape[-2:]
+    augmentation = Augmentation(crop_min=options.crop_min, flip=options.flip, jitter=0.0, grey=0.0)
+
+    def batch_at(step: int) -> Batch:
+        rows = train_rows[hand_over(batches.at(step), device)]
+        return data.train_images[rows], data.train_labels[rows]
+
+    def views_of(step: int, batch: Batch) -> list[Tensor]:
+        parameters = draw(len(batch[0]), height, width, augmentation, generator(seed, "views", step))
+        view = make_views(batch[0], parameters, size=data.image_size, mean=mean, std=std)
+        return [view.contiguous(memory_format=torch.channels_last)]
+
+    def loss_of(views: list[Tensor], batch: Batch) -> Loss:
+        with setting.autocast():
+            logits = model(views[0])
+        return F.cross_entropy(logits.float(), batch[1]), {}
+
+    training = Training(
+        module=model, optimizer=optimizer_for(model, options), batch_at=batch_at, views_of=views_of, loss_of=loss_of,
+        lr_at=rate_schedule(options, steps, batches.epoch_steps), steps=steps, epoch_steps=batches.epoch_steps,
+        batch_size=options.batch_size, seed=seed,
+    )  # fmt: skip
+    return model, training

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import math
 import os
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -16,6 +14,7 @@ from torch import Tensor
 
 from sslcli.checkpoint import load_checkpoint, save_checkpoint
 from sslcli.commands.common import (
+    Load,
     Plan,
     Setting,
     optimizer_for,
@@ -30,8 +29,8 @@ from sslcli.commands.training_run import train
 from sslcli.commands.view_making import augmentation_of, view_maker, view_size_plan
 from sslcli.config import Pretrain
 from sslcli.data.augment import draw, make_views
-from sslcli.data.batches import Batches, generator
-from sslcli.data.image_data import split
+from sslcli.data.batches import Batches, generator, hand_over
+from sslcli.data.image_data import ImageData, load_data, split
 from sslcli.errors import UsageError
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.health import collapse, health
@@ -43,6 +42,7 @@ from sslcli.registry import Registry, Run
 from sslcli.training.lifecycle import Stop, running
 from sslcli.training.log import duration
 from sslcli.training.loop import Metrics
+from sslcli.training.parts import Batch, Loss, Training
 
 KNN_QUERIES = 2000  # held-out training images that ask for their neighbours
 
@@ -50,16 +50,15 @@ KNN_QUERIES = 2000  # held-out training images that ask for their neighbours
 def run(command: Pretrain) -> None:
     """Start a new run, or with --dry-run say what it would be."""
     registry = open_registry(command)
-    settled = plan(registry, command)
     if command.dry_run:
-        _show_plan(settled.options, settled.setting)
-        return
-    start(registry, settled, carry_out)
+        _show_plan(registry, command)
+    else:
+        start(registry, plan(registry, command), carry_out)
 
 
-def plan(registry: Registry, command: Pretrain) -> Plan:
+def plan(registry: Registry, command: Pretrain, *, load: Load = load_data) -> Plan:
     """Load the data and settle every option."""
-    setting, options = prepare(registry, command)
+    setting, options = prepare(registry, command, load=load)
     return Plan(resolve(options, setting), setting, "pretrain")
 
 
@@ -101,34 +100,43 @@ def _warn_of_collapse(run: Run, measured: Metrics, options: Pretrain, setting: S
 
 
 def _fit(registry: Registry, run: Run, options: Pretrain, setting: Setting, stop: Stop) -> list[Metrics]:
-    data, device = setting.data, setting.device
-    method = build_method(options).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    batches = Batches(len(data.train_images), options.batch_size, seed=options.seed, drop_last=True)
-    steps = total_steps(options, batches.epoch_steps)
-    views_at = view_maker(options, setting, batches, steps, views=method.views)
-    if options.compile:
-        method.compile(dynamic=False)  # anew for each size of the views
-
-    def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        views = views_at(step)
-        with setting.autocast():
-            loss: tuple[Tensor, dict[str, Tensor]] = method(views)
-        return loss
-
-    measure = _meter(method, options, setting)
+    method, training = training_of(options, setting)
+    measure = meter(method, options, setting)
 
     def evaluate(epoch: int) -> Metrics:
-        if options.keep_every and epoch % options.keep_every == 0 and epoch * batches.epoch_steps < steps:
+        if is_kept(epoch, options, training.steps, training.epoch_steps):
             save_checkpoint(registry, run, kept_name(epoch), {"model": method.state_dict()})
-        return measure(epoch)
+        return measure(epoch) if is_measured(epoch, options) else {}
 
-    progress = train(
-        registry, run, method, optimizer_for(method, options), batch_size=options.batch_size, stop=stop, seed=options.seed,
-        steps=steps, epoch_steps=batches.epoch_steps, loss_at=loss_at, after_step=method.after_step,
-        lr_at=rate_schedule(options, steps, batches.epoch_steps), evaluate=evaluate,
-    )  # fmt: skip
+    progress = train(registry, run, training, stop=stop, evaluate=evaluate)
     run.metrics["seconds"] = progress.seconds
     return progress.history
+
+
+def training_of(options: Pretrain, setting: Setting) -> tuple[Method, Training]:
+    """The method, and its training: all that makes a step."""
+    images, device = setting.data.train_images, setting.device
+    method = build_method(options).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if options.compile:
+        method.compile(dynamic=False)  # anew for each size of the views
+    batches = Batches(len(images), options.batch_size, seed=options.seed, drop_last=True)
+    steps = total_steps(options, batches.epoch_steps)
+
+    def batch_at(step: int) -> Batch:
+        return (images[hand_over(batches.at(step), device)],)
+
+    def loss_of(views: list[Tensor], _: Batch) -> Loss:
+        with setting.autocast():
+            loss: Loss = method(views)
+        return loss
+
+    training = Training(
+        module=method, optimizer=optimizer_for(method, options), batch_at=batch_at, loss_of=loss_of,
+        views_of=view_maker(options, setting, steps, views=method.views), after_step=method.after_step,
+        lr_at=rate_schedule(options, steps, batches.epoch_steps), steps=steps, epoch_steps=batches.epoch_steps,
+        batch_size=options.batch_size, seed=options.seed,
+    )  # fmt: skip
+    return method, training
 
 
 def build_method(options: Pretrain) -> Method:
@@ -143,7 +151,7 @@ def build_method(options: Pretrain) -> Method:
     return method
 
 
-def _meter(method: Method, options: Pretrain, setting: Setting) -> Callable[[int], Metrics]:
+def meter(method: Method, options: Pretrain, setting: Setting) -> Callable[[int], Metrics]:
     """The function that measures h and z after an epoch, on held-out training images.
 
     For kNN accuracy they ask and other training images answer; for the health of z two views of each, always the same.
@@ -163,9 +171,7 @@ def _meter(method: Method, options: Pretrain, setting: Setting) -> Callable[[int
 
         return make
 
-    def measure(epoch: int) -> Metrics:
-        if not options.knn_every or (epoch % options.knn_every and epoch != options.epochs):
-            return {}
+    def measure(_: int) -> Metrics:
         images, labels = data.train_images, data.train_labels
         of = partial(outputs, autocast=setting.autocast)
         h = of(method.encoder, images[torch.cat([bank, queries])], normalise=data.normalise)
@@ -176,6 +182,22 @@ def _meter(method: Method, options: Pretrain, setting: Setting) -> Callable[[int
         return {"val/knn": knn, **{f"val/{name}": value for name, value in measured.items()}}
 
     return measure
+
+
+def measured_images(options: Pretrain, data: ImageData) -> int:
+    """How many times `meter`'s function shows the encoder an image: the bank, the queries, and two views of those."""
+    parts = split(data.train_labels, seed=options.seed)
+    return min(options.knn_images, len(parts.train)) + 3 * min(KNN_QUERIES, len(parts.val))
+
+
+def is_measured(epoch: int, options: Pretrain) -> bool:
+    """Whether h and z are measured after an epoch."""
+    return bool(options.knn_every) and (epoch % options.knn_every == 0 or epoch == options.epochs)
+
+
+def is_kept(epoch: int, options: Pretrain, steps: int, epoch_steps: int) -> bool:
+    """Whether the checkpoint after an epoch is kept: not the last one's, that is last.pt."""
+    return bool(options.keep_every) and epoch % options.keep_every == 0 and epoch * epoch_steps < steps
 
 
 def kept_name(epoch: int) -> str:
@@ -201,37 +223,14 @@ def load_pretrained(registry: Registry, run: Run, *, at_epoch: int | None = None
     return encoder
 
 
-def _show_plan(options: Pretrain, setting: Setting) -> None:
+def _show_plan(registry: Registry, command: Pretrain) -> None:
     """Print every option with its origin, and the expected time, measured on a few steps."""
+    from sslcli.commands.cost import Costs
+
+    costs = Costs()
+    settled = plan(registry, command, load=costs.load)
+    options = settled.options
     for name, value in options.options().items():
         print(f"{name:17} {value!s:22} {options.origins.get(name, 'default')}")
-    batches = Batches(len(setting.data.train_images), options.batch_size, seed=options.seed, drop_last=True)
-    steps = total_steps(options, batches.epoch_steps)
-    seconds = expected_seconds(options, setting, batches, steps)
-    print(f"\n{steps} steps, {batches.epoch_steps} an epoch: about {duration(seconds)} here, measured on a few steps")
-
-
-def expected_seconds(options: Pretrain, setting: Setting, batches: Batches, steps: int) -> float:
-    """Time a few steps at each view size (the median of three, after one to warm up), one measuring of h and z, and add up."""
-    method = build_method(options).to(setting.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = optimizer_for(method, options)
-    views_at = view_maker(options, setting, batches, steps, views=method.views)
-    seconds, done = 0.0, 0.0
-    for _, until in view_size_plan(options.view_sizes):
-        times = []
-        for _ in range(4):
-            began = time.monotonic()
-            with setting.autocast():
-                loss, _ = method(views_at(min(steps - 1, math.ceil(done * steps))))
-            loss.backward()
-            optimizer.step()
-            optimizer.zero_grad()
-            loss.item()  # waits for a device that computes on its own
-            times.append(time.monotonic() - began)
-        seconds += sorted(times[1:])[1] * (until - done) * steps
-        done = until
-    epochs = math.ceil(steps / batches.epoch_steps)
-    measured = epochs // options.knn_every + (epochs % options.knn_every > 0) if options.knn_every else 0
-    began = time.monotonic()
-    _meter(method, options, setting)(options.epochs)
-    return seconds + measured * (time.monotonic() - began)
+    cost = costs.of(settled)
+    print(f"\n{cost.steps} steps, {cost.epoch_steps} an epoch: about {duration(cost.seconds)} here, measured on a few steps")

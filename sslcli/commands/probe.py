@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslcli.commands.classify import Outcome, finish, inherit, report, settle_epoch, starting_encoder
-from sslcli.commands.common import Plan, Setting, prepare, start
+from sslcli.commands.common import Load, Plan, Setting, prepare, start
 from sslcli.commands.project import PROTOCOLS, UNTRAINED, open_registry, say, settle_encoder
 from sslcli.commands.training_run import train
 from sslcli.config import DEFAULTS, Probe
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator, hand_over
-from sslcli.data.image_data import hold_to_labels, split
+from sslcli.data.image_data import hold_to_labels, load_data, split
 from sslcli.errors import Interrupted, UsageError
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.knn import knn_votes
@@ -30,6 +30,7 @@ from sslcli.registry import Registry, Run
 from sslcli.training.lifecycle import Stop, running
 from sslcli.training.loop import Metrics
 from sslcli.training.optim import build_optimizer, warmup_cosine
+from sslcli.training.parts import Batch, Loss, Training, batch_itself
 
 CROPS = Augmentation(crop_min=0.2, flip=0.5, jitter=0.0, grey=0.0)  # of linear-augmented: crops and mirror images
 
@@ -44,13 +45,18 @@ def run(command: Probe) -> None:
 
 
 def plan(registry: Registry, command: Probe) -> Plan:
-    """Settle every option, most of them from the pretrain run, and load the data.
+    """Settle every option, most of them from the pretrain run, and load the data."""
+    inherited, parent = inherit(registry, settle_encoder(registry, command))
+    return settle(registry, settle_epoch(inherited, parent), parent)
+
+
+def settle(registry: Registry, inherited: Probe, parent: Run | None, *, load: Load = load_data) -> Plan:
+    """The plan of a command that has its pretrain run's options already.
 
     What a study sets for all its probes stays at its default where the protocol has no use for it: equal numbers, equal key.
     """
-    command = command.because("default", **{name: DEFAULTS[name] for name in command.foreign()})
-    inherited, parent = inherit(registry, settle_encoder(registry, command))
-    setting, options = prepare(registry, settle_epoch(inherited, parent))
+    inherited = inherited.because("default", **{name: DEFAULTS[name] for name in inherited.foreign()})
+    setting, options = prepare(registry, inherited, load=load)
     labels, share = setting.data.train_labels, options.label_fraction
     hold_to_labels(labels, label_fraction=share, dataset=options.dataset or "")
     parts = split(labels, seed=options.seed or 0, label_fraction=share)
@@ -71,7 +77,7 @@ def carry_out(registry: Registry, run: Run, options: Probe, setting: Setting) ->
         elif options.protocol == "logistic":
             outcome = _logistic(h)
         elif options.protocol == "linear":
-            outcome = _linear(registry, run, options, setting, h, stop)
+            outcome = _linear(registry, run, options, h, stop)
         else:
             outcome = _linear_augmented(registry, run, options, setting, h, stop, encoder)
         classifier = Classifier(encoder, len(setting.data.classes)).to(setting.device)
@@ -148,51 +154,65 @@ def _logistic(h: Represented) -> Outcome:
         return Outcome(head, head(h.standardised(h.test)), figures={"val_acc": val_acc, "c": strength})
 
 
-def _linear(registry: Registry, run: Run, options: Probe, setting: Setting, h: Represented, stop: Stop) -> Outcome:
+def _linear(registry: Registry, run: Run, options: Probe, h: Represented, stop: Stop) -> Outcome:
     seed, epochs = options.seed or 0, options.epochs
     train_h, val_h, test_h = h.standardised(h.train), h.standardised(h.val), h.standardised(h.test)
     batches = Batches(len(train_h), options.batch_size, seed=seed, drop_last=False)
     found = search_rate(train_h, h.train_labels, val_h, h.val_labels, classes=h.classes, epochs=epochs, batches=batches)
     rate = max(found, key=lambda candidate: found[candidate])
-    head = zero_head(train_h.shape[1], h.classes).to(setting.device)
-    steps = epochs * batches.epoch_steps
-
-    def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        rows = hand_over(batches.at(step), setting.device)
-        return F.cross_entropy(head(train_h[rows]), h.train_labels[rows]), {}
+    head, training = linear_training(train_h, h, options, rate=rate)
 
     @torch.no_grad()
     def evaluate(_: int) -> Metrics:
         return score(head(val_h), h.val_labels, prefix="val") | score(head(test_h), h.test_labels, prefix="test")
 
-    progress = train(
-        registry, run, head, build_optimizer(head, "sgd", lr=rate, weight_decay=0.0, momentum=MOMENTUM),
-        batch_size=options.batch_size, stop=stop, steps=steps, epoch_steps=batches.epoch_steps, seed=seed, loss_at=loss_at,
-        lr_at=lambda step: warmup_cosine(step, steps=steps, warmup=0, lr=rate), evaluate=evaluate,
-    )  # fmt: skip
+    progress = train(registry, run, training, stop=stop, evaluate=evaluate)
     head.load_state_dict(progress.best["weights"])
     with torch.no_grad():
         return Outcome(head, head(test_h), progress, {"rate": rate})
+
+
+def linear_training(train_h: Tensor, h: Represented, options: Probe, *, rate: float) -> tuple[nn.Linear, Training]:
+    """A linear layer from zero, and its training on standardised representations of the training images."""
+    head = zero_head(train_h.shape[1], h.classes).to(train_h.device)
+
+    def batch_of(rows: Tensor) -> Batch:
+        return train_h[rows], h.train_labels[rows]
+
+    def loss_of(views: list[Tensor], batch: Batch) -> Loss:
+        return F.cross_entropy(head(views[0]), batch[1]), {}
+
+    return head, _by_sgd(head, batch_of, batch_itself, loss_of, h, options, rate=rate)
+
+
+def _by_sgd(
+    module: nn.Module,
+    batch_of: Callable[[Tensor], Batch],
+    views_of: Callable[[int, Batch], list[Tensor]],
+    loss_of: Callable[[list[Tensor], Batch], Loss],
+    h: Represented,
+    options: Probe,
+    *,
+    rate: float,
+) -> Training:
+    """A training on the training images of h by SGD, a cosine from `rate` to 0; `batch_of` takes places among them."""
+    seed = options.seed or 0
+    batches = Batches(len(h.train), options.batch_size, seed=seed, drop_last=False)
+    steps = options.epochs * batches.epoch_steps
+    return Training(
+        module=module, optimizer=build_optimizer(module, "sgd", lr=rate, weight_decay=0.0, momentum=MOMENTUM),
+        batch_at=lambda step: batch_of(hand_over(batches.at(step), h.train.device)), views_of=views_of, loss_of=loss_of,
+        lr_at=lambda step: warmup_cosine(step, steps=steps, warmup=0, lr=rate), steps=steps,
+        epoch_steps=batches.epoch_steps, batch_size=options.batch_size, seed=seed,
+    )  # fmt: skip
 
 
 def _linear_augmented(
     registry: Registry, run: Run, options: Probe, setting: Setting, h: Represented, stop: Stop, encoder: Encoder
 ) -> Outcome:
     """The encoder, frozen, sees another crop of every training image each epoch; rate and epoch are chosen as in linear."""
-    data, seed = setting.data, options.seed or 0
-    (height, width), (mean, std) = data.train_images.shape[-2:], data.normalisation
-    batches = Batches(len(h.rows), options.batch_size, seed=seed, drop_last=False)
-    steps = options.epochs * batches.epoch_steps
-    heads = HeadPerRate(encoder.dim, h.classes).to(setting.device)
+    heads, training = augmented_training(encoder, h, options, setting)
     val_h, test_h = h.standardised(h.val), h.standardised(h.test)
-
-    def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        chosen = hand_over(batches.at(step), setting.device)
-        drawn = draw(len(chosen), height, width, CROPS, generator(seed, "views", step))
-        views = make_views(data.train_images[h.rows[chosen]], drawn, size=data.image_size, mean=mean, std=std)
-        with torch.no_grad(), setting.autocast():  # in evaluation mode since `represent`
-            seen = encoder(views.contiguous(memory_format=torch.channels_last)).float()
-        return heads.loss(h.standardised(seen), h.train_labels[chosen]), {}
 
     @torch.no_grad()
     def evaluate(_: int) -> Metrics:
@@ -201,11 +221,7 @@ def _linear_augmented(
         best = max(range(len(RATES)), key=lambda i: (val[i]["val/acc"], -val[i]["val/loss"]))
         return val[best] | score(heads(test_h)[best], h.test_labels, prefix="test") | {"rate": RATES[best]}
 
-    progress = train(
-        registry, run, heads, build_optimizer(heads, "sgd", lr=1.0, weight_decay=0.0, momentum=MOMENTUM),
-        batch_size=options.batch_size, stop=stop, steps=steps, epoch_steps=batches.epoch_steps, seed=seed, loss_at=loss_at,
-        lr_at=lambda step: warmup_cosine(step, steps=steps, warmup=0, lr=1.0), evaluate=evaluate,
-    )  # fmt: skip
+    progress = train(registry, run, training, stop=stop, evaluate=evaluate)
     heads.load_state_dict(progress.best["weights"])
     rate = progress.best["metrics"]["rate"]
     head = nn.Linear(encoder.dim, h.classes, device=setting.device)
@@ -213,6 +229,28 @@ def _linear_augmented(
     head.load_state_dict({"weight": heads.weight[index].detach(), "bias": heads.bias[index, 0].detach()})
     with torch.no_grad():
         return Outcome(head, head(test_h), progress, {"rate": rate})
+
+
+def augmented_training(encoder: Encoder, h: Represented, options: Probe, setting: Setting) -> tuple[HeadPerRate, Training]:
+    """A linear layer for each rate, and their training on what `encoder`, in evaluation mode, makes of crops."""
+    data, seed = setting.data, options.seed or 0
+    (height, width), (mean, std) = data.train_images.shape[-2:], data.normalisation
+    heads = HeadPerRate(encoder.dim, h.classes).to(setting.device)
+
+    def batch_of(rows: Tensor) -> Batch:
+        return data.train_images[h.rows[rows]], h.train_labels[rows]
+
+    def views_of(step: int, batch: Batch) -> list[Tensor]:
+        drawn = draw(len(batch[0]), height, width, CROPS, generator(seed, "views", step))
+        view = make_views(batch[0], drawn, size=data.image_size, mean=mean, std=std)
+        return [view.contiguous(memory_format=torch.channels_last)]
+
+    def loss_of(views: list[Tensor], batch: Batch) -> Loss:
+        with torch.no_grad(), setting.autocast():
+            seen = encoder(views[0]).float()
+        return heads.loss(h.standardised(seen), batch[1]), {}
+
+    return heads, _by_sgd(heads, batch_of, views_of, loss_of, h, options, rate=1.0)
 
 
 def zero_head(dim: int, classes: int) -> nn.Linear:

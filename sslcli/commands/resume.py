@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from sslcli.commands.common import prepare
+from sslcli.commands.common import prepare, tell_of_speed
 from sslcli.commands.project import next_command, open_registry, say
 from sslcli.config import TRAININGS, Resume, from_mapping
 from sslcli.errors import StateError
@@ -55,4 +55,5 @@ def carry_on(registry: Registry, run: Run, changed: dict[str, Any]) -> None:
         raise StateError(f"run {run.id}: the data set {options.dataset} is not what the run began with (its sha256 is another)")
     if (here := describe(setting.device)) != record.device:
         say(f"{run.id}: began on {record.device}, goes on on {here}: the last bits may differ from those of an undisturbed run")
+    tell_of_speed(setting.device, None)  # the run's precision stays as it is
     importlib.import_module(f"sslcli.commands.{command}").carry_out(registry, record, options, setting)

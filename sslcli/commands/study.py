@@ -14,16 +14,18 @@ import yaml
 
 from sslcli.commands import compare, plots, predict, report, views
 from sslcli.commands import map as map_command
-from sslcli.commands.common import Plan, new_run
+from sslcli.commands.common import Plan, new_run, tell_of_speed
 from sslcli.commands.pretrain import kept_epochs
 from sslcli.commands.project import changed_options, open_registry, say
 from sslcli.config import TRAININGS, Compare, Map, Predict, Pretrain, Study, Views, from_mapping
 from sslcli.errors import UsageError
 from sslcli.files import load_yaml
 from sslcli.registry import LEGAL_ID, Registry, Run
+from sslcli.training.device import choose_device
 
 Step = tuple[str, dict[str, Any]]
 """A training of a study: the command's name, and its options."""
+PRESETS = resources.files("sslcli") / "presets"
 SHARED = ("seed", "max_steps", "data_dir", "download", "device")
 """Options of `ssl study` that go to every training that has them, if given."""
 
@@ -37,14 +39,17 @@ def run(command: Study) -> None:
     name = command.name or Path(command.preset).stem
     if not LEGAL_ID.fullmatch(name):
         raise UsageError(f"--name {name!r}: accepted are lower-case letters, digits, '.', '_' and '-'")
-    steps = _check_all(preset, command)
+    steps = trainings_of(preset, command)
     say(
         f"study {name} in {registry.root}: {len(steps)} trainings" + f" for each of {command.seeds} seeds" * (command.seeds > 1)
     )
+    device = choose_device(command.device)
+    precisions = {arguments.get("precision", "auto") for _, arguments in steps}
+    tell_of_speed(device, "fp32" if "fp32" in precisions else None)
     first = int(steps[0][1].get("seed", Pretrain.seed))
-    pretrained = _whole(registry, name, steps, seed=first, over_time=True)
+    pretrained = _whole(registry, name, steps, seed=first, whole=True)
     for seed in range(first + 1, first + command.seeds):
-        _whole(registry, name, steps, seed=seed, over_time=False)
+        _whole(registry, name, steps, seed=seed, whole=False)
     _draw(registry, name, pretrained, command, steps)
     if len(steps) > 1:
         say(f"wrote {os.path.relpath(report.make(registry, name))}, the page to hand in")
@@ -55,11 +60,11 @@ def run(command: Study) -> None:
     )
 
 
-def _whole(registry: Registry, name: str, steps: list[Step], *, seed: int, over_time: bool) -> Run:
-    """Every training of the study at one seed; returns the pretraining. `over_time` probes its kept checkpoints too."""
+def _whole(registry: Registry, name: str, steps: list[Step], *, seed: int, whole: bool) -> Run:
+    """Every training of the study at one seed; returns the pretraining. `whole` probes its kept checkpoints too."""
     pretrained = _do(registry, name, steps[0][0], {**steps[0][1], "seed": seed})
     probes, finetunes = ([step for step in steps if step[0] == kind] for kind in ("probe", "finetune"))
-    for kind, arguments in [*probes, *(_over_time(probes, pretrained) if over_time else []), *finetunes]:
+    for kind, arguments in [*probes, *(over_time(probes, kept_epochs(pretrained)) if whole else []), *finetunes]:
         _do(registry, name, kind, {**arguments, "seed": seed, "encoder": pretrained.id})
     return pretrained
 
@@ -89,11 +94,15 @@ def _on_fractions(kind: str, sections: list[dict[str, Any]], fractions: list[flo
     ]
 
 
+def preset_names() -> list[str]:
+    """The presets of this package."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in PRESETS.iterdir() if entry.name.endswith(".yaml"))
+
+
 def read_preset(name: str) -> dict[str, list[dict[str, Any]]]:
     """Command names to their lists of options, from a preset of this package or a YAML file."""
-    folder = resources.files("sslcli") / "presets"
-    known = sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
-    path = Path(str(folder / f"{name}.yaml")) if name in known else Path(name)
+    known = preset_names()
+    path = Path(str(PRESETS / f"{name}.yaml")) if name in known else Path(name)
     if not path.is_file():
         raise UsageError(f"--preset {name!r}: no such preset or file; accepted: {', '.join(known)}, or a YAML file like theirs")
     content = load_yaml(path)
@@ -123,7 +132,7 @@ def _assign(preset: dict[str, list[dict[str, Any]]], assignment: str) -> None:
         section[option.replace("-", "_")] = value
 
 
-def _check_all(preset: dict[str, list[dict[str, Any]]], command: Study) -> list[Step]:
+def trainings_of(preset: dict[str, list[dict[str, Any]]], command: Study) -> list[Step]:
     """The trainings of the study, pretraining first, every option checked before anything is trained."""
     steps: list[Step] = []
     fractions = None if command.label_fractions is None else label_fractions(command.label_fractions)
@@ -163,9 +172,9 @@ def _draw(registry: Registry, name: str, pretrained: Run, command: Study, steps:
     say(f"wrote {len(written)} pictures under {os.path.relpath(registry.path('results'))}")
 
 
-def _over_time(probes: list[Step], pretrained: Run) -> list[Step]:
-    """The study's first probe again, for each checkpoint that pretraining has kept."""
-    return [(kind, {**arguments, "at_epoch": epoch}) for kind, arguments in probes[:1] for epoch in kept_epochs(pretrained)]
+def over_time(probes: list[Step], epochs: list[int]) -> list[Step]:
+    """The study's first probe again, for each of the epochs whose checkpoints pretraining has kept."""
+    return [(kind, {**arguments, "at_epoch": epoch}) for kind, arguments in probes[:1] for epoch in epochs]
 
 
 def _do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) -> Run:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -16,30 +16,30 @@ from sslcli.errors import DivergedError, StateError
 from sslcli.registry import Registry, Run
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
-from sslcli.training.loop import Progress, fit
+from sslcli.training.loop import Metrics, Progress, fit
+from sslcli.training.parts import Training
 
 
 def train(
     registry: Registry,
     run: Run,
-    module: nn.Module,
-    optimizer: Optimizer,
+    training: Training,
     *,
-    batch_size: int,
     stop: Stop,
-    **how: Any,
+    evaluate: Callable[[int], Metrics],
 ) -> Progress:
-    """`fit` the module from the run's last checkpoint, or from the start, with a bar, event files and checkpoints.
+    """`fit` from the run's last checkpoint, or from the start, with a bar, event files and checkpoints.
 
-    `how` goes to `fit`. Returns the progress with its history and, where it was validated, the best weights.
+    Returns the progress with its history and, where it was validated, the best weights.
     """
+    module, optimizer, steps = training.module, training.optimizer, training.steps
     events = registry.path(run.folder)
-    run.epochs = round(how["steps"] / how["epoch_steps"], 3)  # less than asked for under --max-steps
-    progress = _restored(registry, run, module, optimizer, events, of=how["steps"])
+    run.epochs = round(steps / training.epoch_steps, 3)  # less than asked for under --max-steps
+    progress = _restored(registry, run, module, optimizer, events, of=steps)
     saved = progress.step
     log = Log(
-        run.id, events=events, start=progress.step, steps=how["steps"], epoch_steps=how["epoch_steps"],
-        batch_size=batch_size, record_every=max(1, min(10, how["steps"] // 200)),
+        run.id, events=events, start=progress.step, steps=steps, epoch_steps=training.epoch_steps,
+        batch_size=training.batch_size, record_every=max(1, min(10, steps // 200)),
     )  # fmt: skip
 
     def save() -> None:
@@ -53,7 +53,11 @@ def train(
 
     try:
         with log:
-            fit(module, optimizer, progress=progress, log=log, stop=stop, save=save, **how)
+            fit(
+                module, optimizer, loss_at=training.loss_at, lr_at=training.lr_at, steps=steps,
+                epoch_steps=training.epoch_steps, seed=training.seed, after_step=training.after_step,
+                progress=progress, log=log, stop=stop, save=save, evaluate=evaluate,
+            )  # fmt: skip
     except DivergedError as error:
         good = (
             f"the last good checkpoint is {run.folder}/checkpoints/last.pt, of step {saved}" if saved else "no checkpoint yet"
@@ -61,7 +65,7 @@ def train(
         advice = "try a lower rate, e.g. half: --lr, or a longer warm-up: --warmup-epochs"
         raise StateError(f"{error}; {good}; {advice}") from error
     except torch.OutOfMemoryError as error:
-        raise StateError(f"the device has not enough memory for --batch-size {batch_size}; try half of it") from error
+        raise StateError(f"the device has not enough memory for --batch-size {training.batch_size}; try half of it") from error
     return progress
 
 

@@ -11,29 +11,27 @@ from torch import Tensor
 from sslcli.commands.common import Setting
 from sslcli.config import Pretrain, Views
 from sslcli.data.augment import Augmentation, draw, make_views
-from sslcli.data.batches import Batches, generator, hand_over
+from sslcli.data.batches import generator
 from sslcli.errors import UsageError
+from sslcli.training.parts import Batch
 
 
-def view_maker(
-    options: Pretrain, setting: Setting, batches: Batches, steps: int, *, views: int
-) -> Callable[[int], list[Tensor]]:
-    """The function from a step to its views: a list of `views` normalised batches (B, 3, S, S)."""
-    data = setting.data
-    mean, std = data.normalisation
-    images, height, width = data.train_images, *data.train_images.shape[-2:]
+def view_maker(options: Pretrain, setting: Setting, steps: int, *, views: int) -> Callable[[int, Batch], list[Tensor]]:
+    """The function from a step and its images to their views: a list of `views` normalised batches (B, 3, S, S)."""
+    mean, std = setting.data.normalisation
+    height, width = setting.data.train_images.shape[-2:]
     augmentation = augmentation_of(options)
     plan = view_size_plan(options.view_sizes)
 
-    def views_at(step: int) -> list[Tensor]:
-        chosen = images[hand_over(batches.at(step), images.device)]
+    def views_of(step: int, batch: Batch) -> list[Tensor]:
+        (chosen,) = batch
         size = next(size for size, until in plan if step < until * steps)
         random = generator(options.seed, "views", step)
         drawn = [draw(len(chosen), height, width, augmentation, random) for _ in range(views)]
         made = [make_views(chosen, parameters, size=size, mean=mean, std=std) for parameters in drawn]
         return [view.contiguous(memory_format=torch.channels_last) for view in made]
 
-    return views_at
+    return views_of
 
 
 def augmentation_of(options: Pretrain | Views) -> Augmentation:

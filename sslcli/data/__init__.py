@@ -7,3 +7,6 @@ DATASETS = {
     "shapes": "sslcli.data.shapes:load",
 }
 """Name to the function `load(data_dir: Path, *, download: bool) -> ImageData`."""
+
+SIZES = {"cifar10": (50_000, 10_000, 32, 10)}
+"""Of data sets that have to be fetched: training images, test images, pixels a side, classes."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sslcli.data import DATASETS
+from sslcli.data import DATASETS, SIZES
 from sslcli.data.batches import generator
 from sslcli.errors import UsageError
 
@@ -60,6 +60,8 @@ class ImageData:
 
     def to(self, device: torch.device) -> ImageData:
         """The same data on `device`, so that views are made where the encoder runs."""
+        if device == self.train_images.device:
+            return self
         return ImageData(
             train_images=self.train_images.to(device),
             train_labels=self.train_labels.to(device),
@@ -67,6 +69,32 @@ class ImageData:
             test_labels=self.test_labels.to(device),
             classes=self.classes,
         )
+
+    def first(self, count: int) -> ImageData:
+        """The first `count` training and test images alone."""
+        return ImageData(
+            train_images=self.train_images[:count],
+            train_labels=self.train_labels[:count],
+            test_images=self.test_images[:count],
+            test_labels=self.test_labels[:count],
+            classes=self.classes,
+        )
+
+
+def random_data(name: str) -> ImageData:
+    """Random images and labels of the number and size of a data set in SIZES: a training on them costs the same."""
+    train, test, side, classes = SIZES[name]
+    random = generator(0, "random", name)
+
+    def drawn(count: int) -> tuple[Tensor, Tensor]:
+        pixels = torch.randint(0, 256, (count, 3, side, side), generator=random, dtype=torch.uint8)
+        return pixels, torch.arange(count) % classes
+
+    (train_images, train_labels), (test_images, test_labels) = drawn(train), drawn(test)
+    return ImageData(
+        train_images=train_images, train_labels=train_labels, test_images=test_images, test_labels=test_labels,
+        classes=tuple(map(str, range(classes))),
+    )  # fmt: skip
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:

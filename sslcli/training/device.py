@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import torch
 
 from sslcli.errors import StateError
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""Environment variables that hold torch to fewer threads."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -40,6 +45,33 @@ def choose_precision(name: str, device: torch.device) -> str:
         has = torch.cpu.get_capabilities()
         return "bf16" if has.get("avx512_bf16") or has.get("amx_bf16") else "fp32"
     return "fp32"
+
+
+def slow_by_choice(device: torch.device, precision: str | None) -> list[str]:
+    """What makes a training slower than this machine is, in words, with what changes it; empty if nothing does.
+
+    One thread on a CPU where more can run, and float32 where bfloat16 is multiplied in hardware. `precision` None: it is not
+    to be chosen.
+    """
+    found = []
+    cores = usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # which torchrun sets: each process has its share
+    if device.type == "cpu" and torch.get_num_threads() == 1 and cores > 1:
+        holding = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ]
+        by = f" ({', '.join(holding)})" if holding else ""
+        found.append(f"torch computes on one thread, of {cores} cores{by}; to use all, set OMP_NUM_THREADS={cores}")
+    if precision == "fp32" and choose_precision("auto", device) == "bf16":
+        found.append("float32, where this machine multiplies bfloat16 in hardware, about twice as fast: --precision bf16")
+    return found
+
+
+def usable_cores() -> int:
+    """How many cores this process may use: those it is bound to, or fewer where its group has a share of time."""
+    bound = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return min(bound, max(1, int(quota) // int(period)))
+    except (OSError, ValueError):  # no such file, or its quota is "max"
+        return bound
 
 
 def autocast(device: torch.device, precision: str) -> Callable[[], AbstractContextManager[object]]:

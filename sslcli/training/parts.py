@@ -1,0 +1,48 @@
+"""A training in its parts: what `fit` goes through at each step, and `ssl bench` times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+Batch = tuple[Tensor, ...]
+"""The chosen images (B, 3, H, W) uint8, or their representations (B, dim), and labels (B,) where there are some."""
+Loss = tuple[Tensor, dict[str, Tensor]]
+"""A scalar, and scalars worth averaging over the epoch."""
+
+
+def _nothing(_: float) -> None:
+    """Nothing is done after a step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """`module` trained by `optimizer` for `steps` steps of `batch_size` images, `epoch_steps` to an epoch.
+
+    A step chooses its batch, makes views of it, and computes their loss; each part depends on the step alone.
+    """
+
+    module: nn.Module
+    optimizer: Optimizer
+    batch_at: Callable[[int], Batch]
+    views_of: Callable[[int, Batch], list[Tensor]]
+    loss_of: Callable[[list[Tensor], Batch], Loss]
+    lr_at: Callable[[int], float]
+    steps: int
+    epoch_steps: int
+    batch_size: int
+    seed: int
+    after_step: Callable[[float], None] = _nothing
+
+    def loss_at(self, step: int) -> Loss:
+        """The loss of `step`."""
+        batch = self.batch_at(step)
+        return self.loss_of(self.views_of(step, batch), batch)
+
+
+def batch_itself(_: int, batch: Batch) -> list[Tensor]:
+    """No views: what is trained on is the batch as it is."""
+    return [batch[0]]
