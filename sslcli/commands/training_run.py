@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from sslcli.checkpoint import State, load_checkpoint, save_checkpoint
 from sslcli.commands.project import say
+from sslcli.distributed import on_first, rank, world
 from sslcli.errors import DivergedError, StateError
 from sslcli.registry import Registry, Run
 from sslcli.training.lifecycle import Stop
@@ -31,14 +32,17 @@ def train(
 ) -> Progress:
     """`fit` the module from the run's last checkpoint, or from the start, with a bar, event files and checkpoints.
 
-    `how` goes to `fit`. Returns the progress with its history and, where it was validated, the best weights.
+    `how` goes to `fit`. Returns the progress with its history and, where it was validated, the best weights. Of several
+    processes the first alone reads and writes files; the others begin with what it has.
     """
     events = registry.path(run.folder)
     run.epochs = round(how["steps"] / how["epoch_steps"], 3)  # less than asked for under --max-steps
-    progress = _restored(registry, run, module, optimizer, events, of=how["steps"])
+    first = rank() == 0
+    progress = _restored(registry, run, module, optimizer, events, of=how["steps"]) if first else Progress()
+    _begin_alike(module, optimizer, progress)
     saved = progress.step
     log = Log(
-        run.id, events=events, start=progress.step, steps=how["steps"], epoch_steps=how["epoch_steps"],
+        run.id, events=events if first else None, start=progress.step, steps=how["steps"], epoch_steps=how["epoch_steps"],
         batch_size=batch_size, record_every=max(1, min(10, how["steps"] // 200)),
     )  # fmt: skip
 
@@ -53,7 +57,7 @@ def train(
 
     try:
         with log:
-            fit(module, optimizer, progress=progress, log=log, stop=stop, save=save, **how)
+            fit(module, optimizer, progress=progress, log=log, stop=stop, save=save if first else lambda: None, **how)
     except DivergedError as error:
         good = (
             f"the last good checkpoint is {run.folder}/checkpoints/last.pt, of step {saved}" if saved else "no checkpoint yet"
@@ -80,6 +84,17 @@ def _restored(registry: Registry, run: Run, module: nn.Module, optimizer: Optimi
     _cut_events(events, state["events"])
     say(f"{run.id}: going on from step {progress.step} of {of}")
     return progress
+
+
+def _begin_alike(module: nn.Module, optimizer: Optimizer, progress: Progress) -> None:
+    """Bring every process's module, optimizer and progress to where the first one's are."""
+    if world() == 1:
+        return
+    state = on_first(lambda: (module.state_dict(), optimizer.state_dict(), vars(progress)))
+    if rank() > 0:
+        module.load_state_dict(state[0])
+        optimizer.load_state_dict(state[1])
+        vars(progress).update(state[2])
 
 
 def load_last(registry: Registry, run: Run) -> State:

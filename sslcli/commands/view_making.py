@@ -12,13 +12,17 @@ from sslcli.commands.common import Setting
 from sslcli.config import Pretrain, Views
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator, hand_over
+from sslcli.distributed import own_part
 from sslcli.errors import UsageError
 
 
 def view_maker(
     options: Pretrain, setting: Setting, batches: Batches, steps: int, *, views: int
 ) -> Callable[[int], list[Tensor]]:
-    """The function from a step to its views: a list of `views` normalised batches (B, 3, S, S)."""
+    """The function from a step to its views: a list of `views` normalised batches (B, 3, S, S).
+
+    Of several processes each makes the views of its part of the batch, as they would be made by one.
+    """
     data = setting.data
     mean, std = data.normalisation
     images, height, width = data.train_images, *data.train_images.shape[-2:]
@@ -26,10 +30,12 @@ def view_maker(
     plan = view_size_plan(options.view_sizes)
 
     def views_at(step: int) -> list[Tensor]:
-        chosen = images[hand_over(batches.at(step), images.device)]
+        rows = batches.at(step)
+        own = own_part(len(rows))
+        chosen = images[hand_over(rows[own], images.device)]
         size = next(size for size, until in plan if step < until * steps)
         random = generator(options.seed, "views", step)
-        drawn = [draw(len(chosen), height, width, augmentation, random) for _ in range(views)]
+        drawn = [draw(len(rows), height, width, augmentation, random).of(own) for _ in range(views)]
         made = [make_views(chosen, parameters, size=size, mean=mean, std=std) for parameters in drawn]
         return [view.contiguous(memory_format=torch.channels_last) for view in made]
 
