@@ -1,16 +1,17 @@
 """What the processes of test_distributed.py do, each of them one of several that train as one."""
 
-import contextlib
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslcli.cli import main
 from sslcli.data import shapes
+from sslcli.data.batches import generator
 from sslcli.distributed import gather, joined, on_first, own_part, rank, world
 from sslcli.methods.simclr import SimCLR
 from sslcli.models.batch_norm import share_batch_norm
@@ -27,7 +28,7 @@ CASES = {"sgd": 0.1, "adamw": 0.01, "muon": 0.02}
 
 
 class Net(nn.Module):
-    """Images (B, 3, 8, 8) to representations (B, 12); with dropout, which batch norm alone would not need a seed for."""
+    """Images (B, 3, 8, 8) to representations (B, 12)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,13 +73,13 @@ def train(optimizer: str) -> dict[str, Any]:
 def norms() -> dict[str, Any]:
     """Batch norm of inputs in several number and memory formats: outputs, gradients, statistics, in each mode.
 
-    Of several processes the first has a quarter of the images, the others have equal parts of the rest.
+    Of two processes the first has a quarter of the images, the second the rest.
     """
     found: dict[str, Any] = {}
-    for dtype, scale in ((torch.float64, 1.0), (torch.float32, 1.0), (torch.bfloat16, 1.0)):
+    for dtype in (torch.float64, torch.float32, torch.bfloat16):
         for form in (torch.contiguous_format, torch.channels_last):
             random = torch.Generator().manual_seed(0)
-            x = (torch.randn(8, 5, 4, 4, generator=random, dtype=torch.float64) * scale + 3).to(dtype)
+            x = (torch.randn(8, 5, 4, 4, generator=random, dtype=torch.float64) + 3).to(dtype)
             dy = torch.randn(8, 5, 4, 4, generator=random, dtype=torch.float64).to(dtype)
             net = nn.Sequential(nn.BatchNorm2d(5))
             net[0].weight.data, net[0].bias.data = torch.arange(1.0, 6), torch.arange(5.0)
@@ -108,26 +109,34 @@ def compare(rank_: int, port: int, folder: str) -> None:
         (gathered * torch.arange(4.0)[:, None] * (rank() + 1)).sum().backward()
         found["gather"] = gathered.detach(), rows.grad
         found["first"] = on_first(lambda: f"made by {rank_}")
+        torch.manual_seed(generator(1, "model", 0, rank()).initial_seed())
+        found["dropped"] = F.dropout(torch.ones(64))
         torch.save(found, Path(folder) / f"{rank_}.pt")
 
 
-def command(folder: str, line: list[str], environment: dict[str, str], save_every: float) -> None:
+def command(folder: str, line: list[str], environment: dict[str, str]) -> None:
     """Type a command in a folder, as a process that torchrun started."""
     os.chdir(folder)
     os.environ.update(environment)
     sys.stdout = sys.stderr = open("output.txt", "a", buffering=1, encoding="utf-8")  # noqa: SIM115  (for the process's life)
-    prepare(save_every)
+    type_it(line)
+
+
+def type_it(line: list[str]) -> None:
+    """Type a command with small data; a signal comes where SIGNAL_AT says so: rank, step, signal."""
+    torch.set_num_threads(1)
+    shapes.TRAIN, shapes.TEST, log.SAVE_EVERY = 240, 80, float(os.environ.get("SAVE_EVERY", "inf"))
+    rank_, at, number = os.environ.get("SIGNAL_AT", "none 0 0").split()
+    original = Log.step
+
+    def step(self: Log, count: int, **values: float) -> None:
+        original(self, count, **values)
+        if os.environ["RANK"] == rank_ and count == int(at) and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0":
+            os.kill(os.getpid(), int(number))
+
+    Log.step = step  # type: ignore[assignment, method-assign]
     main(line)
 
 
-def prepare(save_every: float) -> None:
-    """Small data, one thread, and checkpoints often."""
-    torch.set_num_threads(1)
-    shapes.TRAIN, shapes.TEST, log.SAVE_EVERY = 240, 80, save_every
-
-
 if __name__ == "__main__":
-    Path(f"process{os.environ['RANK']}").write_text(str(os.getpid()), encoding="utf-8")
-    with contextlib.suppress(KeyboardInterrupt):
-        prepare(0.05)
-        main()
+    type_it(sys.argv[1:])

@@ -52,8 +52,8 @@ KNN_QUERIES = 2000  # held-out training images that ask for their neighbours
 
 def run(command: Pretrain) -> None:
     """Start a new run, go on with the one that --run names, or with --dry-run say what it would be."""
-    registry = open_registry(command)
     with joined():
+        registry = open_registry(command)
         if command.run is not None:
             if not command.dry_run and continued(registry, command):
                 return

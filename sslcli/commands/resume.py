@@ -20,13 +20,13 @@ MOVABLE = ("data_dir", "device", "download")
 
 def run(command: Resume) -> None:
     """Go on with the run that was named, or the newest interrupted one."""
-    registry = open_registry(command)
     with joined():
+        registry = open_registry(command)
         chosen = on_first(lambda: _claimed(registry, command))
         if world() > 1 and chosen.experiment != "pretrain":
             raise UsageError(f"run {chosen.id} is of {WORDS[chosen.experiment]}: accepted on several processes is pretraining")
         carry_on(registry, chosen, {name: value for name in MOVABLE if (value := getattr(command, name, None))})
-    say(f"next, type: {next_command(registry)}")
+        say(f"next, type: {next_command(registry)}")
 
 
 def continued(registry: Registry, command: Pretrain) -> bool:
