@@ -8,7 +8,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 import typer
@@ -103,6 +103,7 @@ def _dispatching(options: type[Command], path: str) -> type[TyperCommand]:
             command = self.build(ctx)
             module, _, function = path.partition(":")
             with _errors_to_exit_codes(debug=command.debug):
+                _hold_to_one_process(command)
                 getattr(importlib.import_module(module), function)(command)
                 sys.stdout.flush()
 
@@ -130,6 +131,26 @@ def _benching(dispatching: type[Any]) -> type[TyperCommand]:
     return Benching
 
 
+def _hold_to_one_process(command: Command) -> None:
+    """A UsageError if torchrun started several processes of a command that knows of one."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count > 1 and not isinstance(command, (config.Pretrain, config.Resume)):
+        raise UsageError(
+            f"ssl {type(command).__name__.lower()} on {count} processes: accepted are ssl pretrain, and ssl resume of its "
+            "runs; type the others without torchrun"
+        )
+
+
+@contextmanager
+def _one_voice() -> Iterator[None]:
+    """Of the processes that torchrun started let the first alone be heard. Bugs are heard from all: they leave this block."""
+    if os.environ.get("RANK", "0") == "0":
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        yield
+
+
 @contextmanager
 def _errors_to_exit_codes(*, debug: bool) -> Iterator[None]:
     """Turn what a user or a signal caused into a message and the exit code that goes with it."""
@@ -148,12 +169,13 @@ def _errors_to_exit_codes(*, debug: bool) -> Iterator[None]:
         return
     if debug:
         traceback.print_exc()
-    print(f"ssl: {message}", file=sys.stderr)
+    heard = os.environ.get("LOCAL_RANK", "0") == "0"  # an error is said once on every machine
+    print(f"ssl: {message}", file=sys.__stderr__ if heard and os.environ.get("RANK", "0") != "0" else sys.stderr)
     sys.exit(code)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code: 0, 2, 3, 130, 143; 1 is a bug."""
     sys.argv[1:] = sys.argv[1:] if arguments is None else arguments
-    with _errors_to_exit_codes(debug="--debug" in sys.argv):
+    with _one_voice(), _errors_to_exit_codes(debug="--debug" in sys.argv):
         build_app()(sys.argv[1:])

@@ -25,7 +25,7 @@ from sslcli.models import BACKBONES, STEMS
 DATA, MODEL, TRAINING, VIEWS, MACHINE, RUN = "Data", "Model", "Training", "Views", "Machine", "Run"
 
 MAX_SEED = 2**63 - 1
-NO_OPTION_OF_A_RUN = ("config", "project", "debug", "origins", "dry_run")
+NO_OPTION_OF_A_RUN = ("config", "project", "debug", "origins", "dry_run", "run")
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ Precision = Annotated[
 Deterministic = Annotated[
     bool, Option("--deterministic", help="The same bits each time on a GPU too, where it costs speed.", rich_help_panel=MACHINE)
 ]
-BatchSize = Annotated[int, Option(min=2, help="Images a step.", rich_help_panel=TRAINING)]
+BatchSize = Annotated[int, Option(min=2, help="Images a step, summed over devices.", rich_help_panel=TRAINING)]
 Optimizer = Annotated[Literal["sgd", "adamw", "muon"], Option(help="Optimizer.", rich_help_panel=TRAINING)]
 Lr = Annotated[float | None, Option(min=0, help="Highest rate; default by optimizer and batch.", rich_help_panel=TRAINING)]
 WeightDecay = Annotated[
@@ -335,6 +335,11 @@ class Pretrain(Command):
     ] = False
     deterministic: Deterministic = False
     name: Name = None
+    run: Annotated[
+        str | None,
+        Option(help="Go on with the pretrain run of this name or id; if there is none, begin it.", rich_help_panel=RUN),
+        But("latest"),
+    ] = None
     dry_run: Annotated[
         bool, Option("--dry-run", help="Print every option, where it came from, and the expected time; train nothing.")
     ] = False

@@ -25,6 +25,10 @@ class DivergedError(StateError):
     """A loss or a weight is no longer a number."""
 
 
+class PeerLostError(StateError):
+    """Another of the processes that train as one is gone."""
+
+
 class Interrupted(BaseException):
     """A signal asked the run to stop, and its state has been saved. No error, so that no library takes it for one."""
 

@@ -22,6 +22,7 @@ import sslcli
 from sslcli.commands.project import UNTRAINED, next_command, pair_key, say, share_label
 from sslcli.config import Finetune, Pretrain, Probe
 from sslcli.data.image_data import ImageData, load_data
+from sslcli.distributed import first_of_each_machine_first, on_first, world
 from sslcli.errors import StateError, UsageError
 from sslcli.models import STEMS, default_stem
 from sslcli.registry import Registry, Run
@@ -45,18 +46,30 @@ Load = Callable[..., ImageData]
 
 
 def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: Load = load_data) -> tuple[Setting, Any]:
-    """Find the device, load the data, and fill in what depends on either: precision and stem."""
+    """Find the device, load the data, and fill in what depends on either: precision and stem.
+
+    Of several processes all take what the first fills in, and must have its data.
+    """
     stems = STEMS[options.backbone] if options.backbone else ()
     if stems and options.stem not in (None, "auto", *stems):
         raise UsageError(f"--stem {options.stem!r}: {options.backbone} does not have it; accepted: {', '.join(stems)}")
+    if options.batch_size % world():
+        raise UsageError(
+            f"--batch-size {options.batch_size}: {world()} processes cannot take equal parts of it; accepted is a multiple of "
+            f"{world()}, or a number of processes that divides {options.batch_size}"
+        )
     device = choose_device(options.device)
     be_deterministic(on=options.deterministic)
-    data = load(str(options.dataset), data_folder(registry, options.data_dir), download=options.download)
+    with first_of_each_machine_first():  # it may have to download
+        data = load(str(options.dataset), data_folder(registry, options.data_dir), download=options.download)
+    if data.fingerprint != on_first(lambda: data.fingerprint):
+        raise StateError(f"the data set {options.dataset} is not what the first process has (its sha256 is another)")
     if options.precision == "auto":
         options = options.because(f"from the device, {device.type}", precision=choose_precision("auto", device))
     if options.stem in (None, "auto") and options.backbone:
         stem = default_stem(options.backbone, data.image_size)
         options = options.because(f"from the image size, {data.image_size}", stem=stem)
+    options = on_first(lambda: options)
     setting = Setting(data.to(device), device, autocast(device, options.precision), data.fingerprint)
     return setting, options
 
@@ -159,7 +172,7 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
 def start(registry: Registry, plan: Plan, carry_out: Callable[[Registry, Run, Any, Setting], Run]) -> None:
     """Enter a settled training into the registry, carry it out, and say what to type next."""
     tell_of_speed(plan.setting.device, plan.options.precision)
-    carry_out(registry, new_run(registry, plan, study=None), plan.options, plan.setting)
+    carry_out(registry, on_first(lambda: new_run(registry, plan, study=None)), plan.options, plan.setting)
     say(f"next, type: {next_command(registry)}")
 
 

@@ -25,18 +25,21 @@ from sslcli.commands.common import (
     total_steps,
 )
 from sslcli.commands.project import open_registry, say
+from sslcli.commands.resume import continued
 from sslcli.commands.training_run import train
 from sslcli.commands.view_making import augmentation_of, view_maker, view_size_plan
 from sslcli.config import Pretrain
 from sslcli.data.augment import draw, make_views
 from sslcli.data.batches import Batches, generator, hand_over
 from sslcli.data.image_data import ImageData, load_data, split
+from sslcli.distributed import joined, own_part, rank
 from sslcli.errors import UsageError
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.health import collapse, health
 from sslcli.evaluation.knn import knn_accuracy
 from sslcli.methods import METHODS
 from sslcli.methods.method import Method, Projecting
+from sslcli.models.batch_norm import share_batch_norm
 from sslcli.models.encoder import Encoder, build_encoder
 from sslcli.registry import Registry, Run
 from sslcli.training.lifecycle import Stop, running
@@ -48,12 +51,17 @@ KNN_QUERIES = 2000  # held-out training images that ask for their neighbours
 
 
 def run(command: Pretrain) -> None:
-    """Start a new run, or with --dry-run say what it would be."""
-    registry = open_registry(command)
-    if command.dry_run:
-        _show_plan(registry, command)
-    else:
-        start(registry, plan(registry, command), carry_out)
+    """Start a new run, go on with the one that --run names, or with --dry-run say what it would be."""
+    with joined():
+        registry = open_registry(command)
+        if command.run is not None:
+            if not command.dry_run and continued(registry, command):
+                return
+            command = command.because("--run", name=command.run)
+        if command.dry_run:
+            _show_plan(registry, command)
+        else:
+            start(registry, plan(registry, command), carry_out)
 
 
 def plan(registry: Registry, command: Pretrain, *, load: Load = load_data) -> Plan:
@@ -104,6 +112,8 @@ def _fit(registry: Registry, run: Run, options: Pretrain, setting: Setting, stop
     measure = meter(method, options, setting)
 
     def evaluate(epoch: int) -> Metrics:
+        if rank() > 0:  # the first process measures, the others wait for it at the next step
+            return {}
         if is_kept(epoch, options, training.steps, training.epoch_steps):
             save_checkpoint(registry, run, kept_name(epoch), {"model": method.state_dict()})
         return measure(epoch) if is_measured(epoch, options) else {}
@@ -123,7 +133,8 @@ def training_of(options: Pretrain, setting: Setting) -> tuple[Method, Training]:
     steps = total_steps(options, batches.epoch_steps)
 
     def batch_at(step: int) -> Batch:
-        return (images[hand_over(batches.at(step), device)],)
+        rows = batches.at(step)
+        return (images[hand_over(rows[own_part(len(rows))], device)],)
 
     def loss_of(views: list[Tensor], _: Batch) -> Loss:
         with setting.autocast():
@@ -148,6 +159,7 @@ def build_method(options: Pretrain) -> Method:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         method: Method = kind(encoder, **{name: getattr(options, name) for name in taken if name in options.options()})
+    share_batch_norm(method)
     return method
 
 

@@ -7,23 +7,78 @@ from pathlib import Path
 from typing import Any
 
 from sslcli.commands.common import prepare, tell_of_speed
-from sslcli.commands.project import next_command, open_registry, say
-from sslcli.config import TRAININGS, Resume, from_mapping
-from sslcli.errors import StateError
+from sslcli.commands.project import WORDS, next_command, open_registry, say
+from sslcli.config import TRAININGS, Pretrain, Resume, from_mapping
+from sslcli.distributed import joined, on_first, world
+from sslcli.errors import StateError, UsageError
 from sslcli.registry import EXPERIMENTS, Registry, Run
 from sslcli.training.device import describe
+
+MOVABLE = ("data_dir", "device", "download")
+"""What may be another when a run goes on: where things are."""
 
 
 def run(command: Resume) -> None:
     """Go on with the run that was named, or the newest interrupted one."""
-    registry = open_registry(command)
+    with joined():
+        registry = open_registry(command)
+        chosen = on_first(lambda: _claimed(registry, command))
+        if world() > 1 and chosen.experiment != "pretrain":
+            raise UsageError(f"run {chosen.id} is of {WORDS[chosen.experiment]}: accepted on several processes is pretraining")
+        carry_on(registry, chosen, {name: value for name in MOVABLE if (value := getattr(command, name, None))})
+        say(f"next, type: {next_command(registry)}")
+
+
+def continued(registry: Registry, command: Pretrain) -> bool:
+    """Go on with the pretrain run that `--run` names, if there is one, unless it is finished; whether there is one."""
+    if command.run == "" or command.name not in (None, command.run):
+        raise UsageError(f"--run {command.run!r} with --name {command.name!r}: accepted is --run with a name, and no --name")
+    run = on_first(lambda: _called(registry, command.run))
+    if run is None:
+        return False
+    _hold_to_record(command, run)
+    if run.status == "finished":
+        say(f"{run.id} is finished: there is nothing to go on with")
+    else:
+        carry_on(registry, run, {name: value for name in MOVABLE if (value := getattr(command, name)) not in (None, "auto")})
+    say(f"next, type: {next_command(registry)}")
+    return True
+
+
+def _called(registry: Registry, name: str | None) -> Run | None:
+    """The record of the newest run whose id or name this is; a StateError if it is none that pretraining can go on with."""
+    found = [run for run in registry.runs() if name in (run.id, run.name)]
+    if not found:
+        return None
+    run = found[-1]
+    if run.experiment != "pretrain" or run.status == "published":
+        raise StateError(
+            f"--run {name}: {run.id} is a {run.status} run of {WORDS[run.experiment]}; accepted is a pretrain run made here, "
+            "or a name that no run has"
+        )
+    return registry.load(run)
+
+
+def _hold_to_record(command: Pretrain, run: Run) -> None:
+    """A UsageError if an option was given that the run was not begun with."""
+    for name, value in command.options().items():
+        given = command.origins.get(name, "default") != "default" or value != getattr(Pretrain, name)
+        if given and name not in (*MOVABLE, "name") and value not in (None, "auto", run.options.get(name)):
+            option, recorded = "--" + name.replace("_", "-"), run.options.get(name)
+            raise UsageError(
+                f"{option} {value}: run {run.id} was begun with {recorded}, and goes on with it; leave {option} out, or give "
+                "another --run to begin anew"
+            )
+
+
+def _claimed(registry: Registry, command: Resume) -> Run:
+    """The run to go on with, no longer called running by a machine that is declared dead."""
     chosen = _chosen(registry, command.run)
     if command.force and registry.elsewhere(chosen):
         chosen = registry.load(chosen)
         chosen.status = "interrupted"
         registry.save(chosen)
-    carry_on(registry, chosen, {name: value for name in ("data_dir", "device") if (value := getattr(command, name))})
-    say(f"next, type: {next_command(registry)}")
+    return chosen
 
 
 def _chosen(registry: Registry, selector: str | None) -> Run:
@@ -43,7 +98,7 @@ def _chosen(registry: Registry, selector: str | None) -> Run:
 
 def carry_on(registry: Registry, run: Run, changed: dict[str, Any]) -> None:
     """Go on with a run of any kind, with the options on record but for what has moved since."""
-    record = registry.load(run)
+    record = on_first(lambda: registry.load(run))
     command = EXPERIMENTS[record.experiment]
     kind = TRAININGS[command]
     source = str(registry.path(f"{run.folder}/run.yaml"))

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from sslcli.checkpoint import State, load_checkpoint, save_checkpoint
 from sslcli.commands.project import say
+from sslcli.distributed import on_first, rank, world
 from sslcli.errors import DivergedError, StateError
 from sslcli.registry import Registry, Run
 from sslcli.training.lifecycle import Stop
@@ -30,15 +31,18 @@ def train(
 ) -> Progress:
     """`fit` from the run's last checkpoint, or from the start, with a bar, event files and checkpoints.
 
-    Returns the progress with its history and, where it was validated, the best weights.
+    Returns the progress with its history and, where it was validated, the best weights. Of several processes the first
+    alone reads and writes files; the others begin with what it has.
     """
     module, optimizer, steps = training.module, training.optimizer, training.steps
     events = registry.path(run.folder)
     run.epochs = round(steps / training.epoch_steps, 3)  # less than asked for under --max-steps
-    progress = _restored(registry, run, module, optimizer, events, of=steps)
+    first = rank() == 0
+    progress = _restored(registry, run, module, optimizer, events, of=steps) if first else Progress()
+    _begin_alike(module, optimizer, progress)
     saved = progress.step
     log = Log(
-        run.id, events=events, start=progress.step, steps=steps, epoch_steps=training.epoch_steps,
+        run.id, events=events if first else None, start=progress.step, steps=steps, epoch_steps=training.epoch_steps,
         batch_size=training.batch_size, record_every=max(1, min(10, steps // 200)),
     )  # fmt: skip
 
@@ -56,7 +60,7 @@ def train(
             fit(
                 module, optimizer, loss_at=training.loss_at, lr_at=training.lr_at, steps=steps,
                 epoch_steps=training.epoch_steps, seed=training.seed, after_step=training.after_step,
-                progress=progress, log=log, stop=stop, save=save, evaluate=evaluate,
+                progress=progress, log=log, stop=stop, save=save if first else lambda: None, evaluate=evaluate,
             )  # fmt: skip
     except DivergedError as error:
         good = (
@@ -84,6 +88,17 @@ def _restored(registry: Registry, run: Run, module: nn.Module, optimizer: Optimi
     _cut_events(events, state["events"])
     say(f"{run.id}: going on from step {progress.step} of {of}")
     return progress
+
+
+def _begin_alike(module: nn.Module, optimizer: Optimizer, progress: Progress) -> None:
+    """Bring every process's module, optimizer and progress to where the first one's are."""
+    if world() == 1:
+        return
+    state = on_first(lambda: (module.state_dict(), optimizer.state_dict(), vars(progress)))
+    if rank() > 0:
+        module.load_state_dict(state[0])
+        optimizer.load_state_dict(state[1])
+        vars(progress).update(state[2])
 
 
 def load_last(registry: Registry, run: Run) -> State:

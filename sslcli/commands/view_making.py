@@ -12,12 +12,16 @@ from sslcli.commands.common import Setting
 from sslcli.config import Pretrain, Views
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import generator
+from sslcli.distributed import of_all, own_part
 from sslcli.errors import UsageError
 from sslcli.training.parts import Batch
 
 
 def view_maker(options: Pretrain, setting: Setting, steps: int, *, views: int) -> Callable[[int, Batch], list[Tensor]]:
-    """The function from a step and its images to their views: a list of `views` normalised batches (B, 3, S, S)."""
+    """The function from a step and its images to their views: a list of `views` normalised batches (B, 3, S, S).
+
+    Of several processes each makes the views of its part of the batch, as they would be made by one.
+    """
     mean, std = setting.data.normalisation
     height, width = setting.data.train_images.shape[-2:]
     augmentation = augmentation_of(options)
@@ -25,9 +29,10 @@ def view_maker(options: Pretrain, setting: Setting, steps: int, *, views: int) -
 
     def views_of(step: int, batch: Batch) -> list[Tensor]:
         (chosen,) = batch
+        count = of_all(len(chosen))
         size = next(size for size, until in plan if step < until * steps)
         random = generator(options.seed, "views", step)
-        drawn = [draw(len(chosen), height, width, augmentation, random) for _ in range(views)]
+        drawn = [draw(count, height, width, augmentation, random).of(own_part(count)) for _ in range(views)]
         made = [make_views(chosen, parameters, size=size, mean=mean, std=std) for parameters in drawn]
         return [view.contiguous(memory_format=torch.channels_last) for view in made]
 

@@ -60,6 +60,11 @@ class Parameters:
     sigma: Tensor
     order: tuple[int, ...] = (0, 1, 2, 3)
 
+    def of(self, rows: slice) -> Parameters:
+        """The parameters of some of the images."""
+        tensors = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "order"}
+        return Parameters(order=self.order, **tensors)
+
     def on(self, device: torch.device) -> Parameters:
         """The same on `device`, all tensors brought there in one copy."""
         if device.type == "cpu":

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sslcli.distributed import gather
 from sslcli.methods.method import Method
 from sslcli.models.encoder import Encoder
 
@@ -30,7 +31,8 @@ class SimCLR(Method):
     def forward(self, views: list[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss, and `z_std`: the deviation of the unit-length z, near 1/sqrt(d) in health and 0 in collapse."""
         z = self.project(self.encoder(torch.cat(views)))
-        first, second = F.normalize(z.float()).chunk(2)
+        z = F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)))
+        first, second = (gather(view) for view in z.chunk(2))  # every view of the batch is a candidate, on every process
         return nt_xent(first, second, temperature=self.temperature), {"z_std": first.detach().std(0).mean()}
 
     def project(self, h: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from sslcli.distributed import place, world
 from sslcli.errors import StateError
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -17,14 +18,29 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def choose_device(name: str) -> torch.device:
-    """Turn "auto", "cuda", "mps" or "cpu" into a device that is there; a StateError names those that are."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    """Turn "auto", "cuda", "mps" or "cpu" into a device that is there; a StateError names those that are.
+
+    Of several processes each takes a GPU of its own; on mps they could not talk.
+    """
+    mps = torch.backends.mps.is_available() and world() == 1
+    there = {"cuda": torch.cuda.is_available(), "mps": mps, "cpu": True}
     if name == "auto":
         name = next(kind for kind, found in there.items() if found)
     if not there[name]:
         found = " or ".join(kind for kind, is_there in there.items() if is_there)
         raise StateError(f"--device {name}: torch finds no such device on this machine; accepted here: auto or {found}")
-    return torch.device(name)
+    return _own_gpu() if name == "cuda" and world() > 1 else torch.device(name)
+
+
+def _own_gpu() -> torch.device:
+    (this, processes), gpus = place(), torch.cuda.device_count()
+    if processes > gpus:
+        raise StateError(
+            f"--device cuda: {processes} processes on this machine and {gpus} GPUs; accepted is at most a process a GPU, "
+            f"torchrun --nproc-per-node {gpus}, or --device cpu"
+        )
+    torch.cuda.set_device(this)
+    return torch.device("cuda", this)
 
 
 def be_deterministic(*, on: bool) -> None:
@@ -80,11 +96,12 @@ def autocast(device: torch.device, precision: str) -> Callable[[], AbstractConte
 
 
 def describe(device: torch.device) -> str:
-    """The device in words, with the number of threads where that matters."""
+    """The device in words, with the number of threads where that matters, and of processes where they are several."""
+    of_each = f"{world()} processes, each on " if world() > 1 else ""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+        return of_each + torch.cuda.get_device_name(device)
     if device.type == "cpu":
-        return f"{_cpu_model()}, {torch.get_num_threads()} threads"
+        return f"{of_each}{_cpu_model()}, {torch.get_num_threads()} threads"
     return device.type
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from sslcli.errors import Interrupted, StateError
+from sslcli.distributed import largest, rank, world
+from sslcli.errors import Interrupted, PeerLostError, StateError
 from sslcli.files import now, remove_unfinished
 from sslcli.registry import Registry, Run
 
@@ -19,21 +20,29 @@ BEAT_EVERY = 10.0  # seconds between two signs of life
 
 
 class Stop:
-    """A request to stop. Outside `deferred` it takes effect at once, inside it when the block ends.
+    """A request to stop. Outside `deferred` it takes effect at once, inside it when the block ends and it was agreed on.
 
-    `requested` is the signal's number, or 0. A second signal does not wait.
+    Of several processes one alone cannot stop at once: there it always waits to be agreed on. `requested` is the number of
+    the signal that takes effect, or 0. A second signal does not wait.
     """
 
     def __init__(self) -> None:
         self.requested = 0
+        self._asked = 0
         self._deferring = False
 
     def __call__(self, number: int, _: FrameType | None) -> None:
         """The signal handler."""
-        again = bool(self.requested)
-        self.requested = number
-        if again or not self._deferring:
+        again = bool(self._asked)
+        self._asked = number
+        if again or not (self._deferring or world() > 1):
+            self.requested = number
             raise Interrupted(number)
+
+    def agreed(self) -> int:
+        """The request that is to take effect, the same on every process: whichever of them was asked."""
+        self.requested = largest(self._asked)
+        return self.requested
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -67,11 +76,28 @@ def _beating(registry: Registry, run: Run) -> Iterator[None]:
 
 
 @contextmanager
+def _listening(stop: Stop) -> Iterator[None]:
+    """Have signals be requests to stop."""
+    previous = {number: signal.signal(number, stop) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def running(registry: Registry, run: Run) -> Iterator[Stop]:
     """Hold a run while it is worked on, and write down how that ended.
 
-    Leaving the block normally makes the run finished; Interrupted makes it interrupted, any other exception failed.
+    Leaving the block normally makes the run finished; Interrupted makes it interrupted, and so does a process that is lost;
+    any other exception failed. Of several processes the first does it for all.
     """
+    stop = Stop()
+    if rank() > 0:
+        with _listening(stop):
+            yield stop
+        return
     with registry.claim(run):
         vars(run).update(vars(registry.load(run)))  # another process may have gone on with it meanwhile
         if run.status == "finished":
@@ -80,25 +106,24 @@ def running(registry: Registry, run: Run) -> Iterator[Stop]:
             advice = registry.command(f"ssl resume {run.id} --force")
             raise StateError(f"run {run.id} is running {elsewhere}; if it is surely dead there, type: {advice}")
         remove_unfinished(registry.path(f"{run.folder}/checkpoints/*.pt"))
-        stop = Stop()
-        previous = {number: signal.signal(number, stop) for number in SIGNALS}
         attempt = {"started": now(), "host": platform.node(), "process": os.getpid()}
         run.status, run.error = "running", None
         run.attempts.append(attempt)
+        advice = f"to go on, type: {registry.command(f'ssl resume {run.id}')}"
         try:
-            with _beating(registry, run):
+            with _listening(stop), _beating(registry, run):
                 registry.save(run)
                 yield stop
             run.status = "finished"
         except (Interrupted, KeyboardInterrupt) as error:
             run.status = "interrupted"
-            advice = f"to go on, type: {registry.command(f'ssl resume {run.id}')}"
             raise Interrupted(stop.requested or signal.SIGINT, advice) from error
+        except PeerLostError as error:
+            run.status = "interrupted"
+            raise PeerLostError(f"{error}; {advice}") from error
         except BaseException as error:
             run.status, run.error = "failed", f"{type(error).__name__}: {error}"
             raise
         finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
             attempt["ended"], attempt["status"] = now(), run.status
             registry.save(run)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sslcli.data.batches import generator
+from sslcli.distributed import average_gradients, rank
 from sslcli.errors import DivergedError
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
@@ -99,10 +100,11 @@ def fit(
         with stop.deferred():
             for group in optimizer.param_groups:
                 group["lr"] = lr_at(step) * group["lr_scale"]
-            torch.manual_seed(generator(seed, "model", step).initial_seed())  # dropout and the like
+            torch.manual_seed(generator(seed, "model", step, rank()).initial_seed())  # dropout and the like
             loss, scalars = loss_at(step)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
+            average_gradients(module)
             optimizer.step()
             after_step((step + 1) / steps)
             progress.step += 1
@@ -118,6 +120,6 @@ def fit(
                 progress.history.append({"epoch": epoch, "step": progress.step, "seconds": progress.seconds, **metrics})
                 progress.keep_best(module, progress.history[-1])
                 log.epoch(progress.step, metrics)
-            if stop.requested or log.save_is_due() or progress.step == steps:
+            if stop.agreed() or log.save_is_due() or progress.step == steps:
                 look()
                 save()

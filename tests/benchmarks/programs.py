@@ -14,17 +14,16 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from sslcli.commands.common import Setting, optimizer_for, rate_schedule, resolve_training
-from sslcli.commands.pretrain import build_method
-from sslcli.commands.view_making import view_maker
+from sslcli.commands.common import Setting, resolve_training
+from sslcli.commands.pretrain import training_of
 from sslcli.config import Pretrain
-from sslcli.data.batches import Batches
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.errors import StateError
 from sslcli.training.device import autocast, choose_precision
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
 from sslcli.training.loop import Progress, fit
+from sslcli.training.parts import Loss
 
 SIZE, PROJECTOR = 32, (512, 128)  # pixels of a view; width of the projector's hidden layer and length of z
 WITHOUT_IMAGES = 10_000  # random ones that are made where CIFAR-10 is not at hand
@@ -63,33 +62,29 @@ class Task:
 
 def ours(task: Task) -> Program:
     """The step of `ssl pretrain`: its method, views, optimizer and loop."""
-    options, setting = as_lightly_has_it(task)
-    data = setting.data
-    method = build_method(options).to(memory_format=torch.channels_last)
-    batches = Batches(len(data.train_images), task.batch_size, seed=1, drop_last=True)
-    steps = options.epochs * batches.epoch_steps
-    views_at = view_maker(options, setting, batches, steps, views=method.views)
-    optimizer, lr_at = optimizer_for(method, options), rate_schedule(options, steps, batches.epoch_steps)
-    progress = Progress()
+    method, training = training_of(*as_lightly_has_it(task))
+    progress, made = Progress(), 0.0
     log = Log(
-        "", events=None, start=0, steps=steps, epoch_steps=batches.epoch_steps, batch_size=task.batch_size, record_every=1
-    )
-    made = 0.0
+        "", events=None, start=0, steps=training.steps, epoch_steps=training.epoch_steps, batch_size=task.batch_size,
+        record_every=1,
+    )  # fmt: skip
 
-    def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def views_at(step: int) -> list[Tensor]:
+        return training.views_of(step, training.batch_at(step))
+
+    def loss_at(step: int) -> Loss:
         nonlocal made
         began = time.perf_counter()
         views = views_at(step)
         made = time.perf_counter() - began
-        with setting.autocast():
-            loss: tuple[Tensor, dict[str, Tensor]] = method(views)
-        return loss
+        return training.loss_of(views, ())
 
     def step() -> Timing:
         began = time.perf_counter()
         fit(
-            method, optimizer, loss_at=loss_at, lr_at=lr_at, steps=progress.step + 1, epoch_steps=batches.epoch_steps,
-            seed=1, progress=progress, log=log, stop=Stop(), save=lambda: None, evaluate=lambda _: {},
+            method, training.optimizer, loss_at=loss_at, lr_at=training.lr_at, steps=progress.step + 1,
+            epoch_steps=training.epoch_steps, seed=1, progress=progress, log=log, stop=Stop(), save=lambda: None,
+            evaluate=lambda _: {},
         )  # fmt: skip
         return Timing(made, time.perf_counter() - began - made)
 
