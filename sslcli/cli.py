@@ -136,7 +136,7 @@ def _hold_to_one_process(command: Command) -> None:
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count > 1 and not isinstance(command, (config.Pretrain, config.Resume)):
         raise UsageError(
-            f"ssl {type(command).__name__.lower()} on {count} processes: accepted are ssl pretrain, and ssl resume of its "
+            f"this command on {count} processes: accepted are ssl pretrain, and ssl resume of its "
             "runs; type the others without torchrun"
         )
 

@@ -71,7 +71,10 @@ def joined() -> Iterator[None]:
 
 def _join() -> Any:
     try:
-        store, this, processes = next(rendezvous("env://", timeout=PATIENCE))
+        shared, this, processes = next(rendezvous("env://", timeout=PATIENCE))
+        # torchrun's store outlives the processes that it replaces, and with it the addresses where those could be reached.
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        store = dist.PrefixStore(f"attempt {attempt}", shared)  # type: ignore[attr-defined]
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         dist.init_process_group(backend, store=store, rank=this, world_size=processes, timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
