@@ -37,9 +37,11 @@ class ImageData:
     @cached_property
     def normalisation(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation (3,) of the training images' channels, of values in [0, 1]."""
-        images = self.train_images.cpu()  # some devices have no float64
-        counts = torch.stack([torch.bincount(images[:, c].flatten(), minlength=256) for c in range(3)]).double()
-        values, device = torch.arange(256) / 255, self.train_images.device
+        counts = torch.zeros(3, 256, dtype=torch.float64)
+        for some in torch.split(self.train_images.cpu(), 10_000):  # of all at once a channel would be a copy of a third
+            for channel, count in zip(some.unbind(1), counts, strict=True):
+                count.add_(torch.bincount(channel.flatten(), minlength=256))
+        values, device = torch.arange(256) / 255, self.train_images.device  # sums on the CPU: some devices have no float64
         share = counts / counts.sum(1, keepdim=True)
         mean = (share * values).sum(1)
         std = (share * (values - mean[:, None]) ** 2).sum(1).sqrt()
