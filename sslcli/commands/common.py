@@ -26,7 +26,15 @@ from sslcli.distributed import first_of_each_machine_first, on_first, world
 from sslcli.errors import StateError, UsageError
 from sslcli.models import STEMS, default_stem
 from sslcli.registry import Registry, Run
-from sslcli.training.device import autocast, be_deterministic, choose_device, choose_precision, describe, slow_by_choice
+from sslcli.training.device import (
+    autocast,
+    be_deterministic,
+    choose_device,
+    choose_precision,
+    describe,
+    slow_by_choice,
+    use_well,
+)
 from sslcli.training.loop import Metrics
 from sslcli.training.optim import build_optimizer, warmup_cosine
 
@@ -60,6 +68,7 @@ def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: L
         )
     device = choose_device(options.device)
     be_deterministic(on=options.deterministic)
+    use_well(device)
     with first_of_each_machine_first():  # it may have to download
         data = load(str(options.dataset), data_folder(registry, options.data_dir), download=options.download)
     if data.fingerprint != on_first(lambda: data.fingerprint):
