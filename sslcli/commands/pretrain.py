@@ -33,7 +33,7 @@ from sslcli.config import Pretrain
 from sslcli.data.augment import draw, make_views
 from sslcli.data.batches import Batches, generator
 from sslcli.data.image_data import split
-from sslcli.distributed import average_gradients, joined, rank
+from sslcli.distributed import average_gradients, joined, rank, world
 from sslcli.errors import UsageError
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.health import collapse, health
@@ -114,8 +114,10 @@ def _fit(registry: Registry, run: Run, options: Pretrain, setting: Setting, stop
     batches = Batches(len(data.train_images), options.batch_size, seed=options.seed, drop_last=True)
     steps = total_steps(options, batches.epoch_steps)
     views_at = view_maker(options, setting, batches, steps, views=method.views)
-    if options.compile:
+    if options.compile and world() == 1:
         method.compile(dynamic=False)  # anew for each size of the views
+    elif options.compile:
+        say("ssl: --compile serves one process; several go on without it")
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
         views = views_at(step)
