@@ -32,7 +32,7 @@ from sslcli.config import Pretrain
 from sslcli.data.augment import draw, make_views
 from sslcli.data.batches import Batches, generator, hand_over
 from sslcli.data.image_data import ImageData, load_data, split
-from sslcli.distributed import joined, own_part, rank
+from sslcli.distributed import joined, own_part, rank, world
 from sslcli.errors import UsageError
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.health import collapse, health
@@ -127,8 +127,10 @@ def training_of(options: Pretrain, setting: Setting) -> tuple[Method, Training]:
     """The method, and its training: all that makes a step."""
     images, device = setting.data.train_images, setting.device
     method = build_method(options).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if options.compile:
+    if options.compile and world() == 1:
         method.compile(dynamic=False)  # anew for each size of the views
+    elif options.compile:
+        say("ssl: --compile serves one process; several go on without it")
     batches = Batches(len(images), options.batch_size, seed=options.seed, drop_last=True)
     steps = total_steps(options, batches.epoch_steps)
 
