@@ -63,10 +63,9 @@ def measure(case: Case) -> Costs:
 
 
 def read_costs(folder: Path) -> Costs:
-    """What the processes of a case have written down: of seconds the slowest's, of memory the sum."""
-    found: list[Costs] = [json.loads(path.read_text()) for path in folder.glob("cost-*.json")]
-    added = ("memory", "start")
-    return {key: (sum if key in added else max)(costs[key] for costs in found) for key in found[0]}
+    """What the processes of a case have written down: of memory the sum, of all else what the first has."""
+    first, *others = (json.loads(path.read_text()) for path in sorted(folder.glob("cost-*.json")))
+    return {key: cost + sum(costs.get(key, 0) for costs in others) for key, cost in first.items()}
 
 
 def write_images(path: Path, count: int) -> None:
@@ -171,7 +170,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--batch-sizes", type=numbers, default="128,256,512,1024,2048", help="images a step, on five times the largest"
     )
-    parser.add_argument("--processes", type=numbers, default="1", help="numbers of processes that share a batch")
+    parser.add_argument("--processes", type=numbers, default="1,2", help="numbers of processes that share a batch")
     parser.add_argument("--out", type=Path, default=Path("results/figures/pretrain/growth.png"), help="the plot")
     parser.add_argument("--markdown", action="store_true", help="print tables in Markdown")
     return parser.parse_args(arguments)

@@ -47,11 +47,13 @@ def measure(project: Path, batch_size: int, *, view: int) -> dict[str, float]:
     start = peak()
     seconds = timed(lambda: command(project, batch_size, view=view))
     memory = peak()
+    of_process = {"start": start, "memory": memory - start}
+    if os.environ.get("RANK", "0") != "0":  # the first process has all else, and all the files
+        return of_process
     registry = Registry(project)
     run = registry.load(registry.find("latest"))
     steps, training = run.history[-1]["step"], run.metrics["seconds"]
-    whole = {"seconds": seconds, "steps": steps, "step": training / steps, "start": start, "memory": memory - start}
-    return {**whole, **parts(project, batch_size)}
+    return {**of_process, "seconds": seconds, "steps": steps, "step": training / steps, **parts(project, batch_size)}
 
 
 def command(project: Path, batch_size: int, *, view: int) -> None:
