@@ -404,9 +404,7 @@ def test_the_full_recipe_runs_a_few_steps_on_the_cpu(ssl: Cli, registry: Registr
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_the_ten_minute_recipe_for_a_gpu_runs_both_its_sizes_on_the_cpu(
-    ssl: Cli, registry: Registry, small_cifar: Path
-) -> None:
+def test_the_ten_minute_recipe_for_a_gpu_runs_on_the_cpu(ssl: Cli, registry: Registry, small_cifar: Path) -> None:
     line = f"study --preset cifar10-10min --data-dir {small_cifar} --device cpu --max-steps 2 --set pretrain.batch_size=16"
     result = ssl(line)
     assert result.code == 0, result.err
