@@ -16,6 +16,9 @@ from torchvision.datasets import CIFAR10
 from sslcli.cli import main
 from sslcli.data import shapes
 from sslcli.registry import Registry, Run
+from sslcli.training import device
+
+torch.set_num_threads(1)  # two workers share the machine; on pictures as small as these more threads gain nothing
 
 TINY = "--dataset shapes --backbone resnet9 --batch-size 32 --epochs 1 --optimizer adamw"
 
@@ -34,7 +37,8 @@ Cli = Callable[..., Result]
 
 @pytest.fixture(autouse=True)
 def _small_and_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Shapes of 240 training and 80 test pictures; an empty current folder; no settings of the person's own."""
+    """Shapes of 240 training and 80 test pictures; one core; an empty current folder; no settings of the person's own."""
+    monkeypatch.setattr(device, "usable_cores", lambda: 1)
     monkeypatch.setattr(shapes, "TRAIN", 240)
     monkeypatch.setattr(shapes, "TEST", 80)
     monkeypatch.chdir(tmp_path)

@@ -8,20 +8,22 @@ from pathlib import Path
 import pytest
 import torch
 
+import sslcli
 from sslcli.commands import bench, cost, probe_cost
 from sslcli.commands.cost import Costs
 from sslcli.commands.pretrain import plan, training_of
 from sslcli.config import Pretrain, side_by_side
-from sslcli.data import SIZES
+from sslcli.data import SIZES, shapes
 from sslcli.errors import UsageError
 from sslcli.registry import Registry
 from sslcli.training import device, timing
-from sslcli.training.device import slow_by_choice
+from sslcli.training.device import slow_by_choice, usable_cores
 from sslcli.training.parts import Training
 from sslcli.training.timing import PHASES, StepTime, time_step
 from tests.conftest import TINY, Cli
 
 CPU = torch.device("cpu")
+PRESETS = Path(sslcli.__file__).parent / "presets"
 FAST = "--dataset shapes --backbone resnet9 --no-presets"
 
 
@@ -290,7 +292,7 @@ def test_a_process_bound_to_one_core_has_one() -> None:
     before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(before)})
-        assert device.usable_cores() == 1
+        assert usable_cores() == 1  # the function itself, not what all tests are told
     finally:
         os.sched_setaffinity(0, before)
 
@@ -314,3 +316,16 @@ def test_a_resumed_run_is_not_told_of_a_precision_that_stays(ssl: Cli, monkeypat
     assert ssl(f"pretrain {TINY} --precision fp32 --optimizer sgd --lr 1e30 --warmup-epochs 0").code == 3
     ssl("resume")
     assert told == ["fp32", None]
+
+
+@pytest.mark.parametrize("preset", ["demo", "speedrun-30s"])
+def test_augmentation_is_below_a_tenth_of_a_step_where_the_net_is_smallest(
+    ssl: Cli, preset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the other presets it is less: their encoders are larger, the views the same."""
+    monkeypatch.setattr(shapes, "TRAIN", 512)
+    monkeypatch.setattr(timing, "BUDGET", 1.0)
+    result = ssl(f"bench --no-presets --format json --config {PRESETS / preset}.yaml")
+    assert result.code == 0, result.err
+    (column,) = json.loads(result.out)["columns"]
+    assert 0 < column["split"]["augmentation"] < 0.1 * column["seconds_per_step"]

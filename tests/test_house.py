@@ -115,14 +115,17 @@ def test_the_readmes_images_are_tracked_in_exactly_this_case(ssl: Cli) -> None:
     assert re.search(r"[1-9]\d* local images, all there", result.out)
 
 
-def test_the_readme_shows_the_published_table(ssl: Cli) -> None:
+def test_the_readme_and_the_speedruns_page_show_the_published_tables(ssl: Cli) -> None:
+    speedruns = "results/speedrun.md"
+    assert f"]({speedruns})" in README
+    shown_lines = [*README.splitlines(), *(ROOT / speedruns).read_text(encoding="utf-8").splitlines()]
     for study in dict.fromkeys(run["study"] for run in yaml.safe_load((ROOT / "registry.yaml").read_text())["runs"]):
         result = ssl(f"compare --project {ROOT} --study {study} --format json")
         assert result.code == 0
         for row in yaml.safe_load(result.out)["rows"]:
             shown = [f"{100 * row[key]:.2f}" for key in ("test_acc", "best_test_acc") if row[key] is not None]
-            lines = [line for line in README.splitlines() if line.startswith("|") and all(figure in line for figure in shown)]
-            assert lines, f"the README's table lacks {study} {row['run']}: {shown}"
+            lines = [line for line in shown_lines if line.startswith("|") and all(figure in line for figure in shown)]
+            assert lines, f"no table has {study} {row['run']}: {shown}"
 
 
 def test_the_tables_name_what_exists() -> None:
