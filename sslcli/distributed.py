@@ -18,7 +18,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.distributed.rendezvous import rendezvous
 
 from sslcli.errors import PeerLostError, StateError, UsageError, UserError
 
@@ -70,6 +69,8 @@ def joined() -> Iterator[None]:
 
 
 def _join() -> Any:
+    from torch.distributed.rendezvous import rendezvous  # which a torch without processes lacks
+
     try:
         shared, this, processes = next(rendezvous("env://", timeout=PATIENCE))
         # torchrun's store outlives the processes that it replaces, and with it the addresses where those could be reached.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 import sslcli
 from sslcli.commands import bench, cost, probe_cost
@@ -137,6 +138,9 @@ def test_operations_are_counted_forward_and_backward_and_of_the_optimizer(regist
     # The stem: 2 views of 32 images, 16x16 places, 32 filters of 3x4x4; forward, and for the weights backward.
     stem = 2 * (2 * 32) * 16 * 16 * 32 * 48
     assert operations > 2 * stem
+    with FlopCounterMode(display=False) as of_one_step:
+        training.loss_at(0)[0].backward()
+    assert operations == of_one_step.get_total_flops()
     _, settled = tiny(registry, optimizer="muon")
     _, training = training_of(settled.options, settled.setting)  # type: ignore[attr-defined]
     assert time_step(training, 0).operations > operations

@@ -248,6 +248,9 @@ def test_a_named_run_is_begun_once_and_then_gone_on_with(ssl: Cli, registry: Reg
     assert (run.name, "run" in run.options, run.pair is not None) == ("mine", False, True)
     run.status = "interrupted"
     registry.save(run)
+    planned = ssl(f"pretrain --run {run.id} --dry-run")
+    assert planned.code == 0
+    assert f"{run.id} is interrupted and would be gone on with" in planned.err
     gone_on = ssl(f"pretrain --run {run.id} --epochs 4 --device cpu")
     assert gone_on.code == 0, gone_on.err
     assert "going on from step 10 of 10" in gone_on.err

@@ -148,6 +148,7 @@ def in_words(column: dict[str, Any]) -> dict[str, str]:
         lines["images a second"] = f"{column['images_per_second']:,.0f}"
         share, peak, precision = column["matmul_share"], column["matmul_peak"], column["precision"]
         lines["share of the peak of products"] = f"{share:.0%} of {peak / 1e12:.3g} TFLOP/s, {precision}"
-    lines["most memory"] = f"{column['peak_memory'] / 2**30:.2f} GiB"
+    if column["peak_memory"] is not None:
+        lines["most memory, all in all"] = f"{column['peak_memory'] / 2**30:.2f} GiB"
     lines["expected time"] = duration(column["expected_seconds"])
     return lines | {f"  {part}": duration(seconds) for part, seconds in column["expected"].items()}

@@ -31,7 +31,7 @@ from sslcli.training.parts import Training
 from sslcli.training.timing import BUDGET, StepTime, seconds_of, time_step
 
 STARTING = time.process_time()
-"""Seconds that it took to start: the interpreter, and importing torch and what else a training needs."""
+"""Seconds of computing that it took to start: the interpreter, importing torch and the rest. A cold disk comes on top."""
 FREE = ("epochs", "lr", "weight_decay", "momentum", "temperature", "warmup_epochs", "max_steps", "seed", "view_sizes", "name",
         "knn_every", "knn_images", "keep_every", "data_dir", "download", "init", "encoder", "label_fraction",
         "at_epoch")  # fmt: skip
@@ -79,20 +79,22 @@ class Costs:
         """`load_data`, timed."""
         key = (name, data_dir)
         if key not in self._data:
+            data, reading = self._found(name, data_dir, download=download)
             began = time.perf_counter()
-            data = self._found(name, data_dir, download=download)
             _ = data.fingerprint, data.normalisation
-            self._data[key] = data, time.perf_counter() - began
+            self._data[key] = data, reading + time.perf_counter() - began
         return self._data[key][0]
 
-    def _found(self, name: str, data_dir: Path, *, download: bool) -> ImageData:
+    def _found(self, name: str, data_dir: Path, *, download: bool) -> tuple[ImageData, float]:
+        """The data, and the seconds of reading them."""
+        began = time.perf_counter()
         try:
-            return load_data(name, data_dir, download=download)
+            return load_data(name, data_dir, download=download), time.perf_counter() - began
         except StateError:
             if download or not self.stand_in or name not in SIZES:
                 raise
         say(f"{name} is not in {data_dir}: timed on random images of its number and size, reading them left out")
-        return random_data(name)
+        return random_data(name), 0.0
 
     def of(self, plan: Plan) -> Cost:
         """The cost of a settled training."""

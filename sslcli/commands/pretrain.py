@@ -55,7 +55,7 @@ def run(command: Pretrain) -> None:
     with joined():
         registry = open_registry(command)
         if command.run is not None:
-            if not command.dry_run and continued(registry, command):
+            if continued(registry, command):
                 return
             command = command.because("--run", name=command.run)
         if command.dry_run:

@@ -39,6 +39,8 @@ def continued(registry: Registry, command: Pretrain) -> bool:
     _hold_to_record(command, run)
     if run.status == "finished":
         say(f"{run.id} is finished: there is nothing to go on with")
+    elif command.dry_run:
+        say(f"{run.id} is {run.status} and would be gone on with; for its options, type: ssl runs show {run.id}")
     else:
         carry_on(registry, run, {name: value for name in MOVABLE if (value := getattr(command, name)) not in (None, "auto")})
     say(f"next, type: {next_command(registry)}")

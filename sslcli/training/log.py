@@ -44,13 +44,15 @@ class Log:
             self._writer.close()
 
     def step(self, step: int, *, loss: float, lr: float) -> None:
-        """Count a finished step."""
-        if self._writer is None:
-            return
-        if step % self.record_every == 0 or step == self.steps:
+        """Record a finished step."""
+        if self._writer and (step % self.record_every == 0 or step == self.steps):
             self._writer.add_scalar("train/loss_step", loss, step)
             self._writer.add_scalar("train/lr", lr, step)
-        self._show(step, f"loss {loss:.4g}")
+
+    def show(self, step: int, *, loss: float) -> None:
+        """Say how far it is: `step` is the last that is done."""
+        if self._writer:
+            self._show(step, f"loss {loss:.4g}")
 
     def epoch(self, step: int, metrics: dict[str, float]) -> None:
         """Record an epoch's metrics, by tag, and say them in a line; of epochs shorter than a second not every one."""

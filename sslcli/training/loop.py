@@ -92,6 +92,8 @@ def fit(
                 raise DivergedError(f"training diverged: the loss is {loss} at step {step}, at rate {lr_at(step):.3g}")
             progress.add(values)
             log.step(step + 1, loss=loss, lr=lr_at(step))
+        if unseen:
+            log.show(progress.step, loss=loss)
         unseen.clear()
         progress.seconds = time.monotonic() - began
 

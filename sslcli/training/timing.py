@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import resource
+import ctypes
+import gc
+import platform
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +18,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from sslcli.distributed import on_first
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
 from sslcli.training.loop import Progress, fit
@@ -56,15 +60,19 @@ def time_step(training: Training, step: int, *, in_part: bool = False) -> StepTi
     """
     same = _always(training, step)
     part, times = _part_of(same)
+    compiled = training.module._compiled_call_impl is not None
     with torch.compiler.set_stance("force_eager"):  # of what is compiled no operations can be counted
         _seconds_a_step(part, 1)
-        long = times * _seconds_a_step(part, 1) > LONG
+        seconds = times * _seconds_a_step(part, 1)
+        long = on_first(lambda: seconds > LONG) and not compiled
         with FlopCounterMode(display=False) as counter:
-            first = _repeated(part if long and in_part else same, 1, 1)
-    if not long:
-        found = _repeated(same, max(1, min(5, int(BUDGET / first.seconds))), 10 if first.seconds < SHORT else 1)
-    else:
-        found = _grown(first, times) if in_part else first
+            first = _watched(part if long and in_part else same, 1, 1)
+    if long:
+        return replace(_grown(first, times) if in_part else first, operations=counter.get_total_flops())
+    if compiled:
+        _seconds_a_step(same, 1)  # it is compiled here
+    seconds = on_first(lambda: first.seconds)  # all processes take as many steps
+    found = _repeated(same, max(1, min(5, int(BUDGET / seconds))), 10 if seconds < SHORT else 1)
     return replace(found, operations=counter.get_total_flops())
 
 
@@ -73,12 +81,17 @@ def _repeated(training: Training, repeats: int, count: int) -> StepTime:
 
     On a device that computes on its own the parts are waited for one by one, and the whole step is timed apart from that.
     """
-    device = next(training.module.parameters()).device
-    laps = _Laps(device)
+    found = _watched(training, repeats, count)
+    if next(training.module.parameters()).device.type == "cpu":
+        return found
+    return replace(found, seconds=median(_seconds_a_step(training, max(10, count)) for _ in range(repeats)))
+
+
+def _watched(training: Training, repeats: int, count: int) -> StepTime:
+    """Medians of `repeats` times `count` steps whose parts are waited for one by one."""
+    laps = _Laps(next(training.module.parameters()).device)
     with laps.over(training) as watched:
         whole = [_seconds_a_step(watched, count) for _ in range(repeats)]
-    if device.type != "cpu":
-        whole = [_seconds_a_step(training, max(10, count)) for _ in range(repeats)]
     return StepTime(median(whole), {phase: median(laps.seconds[phase]) for phase in PHASES}, 0)
 
 
@@ -190,15 +203,26 @@ def forget_peak_memory(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
+    gc.collect()
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)  # what training keeps from step to step
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5): resets the peak of the resident set
     except OSError:
         return
 
 
-def peak_memory(device: torch.device) -> int:
-    """The most memory, in bytes: that torch had allocated on a GPU, else that the process had in use."""
+def peak_memory(device: torch.device) -> int | None:
+    """The most memory, in bytes: that torch had allocated on a GPU, else that the whole process had in use; None: unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    status = Path("/proc/self/status")
+    if status.exists():
+        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii", errors="replace"))
+        return int(found[1]) * 1024 if found else None
+    if sys.platform == "win32":
+        return None
+    import resource  # which Windows lacks
+
     unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2) counts in bytes there, in kilobytes elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
