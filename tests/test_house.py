@@ -118,6 +118,7 @@ def test_the_readmes_images_are_tracked_in_exactly_this_case(ssl: Cli) -> None:
 def test_the_readme_and_the_speedruns_page_show_the_published_tables(ssl: Cli) -> None:
     speedruns = "results/speedrun.md"
     assert f"]({speedruns})" in README
+    assert "@@" not in README + (ROOT / speedruns).read_text(encoding="utf-8")  # a figure that was to be filled in
     shown_lines = [*README.splitlines(), *(ROOT / speedruns).read_text(encoding="utf-8").splitlines()]
     for study in dict.fromkeys(run["study"] for run in yaml.safe_load((ROOT / "registry.yaml").read_text())["runs"]):
         result = ssl(f"compare --project {ROOT} --study {study} --format json")
