@@ -1,7 +1,7 @@
 """Several processes that train as one: what they gather, average and agree on. For one process it is all a no-op.
 
-The loss of a step is the mean of the processes' losses, and so is its gradient. A method that puts what it compares
-through `gather` computes the loss of the whole batch on each process; one whose loss is a mean over images need do nothing.
+The loss of a step is the mean of the processes' losses, and so is its gradient. A method whose loss is a mean over images need
+do nothing; one that compares images puts them through `gather`, and computes on each process the loss of its own among all.
 """
 
 from __future__ import annotations
@@ -163,6 +163,11 @@ def gather(x: Tensor) -> Tensor:
     everything[rank()] = x
     gathered: Tensor = _Sum.apply(everything)
     return gathered.flatten(0, 1)
+
+
+def average(x: Tensor) -> Tensor:
+    """The mean of all processes' x, with the gradient of this one's: theirs count where gradients are averaged."""
+    return x if world() == 1 else x + (total(x.detach()) / world() - x.detach())
 
 
 class _Sum(torch.autograd.Function):

@@ -38,6 +38,13 @@ def test_loss_and_gradient_equal_the_literal_loop(pairs: int, temperature: float
         assert torch.allclose(ours, literal, atol=1e-12)
 
 
+def test_the_losses_of_parts_of_the_images_make_up_that_of_all() -> None:
+    torch.manual_seed(0)
+    z = [F.normalize(torch.randn(7, 5, dtype=torch.float64)) for _ in range(2)]
+    parts = [nt_xent(*z, temperature=0.1, rows=rows) * (rows.stop - rows.start) for rows in (slice(0, 3), slice(3, 7))]
+    assert torch.allclose(sum(parts) / 7, literal_nt_xent(*z, 0.1), atol=1e-12)
+
+
 def test_equal_projections_give_the_logarithm_of_the_candidates() -> None:
     z = F.normalize(torch.ones(4, 3))
     assert nt_xent(z, z, temperature=0.1).item() == pytest.approx(math.log(7), abs=1e-5)

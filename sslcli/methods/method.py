@@ -27,9 +27,10 @@ class Method(nn.Module, ABC):
 
         Of several processes each gets its part of the batch, and the mean of their losses is trained. A loss that is a mean
         over images is right as it is. One that compares images, or takes a statistic over them, first puts what it compares
-        through `sslcli.distributed.gather`: the rows of all processes, in the order of the batch, with gradients. Then loss
-        and scalars are the whole batch's on every process; what was not gathered is logged of the first process's part.
-        Batch norm is over all processes by itself. A buffer must be made of gathered values, to be the same on all.
+        through `sslcli.distributed.gather`: the rows of all processes, in the order of the batch, with gradients. Then it may
+        compute the whole batch's loss on every process, or that of its own rows, put through `average` to be shown as the
+        whole batch's. What was not gathered is logged of the first process's part. Batch norm is over all processes by
+        itself. A buffer must be made of gathered values, to be the same on all.
         """
 
     @abstractmethod

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sslcli.distributed import gather
+from sslcli.distributed import average, gather, own_part
 from sslcli.methods.method import Method
 from sslcli.models.encoder import Encoder
 
@@ -33,7 +33,8 @@ class SimCLR(Method):
         z = self.project(self.encoder(torch.cat(views)))
         z = F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)))
         first, second = (gather(view) for view in z.chunk(2))  # every view of the batch is a candidate, on every process
-        return nt_xent(first, second, temperature=self.temperature), {"z_std": first.detach().std(0).mean()}
+        own = nt_xent(first, second, temperature=self.temperature, rows=own_part(len(first)))
+        return average(own), {"z_std": first.detach().std(0).mean()}
 
     def project(self, h: Tensor) -> Tensor:
         """z of h, not yet of unit length."""
@@ -41,14 +42,14 @@ class SimCLR(Method):
         return z
 
 
-def nt_xent(first: Tensor, second: Tensor, *, temperature: float) -> Tensor:
-    """The loss of equation 1, averaged over all 2B views (a scalar, in nats).
+def nt_xent(first: Tensor, second: Tensor, *, temperature: float, rows: slice = slice(None)) -> Tensor:
+    """The loss of equation 1, averaged over the views of the images in `rows`: by default all 2B (a scalar, in nats).
 
     first, second: (B, d) projections of the two views of each image, of unit length, float32 or float64.
     """
     z = torch.cat([first, second])
+    views = torch.arange(len(z), device=z.device).view(2, -1)[:, rows]
     with torch.autocast(z.device.type, enabled=False):  # in bfloat16 the logits would keep three digits
-        similarity = z @ z.mT / temperature
-    similarity.fill_diagonal_(-torch.inf)  # a view is no candidate for itself
-    partner = torch.arange(len(z), device=z.device).roll(len(first))
-    return F.cross_entropy(similarity, partner)
+        similarity = (z[views.flatten()] / temperature) @ z.mT
+    similarity.scatter_(1, views.reshape(-1, 1), -torch.inf)  # a view is no candidate for itself
+    return F.cross_entropy(similarity, views.flip(0).flatten())

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sslcli.models import BACKBONES, STEMS
+from sslcli.models.convolution import quicken
 
 
 class Encoder(nn.Module):
@@ -35,6 +36,7 @@ def build_encoder(backbone: str, *, stem: str, seed: int) -> Encoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net: Any = getattr(importlib.import_module(module), name)()
+        quicken(net)
         if STEMS[backbone] == ("own",):
             return Encoder(net, net.num_features)
         if stem != "conv7-pool":

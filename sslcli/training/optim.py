@@ -65,19 +65,21 @@ class Muon(Optimizer):
             for p in group["params"]:
                 if p.grad is not None:
                     p.mul_(1 - group["lr"] * group["weight_decay"])
-                    p.add_(update(p, p.grad, group), alpha=-group["lr"])
+                    direction, length = update(p, p.grad, group)
+                    p.add_(direction, alpha=-group["lr"] * length)
 
-    def _muon(self, p: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
+    def _muon(self, p: Tensor, gradient: Tensor, group: dict[str, Any]) -> tuple[Tensor, float]:
         state: dict[str, Tensor] = self.state[p]
         if not state:
             state["momentum"] = torch.zeros_like(p)
         keep: float = group["momentum"]
         state["momentum"].lerp_(gradient, 1 - keep)
-        nesterov = gradient.lerp(state["momentum"], keep)
-        rows, columns = len(p), p[0].numel()
-        return orthogonalise(nesterov.reshape(rows, columns)).view_as(p) * float(max(1.0, rows / columns) ** 0.5)
+        nesterov = gradient.lerp(state["momentum"], keep).movedim(1, -1)  # as filters lie in memory; any order does
+        matrix = nesterov.reshape(len(p), -1)
+        direction = orthogonalise(matrix).view(nesterov.shape).movedim(-1, 1)
+        return direction, max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
 
-    def _adamw(self, p: Tensor, gradient: Tensor, _: dict[str, Any]) -> Tensor:
+    def _adamw(self, p: Tensor, gradient: Tensor, _: dict[str, Any]) -> tuple[Tensor, float]:
         state: dict[str, Tensor] = self.state[p]
         beta1, beta2 = BETAS
         if not state:
@@ -87,7 +89,7 @@ class Muon(Optimizer):
         state["square"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
         count = int(state["step"])
         deviation = (state["square"] / (1 - beta2**count)).sqrt_().add_(EPS)
-        return state["mean"] / (1 - beta1**count) / deviation
+        return state["mean"] / deviation, 1 / (1 - beta1**count)
 
 
 ITERATIONS = (3, 2)  # before the Gram matrix is made anew, and after

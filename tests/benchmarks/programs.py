@@ -19,7 +19,7 @@ from sslcli.commands.pretrain import training_of
 from sslcli.config import Pretrain
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.errors import StateError
-from sslcli.training.device import autocast, choose_precision
+from sslcli.training.device import autocast, choose_precision, use_well
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
 from sslcli.training.loop import Progress, fit
@@ -62,6 +62,7 @@ class Task:
 
 def ours(task: Task) -> Program:
     """The step of `ssl pretrain`: its method, views, optimizer and loop."""
+    use_well(torch.device("cpu"))  # as the command does
     method, training = training_of(*as_lightly_has_it(task))
     progress, made = Progress(), 0.0
     log = Log(
