@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from sslcli.training.optim import Muon, build_optimizer, orthogonalise, warmup_cosine
+from sslcli.training.optim import ITERATIONS, Muon, build_optimizer, orthogonalise, warmup_cosine
 
 
 def test_the_rate_warms_up_linearly_and_falls_as_a_cosine() -> None:
@@ -27,18 +27,18 @@ def test_orthogonalise_brings_the_singular_values_near_one(shape: tuple[int, int
 
 
 def literal_iterations(matrix: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Newton and Schulz's quintic iteration as it is written, five times, in numbers of a type."""
+    """Newton and Schulz's quintic iteration as it is written, in numbers of a type."""
     x = matrix.to(dtype)
     x = x / x.norm()
-    for _ in range(5):
+    for _ in range(ITERATIONS):
         gram = x @ x.mT
         x = 3.4445 * x - 4.7750 * gram @ x + 2.0315 * gram @ gram @ x
     return x.double()
 
 
-@pytest.mark.parametrize("shape", [(64, 300), (256, 40), (96, 96)])
+@pytest.mark.parametrize("shape", [(64, 300), (256, 40), (96, 96), (512, 1152)])
 @pytest.mark.parametrize("least", [-1.0, -3.0, -6.0])
-def test_orthogonalise_is_as_near_to_exact_iterations_as_literal_ones_in_bfloat16(shape: tuple[int, int], least: float) -> None:
+def test_orthogonalise_is_nearly_as_exact_as_literal_iterations_in_bfloat16(shape: tuple[int, int], least: float) -> None:
     torch.manual_seed(1)
     u, _, v = torch.linalg.svd(torch.randn(shape, dtype=torch.float64), full_matrices=False)
     matrix = u @ torch.diag(torch.logspace(0, least, min(shape), dtype=torch.float64)) @ v
@@ -46,7 +46,7 @@ def test_orthogonalise_is_as_near_to_exact_iterations_as_literal_ones_in_bfloat1
     assert made.dtype == torch.float64
     assert torch.linalg.svdvals(made).max() < 1.25  # none, however small, outgrows the rest
     literal = (literal_iterations(matrix, torch.bfloat16) - wanted).norm()
-    assert (made - wanted).norm() < max(float(literal), 0.05 * float(wanted.norm()))
+    assert (made - wanted).norm() < 1.4 * literal < 0.07 * wanted.norm()  # each rounds otherwise
 
 
 def test_muon_flattens_filters_and_leaves_the_first_ones_and_the_norms_to_adamw() -> None:

@@ -92,27 +92,27 @@ class Muon(Optimizer):
         return state["mean"] / deviation, 1 / (1 - beta1**count)
 
 
-ITERATIONS = (3, 2)  # before the Gram matrix is made anew, and after
+ITERATIONS = 3
+"""Of Jordan's five. Large singular values come near 1 all the same, small ones are raised 40 times. The contrastive loss fell
+as far in 292 steps of ResNet-18 (2.81 against 2.82) and 488 of ResNet-9 (1.97 both), at half the cost of large filters."""
 
 
 def orthogonalise(matrix: Tensor) -> Tensor:
-    """Bring the singular values of `matrix` (m, n) near 1: five of Newton and Schulz's quintic iterations, in bfloat16.
+    """Bring the large singular values of `matrix` (m, n) near 1 by Newton and Schulz's quintic iterations, in bfloat16.
 
-    One is x <- q x with q = a + b g + c g^2 and g = x x^T; the next g is q g q. So x is needed only where a run of
-    iterations begins and ends, and between is only the smaller side: 2.1 times as fast for ResNet-18's filters, 1.4 for
-    ResNet-9's (one thread of an EPYC, Zen 5). Without making g anew rounding would let small singular values grow to 14.
+    One is x <- q x with q = a + b g + c g^2 and g = x x^T; the next g is q g q. So x is needed only where the iterations
+    begin and end, and between is only the smaller side.
     """
     tall = matrix.shape[0] > matrix.shape[1]
     x = (matrix.mT if tall else matrix).bfloat16().contiguous()
     x = x / (x.norm() + 1e-7)
-    for count in ITERATIONS:
-        gram = x @ x.mT
-        q = applied = _quintic(gram)
-        for _ in range(count - 1):
-            gram = q @ gram @ q
-            q = _quintic(gram)
-            applied = q @ applied
-        x = applied @ x
+    gram = x @ x.mT
+    q = applied = _quintic(gram)
+    for _ in range(ITERATIONS - 1):
+        gram = q @ gram @ q
+        q = _quintic(gram)
+        applied = q @ applied
+    x = applied @ x
     turned: Tensor = x.mT if tall else x
     return turned.to(matrix.dtype)
 
