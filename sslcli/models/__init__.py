@@ -8,6 +8,7 @@ BACKBONES = {
     "resnet50": "torchvision.models:resnet50",
     "resnet9": "sslcli.models.resnet9:ResNet9",
     "resnet9-wide": "sslcli.models.resnet9:resnet9_wide",
+    "resnet9-large": "sslcli.models.resnet9:resnet9_large",
 }
 """Name to the function or class that builds it, without weights."""
 
