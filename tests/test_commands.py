@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,8 +18,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from sslcli.checkpoint import load_checkpoint
 from sslcli.commands.project import partner_command, study_runs
+from sslcli.commands.view_making import work_of
 from sslcli.registry import Registry, Run
 from sslcli.training import log
+from sslcli.training.log import Log
 from tests.conftest import TINY, Cli, Result
 
 Done = Callable[[str], Run]
@@ -445,6 +448,23 @@ def test_ssl_alone_shows_where_you_stand_and_the_next_command(ssl: Cli, done: Do
     assert ssl("").out.rstrip().endswith(f"Next, type: ssl probe {PROBE} --init scratch")
     done(f"probe {PROBE} --init scratch")
     assert ssl("").out.rstrip().endswith("Next, type: ssl compare")
+
+
+def test_the_time_left_knows_that_larger_views_take_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(log.time, "monotonic", lambda: now)
+    work_until = work_of("16:0.5,32:0.5", 100)
+    shown = Log(
+        "run", events=tmp_path, start=0, steps=100, epoch_steps=10, batch_size=8, record_every=10, work_until=work_until
+    )
+    with shown:
+        for step, seconds in ((25, 25.0), (50, 50.0), (75, 50 + 25 * 2**1.5)):  # as long as the steps of each size take
+            now = seconds
+            shown.show(step, loss=1.0)
+    left = [re.findall(r"(\d+ min \d+ s|\d+ s) left", line) for line in capfd.readouterr().err.splitlines()]
+    assert left == [["2 min 46 s"], ["2 min 21 s"], ["1 min 11 s"]]
 
 
 def test_piped_progress_comes_in_lines_with_speed_and_time_left(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

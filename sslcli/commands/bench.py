@@ -38,7 +38,8 @@ def run(command: Bench) -> None:
             say(f"timing preset {name}")
             presets[name] = of_preset(registry, name, first, costs)
     show(columns, presets, style=command.format)
-    say(f"to run it, type: {', or: '.join(map(registry.command, command.typed))}")
+    lines = [line if "--project" in line else registry.command(line) for line in command.typed]
+    say(f"to run it, type: {', or: '.join(lines)}")
 
 
 def differences(trainings: list[Any]) -> list[str]:

@@ -27,7 +27,7 @@ from sslcli.commands.common import (
 from sslcli.commands.project import open_registry, say
 from sslcli.commands.resume import continued
 from sslcli.commands.training_run import train
-from sslcli.commands.view_making import augmentation_of, view_maker, view_size_plan
+from sslcli.commands.view_making import augmentation_of, view_maker, view_size_plan, work_of
 from sslcli.config import Pretrain
 from sslcli.data.augment import draw, make_views
 from sslcli.data.batches import Batches, generator, hand_over
@@ -147,7 +147,7 @@ def training_of(options: Pretrain, setting: Setting) -> tuple[Method, Training]:
         module=method, optimizer=optimizer_for(method, options), batch_at=batch_at, loss_of=loss_of,
         views_of=view_maker(options, setting, steps, views=method.views), after_step=method.after_step,
         lr_at=rate_schedule(options, steps, batches.epoch_steps), steps=steps, epoch_steps=batches.epoch_steps,
-        batch_size=options.batch_size, seed=options.seed,
+        batch_size=options.batch_size, seed=options.seed, work_until=work_of(options.view_sizes, steps),
     )  # fmt: skip
     return method, training
 

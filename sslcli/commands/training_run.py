@@ -44,6 +44,7 @@ def train(
     log = Log(
         run.id, events=events if first else None, start=progress.step, steps=steps, epoch_steps=training.epoch_steps,
         batch_size=training.batch_size, record_every=max(1, min(10, steps // 200)),
+        work_until=training.work_until,
     )  # fmt: skip
 
     def save() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -19,18 +20,19 @@ class Log:
     """Shows and records one run of `steps` steps, `epoch_steps` an epoch, `batch_size` images a step.
 
     `events` is the folder for TensorBoard's files; None records nothing and shows nothing. Every `record_every` steps
-    the step's loss and rate are recorded.
+    the step's loss and rate are recorded. `work_until(step)`, work done by then in any unit, tells the time that is left.
     """
 
     def __init__(
-        self, title: str, *, events: Path | None, start: int, steps: int, epoch_steps: int, batch_size: int, record_every: int
-    ) -> None:
-        self.title, self.start, self.steps = title, start, steps
+        self, title: str, *, events: Path | None, start: int, steps: int, epoch_steps: int, batch_size: int, record_every: int,
+        work_until: Callable[[int], float] = float,
+    ) -> None:  # fmt: skip
+        self.title, self.start, self.steps, self.work_until = title, start, steps, work_until
         self.epoch_steps, self.batch_size, self.record_every = epoch_steps, batch_size, record_every
         self._began = self._saved = self._lined = time.monotonic()
         self._epoch_lined = 0.0
         self._writer = SummaryWriter(str(events)) if events else None
-        self._bar = _bar(title, steps, start) if events and sys.stderr.isatty() else None
+        self._bar = _bar(title, work_until(steps), work_until(start)) if events and sys.stderr.isatty() else None
 
     def __enter__(self) -> Log:
         if self._bar:
@@ -84,18 +86,21 @@ class Log:
         speed = (step - self.start) * self.batch_size / max(elapsed, 1e-9)
         epoch = f"epoch {min(step // self.epoch_steps + 1, -(-self.steps // self.epoch_steps))}"
         if self._bar:
-            self._bar.update(self._bar.task_ids[0], completed=step, text=f"{epoch} · {text} · {speed:,.0f} images/s")
+            self._bar.update(
+                self._bar.task_ids[0], completed=self.work_until(step), text=f"{epoch} · {text} · {speed:,.0f} images/s"
+            )
         elif time.monotonic() - self._lined > LINE_EVERY:
             self._lined = time.monotonic()
-            left = elapsed / (step - self.start) * (self.steps - step)
+            done, whole, begun = map(self.work_until, (step, self.steps, self.start))
+            left = elapsed / (done - begun) * (whole - done)
             line = f"{self.title}: {epoch}, step {step}/{self.steps}, {text}, {speed:,.0f} images/s, {duration(left)} left"
             print(line, file=sys.stderr, flush=True)
 
 
-def _bar(title: str, steps: int, start: int) -> Progress:
+def _bar(title: str, total: float, completed: float) -> Progress:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[text]}", markup=False))
     bar = Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=Console(stderr=True), transient=True)
-    bar.add_task(title, total=steps, completed=start, text="starting")
+    bar.update(bar.add_task(title, total=total, text="starting"), completed=completed)
     return bar
 
 

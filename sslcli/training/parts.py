@@ -22,7 +22,8 @@ def _nothing(_: float) -> None:
 class Training:
     """`module` trained by `optimizer` for `steps` steps of `batch_size` images, `epoch_steps` to an epoch.
 
-    A step chooses its batch, makes views of it, and computes their loss; each part depends on the step alone.
+    A step chooses its batch, makes views of it, and computes their loss; each part depends on the step alone. `work_until`
+    gives the work of so many steps, in any unit, where steps differ: it tells how much time is left.
     """
 
     module: nn.Module
@@ -36,6 +37,7 @@ class Training:
     batch_size: int
     seed: int
     after_step: Callable[[float], None] = _nothing
+    work_until: Callable[[int], float] = float
 
     def loss_at(self, step: int) -> Loss:
         """The loss of `step`."""
