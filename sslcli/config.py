@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin, g
 from typer import Argument, Option
 from typer.models import ParameterInfo
 
-from sslcli.data import DATASETS
+from sslcli.data import DATASETS, FOLDER
 from sslcli.errors import UsageError
 from sslcli.files import load_yaml
 from sslcli.methods import METHODS
@@ -30,9 +30,14 @@ NO_OPTION_OF_A_RUN = ("config", "project", "debug", "origins", "dry_run", "run")
 
 @dataclass(frozen=True)
 class OneOf:
-    """Metadata of a text option: the accepted values."""
+    """Metadata of a text option: the accepted values, and beginnings (like folder:) after which anything may follow."""
 
     values: tuple[str, ...]
+    beginnings: tuple[str, ...] = ()
+
+    def accepts(self, value: str) -> bool:
+        """Whether it is one of the values, or has one of the beginnings and more."""
+        return value in self.values or any(value.startswith(begin) and value != begin for begin in self.beginnings)
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,20 @@ def _names(*groups: Iterable[str]) -> OneOf:
     return OneOf(tuple(dict.fromkeys(name for group in groups for name in group)))
 
 
-Dataset = Annotated[str, Option(help=f"One of: {', '.join(DATASETS)}.", rich_help_panel=DATA), _names(DATASETS)]
+_DATASETS = OneOf(tuple(DATASETS), beginnings=(FOLDER,))
+Dataset = Annotated[
+    str, Option(help=f"One of: {', '.join(DATASETS)}; or folder:PATH, your own pictures.", rich_help_panel=DATA), _DATASETS
+]
+Labels = Annotated[
+    Path | None,
+    Option(help="Of folder:PATH: CSV file of path,label[,split]; default: classes by sub-folder.", rich_help_panel=DATA),
+]
+ImageSize = Annotated[
+    int | None,
+    Option(min=8, max=1024, help="Of folder:PATH: side in pixels; default: by their median, 32 to 224.", rich_help_panel=DATA),
+]
+_FIT = "Of folder:PATH: crop to the central square, or pad to the whole picture"
+Fit = Annotated[Literal["crop", "pad"], Option(help=f"{_FIT}.", rich_help_panel=DATA)]
 DataDir = Annotated[
     Path | None,
     Option(envvar="SSL_DATA_DIR", help="Folder of the data sets; default: data in the project.", rich_help_panel=DATA),
@@ -107,7 +125,8 @@ LabelFraction = Annotated[
     Above(0),
 ]
 Taken = "; default: the pretrain run's."
-ParentsDataset = Annotated[str | None, Option(help="Data set" + Taken, rich_help_panel=DATA), _names(DATASETS)]
+ParentsDataset = Annotated[str | None, Option(help="Data set" + Taken, rich_help_panel=DATA), _DATASETS]
+ParentsFit = Annotated[Literal["crop", "pad"] | None, Option(help=_FIT + Taken, rich_help_panel=DATA)]
 ParentsBackbone = Annotated[str | None, Option(help="For scratch: backbone" + Taken, rich_help_panel=MODEL), _names(BACKBONES)]
 ParentsStem = Annotated[
     str | None, Option(help="For scratch: stem" + Taken, rich_help_panel=MODEL), _names(("auto",), *STEMS.values())
@@ -178,8 +197,9 @@ def _check(name: str, hint: Any, value: Any) -> None:
     if kind is str and not value.isprintable():
         raise UsageError(f"{option} {value!r}: accepted are printable characters")
     for item in metadata:
-        if isinstance(item, OneOf) and value not in item.values:
-            raise UsageError(f"{option} {value!r}: {_did_you_mean(value, item.values)}accepted: {', '.join(item.values)}")
+        if isinstance(item, OneOf) and not item.accepts(value):
+            known = [*item.values, *(f"{begin}…" for begin in item.beginnings)]
+            raise UsageError(f"{option} {value!r}: {_did_you_mean(value, item.values)}accepted: {', '.join(known)}")
         if isinstance(item, But) and value == item.word:
             raise UsageError(f"{option} {value}: accepted is any other word, for {value} means the newest run")
     if kind in (int, float):
@@ -300,6 +320,9 @@ class Pretrain(Command):
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.", rich_help_panel=MODEL)] = 128
     temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.", rich_help_panel=MODEL)] = 0.5
     dataset: Dataset = "cifar10"
+    labels: Labels = None
+    image_size: ImageSize = None
+    fit: Fit = "crop"
     data_dir: DataDir = None
     download: Download = False
     epochs: Annotated[int, Option(min=1, help="Passes over the training images.", rich_help_panel=TRAINING)] = 200
@@ -377,6 +400,9 @@ class Probe(Command):
         ),
     ] = None
     dataset: ParentsDataset = None
+    labels: Labels = None
+    image_size: ImageSize = None
+    fit: ParentsFit = None
     data_dir: DataDir = None
     download: Download = False
     label_fraction: LabelFraction = 1.0
@@ -420,6 +446,9 @@ class Finetune(Command):
     init: Init = "pretrained"
     encoder: EncoderRun = "latest"
     dataset: ParentsDataset = None
+    labels: Labels = None
+    image_size: ImageSize = None
+    fit: ParentsFit = None
     data_dir: DataDir = None
     download: Download = False
     label_fraction: LabelFraction = 1.0
@@ -586,6 +615,9 @@ class Views(Command):
     views: Annotated[int, Option(min=1, max=40, help="How many views of each, at every size.")] = 4
     out: Annotated[Path | None, Option(help="The picture to write; default: results/figures/pretrain/views.png.")] = None
     dataset: Dataset = Pretrain.dataset
+    labels: Labels = None
+    image_size: ImageSize = None
+    fit: Fit = Pretrain.fit
     data_dir: DataDir = None
     download: Download = False
     seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Chooses images and views.")] = 1
@@ -707,6 +739,9 @@ class DataCheck(Command):
     """
 
     dataset: Dataset = "cifar10"
+    labels: Labels = None
+    image_size: ImageSize = None
+    fit: Fit = "crop"
     data_dir: DataDir = None
     download: Download = False
     threshold: Annotated[

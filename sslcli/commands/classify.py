@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,11 @@ from torch import Tensor, nn
 from sslcli.checkpoint import State, load_checkpoint, save_checkpoint
 from sslcli.commands.common import Setting, accuracies
 from sslcli.commands.pretrain import kept_epochs, load_pretrained
-from sslcli.commands.project import say
+from sslcli.commands.project import located, say
 from sslcli.config import Finetune, Probe
-from sslcli.data.image_data import normalise
+from sslcli.data import FOLDER
+from sslcli.data.image_data import centre, normalise
+from sslcli.data.stored import Images
 from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.kept import FILE, Kept, keep, read_kept
@@ -30,6 +31,7 @@ from sslcli.training.loop import Metrics, Progress
 
 MOST = 100  # runs whose agreement with a new one is counted
 SETTING = ("dataset", "backbone", "stem", "seed")
+OF_FOLDER: dict[str, Any] = {"labels": None, "image_size": None, "fit": "crop"}
 WITHOUT_PARENT = {"dataset": "cifar10", "backbone": "resnet18", "stem": "auto", "seed": 1}
 
 
@@ -44,7 +46,7 @@ def inherit(registry: Registry, command: Any) -> tuple[Any, Run | None]:
             given = getattr(command, name)
             if given not in (None, parent.options[name]):
                 raise UsageError(f"--{name} {given}: {parent.id} has {parent.options[name]}; leave the option out")
-        return fill(command, parent.options, f"from pretrain run {parent.id}"), parent
+        return fill(command, located(registry, parent.options), f"from pretrain run {parent.id}"), parent
     try:
         partner = registry.load(registry.find(command.encoder, experiment="pretrain", status="finished"))
     except StateError:
@@ -53,7 +55,7 @@ def inherit(registry: Registry, command: Any) -> tuple[Any, Run | None]:
         filled = fill(command, WITHOUT_PARENT, "default")
         say("no finished pretrain run here; scratch: " + ", ".join(f"{name} {getattr(filled, name)}" for name in SETTING))
         return filled, None
-    filled = fill(command, partner.options, f"from pretrain run {partner.id}")
+    filled = fill(command, located(registry, partner.options), f"from pretrain run {partner.id}")
     say(f"scratch beside {partner.id}: " + ", ".join(f"{name} {getattr(filled, name)}" for name in SETTING))
     return filled, None
 
@@ -73,8 +75,13 @@ def settle_epoch(command: Probe, parent: Run | None) -> Probe:
 
 
 def fill(command: Any, values: dict[str, Any], origin: str) -> Any:
-    """The command with data set, backbone, stem and seed from `values` where none was given."""
-    missing = {name: values[name] for name in SETTING if getattr(command, name) is None}
+    """The command with data set, how it is read, backbone, stem and seed from `values` where none was given."""
+    values = OF_FOLDER | values
+    same_data = command.dataset in (None, values["dataset"])
+    taken = [*SETTING, "image_size", "fit", *["labels"] * same_data]
+    missing = {name: values[name] for name in taken if getattr(command, name) is None}
+    if not (missing.get("dataset") or command.dataset).startswith(FOLDER):
+        missing |= {name: OF_FOLDER[name] for name in OF_FOLDER if getattr(command, name) is None}
     if command.backbone not in (None, values["backbone"]) and command.stem is None:
         missing["stem"] = "auto"
     return command.because(origin, **missing)
@@ -175,17 +182,20 @@ def load_classifier(registry: Registry, record: Run) -> tuple[Classifier, State]
     return classifier, artifact
 
 
-def outputs_as_in(record: Run, artifact: State, device: torch.device) -> Callable[[nn.Module, Tensor], Tensor]:
+def outputs_as_in(record: Run, artifact: State, device: torch.device) -> Callable[[nn.Module, Images], Tensor]:
     """The function from a net and uint8 images (N, 3, H, W) to the net's outputs (N, d) on the CPU.
 
     Images are normalised, and numbers have the precision, as in the run whose best.pt holds `artifact`.
     """
-    scale = partial(normalise, mean=artifact["mean"].to(device), std=artifact["std"].to(device))
+    mean, std, size = artifact["mean"].to(device), artifact["std"].to(device), artifact["image_size"]
     precision = autocast(device, record.options["precision"])
 
-    def of(net: nn.Module, images: Tensor) -> Tensor:
+    def scale(images: Tensor) -> Tensor:
+        return normalise(centre(images, size), mean, std)
+
+    def of(net: nn.Module, images: Images) -> Tensor:
         net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return outputs(net, images.to(device), normalise=scale, autocast=precision).cpu()
+        return outputs(net, images, normalise=scale, autocast=precision).cpu()
 
     return of
 

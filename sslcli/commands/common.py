@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shlex
 import subprocess
@@ -19,13 +18,18 @@ from torch import nn
 from torch.optim import Optimizer
 
 import sslcli
-from sslcli.commands.project import UNTRAINED, next_command, pair_key, say, share_label
-from sslcli.config import Finetune, Pretrain, Probe
+from sslcli.commands.project import UNTRAINED, dataset_word, located, next_command, pair_key, recorded, say, share_label
+from sslcli.commands.telling import Telling
+from sslcli.config import TRAININGS, Finetune, Pretrain, Probe, from_mapping
+from sslcli.data import FOLDER
+from sslcli.data.folder import Reading
 from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.manifest import FILE as MANIFEST
+from sslcli.data.manifest import read_manifest, tested_but_seen, write_manifest
 from sslcli.distributed import first_of_each_machine_first, on_first, world
 from sslcli.errors import StateError, UsageError
 from sslcli.models import STEMS, default_stem
-from sslcli.registry import Registry, Run
+from sslcli.registry import EXPERIMENTS, Registry, Run
 from sslcli.training.device import (
     autocast,
     be_deterministic,
@@ -33,6 +37,7 @@ from sslcli.training.device import (
     choose_precision,
     describe,
     slow_by_choice,
+    usable_cores,
     use_well,
 )
 from sslcli.training.loop import Metrics
@@ -70,9 +75,12 @@ def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: L
     be_deterministic(on=options.deterministic)
     use_well(device)
     with first_of_each_machine_first():  # it may have to download
-        data = load(str(options.dataset), data_folder(registry, options.data_dir), download=options.download)
+        folder, reading = data_folder(registry, options.data_dir), reading_of(options)
+        data = load(str(options.dataset), folder, download=options.download, reading=reading)
     if data.fingerprint != on_first(lambda: data.fingerprint):
         raise StateError(f"the data set {options.dataset} is not what the first process has (its sha256 is another)")
+    if str(options.dataset).startswith(FOLDER) and options.image_size is None:
+        options = options.because("from the median of the pictures", image_size=data.image_size)
     if options.precision == "auto":
         options = options.because(f"from the device, {device.type}", precision=choose_precision("auto", device))
     if options.stem in (None, "auto") and options.backbone:
@@ -83,20 +91,33 @@ def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: L
     return setting, options
 
 
+def reading_of(options: Any) -> Reading | None:
+    """How a folder of pictures is read; None for another data set. A UsageError for options that belong to a folder alone."""
+    if options.dataset.startswith(FOLDER):
+        return Reading(
+            labels=options.labels, image_size=options.image_size, fit=options.fit or "crop", workers=usable_cores(),
+            progress=Telling("decoding pictures"), say=say,
+        )  # fmt: skip
+    given = [name for name in ("labels", "image_size") if getattr(options, name) is not None] + ["fit"] * (options.fit == "pad")
+    if given:
+        names = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise UsageError(f"{names}: of --dataset folder:PATH alone; with {options.dataset} leave it out")
+    return None
+
+
 def data_folder(registry: Registry, named: Path | None) -> Path:
     """The folder of data sets: the one named, else `data` in the project."""
     return named if named is not None else registry.root / "data"
 
 
-def data_of_run(
-    registry: Registry, record: Run, named: Path | None, *, load: Callable[[str, Path], ImageData] = load_data
-) -> ImageData:
+def data_of_run(registry: Registry, record: Run, named: Path | None, *, load: Load = load_data) -> ImageData:
     """The data that a run was trained on, from the folder named, else from where the run had them.
 
     A StateError if they are not there, or are others. `load` may keep what it has read.
     """
-    recorded = record.options.get("data_dir")
-    data = load(record.dataset or "", named or (registry.root / recorded if recorded else data_folder(registry, None)))
+    command = TRAININGS[EXPERIMENTS[record.experiment]]
+    options = command(**from_mapping(command, located(registry, record.options), f"{record.folder}/run.yaml"))
+    data = load(str(options.dataset), data_folder(registry, named or options.data_dir), reading=reading_of(options))
     if data.fingerprint != record.data.get("sha256"):
         raise StateError(f"run {record.id}: {record.dataset} is not the data that it was trained on (its sha256 is another)")
     return data
@@ -149,12 +170,11 @@ class Plan:
 def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
     """Enter a run into the registry with all that is known before its first step."""
     options, values = plan.options, plan.options.options()
-    if options.data_dir is not None:
-        values["data_dir"] = os.path.relpath(options.data_dir, registry.root)
+    values = recorded(registry, values)
     at_epoch = values.get("at_epoch")
     label = share_label(values.get("label_fraction")).replace("_", "-") + (f"-e{at_epoch}" if at_epoch else "")
-    return registry.create(
-        f"{plan.init or options.method}-{options.backbone}-{options.dataset}{label}-s{options.seed}",
+    run = registry.create(
+        f"{plan.init or options.method}-{options.backbone}-{dataset_word(options.dataset)}{label}-s{options.seed}",
         experiment=plan.experiment,
         status="interrupted",
         name=options.name,
@@ -162,7 +182,7 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
         parent=plan.parent,
         protocol=plan.protocol,
         init=plan.init,
-        dataset=options.dataset,
+        dataset=values["dataset"],
         backbone=options.backbone,
         seed=options.seed,
         epochs=options.epochs if plan.protocol not in UNTRAINED else None,
@@ -176,6 +196,26 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
         device=describe(plan.setting.device),
         data={"sha256": plan.setting.fingerprint},
     )
+    if plan.setting.data.manifest:
+        write_manifest(registry.path(f"{run.folder}/{MANIFEST}"), plan.setting.data.manifest)
+        _tell_of_seen(registry, run, plan.setting.data)
+    return run
+
+
+def _tell_of_seen(registry: Registry, run: Run, data: ImageData) -> None:
+    """Record, and say, how many of an evaluation's test pictures its encoder was pretrained on, without their labels."""
+    parent = registry.find(run.parent, experiment="pretrain") if run.parent else None
+    file = registry.path(f"{parent.folder}/{MANIFEST}") if parent else None
+    if file is None or not file.exists():
+        return
+    seen = tested_but_seen(read_manifest(file), data.manifest)
+    run.data["test_seen_in_pretraining"] = seen
+    registry.save(run)
+    if seen:
+        say(
+            f"ssl: WARNING: {run.parent} was pretrained on {seen:,} of the {len(data.test_labels):,} test pictures, without "
+            "their labels; to keep them out, pretrain with the same --labels, or with train and test folders"
+        )
 
 
 def start(registry: Registry, plan: Plan, carry_out: Callable[[Registry, Run, Any, Setting], Run]) -> None:

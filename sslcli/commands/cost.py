@@ -21,7 +21,9 @@ from sslcli.commands.probe_cost import neighbours, random_h, regression, searchi
 from sslcli.commands.project import say
 from sslcli.commands.view_making import view_size_plan
 from sslcli.data import SIZES
-from sslcli.data.image_data import ImageData, Split, load_data, random_data, split
+from sslcli.data.folder import Reading
+from sslcli.data.image_data import ImageData, Split, load_data, random_data
+from sslcli.data.stored import chosen
 from sslcli.errors import StateError
 from sslcli.evaluation.features import BATCH, outputs
 from sslcli.models.encoder import Encoder, build_encoder
@@ -68,28 +70,28 @@ class Costs:
     def __init__(self, *, stand_in: bool = False) -> None:
         self.stand_in = stand_in
         self.in_part = False
-        self._data: dict[tuple[str, Path], tuple[ImageData, float]] = {}
+        self._data: dict[tuple[str, Path, Reading | None], tuple[ImageData, float]] = {}
         self._known: dict[Hashable, Any] = {}
 
     def forget(self) -> None:
         """Time everything anew from here on; the data stay."""
         self._known.clear()
 
-    def load(self, name: str, data_dir: Path, *, download: bool = False) -> ImageData:
+    def load(self, name: str, data_dir: Path, *, download: bool = False, reading: Reading | None = None) -> ImageData:
         """`load_data`, timed."""
-        key = (name, data_dir)
+        key = (name, data_dir, reading)
         if key not in self._data:
-            data, reading = self._found(name, data_dir, download=download)
+            data, seconds = self._found(name, data_dir, download=download, reading=reading)
             began = time.perf_counter()
             _ = data.fingerprint, data.normalisation
-            self._data[key] = data, reading + time.perf_counter() - began
+            self._data[key] = data, seconds + time.perf_counter() - began
         return self._data[key][0]
 
-    def _found(self, name: str, data_dir: Path, *, download: bool) -> tuple[ImageData, float]:
+    def _found(self, name: str, data_dir: Path, *, download: bool, reading: Reading | None) -> tuple[ImageData, float]:
         """The data, and the seconds of reading them."""
         began = time.perf_counter()
         try:
-            return load_data(name, data_dir, download=download), time.perf_counter() - began
+            return load_data(name, data_dir, download=download, reading=reading), time.perf_counter() - began
         except StateError:
             if download or not self.stand_in or name not in SIZES:
                 raise
@@ -100,7 +102,7 @@ class Costs:
         """The cost of a settled training."""
         by_experiment = {"pretrain": self._pretrain, "finetune": self._finetune}
         cost = by_experiment.get(plan.experiment, self._probe)(plan)
-        loading = max(seconds for (name, _), (_, seconds) in self._data.items() if name == plan.options.dataset)
+        loading = max(seconds for (name, *_), (_, seconds) in self._data.items() if name == plan.options.dataset)
         return replace(cost, expected={"starting": STARTING, "data": loading} | cost.expected)
 
     def _step(self, training: Training, step: int) -> StepTime:
@@ -189,7 +191,7 @@ class Costs:
         data, device = plan.setting.data, plan.setting.device
 
         def see(count: int) -> float:
-            images = data.train_images[:count]
+            images = chosen(data.train_images, slice(count))
             work = lambda: outputs(net, images, normalise=data.normalise, autocast=plan.setting.autocast)  # noqa: E731
             return seconds_of(work, device) / len(images)
 
@@ -226,7 +228,7 @@ def _encoder(plan: Plan) -> Encoder:
 
 
 def _split(plan: Plan) -> Split:
-    return split(plan.setting.data.train_labels, seed=plan.options.seed, label_fraction=plan.options.label_fraction)
+    return plan.setting.data.split(seed=plan.options.seed, label_fraction=plan.options.label_fraction)
 
 
 def _saves(seconds: float) -> int:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from sslcli.commands.common import data_folder
-from sslcli.commands.project import open_registry, say
+from sslcli.commands.common import data_folder, reading_of
+from sslcli.commands.project import dataset_word, open_registry, say
 from sslcli.commands.tables import print_rows
+from sslcli.commands.telling import Telling
 from sslcli.config import DataCheck
 from sslcli.data.check_file import PLACES, Check, Pair, read_check, test_duplicates_of, write_check
 from sslcli.data.duplicates import THRESHOLD, constant_images, duplicate_pairs
-from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.image_data import UNLABELLED, ImageData, load_data
 from sslcli.pictures.canvas import save_picture
 from sslcli.pictures.grids import pixels_of
 from sslcli.pictures.pairs import ShownPair, draw_pairs
 from sslcli.registry import Registry
-from sslcli.training.log import LINE_EVERY, duration
 
 COLUMNS = {"place": "duplicates", "exact": "exact", "near": "near", "mirrored": "near, mirrored", "disagree": "labels disagree"}
 BALANCE = {"class": "class", "train": "training", "test": "test"}
@@ -38,9 +38,7 @@ LISTED = 40  # pairs with labels that disagree in the terminal
 def run(command: DataCheck) -> None:
     """Check the data set, print what was found, and say where it is kept."""
     registry = open_registry(command)
-    path = check(
-        registry, command.dataset, command.data_dir, download=command.download, threshold=command.threshold or THRESHOLD
-    )
+    path = check(registry, command)
     found = read_check(path)
     show(found, style=command.format)
     picture = _picture_path(path)
@@ -51,13 +49,13 @@ def run(command: DataCheck) -> None:
         say(f"next, type: {registry.command('ssl compare --without-duplicates')}")
 
 
-def check(
-    registry: Registry, dataset: str, data_dir: Path | None, *, download: bool = False, threshold: float = THRESHOLD
-) -> Path:
+def check(registry: Registry, command: DataCheck) -> Path:
     """Check a data set; writes results/data/<dataset>.json and the picture beside it, and returns the former's path."""
-    data = load_data(dataset, data_folder(registry, data_dir), download=download)
+    folder, threshold = data_folder(registry, command.data_dir), command.threshold or THRESHOLD
+    data = load_data(command.dataset, folder, download=command.download, reading=reading_of(command))
+    dataset = dataset_word(command.dataset)
     say(f"checking {dataset}: {len(data.train_images):,} training and {len(data.test_images):,} test images")
-    pairs = duplicate_pairs(data, threshold=threshold, progress=_Progress(f"check of {dataset}"))
+    pairs = duplicate_pairs(data, threshold=threshold, progress=Telling(f"check of {dataset}"))
     found = _check_of(dataset, data, pairs, threshold)
     path = registry.path(f"results/data/{dataset}.json")
     _draw(_picture_path(path), data, found)
@@ -65,30 +63,20 @@ def check(
     return path
 
 
-class _Progress:
-    """Says every few seconds how far the work is and how long it will take."""
-
-    def __init__(self, title: str) -> None:
-        self.title, self.began = title, time.monotonic()
-        self.said = self.began
-
-    def __call__(self, share: float) -> None:
-        now = time.monotonic()
-        if share > 0 and now - self.said > LINE_EVERY:
-            self.said = now
-            say(f"{self.title}: {share:.0%}, {duration((now - self.began) / share * (1 - share))} left")
-
-
 def _check_of(dataset: str, data: ImageData, pairs: list[Pair], threshold: float) -> Check:
     labels = {"train": data.train_labels, "test": data.test_labels}
+    names = list(data.classes)
+    if (data.train_labels == UNLABELLED).any():
+        names.append("no label")
+        labels["train"] = torch.where(data.train_labels == UNLABELLED, len(data.classes), data.train_labels)
     images = {"train": data.train_images, "test": data.test_images}
     mean, std = data.normalisation
     return Check(
         dataset=dataset,
         fingerprint=data.fingerprint,
         sizes={where: len(images[where]) for where in PLACES},
-        classes=list(data.classes),
-        class_balance={where: labels[where].bincount(minlength=len(data.classes)).tolist() for where in PLACES},
+        classes=names,
+        class_balance={where: labels[where].bincount(minlength=len(names)).tolist() for where in PLACES},
         mean=[round(value, 6) for value in mean.tolist()],
         std=[round(value, 6) for value in std.tolist()],
         constant=[(where, place) for where in PLACES for place in constant_images(images[where])],

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sslcli.commands.project import say
+from sslcli.commands.project import dataset_word, say
 from sslcli.data.check_file import read_check
 from sslcli.errors import StateError
 from sslcli.evaluation.kept import FILE, Kept, read_kept
@@ -34,7 +34,7 @@ def without_duplicates(registry: Registry, runs: list[Run]) -> list[Run]:
 def _unique(registry: Registry, run: Run) -> Kept:
     """What a run has kept of the test images that are no duplicates."""
     check = registry.command(f"ssl data check --dataset {run.dataset}")
-    path = registry.path(f"results/data/{run.dataset}.json")
+    path = registry.path(f"results/data/{dataset_word(run.dataset)}.json")
     if run.status == "published":
         raise StateError(f"run {run.id} is published: which of its test images were right is not kept here")
     if not path.exists():

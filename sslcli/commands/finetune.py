@@ -23,7 +23,8 @@ from sslcli.commands.training_run import train
 from sslcli.config import Finetune
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator, hand_over
-from sslcli.data.image_data import hold_to_labels, load_data, split
+from sslcli.data.image_data import hold_to_labels, load_data, need_labels, pick
+from sslcli.data.stored import chosen
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.metrics import score
 from sslcli.models.classifier import Classifier
@@ -49,6 +50,7 @@ def plan(registry: Registry, command: Finetune) -> Plan:
 def settle(registry: Registry, inherited: Finetune, parent: Run | None, *, load: Load = load_data) -> Plan:
     """The plan of a command that has its pretrain run's options already."""
     setting, options = prepare(registry, inherited, load=load)
+    need_labels(setting.data, dataset=options.dataset or "")
     hold_to_labels(setting.data.train_labels, label_fraction=options.label_fraction, dataset=options.dataset or "")
     options = resolve_training(options)
     return Plan(options, setting, "finetune", init=options.init, parent=parent.id if parent else None, protocol="finetune")
@@ -65,10 +67,10 @@ def carry_out(registry: Registry, run: Run, options: Finetune, setting: Setting)
 def _fit(registry: Registry, run: Run, options: Finetune, setting: Setting, stop: Stop) -> None:
     data, device = setting.data, setting.device
     model, training = training_of(starting_encoder(registry, run, options), options, setting)
-    val_rows = split(data.train_labels, seed=training.seed, label_fraction=options.label_fraction).val.to(device)
+    val_rows = data.split(seed=training.seed, label_fraction=options.label_fraction).val.to(device)
 
     def evaluate(_: int) -> Metrics:
-        val = outputs(model, data.train_images[val_rows], normalise=data.normalise, autocast=setting.autocast)
+        val = outputs(model, chosen(data.train_images, val_rows), normalise=data.normalise, autocast=setting.autocast)
         test = outputs(model, data.test_images, normalise=data.normalise, autocast=setting.autocast)
         return score(val, data.train_labels[val_rows], prefix="val") | score(test, data.test_labels, prefix="test")
 
@@ -85,7 +87,7 @@ def training_of(encoder: Encoder, options: Finetune, setting: Setting) -> tuple[
         torch.manual_seed(seed)  # of the classifier's head
         model = Classifier(encoder, len(data.classes))
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    train_rows = split(data.train_labels, seed=seed, label_fraction=options.label_fraction).train.to(device)
+    train_rows = data.split(seed=seed, label_fraction=options.label_fraction).train
     batches = Batches(len(train_rows), options.batch_size, seed=seed, drop_last=False)
     steps = total_steps(options, batches.epoch_steps)
     mean, std = data.normalisation
@@ -93,8 +95,8 @@ def training_of(encoder: Encoder, options: Finetune, setting: Setting) -> tuple[
     augmentation = Augmentation(crop_min=options.crop_min, flip=options.flip, jitter=0.0, grey=0.0)
 
     def batch_at(step: int) -> Batch:
-        rows = train_rows[hand_over(batches.at(step), device)]
-        return data.train_images[rows], data.train_labels[rows]
+        rows = train_rows[batches.at(step)]
+        return pick(data.train_images, rows, device), data.train_labels[hand_over(rows, device)]
 
     def views_of(step: int, batch: Batch) -> list[Tensor]:
         parameters = draw(len(batch[0]), height, width, augmentation, generator(seed, "views", step))

@@ -15,7 +15,7 @@ from sslcli.commands.common import data_of_run
 from sslcli.commands.project import newest_pairs, open_registry, partner_command, say, study_runs
 from sslcli.config import Map
 from sslcli.data.batches import generator
-from sslcli.data.image_data import ImageData, split
+from sslcli.data.image_data import ImageData
 from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.knn import knn_accuracy
 from sslcli.evaluation.map import flatten
@@ -104,7 +104,7 @@ def _sample(registry: Registry, record: Run, command: Map) -> Sample:
     data = data_of_run(registry, record, command.data_dir)
     random = generator(command.seed, "map")
     test = torch.randperm(len(data.test_labels), generator=random)[: command.n]
-    part = split(data.train_labels, seed=record.seed or 0).train
+    part = data.split(seed=record.seed or 0).train
     bank = part[torch.randperm(len(part), generator=random)[:BANK]]
     if command.neighbours > len(bank):
         raise UsageError(f"--neighbours {command.neighbours}: accepted is at most the {len(bank)} training images")

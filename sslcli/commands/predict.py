@@ -18,6 +18,7 @@ from sslcli.config import Predict
 from sslcli.data.batches import generator
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.data.own_images import read_images
+from sslcli.data.stored import Images
 from sslcli.errors import StateError, UsageError
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import build_encoder
@@ -109,7 +110,7 @@ class Predictions:
     names: list[str]
 
 
-def _predict(record: Run, loaded: tuple[Classifier, State], images: Tensor, command: Predict) -> Predictions:
+def _predict(record: Run, loaded: tuple[Classifier, State], images: Images, command: Predict) -> Predictions:
     """What a run's classifier, as it was loaded, says of uint8 images (N, 3, H, W)."""
     classifier, artifact = loaded
     if command.encoder_seed is not None:

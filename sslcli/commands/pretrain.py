@@ -30,8 +30,9 @@ from sslcli.commands.training_run import train
 from sslcli.commands.view_making import augmentation_of, view_maker, view_size_plan, work_of
 from sslcli.config import Pretrain
 from sslcli.data.augment import draw, make_views
-from sslcli.data.batches import Batches, generator, hand_over
-from sslcli.data.image_data import ImageData, load_data, split
+from sslcli.data.batches import Batches, ahead, generator
+from sslcli.data.image_data import UNLABELLED, ImageData, load_data, pick
+from sslcli.data.stored import Stored, chosen
 from sslcli.distributed import joined, own_part, rank, world
 from sslcli.errors import UsageError
 from sslcli.evaluation.features import outputs
@@ -99,7 +100,7 @@ def carry_out(registry: Registry, run: Run, options: Pretrain, setting: Setting)
 
 
 def _warn_of_collapse(run: Run, measured: Metrics, options: Pretrain, setting: Setting) -> None:
-    images = min(KNN_QUERIES, len(split(setting.data.train_labels, seed=options.seed).val))
+    images = len(_asked(options, setting.data)[1])
     dim = build_encoder(options.backbone, stem=options.stem, seed=0).dim
     known = {name.removeprefix("val/"): value for name, value in measured.items()}
     if "rank" in known and (found := collapse(known, z_dim=options.projector_dim, h_dim=dim, images=images)):
@@ -136,7 +137,7 @@ def training_of(options: Pretrain, setting: Setting) -> tuple[Method, Training]:
 
     def batch_at(step: int) -> Batch:
         rows = batches.at(step)
-        return (images[hand_over(rows[own_part(len(rows))], device)],)
+        return (pick(images, rows[own_part(len(rows))], device),)
 
     def loss_of(views: list[Tensor], _: Batch) -> Loss:
         with setting.autocast():
@@ -144,7 +145,8 @@ def training_of(options: Pretrain, setting: Setting) -> tuple[Method, Training]:
         return loss
 
     training = Training(
-        module=method, optimizer=optimizer_for(method, options), batch_at=batch_at, loss_of=loss_of,
+        module=method, optimizer=optimizer_for(method, options), loss_of=loss_of,
+        batch_at=ahead(batch_at) if isinstance(images, Stored) else batch_at,
         views_of=view_maker(options, setting, steps, views=method.views), after_step=method.after_step,
         lr_at=rate_schedule(options, steps, batches.epoch_steps), steps=steps, epoch_steps=batches.epoch_steps,
         batch_size=options.batch_size, seed=options.seed, work_until=work_of(options.view_sizes, steps),
@@ -168,12 +170,11 @@ def build_method(options: Pretrain) -> Method:
 def meter(method: Method, options: Pretrain, setting: Setting) -> Callable[[int], Metrics]:
     """The function that measures h and z after an epoch, on held-out training images.
 
-    For kNN accuracy they ask and other training images answer; for the health of z two views of each, always the same.
+    For kNN accuracy they ask and other training images answer, if there are labels; for the health of z two views of each,
+    always the same.
     """
-    data, parts = setting.data, split(setting.data.train_labels, seed=options.seed)
-    random = generator(options.seed, "knn")
-    bank = parts.train[torch.randperm(len(parts.train), generator=random)[: options.knn_images]].to(setting.device)
-    queries = parts.val[torch.randperm(len(parts.val), generator=random)[:KNN_QUERIES]].to(setting.device)
+    data = setting.data
+    bank, queries = _asked(options, data)
     (height, width), (mean, std) = data.train_images.shape[-2:], data.normalisation
 
     def view(number: int) -> Callable[[Tensor], Tensor]:
@@ -186,22 +187,34 @@ def meter(method: Method, options: Pretrain, setting: Setting) -> Callable[[int]
         return make
 
     def measure(_: int) -> Metrics:
-        images, labels = data.train_images, data.train_labels
+        asking, labels = chosen(data.train_images, queries), data.train_labels.cpu()
         of = partial(outputs, autocast=setting.autocast)
-        h = of(method.encoder, images[torch.cat([bank, queries])], normalise=data.normalise)
+        h = of(method.encoder, chosen(data.train_images, torch.cat([bank, queries])), normalise=data.normalise)
         h_bank, h_queries = h[: len(bank)], h[len(bank) :]
-        knn = knn_accuracy(h_bank, labels[bank], h_queries, labels[queries])
         whole = Projecting(method)
-        measured = health(h_queries, *(of(whole, images[queries], normalise=view(number)) for number in (1, 2)))
-        return {"val/knn": knn, **{f"val/{name}": value for name, value in measured.items()}}
+        measured = health(h_queries, *(of(whole, asking, normalise=view(number)) for number in (1, 2)))
+        if len(bank):
+            there, answers = (labels[rows].to(h.device) for rows in (bank, queries))
+            measured = {"knn": knn_accuracy(h_bank, there, h_queries, answers), **measured}
+        return {f"val/{name}": value for name, value in measured.items()}
 
     return measure
 
 
+def _asked(options: Pretrain, data: ImageData) -> tuple[Tensor, Tensor]:
+    """Places of the training images that answer in kNN, and of those that ask; without labels, none and any."""
+    random = generator(options.seed, "knn")
+    if (data.train_labels == UNLABELLED).all():
+        return torch.empty(0, dtype=torch.int64), torch.randperm(len(data.train_labels), generator=random)[:KNN_QUERIES]
+    parts = data.split(seed=options.seed)
+    bank = parts.train[torch.randperm(len(parts.train), generator=random)[: options.knn_images]]
+    return bank, parts.val[torch.randperm(len(parts.val), generator=random)[:KNN_QUERIES]]
+
+
 def measured_images(options: Pretrain, data: ImageData) -> int:
     """How many times `meter`'s function shows the encoder an image: the bank, the queries, and two views of those."""
-    parts = split(data.train_labels, seed=options.seed)
-    return min(options.knn_images, len(parts.train)) + 3 * min(KNN_QUERIES, len(parts.val))
+    bank, queries = _asked(options, data)
+    return len(bank) + 3 * len(queries)
 
 
 def is_measured(epoch: int, options: Pretrain) -> bool:

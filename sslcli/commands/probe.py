@@ -17,7 +17,8 @@ from sslcli.commands.training_run import train
 from sslcli.config import DEFAULTS, Probe
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator, hand_over
-from sslcli.data.image_data import hold_to_labels, load_data, split
+from sslcli.data.image_data import hold_to_labels, load_data, need_labels, pick
+from sslcli.data.stored import chosen
 from sslcli.errors import Interrupted, UsageError
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.knn import knn_votes
@@ -58,8 +59,9 @@ def settle(registry: Registry, inherited: Probe, parent: Run | None, *, load: Lo
     inherited = inherited.because("default", **{name: DEFAULTS[name] for name in inherited.foreign()})
     setting, options = prepare(registry, inherited, load=load)
     labels, share = setting.data.train_labels, options.label_fraction
+    need_labels(setting.data, dataset=options.dataset or "")
     hold_to_labels(labels, label_fraction=share, dataset=options.dataset or "")
-    parts = split(labels, seed=options.seed or 0, label_fraction=share)
+    parts = setting.data.split(seed=options.seed or 0, label_fraction=share)
     if options.protocol == "knn" and options.k > (labelled := len(parts.train) + len(parts.val)):
         raise UsageError(f"--k {options.k}: accepted is at most the {labelled:,} images that have labels")
     experiment = "knn" if options.protocol == "knn" else "linear_eval"
@@ -126,12 +128,12 @@ class Represented:
 def represent(run: Run, encoder: Encoder, options: Probe, setting: Setting) -> Represented:
     """Have the frozen encoder see every image once."""
     data = setting.data
-    parts = split(data.train_labels, seed=options.seed or 0, label_fraction=options.label_fraction)
+    parts = data.split(seed=options.seed or 0, label_fraction=options.label_fraction)
     train_rows, val_rows = parts.train.to(setting.device), parts.val.to(setting.device)
     say(f"{run.id}: representations of {len(train_rows) + len(val_rows) + len(data.test_labels):,} images, once")
     train_h, val_h, test_h = (
         outputs(encoder, images, normalise=data.normalise, autocast=setting.autocast)
-        for images in (data.train_images[train_rows], data.train_images[val_rows], data.test_images)
+        for images in (chosen(data.train_images, train_rows), chosen(data.train_images, val_rows), data.test_images)
     )
     mean, std = standardisation(train_h)
     return Represented(train_h, data.train_labels[train_rows], val_h, data.train_labels[val_rows], test_h, data.test_labels,
@@ -238,7 +240,7 @@ def augmented_training(encoder: Encoder, h: Represented, options: Probe, setting
     heads = HeadPerRate(encoder.dim, h.classes).to(setting.device)
 
     def batch_of(rows: Tensor) -> Batch:
-        return data.train_images[h.rows[rows]], h.train_labels[rows]
+        return pick(data.train_images, h.rows[rows], setting.device), h.train_labels[rows]
 
     def views_of(step: int, batch: Batch) -> list[Tensor]:
         drawn = draw(len(batch[0]), height, width, CROPS, generator(seed, "views", step))

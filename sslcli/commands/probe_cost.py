@@ -24,7 +24,7 @@ SOME = 2000  # images that logistic regression is tried on
 
 def random_h(dim: int, data: ImageData, parts: Split) -> Represented:
     """Random numbers in the place of representations: computing with them takes as long."""
-    device = data.train_images.device
+    device = data.train_labels.device
     train_rows, val_rows = parts.train.to(device), parts.val.to(device)
     train, val, test = (torch.randn(len(rows), dim, device=device) for rows in (train_rows, val_rows, data.test_labels))
     mean, std = torch.zeros(dim, device=device), torch.ones(dim, device=device)

@@ -5,17 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 import sys
+import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sslcli.config import Command, Compare, Map, Plots, Predict, Report, RunsList, RunsShow, RunsVerify
+from sslcli.data import FOLDER
 from sslcli.errors import StateError
 from sslcli.registry import EXPERIMENTS, Registry, Run, find_project
 
-NOT_IN_PAIR = ("init", "encoder", "at_epoch", "name", "data_dir", "download", "device", "deterministic")
-"""Options in which the two runs of a pair may differ: init, the encoder that it stands for, and where things are."""
+NOT_IN_PAIR = ("init", "encoder", "at_epoch", "name", "data_dir", "download", "device", "deterministic", "labels", "image_size",
+               "fit")  # fmt: skip
+"""Options in which the two runs of a pair may differ: init, the encoder that it stands for, where things are, and what the
+fingerprint of the data tells.
+"""
 
 READERS = (Compare, RunsList, RunsShow, RunsVerify, Report, Plots, Map, Predict)
 """The commands that need a project that is there already."""
@@ -117,8 +124,40 @@ def heading(words: str) -> str:
 
 
 def comparable(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that the two runs of a pair share."""
-    return {name: value for name, value in options.items() if name not in NOT_IN_PAIR}
+    """The options that the two runs of a pair share. Of a folder its place is none: the fingerprint tells what is in it."""
+    shared = {name: value for name, value in options.items() if name not in NOT_IN_PAIR}
+    return shared | ({"dataset": FOLDER} if str(shared.get("dataset")).startswith(FOLDER) else {})
+
+
+PATHS = ("data_dir", "labels")
+"""Options of a run that are paths; of the data set folder:PATH a part is."""
+
+
+def located(registry: Registry, options: dict[str, Any]) -> dict[str, Any]:
+    """Options as a run has recorded them, their paths, which are relative to the project, made absolute."""
+    found = _with_paths(options, lambda path: os.path.normpath(registry.root / path))
+    return found | {name: Path(found[name]) for name in PATHS if found.get(name) is not None}
+
+
+def recorded(registry: Registry, options: dict[str, Any]) -> dict[str, Any]:
+    """Options as a run records them: their paths, which are relative to the current folder, made relative to the project."""
+    return _with_paths(options, lambda path: os.path.relpath(path, registry.root))
+
+
+def _with_paths(options: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    changed = {name: change(str(options[name])) for name in PATHS if options.get(name) is not None}
+    name = options.get("dataset") or ""
+    if name.startswith(FOLDER):
+        changed["dataset"] = FOLDER + change(name.removeprefix(FOLDER))
+    return options | changed
+
+
+def dataset_word(dataset: str | None) -> str:
+    """A data set as a piece of a file's name: of a folder its own name, in lower-case ASCII."""
+    if not (dataset or "").startswith(FOLDER):
+        return dataset or ""
+    plain = unicodedata.normalize("NFKD", Path((dataset or "").removeprefix(FOLDER)).name).encode("ascii", "ignore").decode()
+    return f"folder-{re.sub(r'[^a-z0-9]+', '-', plain.lower()).strip('-') or 'pictures'}"
 
 
 def pair_key(experiment: str, options: dict[str, Any], fingerprint: str, *, but: tuple[str, ...] = ()) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
 from typing import Any
 
 from sslcli.commands.common import prepare, tell_of_speed
-from sslcli.commands.project import WORDS, next_command, open_registry, say
+from sslcli.commands.project import WORDS, located, next_command, open_registry, say
 from sslcli.config import TRAININGS, Pretrain, Resume, from_mapping
 from sslcli.distributed import joined, on_first, world
 from sslcli.errors import StateError, UsageError
@@ -104,9 +103,7 @@ def carry_on(registry: Registry, run: Run, changed: dict[str, Any]) -> None:
     command = EXPERIMENTS[record.experiment]
     kind = TRAININGS[command]
     source = str(registry.path(f"{run.folder}/run.yaml"))
-    arguments: dict[str, Any] = from_mapping(kind, record.options, source)
-    if arguments.get("data_dir"):
-        arguments["data_dir"] = registry.root / Path(arguments["data_dir"])
+    arguments: dict[str, Any] = from_mapping(kind, located(registry, record.options), source)
     setting, options = prepare(registry, kind(**{**arguments, **changed}))
     if setting.fingerprint != record.data.get("sha256"):
         raise StateError(f"run {run.id}: the data set {options.dataset} is not what the run began with (its sha256 is another)")

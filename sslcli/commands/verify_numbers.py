@@ -14,7 +14,8 @@ from sslcli.commands.classify import count_both_right, figures_of, identity, loa
 from sslcli.commands.common import data_of_run
 from sslcli.commands.project import pair_key, say
 from sslcli.config import RunsVerify
-from sslcli.data.image_data import ImageData, load_data, split
+from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.stored import chosen
 from sslcli.errors import UserError
 from sslcli.evaluation.kept import FILE, read_kept
 from sslcli.evaluation.knn import knn_votes
@@ -115,9 +116,9 @@ def _logits_again(registry: Registry, record: Run, data: ImageData, command: Run
     if record.protocol != "knn":
         return of(classifier, data.test_images).numpy()
     options = record.options
-    parts = split(data.train_labels, seed=options["seed"], label_fraction=options["label_fraction"])
+    parts = data.split(seed=options["seed"], label_fraction=options["label_fraction"])
     rows = torch.cat([parts.train, parts.val])
-    bank, queries = of(classifier.encoder, data.train_images[rows]), of(classifier.encoder, data.test_images)
+    bank, queries = of(classifier.encoder, chosen(data.train_images, rows)), of(classifier.encoder, data.test_images)
     k, temperature = options["k"], options["temperature"]
     votes = knn_votes(bank, data.train_labels[rows], queries, classes=len(data.classes), k=k, temperature=temperature)
     return votes.numpy()

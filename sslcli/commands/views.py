@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from sslcli.commands.common import data_folder
-from sslcli.commands.project import open_registry, say
+from sslcli.commands.common import data_folder, reading_of
+from sslcli.commands.project import located, open_registry, say
 from sslcli.commands.view_making import augmentation_of, view_size_plan
 from sslcli.config import Views
 from sslcli.data.augment import draw as draw_parameters
@@ -36,7 +36,8 @@ def draw(registry: Registry, command: Views) -> Path:
         record = registry.load(registry.find(command.run, experiment="pretrain"))
         command, source = _options_of(registry, command, record), f"run {record.id}"
     try:
-        data = load_data(command.dataset, data_folder(registry, command.data_dir), download=command.download)
+        folder = data_folder(registry, command.data_dir)
+        data = load_data(command.dataset, folder, download=command.download, reading=reading_of(command))
     except StateError as error:
         raise StateError(f"{error}. Other views: --dataset shapes needs no data, --run latest shows those of a run") from error
     if command.n > len(data.train_images):
@@ -71,9 +72,8 @@ def _options_of(registry: Registry, command: Views, record: Run) -> Views:
     if typed:
         names = ", ".join("--" + name.replace("_", "-") for name in sorted(typed))
         raise UsageError(f"{names}: the views of --run {record.id} are those of its own options; leave out one or the other")
-    values = {name: record.options[name] for name in taken}
-    if values["data_dir"] is not None:
-        values["data_dir"] = registry.root / Path(values["data_dir"])
+    options = located(registry, record.options)
+    values = {name: options[name] for name in taken}
     if command.data_dir is not None:
         values["data_dir"] = command.data_dir
     return command.because(f"from pretrain run {record.id}", **values)

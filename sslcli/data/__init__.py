@@ -8,5 +8,8 @@ DATASETS = {
 }
 """Name to the function `load(data_dir: Path, *, download: bool) -> ImageData`."""
 
+FOLDER = "folder:"
+"""What a data set's name begins with that is a folder of pictures: folder:PATH."""
+
 SIZES = {"cifar10": (50_000, 10_000, 32, 10)}
 """Of data sets that have to be fetched: training images, test images, pixels a side, classes."""

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 def generator(seed: int, *key: str | int) -> torch.Generator:
@@ -18,6 +23,20 @@ def generator(seed: int, *key: str | int) -> torch.Generator:
 def hand_over(tensor: Tensor, device: torch.device) -> Tensor:
     """A tensor of the CPU on `device`. To a GPU it goes by way of pinned memory, since from other memory the copy waits."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+def ahead(batch_at: Callable[[int], T]) -> Callable[[int], T]:
+    """The same function of the step, whose next step's value is made meanwhile by a thread: for images that lie in a file."""
+    pool, waiting = ThreadPoolExecutor(1), dict[int, Future[T]]()
+
+    def at(step: int) -> T:
+        made = waiting.pop(step, None)
+        batch = made.result() if made else batch_at(step)
+        waiting.clear()
+        waiting[step + 1] = pool.submit(batch_at, step + 1)
+        return batch
+
+    return at
 
 
 class Batches:

@@ -33,8 +33,8 @@ class Pair(NamedTuple):
 
     @property
     def disagrees(self) -> bool:
-        """Whether the two images of one picture have different labels."""
-        return self.label_a != self.label_b
+        """Whether the two images of one picture have different labels; an unknown one, below 0, differs from none."""
+        return self.label_a != self.label_b and min(self.label_a, self.label_b) >= 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,14 +18,16 @@ clear sky, framed pictures. Of the 279 near-duplicates that Barz & Denzler (2020
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from sslcli.data.check_file import Pair
-from sslcli.data.image_data import ImageData
+from sslcli.data.image_data import ImageData, in_parts
+from sslcli.data.stored import Images
 
 THRESHOLD = 0.80
 CANDIDATE_BELOW = 0.15  # a candidate's coarse cosine may be so much below the threshold
@@ -45,13 +47,18 @@ def duplicate_pairs(data: ImageData, *, threshold: float = THRESHOLD, progress: 
     Of several images with the same bytes each is paired with the first alone, and that one stands for them in the search
     for near duplicates. `progress` is told the share of the work that is done. A check of 60,000 images takes 1.3 GB in all.
     """
-    images = torch.cat([data.train_images, data.test_images]).cpu()
+
+    def parts() -> Iterator[Tensor]:
+        for images in (data.train_images, data.test_images):
+            yield from (part.cpu() for part in in_parts(images, CHUNK))
+
     labels = torch.cat([data.train_labels, data.test_labels]).tolist()
     train = len(data.train_images)
-    first = first_equal(images)
-    found = [("exact", first[i], i, 1.0) for i in range(len(images)) if first[i] != i]
-    unique = torch.tensor([i for i in range(len(images)) if first[i] == i])
-    near = near_duplicates(_of_side(images if not found else images[unique]), threshold=threshold, progress=progress)
+    first = first_equal(image for part in parts() for image in part)
+    found = [("exact", first[i], i, 1.0) for i in range(len(first)) if first[i] != i]
+    unique = torch.tensor([i for i in range(len(first)) if first[i] == i])
+    small = torch.cat([_of_side(part) for part in parts()])
+    near = near_duplicates(small if not found else small[unique], threshold=threshold, progress=progress)
     found += [(kind, int(unique[i]), int(unique[j]), value) for kind, i, j, value in near]
 
     def place(index: int) -> tuple[str, int]:
@@ -61,16 +68,17 @@ def duplicate_pairs(data: ImageData, *, threshold: float = THRESHOLD, progress: 
     return sorted(pairs, key=lambda pair: (-pair.similarity, pair.where_a == "test", pair.where_b == "test", pair.i, pair.j))
 
 
-def first_equal(images: Tensor) -> list[int]:
-    """For each image (N, …) uint8 the place of the first one with the same bytes: its own, if there is none before it."""
+def first_equal(images: Iterable[Tensor]) -> list[int]:
+    """For each uint8 image the place of the first one with the same bytes: its own, if there is none before it."""
     seen: dict[bytes, int] = {}
-    return [seen.setdefault(image.numpy().tobytes(), i) for i, image in enumerate(images)]
+    return [seen.setdefault(hashlib.sha256(image.numpy().tobytes()).digest(), i) for i, image in enumerate(images)]
 
 
-def constant_images(images: Tensor) -> list[int]:
+def constant_images(images: Images) -> list[int]:
     """The places of those images (N, 3, H, W) in which every pixel has the same colour."""
-    flat = images.flatten(2)
-    return (flat == flat[..., :1]).all(2).all(1).nonzero().flatten().tolist()
+    flat = (part.flatten(2) for part in in_parts(images, CHUNK))
+    flags = [(pixels == pixels[..., :1]).all(2).all(1) for pixels in flat]
+    return torch.cat([*flags, torch.empty(0, dtype=torch.bool)]).nonzero().flatten().tolist()
 
 
 def near_duplicates(images: Tensor, *, threshold: float, progress: Progress) -> list[tuple[str, int, int, float]]:

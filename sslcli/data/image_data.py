@@ -5,82 +5,108 @@ from __future__ import annotations
 import hashlib
 import importlib
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from sslcli.data import DATASETS, SIZES
-from sslcli.data.batches import generator
+from sslcli.data import DATASETS, FOLDER, SIZES
+from sslcli.data.batches import generator, hand_over
+from sslcli.data.manifest import Line
+from sslcli.data.stored import Images, chosen
 from sslcli.errors import UsageError
 
 LEAST_LABELS = 2  # labelled images of a class, training and held out together
 
 
+UNLABELLED = -1
+"""The label of a training image whose class is not known."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageData:
-    """Images (N, 3, H, W) uint8, labels (N,) int64 in [0, len(classes)), all on one device."""
+    """Images (N, 3, H, W) uint8, labels (N,) int64 in [0, len(classes)) or, in training, UNLABELLED, all on one device.
 
-    train_images: Tensor
+    Images that stay in a file, for they are many, are on the CPU. `given_val` are the places of the training images that every
+    choice is to be made on, where the data say so. `size` is the side that an encoder is shown, the centre of an image, where
+    images are larger than that; `moments` are mean and deviation, `content` is the fingerprint, and `manifest` lists the files,
+    where they are known.
+    """
+
+    train_images: Images
     train_labels: Tensor
-    test_images: Tensor
+    test_images: Images
     test_labels: Tensor
     classes: tuple[str, ...]
+    given_val: Tensor | None = None
+    size: int | None = None
+    moments: tuple[Tensor, Tensor] | None = None
+    content: str | None = None
+    manifest: tuple[Line, ...] = ()
 
     @property
     def image_size(self) -> int:
-        """The shorter side, in pixels."""
-        return min(self.train_images.shape[-2:])
+        """The side that an encoder is shown, in pixels: the shorter side of an image, or less."""
+        return self.size or min(self.train_images.shape[-2:])
+
+    def split(self, *, seed: int, label_fraction: float = 1.0) -> Split:
+        """Which labelled training images train a classifier, and which every choice is made on; see `split`."""
+        return split(self.train_labels, seed=seed, label_fraction=label_fraction, given_val=self.given_val)
 
     @cached_property
     def normalisation(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation (3,) of the training images' channels, of values in [0, 1]."""
+        device = self.train_labels.device
+        if self.moments is not None:
+            return self.moments[0].to(device), self.moments[1].to(device)
         counts = torch.zeros(3, 256, dtype=torch.float64)
-        for some in torch.split(self.train_images.cpu(), 10_000):  # of all at once a channel would be a copy of a third
-            for channel, count in zip(some.unbind(1), counts, strict=True):
+        for some in in_parts(self.train_images, 10_000):  # of all at once a channel would be a copy of a third
+            for channel, count in zip(some.cpu().unbind(1), counts, strict=True):
                 count.add_(torch.bincount(channel.flatten(), minlength=256))
-        values, device = torch.arange(256) / 255, self.train_images.device  # sums on the CPU: some devices have no float64
+        values = torch.arange(256) / 255  # sums on the CPU: some devices have no float64
         share = counts / counts.sum(1, keepdim=True)
         mean = (share * values).sum(1)
         std = (share * (values - mean[:, None]) ** 2).sum(1).sqrt()
         return mean.float().to(device), std.float().to(device)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """uint8 images to float32, each channel brought to mean 0 and deviation 1 over the training images."""
-        return normalise(images, *self.normalisation)
+        """The centres of uint8 images, as an encoder is shown them: float32, brought to mean 0 and deviation 1 by channel."""
+        mean, std = self.normalisation
+        return normalise(centre(images, self.image_size).to(mean.device), mean, std)
 
     @cached_property
     def fingerprint(self) -> str:
         """sha256 over images and labels: equal data, equal fingerprint."""
+        if self.content is not None:
+            return self.content
         digest = hashlib.sha256()
-        for tensor in (self.train_images, self.train_labels, self.test_images, self.test_labels):
-            digest.update(f"{tuple(tensor.shape)}".encode())
-            digest.update(tensor.cpu().contiguous().view(-1).numpy().data)  # in place: a copy would double the memory
+        for rows in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            digest.update(f"{tuple(rows.shape)}".encode())
+            for part in in_parts(rows, len(rows)) if isinstance(rows, Tensor) else in_parts(rows, 1000):
+                digest.update(part.cpu().contiguous().view(-1).numpy().data)  # in place: a copy would double the memory
         return digest.hexdigest()
 
     def to(self, device: torch.device) -> ImageData:
-        """The same data on `device`, so that views are made where the encoder runs."""
-        if device == self.train_images.device:
+        """The same data on `device`, so that views are made where the encoder runs. What is in a file stays there."""
+        if device == self.train_labels.device:
             return self
-        return ImageData(
-            train_images=self.train_images.to(device),
-            train_labels=self.train_labels.to(device),
-            test_images=self.test_images.to(device),
-            test_labels=self.test_labels.to(device),
-            classes=self.classes,
-        )
+        names = ("train_images", "train_labels", "test_images", "test_labels")
+        kept = {name: getattr(self, name) for name in names}
+        moved: dict[str, Any] = {name: value.to(device) for name, value in kept.items() if isinstance(value, Tensor)}
+        return replace(self, **moved)
 
     def first(self, count: int) -> ImageData:
         """The first `count` training and test images alone."""
-        return ImageData(
-            train_images=self.train_images[:count],
-            train_labels=self.train_labels[:count],
-            test_images=self.test_images[:count],
-            test_labels=self.test_labels[:count],
-            classes=self.classes,
-        )
+        some = slice(count)
+        given = None if self.given_val is None else self.given_val[self.given_val < count]
+        return replace(
+            self, train_images=chosen(self.train_images, some), train_labels=self.train_labels[some],
+            test_images=chosen(self.test_images, some), test_labels=self.test_labels[some], given_val=given, content=None,
+        )  # fmt: skip
 
 
 def random_data(name: str) -> ImageData:
@@ -99,13 +125,37 @@ def random_data(name: str) -> ImageData:
     )  # fmt: skip
 
 
+def in_parts(rows: Images, count: int) -> Iterator[Tensor]:
+    """Rows in order, `count` at a time."""
+    yield from (rows[begin : begin + count] for begin in range(0, len(rows), max(1, count)))
+
+
+def centre(images: Tensor, side: int) -> Tensor:
+    """The central square of `side` pixels of images (N, 3, H, W), which are at least that large."""
+    top, left = ((length - side) // 2 for length in images.shape[-2:])
+    return images[..., top : top + side, left : left + side] if (top or left) else images
+
+
+def pick(images: Images, rows: Tensor, device: torch.device) -> Tensor:
+    """The images at `rows` (B,) on `device`, wherever either is kept."""
+    there = images[rows if rows.device == images.device else hand_over(rows, images.device)]
+    return there if there.device == device else hand_over(there, device)
+
+
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """uint8 images (N, 3, H, W) to float32: (image / 255 - mean) / std, mean and std (3,)."""
     return (images.float() / 255 - mean.view(3, 1, 1)) / std.view(3, 1, 1)
 
 
-def load_data(name: str, data_dir: Path, *, download: bool = False) -> ImageData:
-    """Load a data set of DATASETS; what is missing or damaged is a StateError that says where it was looked for."""
+def load_data(name: str, data_dir: Path, *, download: bool = False, reading: Any = None) -> ImageData:
+    """Load a data set of DATASETS, or with `reading` (a folder.Reading) the pictures of folder:PATH.
+
+    What is missing or damaged is a StateError that says where it was looked for.
+    """
+    if name.startswith(FOLDER):
+        from sslcli.data.folder import Reading, load_folder  # which builds on this module
+
+        return load_folder(Path(name.removeprefix(FOLDER)), data_dir / "cache", reading or Reading())
     module, _, function = DATASETS[name].partition(":")
     data: ImageData = getattr(importlib.import_module(module), function)(data_dir, download=download)
     return data
@@ -119,23 +169,47 @@ class Split:
     val: Tensor
 
 
-def split(labels: Tensor, *, seed: int, val_fraction: float = 0.1, label_fraction: float = 1.0) -> Split:
-    """Split the training images by class and seed: `val_fraction` of each class is held out for choices.
+def split(
+    labels: Tensor, *, seed: int, val_fraction: float = 0.1, label_fraction: float = 1.0, given_val: Tensor | None = None
+) -> Split:
+    """Split the labelled training images by class and seed: `val_fraction` of each class is held out for choices.
 
-    `label_fraction` of both parts keeps its labels, at least one image of each class: who has few labels has few to choose
-    by. Subsets of one seed are nested: what 1 % holds, 10 % holds too.
+    Or those at `given_val`, where the data say so. `label_fraction` of both parts keeps its labels, at least one image of each
+    class: who has few labels has few to choose by. Subsets of one seed are nested: what 1 % holds, 10 % holds too.
     """
     labels = labels.cpu()
     draws = torch.rand(len(labels), generator=generator(seed, "split"))
-    train: list[Tensor] = []
-    val: list[Tensor] = []
-    for label in torch.unique(labels):
+    given = torch.zeros(len(labels), dtype=torch.bool)
+    if given_val is not None:
+        given[given_val] = True
+    train = val = torch.empty(0, dtype=torch.int64)
+    for label in torch.unique(labels[labels != UNLABELLED]):
         members = (labels == label).nonzero().flatten()
         members = members[draws[members].argsort()]
-        held_out = max(1, round(val_fraction * len(members)))
-        for part, of_class in ((val, members[:held_out]), (train, members[held_out:])):
-            part.append(of_class[: max(1, round(label_fraction * len(of_class)))])
-    return Split(torch.cat(train).sort().values, torch.cat(val).sort().values)
+        if given_val is not None:
+            of_val, of_train = members[given[members]], members[~given[members]]
+        else:
+            held_out = max(1, round(val_fraction * len(members)))
+            of_val, of_train = members[:held_out], members[held_out:]
+        val = torch.cat([val, of_val[: max(1, round(label_fraction * len(of_val)))]])
+        train = torch.cat([train, of_train[: max(1, round(label_fraction * len(of_train)))]])
+    return Split(train.sort().values, val.sort().values)
+
+
+def need_labels(data: ImageData, *, dataset: str) -> None:
+    """A UsageError where there is nothing to learn a classifier from, or nothing to test it on."""
+    counts = torch.unique(data.train_labels[data.train_labels != UNLABELLED], return_counts=True)[1].tolist()
+    if not counts or not len(data.test_labels):
+        missing = "test images" if counts else "labels"
+        raise UsageError(
+            f"{dataset} has no {missing}: accepted is a folder with a sub-folder for each class (in train and test, or to be "
+            "drawn from), or --labels FILE.csv with lines of path,label or path,label,split"
+        )
+    if min(counts) < LEAST_LABELS:
+        raise UsageError(
+            f"{dataset}: a class has but {min(counts)} labelled image beside those of the test; accepted are {LEAST_LABELS} "
+            "and more, one to train and one to choose by"
+        )
 
 
 def hold_to_labels(labels: Tensor, *, label_fraction: float, dataset: str) -> None:
@@ -143,7 +217,7 @@ def hold_to_labels(labels: Tensor, *, label_fraction: float, dataset: str) -> No
 
     Each class needs one image to train and one to choose by.
     """
-    smallest = int(torch.unique(labels, return_counts=True)[1].min())
+    smallest = int(torch.unique(labels[labels != UNLABELLED], return_counts=True)[1].min())
     if label_fraction == 1 or label_fraction * smallest >= LEAST_LABELS:
         return
     least = min(1.0, math.ceil(LEAST_LABELS / smallest * 1e6) / 1e6)

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+import torch
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
+from sslcli.data.pictures import SUFFIXES, BrokenPictureError, read_rgb, squared
 from sslcli.errors import StateError, UsageError
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
 
 def read_images(paths: Sequence[Path], *, size: int) -> list[tuple[Path, Tensor]]:
-    """Each picture as uint8 (3, size, size): turned as its EXIF says, its central square, made smaller with antialiasing.
+    """Each picture as uint8 (3, size, size): as the eye sees it, upright, its central square, made smaller with antialiasing.
 
     A folder stands for the pictures in it. A StateError for what is not there, a UsageError for what is no picture.
     """
@@ -38,18 +35,6 @@ def _listed(path: Path) -> list[Path]:
 
 def _read(path: Path, size: int) -> Tensor:
     try:
-        with Image.open(path) as picture:
-            upright = _eight_bits(ImageOps.exif_transpose(picture)).convert("RGB")
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        return torch.from_numpy(squared(read_rgb(path, side=size), size, "crop"))
+    except (BrokenPictureError, OSError) as error:
         raise UsageError(f"--images {path} is no picture that can be read: {error}") from error
-    square: Tensor = pil_to_tensor(ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC))
-    return square
-
-
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """A picture of 16 bits a pixel with 8; Pillow itself would cut all above 255 off. Of floats the range is not known."""
-    if picture.mode == "F":
-        raise ValueError("its pixels are floating-point numbers of unknown range")
-    if not picture.mode.startswith("I"):
-        return picture
-    return Image.fromarray((np.asarray(picture).clip(0, 65535) / 257).round().astype(np.uint8))

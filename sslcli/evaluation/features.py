@@ -8,13 +8,16 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
-BATCH = 512
+from sslcli.data.image_data import in_parts
+from sslcli.data.stored import Images
+
+BATCH, PIXELS = 512, 2**21  # images at a time, and pixels: of large images there are fewer
 
 
 @torch.no_grad()
 def outputs(
     net: nn.Module,
-    images: Tensor,
+    images: Images,
     *,
     normalise: Callable[[Tensor], Tensor],
     autocast: Callable[[], AbstractContextManager[object]],
@@ -24,8 +27,9 @@ def outputs(
     Evaluation mode holds for batch norm too, so no statistic moves and the order of the images does not matter.
     """
     net.eval()
-    made = []
-    for batch in torch.split(images, BATCH):
+    made, device = [], next(net.parameters()).device
+    height, width = images.shape[-2:]
+    for batch in in_parts(images, max(1, min(BATCH, PIXELS // (height * width)))):
         with autocast():
-            made.append(net(normalise(batch).contiguous(memory_format=torch.channels_last)).float())
+            made.append(net(normalise(batch.to(device)).contiguous(memory_format=torch.channels_last)).float())
     return torch.cat(made)

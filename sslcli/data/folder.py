@@ -1,0 +1,127 @@
+"""A person's own pictures: a folder of files, with or without classes, as one data set."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+
+from sslcli.data.image_data import UNLABELLED, ImageData
+from sslcli.data.listing import Entry, Listing, classes_of, draw_parts, list_pictures
+from sslcli.data.manifest import Line
+from sslcli.data.picture_cache import Decoded, Progress, decode
+from sslcli.data.pictures import Fit, size_of
+from sslcli.data.stored import Images, Stored
+from sslcli.errors import StateError
+
+SIZES = (32, 48, 64, 96, 128, 160, 192, 224)  # that the median is brought down to
+SAMPLE = 1000  # pictures whose headers tell the usual size
+MARGIN = 8 / 7  # of the stored side over the side that an encoder is shown, as of 256 over 224 in the field
+IN_MEMORY = 2**30  # bytes of pixels that are held in memory; more stay in the file
+MOST_BROKEN = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a folder is read: a CSV file of labels, the side that an encoder is shown (None: from the pictures), how they become
+    square, processes, and who is told of progress and of what was found.
+    """
+
+    labels: Path | None = None
+    image_size: int | None = None
+    fit: Fit = "crop"
+    workers: int = 1
+    progress: Progress = field(default=lambda _: None, compare=False)
+    say: Callable[[str], None] = field(default=lambda _: None, compare=False)
+
+
+def load_folder(root: Path, caches: Path, reading: Reading) -> ImageData:
+    """The pictures below `root` as a data set, decoded now or found in `caches`.
+
+    Without test pictures a fifth of each class is drawn for the test by the pictures' content: the same ones for every seed,
+    and equal pictures on one side. A StateError if there are none, or more than a tenth of them is broken.
+    """
+    listing = list_pictures(root)
+    if reading.labels is not None:
+        listing = listing.named(reading.labels)
+    paths = [entry.path for entry in listing.entries]
+    size = reading.image_size or usual_size(root, paths)
+    side = size if reading.fit == "pad" else math.ceil(MARGIN * size)
+    found = decode(root, paths, side=side, fit=reading.fit, caches=caches, workers=reading.workers, progress=reading.progress)
+    _tell_of_problems(root, listing, found, reading.say)
+    rows = [row for row, problem in enumerate(found.problems) if not problem]
+    entries = [listing.entries[row] for row in rows]
+    digests = [found.digests[row] for row in rows]
+    entries = draw_parts(entries, [int(digest[:13], 16) for digest in digests])
+    reading.say(f"{root.name}: {_in_words(entries)}; shown at {size} x {size} pixels, {reading.fit}")
+    manifest = tuple(Line(d, e.part or "", e.label or "", e.path) for d, e in zip(digests, entries, strict=True))
+    data = _data_of(entries, rows, found, size)
+    return replace(data, content=_content(manifest, side, reading.fit), manifest=manifest)
+
+
+def usual_size(root: Path, paths: Sequence[str]) -> int:
+    """The largest of SIZES that is not above the median of the pictures' shorter sides, at least the smallest."""
+    some = paths[:: max(1, len(paths) // SAMPLE)]
+    sides = [side for path in some if (side := size_of(root / path))]
+    usual = median(sides) if sides else SIZES[0]
+    return max((size for size in SIZES if size <= usual), default=SIZES[0])
+
+
+def _data_of(entries: list[Entry], rows: list[int], found: Decoded, size: int) -> ImageData:
+    classes = classes_of(entries)
+    label_of = {name: label for label, name in enumerate(classes)} | {None: UNLABELLED}
+    labels = torch.tensor([label_of[entry.label] for entry in entries])
+    tested = torch.tensor([entry.part == "test" for entry in entries])
+    held = torch.tensor([entry.part == "val" and entry.label is not None for entry in entries])
+    test = tested & (labels != UNLABELLED)
+    places, pixels = torch.tensor(rows), torch.from_numpy(found.images)
+
+    def of(chosen: torch.Tensor) -> Images:
+        return pixels[places[chosen]] if pixels.numel() <= IN_MEMORY else Stored(pixels, places[chosen])
+
+    train = ~tested
+    if not train.any():
+        raise StateError("every picture is in the test part: there is none to train on")
+    mean, square = found.moments[places[train].numpy()].mean(0)
+    return ImageData(
+        train_images=of(train), train_labels=labels[train], test_images=of(test), test_labels=labels[test],
+        classes=tuple(classes), given_val=held[train].nonzero().flatten() if held.any() else None, size=size,
+        moments=(torch.tensor(mean).float(), torch.tensor(np.sqrt(square - mean**2)).float()),
+    )  # fmt: skip
+
+
+def _content(manifest: Sequence[Line], side: int, fit: Fit) -> str:
+    """sha256 over what was read: the files' content, classes and parts, and how they became square; not their names."""
+    what = [side, fit, [(line.sha256, line.part, line.label) for line in manifest]]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()
+
+
+def _tell_of_problems(root: Path, listing: Listing, found: Decoded, say: Callable[[str], None]) -> None:
+    """Name what was skipped in a file, and say how much it is; a StateError if that is more than a tenth of the pictures."""
+    broken = [(path, problem) for path, problem in zip(found.paths, found.problems, strict=True) if problem]
+    if not broken and not listing.others:
+        return
+    file = found.folder.with_suffix(".skipped.csv")
+    with file.open("w", newline="", encoding="utf-8", errors="surrogateescape") as lines:
+        csv.writer(lines).writerows([("path", "reason"), *broken, *listing.others])
+    counts = f"{len(broken):,} of {len(found.paths):,} pictures cannot be read, {len(listing.others):,} other files are none"
+    if len(broken) > MOST_BROKEN * len(found.paths):
+        some = "; ".join(f"{path!r}: {problem}" for path, problem in broken[:5])
+        raise StateError(f"{root}: {counts}. Accepted is a tenth. The first: {some}. All are named in {file}")
+    say(f"{root.name}: skipped, and named in {file}: {counts}")
+
+
+def _in_words(entries: list[Entry]) -> str:
+    counts = {part: sum(entry.part == part for entry in entries) for part in ("train", "val", "test")}
+    parts = ", ".join(f"{count:,} {part}" for part, count in counts.items() if count)
+    labelled = sum(entry.label is not None for entry in entries)
+    classes = len({entry.label for entry in entries} - {None})
+    return f"{len(entries):,} pictures ({parts}), {labelled:,} with a label" + (f" of {classes} classes" if classes else "")

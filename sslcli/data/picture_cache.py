@@ -1,0 +1,151 @@
+"""Pictures decoded once, by several processes, into a file that is mapped into memory. Imports no torch, to start quickly."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from sslcli.data.pictures import BrokenPictureError, Fit, read_rgb, squared
+from sslcli.errors import StateError
+
+VERSION = 1  # of what is in a cache; another one is another cache
+SOME = 32  # pictures that a process is given at a time
+FEW = 256  # pictures for which no process is started
+
+Progress = Callable[[float], None]
+"""Told how much is done, from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Pictures (N, 3, side, side) uint8, mapped into memory, in the order of `paths`; those with a problem are black.
+
+    `digests` are the files' sha256; `moments` (N, 2, 3) the means of each channel's values in [0, 1], and of their squares.
+    """
+
+    folder: Path
+    images: NDArray[np.uint8]
+    paths: list[str]
+    digests: list[str]
+    problems: list[str]
+    moments: NDArray[np.float64]
+
+
+def decode(root: Path, paths: Sequence[str], *, side: int, fit: Fit, caches: Path, workers: int, progress: Progress) -> Decoded:
+    """The pictures at `paths` below `root`, decoded now or before: the folder in `caches` is named by what they depend on.
+
+    That is the files' names, sizes and times, and how they become square. Of several builders one works and the others wait;
+    a build that was killed is begun anew. A StateError where the disk has no room.
+    """
+    files = [(path, (found := os.stat(root / path)).st_size, found.st_mtime_ns) for path in paths]
+    key = hashlib.sha256(json.dumps([VERSION, side, fit, files]).encode()).hexdigest()[:20]
+    folder = caches / key
+    if not folder.exists():
+        caches.mkdir(parents=True, exist_ok=True)
+        with FileLock(caches / f"{key}.lock"):
+            if not folder.exists():
+                partial = caches / f"{key}.partial"
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir()
+                _build(partial, root, paths, side, fit, workers, progress)
+                partial.rename(folder)
+    return _opened(folder)
+
+
+def _build(folder: Path, root: Path, paths: Sequence[str], side: int, fit: Fit, workers: int, progress: Progress) -> None:
+    pixels = folder / "images.u8"
+    with pixels.open("wb") as file:
+        try:
+            _reserve(file.fileno(), len(paths) * 3 * side * side)
+        except OSError as error:
+            raise StateError(
+                f"{len(paths):,} pictures of {side} x {side} pixels need {len(paths) * 3 * side**2 / 1e9:.1f} GB in "
+                f"{folder.parent}: {error.strerror}; free some, name another folder with --data-dir, or a smaller --image-size"
+            ) from error
+    tasks = [
+        (str(pixels), begin, [str(root / path) for path in paths[begin : begin + SOME]], side, fit)
+        for begin in range(0, len(paths), SOME)
+    ]
+    found: list[tuple[str, str, list[list[float]]]] = []
+    for some in _mapped(tasks, workers if len(paths) > FEW else 1):
+        found.extend(some)
+        progress(len(found) / len(paths))
+    digests, problems, moments = zip(*found, strict=True)
+    np.save(folder / "moments.npy", np.array(moments))
+    index = {"side": side, "fit": fit, "paths": list(paths), "digests": digests, "problems": problems}
+    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def _reserve(file: int, size: int) -> None:
+    """Have the disk keep room for a file, so that writing it cannot fail for want of it."""
+    if sys.platform == "linux":
+        os.posix_fallocate(file, 0, size)
+    else:
+        os.truncate(file, size)
+
+
+def _mapped(tasks: list[Any], workers: int) -> Iterator[list[tuple[str, str, list[list[float]]]]]:
+    """What `_decode_some` makes of each task, in order, in so many processes."""
+    if workers == 1:
+        yield from map(_decode_some, tasks)
+        return
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_signals_to_the_parent)
+    try:
+        yield from pool.map(_decode_some, tasks)
+    except BrokenProcessPool as error:
+        raise StateError("a process that decoded pictures was killed, perhaps for want of memory; start again") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _leave_signals_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _decode_some(task: tuple[str, int, list[str], int, Fit]) -> list[tuple[str, str, list[list[float]]]]:
+    """Write some pictures to their places in the file; of each its sha256, what is wrong with it ("": nothing), its moments."""
+    pixels, begin, paths, side, fit = task
+    made = []
+    with open(pixels, "r+b", buffering=0) as file:
+        for place, path in enumerate(paths, begin):
+            digest, problem, moments = "", "", [[0.0] * 3] * 2
+            try:
+                with open(path, "rb") as picture:
+                    digest = hashlib.file_digest(picture, "sha256").hexdigest()
+                square = squared(read_rgb(Path(path), side=side), side, fit)
+            except (BrokenPictureError, OSError) as error:
+                problem = str(error) or type(error).__name__
+            else:
+                file.seek(place * square.nbytes)
+                file.write(square.tobytes())
+                values = square.reshape(3, -1) / 255.0
+                moments = [values.mean(1).tolist(), (values**2).mean(1).tolist()]
+            made.append((digest, problem, moments))
+    return made
+
+
+def _opened(folder: Path) -> Decoded:
+    """A cache that is there; a StateError if it is damaged."""
+    try:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        count, side = len(index["paths"]), index["side"]
+        images = np.memmap(folder / "images.u8", dtype=np.uint8, mode="c", shape=(count, 3, side, side))
+        moments = np.load(folder / "moments.npy")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StateError(f"{folder} is damaged ({error}); delete it, and it is made anew") from error
+    return Decoded(folder, images, index["paths"], index["digests"], index["problems"], moments)

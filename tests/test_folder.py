@@ -1,0 +1,371 @@
+"""A person's own pictures as a data set: what is found in a folder, how it is kept, and the commands on it."""
+
+import json
+import multiprocessing
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sslcli.checkpoint import load_checkpoint
+from sslcli.data import folder, picture_cache
+from sslcli.data.batches import ahead
+from sslcli.data.folder import Reading, load_folder, usual_size
+from sslcli.data.listing import Entry, draw_parts, list_pictures, read_labels
+from sslcli.data.manifest import read_manifest
+from sslcli.data.picture_cache import Decoded, decode
+from sslcli.data.stored import Stored, chosen
+from sslcli.errors import StateError, UsageError
+from sslcli.registry import Registry, Run
+from tests.conftest import Cli
+
+Done = Callable[[str], Run]
+CLASSES = {"red": (200, 60, 50), "blue": (50, 80, 200)}
+RUN = "--backbone resnet9 --batch-size 16 --epochs 1"
+
+
+def draw_picture(path: Path, colour: tuple[int, int, int], number: int) -> None:
+    """A noisy picture of a colour, another one for each number."""
+    random = np.random.default_rng(number)
+    height, width = random.integers(24, 60, 2)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = random.integers(-40, 40, (height, width, 3))
+    Image.fromarray((np.array(colour) + noise).clip(0, 255).astype(np.uint8)).save(path)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder with 30 pictures in each of two classes."""
+    root = tmp_path / "My Pictures ü"
+    for label, (name, colour) in enumerate(CLASSES.items()):
+        for number in range(30):
+            draw_picture(root / name / f"{number}.{('png', 'jpg', 'webp')[number % 3]}", colour, 100 * label + number)
+    return root
+
+
+def listed(root: Path) -> dict[str, tuple[str | None, str | None]]:
+    return {entry.path: (entry.label, entry.part) for entry in list_pictures(root).entries}
+
+
+def touch(root: Path, *paths: str) -> Path:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(b"x")
+    return root
+
+
+def test_folders_name_classes_and_parts(tmp_path: Path) -> None:
+    assert listed(touch(tmp_path / "flat", "a.png", "b.JPG")) == {"a.png": (None, None), "b.JPG": (None, None)}
+    one = touch(tmp_path / "one", "all/a.png", "all/deep/b.png")
+    assert listed(one) == {"all/a.png": (None, None), "all/deep/b.png": (None, None)}
+    nested = touch(tmp_path / "nested", "cat/a.png", "cat/x/b.png", "dog/c.png", "d.png")
+    assert listed(nested) == {
+        "cat/a.png": ("cat", None), "cat/x/b.png": ("cat", None), "dog/c.png": ("dog", None), "d.png": (None, None),
+    }  # fmt: skip
+    parts = touch(tmp_path / "parts", "train/cat/a.png", "Test/dog/b.png", "val/cat/c.png", "train/d.png", "unlabelled/e.png",
+                  "train/dog/f.png")  # fmt: skip
+    assert listed(parts) == {
+        "train/cat/a.png": ("cat", "train"), "Test/dog/b.png": ("dog", "test"), "val/cat/c.png": ("cat", "val"),
+        "train/d.png": (None, "train"), "unlabelled/e.png": (None, "train"), "train/dog/f.png": ("dog", "train"),
+    }  # fmt: skip
+
+
+def test_hidden_files_and_what_lies_outside_are_left_out_and_any_name_is_kept(tmp_path: Path) -> None:
+    root = touch(tmp_path / "root", "猫/ a\nb.png", ".hidden/c.png", ".d.png", "notes.txt", "猫/e.gif")
+    touch(tmp_path / "outside", "f.png")
+    strange = os.fsdecode(b"caf\xe9.png")
+    touch(root, strange)
+    (root / "link.png").symlink_to(tmp_path / "outside" / "f.png")
+    (root / "folder").symlink_to(tmp_path / "outside")
+    (root / "loop").symlink_to(root)
+    (root / "inside.png").symlink_to(root / "猫" / "e.gif")
+    (root / "broken.png").symlink_to(root / "nowhere")
+    found = list_pictures(root)
+    assert [entry.path for entry in found.entries] == sorted(["猫/ a\nb.png", "猫/e.gif", "inside.png", strange])
+    others = dict(found.others)
+    assert others["link.png"] == others["folder"] == "a link that leaves the folder"
+    assert others["notes.txt"] == "not a picture by its name"
+    assert set(others) == {"link.png", "folder", "notes.txt", "broken.png"}
+
+
+def test_a_csv_file_names_classes_and_parts(tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text('path,label,split\n./a.png,cat,train\n"b ""x"", y.png",dog,valid\nc.png,cat,\nd.png,,test\n')
+    assert read_labels(file) == {
+        "a.png": Entry("a.png", "cat", "train"), 'b "x", y.png': Entry('b "x", y.png', "dog", "val"),
+        "c.png": Entry("c.png", "cat", None), "d.png": Entry("d.png", None, "test"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "first line is ''"), ("name,class\na,b\n", "accepted is path,label or path,label,split"),
+        ("path,label\na.png\n", "line 2: 1 values where the head has 2"), ("path,label\n,cat\n", "line 2: no path"),
+        ("path,label\na,b\n./a,c\n", "line 3: 'a' a second time"),
+        ("path,label,split\na,b,later\n", "line 2: split 'later'; accepted: train, val, test"),
+    ],
+)  # fmt: skip
+def test_a_csv_file_that_is_wrong_says_where(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text(text)
+    with pytest.raises(UsageError, match=re.escape(message)):
+        read_labels(tmp_path / "labels.csv")
+
+
+def test_a_fifth_of_each_class_is_drawn_for_the_test_and_stays_when_pictures_come() -> None:
+    draws = torch.rand(400, generator=torch.Generator().manual_seed(0)).tolist()
+    entries = [Entry(f"{i}", "ab"[i % 4 == 0] if i % 10 else None) for i in range(400)]
+    drawn = draw_parts(entries, draws)
+    for label in "ab":
+        of_class = [entry for entry in drawn if entry.label == label]
+        assert sum(entry.part == "test" for entry in of_class) == round(0.2 * len(of_class))
+    assert all(entry.part == "train" for entry in drawn if entry.label is None)
+    tested = {entry.path for entry in drawn if entry.part == "test"}
+    more = {entry.path for entry in draw_parts(entries[:360], draws[:360]) if entry.part == "test"}
+    assert len(tested & more) > 0.85 * len(more)
+    few = draw_parts([Entry(f"{i}", "a" if i < 3 else "b") for i in range(5)], draws[:5])
+    assert [entry.part for entry in few].count("test") == 1  # two pictures of a class both train
+
+
+def in_cache(root: Path, caches: Path, *, workers: int = 1, side: int = 8) -> Decoded:
+    paths = [entry.path for entry in list_pictures(root).entries]
+    return decode(root, paths, side=side, fit="crop", caches=caches, workers=workers, progress=lambda _: None)
+
+
+def build(root: str, caches: str) -> None:
+    """In a process of its own: build a cache, and leave a mark for each build that was begun."""
+    whole = picture_cache._build
+
+    def marked(partial: Path, *rest: object) -> None:
+        (Path(caches) / f"built by {os.getpid()}").touch()
+        whole(partial, *rest)  # type: ignore[arg-type]
+
+    picture_cache._build = marked  # type: ignore[assignment]
+    in_cache(Path(root), Path(caches))
+
+
+def test_a_second_start_decodes_nothing_and_a_changed_file_makes_another_cache(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = in_cache(pictures, tmp_path / "cache")
+    assert first.images.shape == (60, 3, 8, 8)
+    wanted = first.images.reshape(60, 3, -1) / 255
+    assert np.allclose(first.moments, np.stack([wanted.mean(2), (wanted**2).mean(2)], 1))
+    with monkeypatch.context() as patched:
+        patched.setattr(picture_cache, "_build", None)
+        again = in_cache(pictures, tmp_path / "cache")
+    assert np.array_equal(again.images, first.images)
+    assert (again.digests, again.problems) == (first.digests, [""] * 60)
+    shutil.copy(pictures / "red" / "0.png", pictures / "red" / "3.png")
+    changed = in_cache(pictures, tmp_path / "cache")
+    assert changed.folder != first.folder
+    assert changed.digests.count(changed.digests[changed.paths.index("red/0.png")]) == 2
+
+
+def test_several_processes_decode_what_one_does(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture_cache, "FEW", 0)
+    alone, together = in_cache(pictures, tmp_path / "one"), in_cache(pictures, tmp_path / "two", workers=2)
+    assert np.array_equal(alone.images, together.images)
+    assert alone.digests == together.digests
+
+
+def test_of_two_builders_one_builds_and_what_a_killed_one_left_is_built_anew(pictures: Path, tmp_path: Path) -> None:
+    caches = tmp_path / "cache"
+    key = in_cache(pictures, caches).folder.name
+    (caches / key).rename(caches / f"{key}.partial")
+    (caches / f"{key}.partial" / "images.u8").write_bytes(b"half")
+    forks = multiprocessing.get_context("fork")
+    builders = [forks.Process(target=build, args=(str(pictures), str(caches))) for _ in range(2)]
+    for builder in builders:
+        builder.start()
+    for builder in builders:
+        builder.join(60)
+    assert [builder.exitcode for builder in builders] == [0, 0]
+    assert len(list(caches.glob("built by *"))) == 1
+    assert not (caches / f"{key}.partial").exists()
+    assert in_cache(pictures, caches).images.max() > 0
+
+
+def test_a_damaged_cache_and_a_full_disk_are_said(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ssl: Cli
+) -> None:
+    found = in_cache(pictures, tmp_path / "cache")
+    (found.folder / "index.json").write_text("{")
+    with pytest.raises(StateError, match=r"is damaged .* delete it"):
+        in_cache(pictures, tmp_path / "cache")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(picture_cache, "_reserve", full)
+    result = ssl(f"pretrain --dataset 'folder:{pictures}' {RUN}")
+    assert result.code == 3
+    assert "60 pictures of 37 x 37 pixels need 0.0 GB" in result.err
+    assert "No space left on device" in result.err
+
+
+@pytest.mark.parametrize(("sides", "size"), [((20, 20, 20), 32), ((50, 63, 300), 48), ((64,), 64), ((4000, 3000), 224)])
+def test_the_size_follows_the_median_of_the_pictures(sides: tuple[int, ...], size: int, tmp_path: Path) -> None:
+    for side in sides:
+        Image.new("RGB", (side, side + 5)).save(tmp_path / f"{side}.png")
+    assert usual_size(tmp_path, [f"{side}.png" for side in sides]) == size
+
+
+def test_broken_pictures_are_named_in_a_file_and_more_than_a_tenth_stops(pictures: Path, tmp_path: Path, ssl: Cli) -> None:
+    (pictures / "red" / "notes.txt").write_text("no picture")
+    for number in range(3):
+        (pictures / "red" / f"bad{number}.png").write_bytes(b"\x89PNG" * number)
+    said: list[str] = []
+    data = load_folder(pictures, tmp_path / "cache", Reading(say=said.append))
+    assert len(data.train_images) + len(data.test_images) == 60
+    assert "3 of 63 pictures cannot be read, 1 other files are none" in said[0]
+    file = re.search(r"named in (.+?\.csv)", said[0])
+    assert file
+    text = Path(file[1]).read_text()
+    assert all(f"red/bad{number}.png" in text for number in range(3))
+    assert "red/notes.txt,not a picture by its name" in text
+    for number in range(5):
+        (pictures / "blue" / f"bad{number}.png").write_bytes(b"x")
+    result = ssl(f"pretrain --dataset 'folder:{pictures}' {RUN}")
+    assert result.code == 3
+    assert "8 of 68 pictures cannot be read" in result.err
+    assert "blue/bad0.png" in result.err
+
+
+def test_a_folder_of_classes_goes_through_the_study_and_can_be_moved(
+    pictures: Path, done: Done, ssl: Cli, registry: Registry, tmp_path: Path
+) -> None:
+    parent = done(f"pretrain --dataset 'folder:{pictures.name}' {RUN} --name mine")
+    assert parent.dataset == parent.options["dataset"] == "folder:My Pictures ü"
+    assert parent.id.startswith("simclr-resnet9-folder-my-pictures-u-s1-")
+    assert parent.options["image_size"] == 32
+    assert parent.metrics["val_knn"] >= 0
+    runs = [done(f"probe --epochs 2 {init}") for init in ("", "--init scratch")]
+    done("finetune --epochs 1")
+    assert runs[0].pair == runs[1].pair
+    assert runs[0].data["sha256"] == parent.data["sha256"]
+    assert runs[0].data["test_seen_in_pretraining"] == 0
+    assert runs[0].metrics["test_images"] == 12
+    kept = read_manifest(registry.path(f"{runs[0].folder}/images.csv.gz"))
+    assert sum(line.part == "test" for line in kept) == 12
+    assert {line.label for line in kept} == set(CLASSES)
+    assert json.loads(ssl("compare --format json").out)["differences"]
+    for line in (
+        "runs verify --numbers --from-checkpoint", "views --run mine", "predict --n 4", "map --n 10",
+        f"data check --dataset 'folder:{pictures.name}'", "compare --without-duplicates", "bench probe --epochs 1 --no-presets",
+    ):  # fmt: skip
+        assert (result := ssl(line)).code == 0, result.err
+    (tmp_path / "moved").mkdir()
+    for name in ("registry.yaml", "runs", pictures.name):
+        shutil.move(tmp_path / name, tmp_path / "moved" / name)
+    result = ssl("probe --epochs 2 --seed 1 --name again --project moved")
+    assert result.code == 0, result.err
+    assert Registry(tmp_path / "moved").find("again").pair == runs[0].pair
+
+
+def test_pretraining_without_labels_then_few_labels_from_a_file(pictures: Path, done: Done, ssl: Cli, tmp_path: Path) -> None:
+    flat = tmp_path / "flat"
+    for path in sorted(pictures.rglob("*.*")):
+        flat.mkdir(exist_ok=True)
+        shutil.copy(path, flat / f"{path.parent.name}-{path.name}")
+    parent = done(f"pretrain --dataset folder:flat {RUN}")
+    assert "val_knn" not in parent.metrics
+    assert parent.metrics["val_rank"] > 0
+    refused = ssl("probe --epochs 2")
+    assert refused.code == 2
+    assert "has no labels" in refused.err
+    assert "--labels FILE.csv" in refused.err
+    lines = [f"{path.name},{path.name.split('-')[0]}" for path in sorted(flat.iterdir())[::2]]
+    (tmp_path / "few.csv").write_text("\n".join(["path,label", *lines]))
+    result = ssl("probe --epochs 2 --labels few.csv")
+    assert result.code == 0, result.err
+    assert "WARNING" in result.err
+    assert "was pretrained on 6 of the 6 test pictures" in result.err
+    scratch = done("probe --epochs 2 --labels few.csv --init scratch")
+    assert scratch.options["labels"] == "few.csv"
+    clean = done(f"pretrain --dataset folder:flat {RUN} --labels few.csv")
+    assert done(f"probe --epochs 2 --encoder {clean.id}").data["test_seen_in_pretraining"] == 0
+    unknown = tmp_path / "unknown.csv"
+    unknown.write_text("path,label\nnowhere.png,red\n")
+    result = ssl("probe --labels unknown.csv")
+    assert result.code == 2
+    assert "1 of its 1 paths are not in the folder, the first is 'nowhere.png'" in result.err
+
+
+def test_given_parts_are_respected(pictures: Path, tmp_path: Path) -> None:
+    root = tmp_path / "parts"
+    for path in sorted(pictures.rglob("*.*")):
+        number = int(path.stem)
+        part = "test" if number < 6 else "val" if number < 10 else "train"
+        (root / part / path.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, root / part / path.parent.name / path.name)
+    data = load_folder(root, tmp_path / "cache", Reading(image_size=16))
+    assert (len(data.train_labels), len(data.test_labels)) == (48, 12)
+    for seed in (1, 2):
+        parts = data.split(seed=seed)
+        assert torch.equal(parts.val, data.given_val)
+        assert (len(parts.train), len(parts.val)) == (40, 8)
+    assert {line.part for line in data.manifest if line.path.startswith("val/")} == {"val"}
+
+
+def test_pictures_that_stay_in_their_file_give_the_same_bits(
+    pictures: Path, done: Done, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = f"pretrain --dataset 'folder:{pictures.name}' {RUN} --precision fp32", "probe --epochs 2", "finetune --epochs 1"
+    held = [done(line) for line in lines]
+    monkeypatch.setattr(folder, "IN_MEMORY", 0)
+    in_file = [done(line) for line in lines]
+    for one, other in zip(held, in_file, strict=True):
+        names = ("last", "last") if one.experiment == "pretrain" else ("best", "best")
+        first, second = (load_checkpoint(registry, run, name)["model"] for run, name in zip((one, other), names, strict=True))
+        assert all(torch.equal(first[name], second[name]) for name in first)
+        same = {key: value for key, value in one.metrics.items() if key != "seconds"}
+        assert same == {key: value for key, value in other.metrics.items() if key != "seconds"}
+
+
+def test_images_in_a_file_are_read_by_row() -> None:
+    pixels = torch.arange(5 * 3 * 2 * 2, dtype=torch.uint8).view(5, 3, 2, 2)
+    stored = Stored(pixels, torch.tensor([4, 0, 2]))
+    assert stored.shape == (3, 3, 2, 2)
+    assert torch.equal(stored[torch.tensor([2, 0])], pixels[[2, 4]])
+    assert torch.equal(stored[1:], pixels[[0, 2]])
+    assert torch.equal(stored[1], pixels[0])
+    assert torch.equal(chosen(stored, torch.tensor([1, 2]))[:], pixels[[0, 2]])
+    assert torch.equal(chosen(pixels, slice(2))[:], pixels[:2])
+
+
+def test_what_is_read_ahead_is_what_would_be_read() -> None:
+    asked: list[int] = []
+
+    def batch_at(step: int) -> int:
+        asked.append(step)
+        if step == 4:
+            raise RuntimeError("past the end")
+        return 10 * step
+
+    at = ahead(batch_at)
+    assert [at(step) for step in (0, 1, 2, 7, 3)] == [0, 10, 20, 70, 30]  # the error of reading ahead of 3 is nobody's
+    assert asked[:3] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "message"),
+    [
+        ("pretrain --dataset folder:nowhere", 3, "no such folder"), ("pretrain --dataset folder:", 2, "folder:…"),
+        ("pretrain --dataset folder:empty", 3, "no picture in this folder"),
+        ("pretrain --dataset shapes --labels x.csv --image-size 8", 2, "--labels, --image-size: of --dataset folder:PATH"),
+        ("pretrain --dataset shapes --fit pad", 2, "--fit: of --dataset folder:PATH alone"),
+        ("pretrain --dataset folder:one --labels none.csv", 3, "there is no such file"),
+    ],
+)  # fmt: skip
+def test_mistyped_folders_are_refused(line: str, code: int, message: str, ssl: Cli, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    draw_picture(tmp_path / "one" / "a.png", CLASSES["red"], 0)
+    result = ssl(line)
+    assert (result.code, message in result.err) == (code, True), result.err
