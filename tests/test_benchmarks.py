@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from multiprocessing import Pipe
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from sslcli.data import DATASETS
-from tests.benchmarks import growth, growth_case, interleave, ratios, spread, step
+from tests.benchmarks import growth, growth_case, interleave, pictures, ratios, spread, step
 from tests.benchmarks.growth import Case, exponent
 from tests.benchmarks.programs import Program, Task, Timing, lightly, ours
 
@@ -157,3 +158,14 @@ def test_a_growth_case_runs_pretrain_on_all_images_and_measures_its_parts(
     assert costs["seconds"] > costs["step"] * 4
     assert all(costs[key] > 0 for key in ("load", "order", "knn", "write", "loss"))
     assert costs["memory"] >= 0
+
+
+def test_the_pictures_benchmark_reads_what_it_wrote_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / "pictures"
+    pictures.write_pictures(root, 40, width=40, height=36, form="jpg")
+    found = [pictures.start(root, tmp_path / "cache") for _ in range(2)]
+    assert found[0]["pictures"] == found[1]["pictures"] == 40
+    assert (found[0]["size"], found[0]["in file"]) == (32, False)
+    assert found[0]["pixels"] == 40 * 3 * 37 * 37
+    assert pictures.main(["--start", str(root)]) == 0
+    assert json.loads(capsys.readouterr().out)["memory"] > 100

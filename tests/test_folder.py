@@ -369,3 +369,16 @@ def test_mistyped_folders_are_refused(line: str, code: int, message: str, ssl: C
     draw_picture(tmp_path / "one" / "a.png", CLASSES["red"], 0)
     result = ssl(line)
     assert (result.code, message in result.err) == (code, True), result.err
+
+
+def test_a_named_run_on_a_folder_is_gone_on_with_from_another_place(
+    pictures: Path, ssl: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = f"pretrain {RUN} --run long --project"
+    assert ssl(f"{line} . --dataset 'folder:{pictures.name}'").code == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    result = ssl(f"{line} .. --dataset 'folder:../{pictures.name}'")
+    assert result.code == 0, result.err
+    assert "is finished" in result.err
+    assert ssl(f"{line} .. --dataset folder:..").code == 2

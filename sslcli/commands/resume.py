@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from sslcli.commands.common import prepare, tell_of_speed
-from sslcli.commands.project import WORDS, located, next_command, open_registry, say
+from sslcli.commands.project import WORDS, located, next_command, open_registry, recorded, say
 from sslcli.config import TRAININGS, Pretrain, Resume, from_mapping
 from sslcli.distributed import joined, on_first, world
 from sslcli.errors import StateError, UsageError
@@ -35,7 +35,7 @@ def continued(registry: Registry, command: Pretrain) -> bool:
     run = on_first(lambda: _called(registry, command.run))
     if run is None:
         return False
-    _hold_to_record(command, run)
+    _hold_to_record(registry, command, run)
     if run.status == "finished":
         say(f"{run.id} is finished: there is nothing to go on with")
     elif command.dry_run:
@@ -60,14 +60,14 @@ def _called(registry: Registry, name: str | None) -> Run | None:
     return registry.load(run)
 
 
-def _hold_to_record(command: Pretrain, run: Run) -> None:
+def _hold_to_record(registry: Registry, command: Pretrain, run: Run) -> None:
     """A UsageError if an option was given that the run was not begun with."""
-    for name, value in command.options().items():
-        given = command.origins.get(name, "default") != "default" or value != getattr(Pretrain, name)
+    for name, value in recorded(registry, command.options()).items():
+        given = command.origins.get(name, "default") != "default" or command.options()[name] != getattr(Pretrain, name)
         if given and name not in (*MOVABLE, "name") and value not in (None, "auto", run.options.get(name)):
-            option, recorded = "--" + name.replace("_", "-"), run.options.get(name)
+            option, began_with = "--" + name.replace("_", "-"), run.options.get(name)
             raise UsageError(
-                f"{option} {value}: run {run.id} was begun with {recorded}, and goes on with it; leave {option} out, or give "
+                f"{option} {value}: run {run.id} was begun with {began_with}, and goes on with it; leave {option} out, or give "
                 "another --run to begin anew"
             )
 
