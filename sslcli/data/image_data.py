@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sslcli.data import DATASETS, SIZES
+from sslcli.data import DATASETS, SIZES, UNLABELLED
 from sslcli.data.batches import generator
 from sslcli.errors import UsageError
 
@@ -21,7 +22,10 @@ LEAST_LABELS = 2  # labelled images of a class, training and held out together
 
 @dataclass(frozen=True, kw_only=True)
 class ImageData:
-    """Images (N, 3, H, W) uint8, labels (N,) int64 in [0, len(classes)), all on one device."""
+    """Images (N, 3, H, W) uint8, labels (N,) int64 in [0, len(classes)), all on one device.
+
+    A training image without a label has -1.
+    """
 
     train_images: Tensor
     train_labels: Tensor
@@ -83,6 +87,11 @@ class ImageData:
         )
 
 
+def label_name(classes: Sequence[str], label: int) -> str:
+    """A label in words."""
+    return classes[label] if label >= 0 else "no label"
+
+
 def random_data(name: str) -> ImageData:
     """Random images and labels of the number and size of a data set in SIZES: a training on them costs the same."""
     train, test, side, classes = SIZES[name]
@@ -93,6 +102,7 @@ def random_data(name: str) -> ImageData:
         return pixels, torch.arange(count) % classes
 
     (train_images, train_labels), (test_images, test_labels) = drawn(train), drawn(test)
+    train_labels[train - UNLABELLED.get(name, 0) :] = -1
     return ImageData(
         train_images=train_images, train_labels=train_labels, test_images=test_images, test_labels=test_labels,
         classes=tuple(map(str, range(classes))),
