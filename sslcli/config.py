@@ -20,7 +20,7 @@ from sslcli.data import DATASETS
 from sslcli.errors import UsageError
 from sslcli.files import load_yaml
 from sslcli.methods import METHODS
-from sslcli.models import BACKBONES, STEMS
+from sslcli.models import BACKBONES, SIZED, STEMS, TIMM
 
 DATA, MODEL, TRAINING, VIEWS, MACHINE, RUN = "Data", "Model", "Training", "Views", "Machine", "Run"
 
@@ -30,9 +30,10 @@ NO_OPTION_OF_A_RUN = ("config", "project", "debug", "origins", "dry_run", "run")
 
 @dataclass(frozen=True)
 class OneOf:
-    """Metadata of a text option: the accepted values."""
+    """Metadata of a text option: the accepted values, and those that begin with `prefix`, whatever follows."""
 
     values: tuple[str, ...]
+    prefix: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ class But:
     word: str
 
 
-def _names(*groups: Iterable[str]) -> OneOf:
-    return OneOf(tuple(dict.fromkeys(name for group in groups for name in group)))
+def _names(*groups: Iterable[str], prefix: str | None = None) -> OneOf:
+    return OneOf(tuple(dict.fromkeys(name for group in groups for name in group)), prefix)
 
 
 Dataset = Annotated[str, Option(help=f"One of: {', '.join(DATASETS)}.", rich_help_panel=DATA), _names(DATASETS)]
@@ -108,9 +109,13 @@ LabelFraction = Annotated[
 ]
 Taken = "; default: the pretrain run's."
 ParentsDataset = Annotated[str | None, Option(help="Data set" + Taken, rich_help_panel=DATA), _names(DATASETS)]
-ParentsBackbone = Annotated[str | None, Option(help="For scratch: backbone" + Taken, rich_help_panel=MODEL), _names(BACKBONES)]
+ParentsBackbone = Annotated[
+    str | None, Option(help="For scratch: backbone" + Taken, rich_help_panel=MODEL), _names(BACKBONES, prefix=TIMM)
+]
 ParentsStem = Annotated[
-    str | None, Option(help="For scratch: stem" + Taken, rich_help_panel=MODEL), _names(("auto",), *STEMS.values())
+    str | None,
+    Option(help="For scratch: stem" + Taken, rich_help_panel=MODEL),
+    _names(("auto",), *STEMS.values(), prefix=SIZED),
 ]
 ParentsSeed = Annotated[
     int | None, Option(min=0, max=MAX_SEED, help="Of split, order and scratch weights" + Taken, rich_help_panel=TRAINING)
@@ -178,8 +183,9 @@ def _check(name: str, hint: Any, value: Any) -> None:
     if kind is str and not value.isprintable():
         raise UsageError(f"{option} {value!r}: accepted are printable characters")
     for item in metadata:
-        if isinstance(item, OneOf) and value not in item.values:
-            raise UsageError(f"{option} {value!r}: {_did_you_mean(value, item.values)}accepted: {', '.join(item.values)}")
+        if isinstance(item, OneOf) and value not in item.values and not (item.prefix and value.startswith(item.prefix)):
+            accepted = [*item.values, *([f"{item.prefix}…"] if item.prefix else [])]
+            raise UsageError(f"{option} {value!r}: {_did_you_mean(value, item.values)}accepted: {', '.join(accepted)}")
         if isinstance(item, But) and value == item.word:
             raise UsageError(f"{option} {value}: accepted is any other word, for {value} means the newest run")
     if kind in (int, float):
@@ -288,13 +294,15 @@ class Pretrain(Command):
     """
 
     method: Annotated[str, Option(help=f"One of: {', '.join(METHODS)}.", rich_help_panel=MODEL), _names(METHODS)] = "simclr"
-    backbone: Annotated[str, Option(help=f"One of: {', '.join(BACKBONES)}.", rich_help_panel=MODEL), _names(BACKBONES)] = (
-        "resnet18"
-    )
+    backbone: Annotated[
+        str,
+        Option(help=f"One of: {', '.join(BACKBONES)}, or any model of timm: timm:NAME.", rich_help_panel=MODEL),
+        _names(BACKBONES, prefix=TIMM),
+    ] = "resnet18"
     stem: Annotated[
         str,
-        Option(help="First layer: auto, conv3, conv3-s2 (stride 2), conv7-pool.", rich_help_panel=MODEL),
-        _names(("auto",), *STEMS.values()),
+        Option(help="First layer, by backbone: auto, conv3, conv3-s2 (stride 2), conv7-pool, patchN.", rich_help_panel=MODEL),
+        _names(("auto",), *STEMS.values(), prefix=SIZED),
     ] = "auto"
     projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.", rich_help_panel=MODEL)] = 1024
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.", rich_help_panel=MODEL)] = 128

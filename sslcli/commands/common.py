@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -24,7 +25,9 @@ from sslcli.config import Finetune, Pretrain, Probe
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.distributed import first_of_each_machine_first, on_first, world
 from sslcli.errors import StateError, UsageError
-from sslcli.models import STEMS, default_stem
+from sslcli.models import TIMM, default_stem, has_stem, stems_in_words
+from sslcli.models.encoder import hold_to_side
+from sslcli.models.timm_nets import hold_to_known
 from sslcli.registry import Registry, Run
 from sslcli.training.device import (
     autocast,
@@ -58,9 +61,11 @@ def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: L
 
     Of several processes all take what the first fills in, and must have its data.
     """
-    stems = STEMS[options.backbone] if options.backbone else ()
-    if stems and options.stem not in (None, "auto", *stems):
-        raise UsageError(f"--stem {options.stem!r}: {options.backbone} does not have it; accepted: {', '.join(stems)}")
+    if options.backbone and options.backbone.startswith(TIMM):
+        hold_to_known(options.backbone)
+    if options.backbone and options.stem not in (None, "auto") and not has_stem(options.backbone, options.stem):
+        accepted = stems_in_words(options.backbone)
+        raise UsageError(f"--stem {options.stem!r}: {options.backbone} does not have it; accepted: {accepted}")
     if options.batch_size % world():
         raise UsageError(
             f"--batch-size {options.batch_size}: {world()} processes cannot take equal parts of it; accepted is a multiple of "
@@ -78,6 +83,8 @@ def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: L
     if options.stem in (None, "auto") and options.backbone:
         stem = default_stem(options.backbone, data.image_size)
         options = options.because(f"from the image size, {data.image_size}", stem=stem)
+    if options.backbone and options.stem:
+        hold_to_side(options.backbone, stem=options.stem, side=data.image_size)
     options = on_first(lambda: options)
     setting = Setting(data.to(device), device, autocast(device, options.precision), data.fingerprint)
     return setting, options
@@ -154,7 +161,7 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
     at_epoch = values.get("at_epoch")
     label = share_label(values.get("label_fraction")).replace("_", "-") + (f"-e{at_epoch}" if at_epoch else "")
     return registry.create(
-        f"{plan.init or options.method}-{options.backbone}-{options.dataset}{label}-s{options.seed}",
+        f"{plan.init or options.method}-{_plain(options.backbone)}-{options.dataset}{label}-s{options.seed}",
         experiment=plan.experiment,
         status="interrupted",
         name=options.name,
@@ -176,6 +183,11 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
         device=describe(plan.setting.device),
         data={"sha256": plan.setting.fingerprint},
     )
+
+
+def _plain(name: str) -> str:
+    """A name as part of a folder's: what is no letter or digit becomes a hyphen."""
+    return re.sub("[^a-z0-9]+", "-", name.lower())
 
 
 def start(registry: Registry, plan: Plan, carry_out: Callable[[Registry, Run, Any, Setting], Run]) -> None:
