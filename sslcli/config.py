@@ -20,7 +20,7 @@ from sslcli.data import DATASETS, FOLDER
 from sslcli.errors import UsageError
 from sslcli.files import load_yaml
 from sslcli.methods import METHODS
-from sslcli.models import BACKBONES, STEMS
+from sslcli.models import BACKBONES, SIZED, STEMS, TIMM
 
 DATA, MODEL, TRAINING, VIEWS, MACHINE, RUN = "Data", "Model", "Training", "Views", "Machine", "Run"
 
@@ -54,8 +54,8 @@ class But:
     word: str
 
 
-def _names(*groups: Iterable[str]) -> OneOf:
-    return OneOf(tuple(dict.fromkeys(name for group in groups for name in group)))
+def _names(*groups: Iterable[str], beginning: str | None = None) -> OneOf:
+    return OneOf(tuple(dict.fromkeys(name for group in groups for name in group)), (beginning,) if beginning else ())
 
 
 _DATASETS = OneOf(tuple(DATASETS), beginnings=(FOLDER,))
@@ -127,9 +127,13 @@ LabelFraction = Annotated[
 Taken = "; default: the pretrain run's."
 ParentsDataset = Annotated[str | None, Option(help="Data set" + Taken, rich_help_panel=DATA), _DATASETS]
 ParentsFit = Annotated[Literal["crop", "pad"] | None, Option(help=_FIT + Taken, rich_help_panel=DATA)]
-ParentsBackbone = Annotated[str | None, Option(help="For scratch: backbone" + Taken, rich_help_panel=MODEL), _names(BACKBONES)]
+ParentsBackbone = Annotated[
+    str | None, Option(help="For scratch: backbone" + Taken, rich_help_panel=MODEL), _names(BACKBONES, beginning=TIMM)
+]
 ParentsStem = Annotated[
-    str | None, Option(help="For scratch: stem" + Taken, rich_help_panel=MODEL), _names(("auto",), *STEMS.values())
+    str | None,
+    Option(help="For scratch: stem" + Taken, rich_help_panel=MODEL),
+    _names(("auto",), *STEMS.values(), beginning=SIZED),
 ]
 ParentsSeed = Annotated[
     int | None, Option(min=0, max=MAX_SEED, help="Of split, order and scratch weights" + Taken, rich_help_panel=TRAINING)
@@ -308,13 +312,15 @@ class Pretrain(Command):
     """
 
     method: Annotated[str, Option(help=f"One of: {', '.join(METHODS)}.", rich_help_panel=MODEL), _names(METHODS)] = "simclr"
-    backbone: Annotated[str, Option(help=f"One of: {', '.join(BACKBONES)}.", rich_help_panel=MODEL), _names(BACKBONES)] = (
-        "resnet18"
-    )
+    backbone: Annotated[
+        str,
+        Option(help=f"One of: {', '.join(BACKBONES)}, or any model of timm: timm:NAME.", rich_help_panel=MODEL),
+        _names(BACKBONES, beginning=TIMM),
+    ] = "resnet18"
     stem: Annotated[
         str,
-        Option(help="First layer: auto, conv3, conv3-s2 (stride 2), conv7-pool.", rich_help_panel=MODEL),
-        _names(("auto",), *STEMS.values()),
+        Option(help="First layer, by backbone: auto, conv3, conv3-s2 (stride 2), conv7-pool, patchN.", rich_help_panel=MODEL),
+        _names(("auto",), *STEMS.values(), beginning=SIZED),
     ] = "auto"
     projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.", rich_help_panel=MODEL)] = 1024
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.", rich_help_panel=MODEL)] = 128

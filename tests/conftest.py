@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import pickle
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from torchvision.datasets import CIFAR10
 
 from sslcli.cli import main
 from sslcli.data import shapes
 from sslcli.registry import Registry, Run
 from sslcli.training import device
+from tests.layouts import lay_out
 
 torch.set_num_threads(1)  # two workers share the machine; on pictures as small as these more threads gain nothing
 
@@ -82,20 +80,8 @@ def done(ssl: Cli, registry: Registry) -> Callable[[str], Run]:
 @pytest.fixture
 def small_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder like the official one with 20 images a file, and the checksums that fit it."""
-    folder = tmp_path / "data" / CIFAR10.base_folder
-    folder.mkdir(parents=True)
-    random = torch.Generator().manual_seed(0)
-    for attribute in ("train_list", "test_list"):
-        listed = []
-        for name, _ in getattr(CIFAR10, attribute):
-            pixels = torch.randint(0, 256, (20, 3072), generator=random, dtype=torch.uint8).numpy()
-            (folder / name).write_bytes(pickle.dumps({"data": pixels, "labels": [i % 10 for i in range(20)]}))
-            listed.append([name, hashlib.md5((folder / name).read_bytes()).hexdigest()])
-        monkeypatch.setattr(CIFAR10, attribute, listed)
-    meta = folder / "batches.meta"
-    meta.write_bytes(pickle.dumps({"label_names": [f"class{i}" for i in range(10)]}))
-    monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": hashlib.md5(meta.read_bytes()).hexdigest()})
-    return folder.parent
+    lay_out("cifar10", tmp_path / "data", monkeypatch)
+    return tmp_path / "data"
 
 
 @pytest.fixture

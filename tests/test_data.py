@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torchvision.datasets import CIFAR10
 
-from sslcli.data import DATASETS, cifar10
 from sslcli.data.batches import Batches, generator
 from sslcli.data.image_data import ImageData, load_data, split
 from sslcli.data.shapes import OUTLINES, make_shapes
@@ -127,20 +126,8 @@ def test_a_truncated_batch_file_is_named_before_it_is_opened(small_cifar: Path) 
 
 @pytest.mark.skipif(not (REAL / CIFAR10.base_folder).is_dir(), reason="CIFAR-10 is not here")
 def test_the_real_cifar10_has_its_known_size_and_mean() -> None:
-    data = cifar10.load(REAL, download=False)
+    data = load_data("cifar10", REAL)
     assert data.train_images.shape == (50_000, 3, 32, 32)
     assert data.test_images.shape == (10_000, 3, 32, 32)
     assert torch.allclose(data.normalisation[0], torch.tensor([0.4914, 0.4822, 0.4465]), atol=1e-4)
     assert torch.equal(torch.bincount(data.train_labels), torch.full((10,), 5000))
-
-
-@pytest.mark.parametrize("name", [name for name in DATASETS if name != "cifar10"])
-def test_every_data_set_keeps_the_contract(name: str, tmp_path: Path) -> None:
-    data = load_data(name, tmp_path)
-    for images, labels in ((data.train_images, data.train_labels), (data.test_images, data.test_labels)):
-        assert images.dtype == torch.uint8
-        assert images.ndim == 4
-        assert images.shape[1] == 3
-        assert labels.dtype == torch.int64
-        assert len(images) == len(labels)
-        assert 0 <= int(labels.min()) <= int(labels.max()) < len(data.classes)

@@ -111,6 +111,25 @@ def test_a_check_is_shown_kept_and_left_out_of_a_comparison(ssl: Cli, done: Done
     assert "75 of 80 test images" in ssl("compare --without-duplicates").err
 
 
+def test_images_without_a_label_count_in_no_class_and_contradict_none(
+    ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*a: Any, **k: Any) -> ImageData:
+        data = planted(original(*a, **k))
+        data.train_labels[10:] = -1
+        return data
+
+    original = shapes.load
+    monkeypatch.setattr(shapes, "load", load)
+    result = ssl("data check --dataset shapes")
+    assert result.code == 0, result.err
+    assert "Training images without a label: 230." in result.out
+    found = read_check(registry.path("results/data/shapes.json"))
+    assert sum(found.class_balance["train"]) == 10
+    assert len(found.test_duplicates) == len(CHANGES)
+    assert not any(pair.disagrees for pair in found.pairs)
+
+
 def test_without_a_check_or_with_one_of_other_data_the_command_is_named(
     ssl: Cli, done: Done, monkeypatch: pytest.MonkeyPatch
 ) -> None:

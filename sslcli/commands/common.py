@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -28,7 +29,9 @@ from sslcli.data.manifest import FILE as MANIFEST
 from sslcli.data.manifest import read_manifest, tested_but_seen, write_manifest
 from sslcli.distributed import first_of_each_machine_first, on_first, world
 from sslcli.errors import StateError, UsageError
-from sslcli.models import STEMS, default_stem
+from sslcli.models import TIMM, default_stem, has_stem, stems_in_words
+from sslcli.models.encoder import hold_to_side
+from sslcli.models.timm_nets import hold_to_known
 from sslcli.registry import EXPERIMENTS, Registry, Run
 from sslcli.training.device import (
     autocast,
@@ -63,9 +66,11 @@ def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: L
 
     Of several processes all take what the first fills in, and must have its data.
     """
-    stems = STEMS[options.backbone] if options.backbone else ()
-    if stems and options.stem not in (None, "auto", *stems):
-        raise UsageError(f"--stem {options.stem!r}: {options.backbone} does not have it; accepted: {', '.join(stems)}")
+    if options.backbone and options.backbone.startswith(TIMM):
+        hold_to_known(options.backbone)
+    if options.backbone and options.stem not in (None, "auto") and not has_stem(options.backbone, options.stem):
+        accepted = stems_in_words(options.backbone)
+        raise UsageError(f"--stem {options.stem!r}: {options.backbone} does not have it; accepted: {accepted}")
     if options.batch_size % world():
         raise UsageError(
             f"--batch-size {options.batch_size}: {world()} processes cannot take equal parts of it; accepted is a multiple of "
@@ -86,6 +91,8 @@ def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: L
     if options.stem in (None, "auto") and options.backbone:
         stem = default_stem(options.backbone, data.image_size)
         options = options.because(f"from the image size, {data.image_size}", stem=stem)
+    if options.backbone and options.stem:
+        hold_to_side(options.backbone, stem=options.stem, side=data.image_size)
     options = on_first(lambda: options)
     setting = Setting(data.to(device), device, autocast(device, options.precision), data.fingerprint)
     return setting, options
@@ -174,7 +181,7 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
     at_epoch = values.get("at_epoch")
     label = share_label(values.get("label_fraction")).replace("_", "-") + (f"-e{at_epoch}" if at_epoch else "")
     run = registry.create(
-        f"{plan.init or options.method}-{options.backbone}-{dataset_word(options.dataset)}{label}-s{options.seed}",
+        f"{plan.init or options.method}-{_plain(options.backbone)}-{dataset_word(options.dataset)}{label}-s{options.seed}",
         experiment=plan.experiment,
         status="interrupted",
         name=options.name,
@@ -216,6 +223,11 @@ def _tell_of_seen(registry: Registry, run: Run, data: ImageData) -> None:
             f"ssl: WARNING: {run.parent} was pretrained on {seen:,} of the {len(data.test_labels):,} test pictures, without "
             "their labels; to keep them out, pretrain with the same --labels, or with train and test folders"
         )
+
+
+def _plain(name: str) -> str:
+    """A name as part of a folder's: what is no letter or digit becomes a hyphen."""
+    return re.sub("[^a-z0-9]+", "-", name.lower())
 
 
 def start(registry: Registry, plan: Plan, carry_out: Callable[[Registry, Run, Any, Setting], Run]) -> None:

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from sslcli.commands.common import data_folder, reading_of
@@ -17,7 +16,7 @@ from sslcli.commands.telling import Telling
 from sslcli.config import DataCheck
 from sslcli.data.check_file import PLACES, Check, Pair, read_check, test_duplicates_of, write_check
 from sslcli.data.duplicates import THRESHOLD, constant_images, duplicate_pairs
-from sslcli.data.image_data import UNLABELLED, ImageData, load_data
+from sslcli.data.image_data import ImageData, label_name, load_data
 from sslcli.pictures.canvas import save_picture
 from sslcli.pictures.grids import pixels_of
 from sslcli.pictures.pairs import ShownPair, draw_pairs
@@ -65,18 +64,14 @@ def check(registry: Registry, command: DataCheck) -> Path:
 
 def _check_of(dataset: str, data: ImageData, pairs: list[Pair], threshold: float) -> Check:
     labels = {"train": data.train_labels, "test": data.test_labels}
-    names = list(data.classes)
-    if (data.train_labels == UNLABELLED).any():
-        names.append("no label")
-        labels["train"] = torch.where(data.train_labels == UNLABELLED, len(data.classes), data.train_labels)
     images = {"train": data.train_images, "test": data.test_images}
     mean, std = data.normalisation
     return Check(
         dataset=dataset,
         fingerprint=data.fingerprint,
         sizes={where: len(images[where]) for where in PLACES},
-        classes=names,
-        class_balance={where: labels[where].bincount(minlength=len(names)).tolist() for where in PLACES},
+        classes=list(data.classes),
+        class_balance={where: _balance(labels[where], len(data.classes)) for where in PLACES},
         mean=[round(value, 6) for value in mean.tolist()],
         std=[round(value, 6) for value in std.tolist()],
         constant=[(where, place) for where in PLACES for place in constant_images(images[where])],
@@ -84,6 +79,10 @@ def _check_of(dataset: str, data: ImageData, pairs: list[Pair], threshold: float
         pairs=pairs,
         test_duplicates=test_duplicates_of(pairs),
     )
+
+
+def _balance(labels: Tensor, classes: int) -> list[int]:
+    return [int(count) for count in labels[labels >= 0].bincount(minlength=classes)]
 
 
 def show(check: Check, *, style: str) -> None:
@@ -115,7 +114,9 @@ def _sentences(check: Check) -> list[str]:
     channels = zip(("red", "green", "blue"), check.mean, check.std, strict=True)
     constant = [f"{where} {place}" for where, place in check.constant[:LISTED]]
     more = ", …" * (len(check.constant) > LISTED)
+    unlabelled = check.sizes["train"] - sum(check.class_balance["train"])
     return [
+        *([f"Training images without a label: {unlabelled:,}."] if unlabelled else []),
         f"Test images with a duplicate: {share(images['any'])}: in training {images['exact_in_train']} exact and "
         f"{images['near_in_train']} near, within test alone {images['within_test_only']}.",
         f"Test images that have one in training or earlier in test, test_duplicates: {share(images['left_out'])}.",
@@ -173,7 +174,7 @@ def _shown(pair: Pair, data: ImageData) -> ShownPair:
     return ShownPair(
         first=pixels_of(image(pair.where_a, pair.i)),
         second=pixels_of(image(pair.where_b, pair.j)),
-        first_caption=f"{pair.where_a} {pair.i}\n{data.classes[pair.label_a]}",
-        second_caption=f"{pair.where_b} {pair.j}\n{data.classes[pair.label_b]}",
+        first_caption=f"{pair.where_a} {pair.i}\n{label_name(data.classes, pair.label_a)}",
+        second_caption=f"{pair.where_b} {pair.j}\n{label_name(data.classes, pair.label_b)}",
         below=f"{pair.kind}, {pair.similarity:.4f}" + ("; labels disagree" if pair.disagrees else ""),
     )

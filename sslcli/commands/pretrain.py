@@ -41,7 +41,7 @@ from sslcli.evaluation.knn import knn_accuracy
 from sslcli.methods import METHODS
 from sslcli.methods.method import Method, Projecting
 from sslcli.models.batch_norm import share_batch_norm
-from sslcli.models.encoder import Encoder, build_encoder
+from sslcli.models.encoder import Encoder, build_encoder, hold_to_side
 from sslcli.registry import Registry, Run
 from sslcli.training.lifecycle import Stop, running
 from sslcli.training.log import duration
@@ -76,9 +76,9 @@ def resolve(options: Pretrain, setting: Setting) -> Pretrain:
     size = setting.data.image_size
     if options.view_sizes == "auto":
         options = options.because(f"from the image size, {size}", view_sizes=str(size))
-    view_size_plan(options.view_sizes)
-    images = len(setting.data.train_images)
-    if options.batch_size > images:
+    for side, _ in view_size_plan(options.view_sizes):
+        hold_to_side(options.backbone, stem=options.stem, side=side)
+    if options.batch_size > (images := len(setting.data.train_images)):
         raise UsageError(f"--batch-size {options.batch_size}: accepted is at most the {images} images of {options.dataset}")
     resolved: Pretrain = resolve_training(options)
     return resolved

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sslcli.data import DATASETS, FOLDER, SIZES
+from sslcli.data import DATASETS, FOLDER, SIZES, WITHOUT_LABEL
 from sslcli.data.batches import generator, hand_over
 from sslcli.data.manifest import Line
 from sslcli.data.stored import Images, chosen
@@ -109,6 +109,11 @@ class ImageData:
         )  # fmt: skip
 
 
+def label_name(classes: Sequence[str], label: int) -> str:
+    """A label in words."""
+    return classes[label] if label >= 0 else "no label"
+
+
 def random_data(name: str) -> ImageData:
     """Random images and labels of the number and size of a data set in SIZES: a training on them costs the same."""
     train, test, side, classes = SIZES[name]
@@ -119,6 +124,7 @@ def random_data(name: str) -> ImageData:
         return pixels, torch.arange(count) % classes
 
     (train_images, train_labels), (test_images, test_labels) = drawn(train), drawn(test)
+    train_labels[train - WITHOUT_LABEL.get(name, 0) :] = UNLABELLED
     return ImageData(
         train_images=train_images, train_labels=train_labels, test_images=test_images, test_labels=test_labels,
         classes=tuple(map(str, range(classes))),

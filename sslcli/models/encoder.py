@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sslcli.models import BACKBONES, STEMS
+from sslcli.distributed import world
+from sslcli.errors import UsageError
+from sslcli.models import BACKBONES, SIZED, TIMM
 from sslcli.models.convolution import quicken
 
 
@@ -30,23 +34,48 @@ class Encoder(nn.Module):
 def build_encoder(backbone: str, *, stem: str, seed: int) -> Encoder:
     """Build a randomly initialised encoder; the same seed gives the same weights, whatever was drawn before.
 
-    backbone: a name in BACKBONES. stem: a name in STEMS; a backbone without exchangeable stem takes "own" alone.
+    backbone: a name in BACKBONES, or timm:NAME. stem: one that `has_stem` accepts of it; a backbone without exchangeable
+    stem takes "own" alone. A UsageError or a StateError if timm has no such model for images of that size, or is not there.
     """
-    module, _, name = BACKBONES[backbone].partition(":")
+    build = _timm(backbone, stem) if backbone.startswith(TIMM) else _of_table(backbone, stem)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net: Any = getattr(importlib.import_module(module), name)()
-        quicken(net)
-        if STEMS[backbone] == ("own",):
-            return Encoder(net, net.num_features)
-        if stem != "conv7-pool":
-            stride = {"conv3": 1, "conv3-s2": 2}[stem]
-            net.conv1 = nn.Conv2d(3, net.conv1.out_channels, 3, stride, padding=1, bias=False)
-            nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")  # as torchvision does
-            net.maxpool = nn.Identity()
-    dim = net.fc.in_features
-    net.fc = nn.Identity()
-    return Encoder(net, dim)
+        net = build()
+    quicken(net)
+    return Encoder(net, net.num_features)
+
+
+def _of_table(backbone: str, stem: str) -> Callable[[], Any]:
+    module, _, name = BACKBONES[backbone].partition(":")
+    function = getattr(importlib.import_module(module), name)
+    return partial(function, *([] if stem == "own" else [stem]))
+
+
+def _timm(backbone: str, stem: str) -> Callable[[], Any]:
+    from sslcli.models.timm_nets import build
+
+    return partial(build, backbone, int(stem.removeprefix(SIZED)))
+
+
+@lru_cache(maxsize=32)
+def hold_to_side(backbone: str, *, stem: str, side: int) -> None:
+    """A UsageError if the encoder cannot make a representation of images of `side` pixels, or cannot on several processes."""
+    encoder = build_encoder(backbone, stem=stem, seed=0).eval()
+    norms = {type(child) for child in encoder.modules() if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d))}
+    if world() > 1 and not norms <= {nn.BatchNorm1d, nn.BatchNorm2d}:
+        raise UsageError(
+            f"--backbone {backbone} has a batch norm of its own kind, which {world()} processes cannot share; "
+            "accepted is one process, or another backbone"
+        )
+    try:
+        with torch.no_grad():
+            encoder(torch.zeros(1, 3, side, side))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(
+            f"--backbone {backbone} with --stem {stem} does not take images of {side} pixels ({reason}); accepted are larger "
+            "images and views, another stem, or another backbone"
+        ) from error
 
 
 def weights_hash(module: nn.Module) -> str:

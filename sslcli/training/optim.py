@@ -16,11 +16,12 @@ ADAM_RATE = 1 / 30  # Muon's rate 0.06 goes with 0.002 for the parameters that a
 def build_optimizer(module: nn.Module, name: str, *, lr: float, weight_decay: float, momentum: float) -> Optimizer:
     """Build "sgd", "adamw" or "muon" over the parameters that need a gradient.
 
-    Weights decay, biases and norms (one-dimensional) do not. Each group's `lr_scale` is what `lr_at` is multiplied by.
+    Weights decay; biases and norms (one-dimensional), and a transformer's class token and positions or a layer's scale
+    (three-dimensional), do not. Each group's `lr_scale` is what `lr_at` is multiplied by.
     """
     named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
-    matrices = [p for _, p in named if p.ndim > 1]
-    vectors = [p for _, p in named if p.ndim <= 1]
+    matrices = [p for _, p in named if p.ndim in (2, 4)]
+    vectors = [p for _, p in named if p.ndim not in (2, 4)]
     groups: list[dict[str, Any]] = [
         {"params": matrices, "weight_decay": weight_decay, "lr_scale": 1.0},
         {"params": vectors, "weight_decay": 0.0, "lr_scale": 1.0},

@@ -1,0 +1,62 @@
+"""Any model of timm (Wightman, github.com/huggingface/pytorch-image-models) as a backbone, without weights and classifier."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import Any
+
+import torch
+from torch import nn
+
+from sslcli.errors import StateError, UsageError
+from sslcli.models import TIMM
+
+SIZES_TAKEN: tuple[dict[str, bool], ...] = ({"dynamic_img_size": True}, {})
+"""What goes with the image size, the first that a model takes: transformers then resize their positions for other sizes."""
+
+
+def hold_to_known(backbone: str) -> Any:
+    """timm, if it is installed and knows a backbone by the name after "timm:"; a StateError or a UsageError if not."""
+    name = backbone.removeprefix(TIMM)
+    try:
+        timm: Any = importlib.import_module("timm")
+    except ImportError as error:
+        advice = "to install it, type: pip install 'sslcli[timm]'"
+        raise StateError(f"--backbone {backbone} needs timm, which is not installed here; {advice}") from error
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(), 5, 0.5)
+        meant = f"near are {', '.join(TIMM + other for other in near)}" if near else "nothing is near"
+        raise UsageError(
+            f"--backbone {backbone}: timm {timm.__version__} has no such model; {meant}; timm.list_models() has all"
+        )
+    return timm
+
+
+def build(backbone: str, size: int) -> nn.Module:
+    """The model, made for images of `size` pixels where it takes a size, with `num_features` as long as what it gives.
+
+    A UsageError if it does not take images of that size.
+    """
+    timm, name = hold_to_known(backbone), backbone.removeprefix(TIMM)
+    try:
+        net = _created(timm, name, size)
+        with torch.no_grad():
+            h = net.eval()(torch.zeros(1, 3, size, size))
+    except (RuntimeError, AssertionError, ValueError, ZeroDivisionError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"--backbone {backbone} does not take images of {size} pixels ({reason}); choose another") from error
+    if not isinstance(h, torch.Tensor) or h.ndim != 2:
+        raise UsageError(f"--backbone {backbone} gives no vector for an image; choose another")
+    net.num_features = h.shape[1]
+    made: nn.Module = net.train()
+    return made
+
+
+def _created(timm: Any, name: str, size: int) -> Any:
+    for more in SIZES_TAKEN:
+        try:
+            return timm.create_model(name, pretrained=False, num_classes=0, img_size=size, **more)
+        except TypeError:  # timm's word for an argument that a model does not know
+            continue
+    return timm.create_model(name, pretrained=False, num_classes=0)

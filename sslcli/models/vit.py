@@ -1,0 +1,53 @@
+"""Vision transformers (Dosovitskiy et al. 2021, arXiv:2010.11929): torchvision's, with patches that suit the image size."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models import VisionTransformer
+
+MADE_FOR = {"patch4": (4, 32), "patch8": (8, 96), "patch16": (16, 224)}
+"""Stem to the side of a patch and of the images that the positions are made for: a convolution of that side and stride."""
+
+
+class AnySizeViT(VisionTransformer):  # type: ignore[misc]  # torchvision says nothing of types
+    """torchvision's transformer for images (B, 3, H, W) of any size: to its class token (B, num_features).
+
+    On images of the size that it is made for it is torchvision's; for others its learned positions are resized, bicubic.
+    Rows and columns of pixels that fill no patch are left out, at the bottom and on the right.
+    """
+
+    def __init__(self, stem: str, *, dim: int, heads: int) -> None:
+        patch, side = MADE_FOR[stem]
+        super().__init__(side, patch, num_layers=12, num_heads=heads, hidden_dim=dim, mlp_dim=4 * dim)
+        self.heads = nn.Identity()
+        self.num_features = dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The representation of normalised images."""
+        patches = self.conv_proj(x)
+        tokens = torch.cat([self.class_token.expand(len(x), -1, -1), patches.flatten(2).mT], 1)
+        tokens = tokens + self._positions(*patches.shape[-2:])
+        made: Tensor = self.encoder.ln(self.encoder.layers(self.encoder.dropout(tokens)))[:, 0]
+        return made
+
+    def _positions(self, height: int, width: int) -> Tensor:
+        """The positions (1, 1 + height width, dim) of the class token and of a grid of patches, row after row."""
+        known: Tensor = self.encoder.pos_embedding
+        side = self.image_size // self.patch_size
+        if (height, width) == (side, side):
+            return known
+        grid = known[:, 1:].mT.reshape(1, -1, side, side)
+        resized = F.interpolate(grid, (height, width), mode="bicubic", align_corners=False)
+        return torch.cat([known[:, :1], resized.flatten(2).mT], 1)
+
+
+def vit_tiny(stem: str) -> AnySizeViT:
+    """ViT-Ti: 12 layers of 192 and 3 heads, 5.4 million parameters, 192 features (the sizes of DeiT, arXiv:2012.12877)."""
+    return AnySizeViT(stem, dim=192, heads=3)
+
+
+def vit_small(stem: str) -> AnySizeViT:
+    """ViT-S: 12 layers of 384 and 6 heads, 21.3 million parameters, 384 features (the sizes of DeiT, arXiv:2012.12877)."""
+    return AnySizeViT(stem, dim=384, heads=6)
