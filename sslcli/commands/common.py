@@ -22,6 +22,7 @@ import sslcli
 from sslcli.commands.project import UNTRAINED, next_command, pair_key, say, share_label
 from sslcli.config import Finetune, Pretrain, Probe
 from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.transform import preprocessing
 from sslcli.distributed import first_of_each_machine_first, on_first, world
 from sslcli.errors import StateError, UsageError
 from sslcli.models import STEMS, default_stem
@@ -174,7 +175,7 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
         command=shlex.join(["ssl", *sys.argv[1:]]),
         versions=versions(),
         device=describe(plan.setting.device),
-        data={"sha256": plan.setting.fingerprint},
+        data={"sha256": plan.setting.fingerprint, **preprocessing(plan.setting.data)},
     )
 
 
