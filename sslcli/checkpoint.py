@@ -63,8 +63,15 @@ def load_checkpoint(registry: Registry, run: Run, name: str) -> State:
     if found not in run.checkpoints.get(file, []):
         known = " or ".join(run.checkpoints.get(file, ["none on record"]))
         raise StateError(f"run {run.id}: {path} is damaged or foreign: its sha256 is {found}, recorded is {known}")
+    return parse_checkpoint(content, f"run {run.id}: {path}")
+
+
+def parse_checkpoint(content: bytes, place: str) -> State:
+    """What a file of torch.save holds, on the CPU: tensors and plain data only; `place` names it in messages."""
     try:
         state: State = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise StateError(f"run {run.id}: {path} holds more than tensors and plain data; it is not loaded") from error
+        raise StateError(f"{place} holds more than tensors and plain data; it is not loaded") from error
+    except Exception as error:  # torch's readers raise whatever a foreign file leads them to
+        raise StateError(f"{place} is no checkpoint that can be read: {str(error)[:120] or type(error).__name__}") from error
     return state

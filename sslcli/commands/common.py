@@ -27,6 +27,7 @@ from sslcli.data.folder import Reading
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.data.manifest import FILE as MANIFEST
 from sslcli.data.manifest import read_manifest, tested_but_seen, write_manifest
+from sslcli.data.transform import preprocessing
 from sslcli.distributed import first_of_each_machine_first, on_first, world
 from sslcli.errors import StateError, UsageError
 from sslcli.models import TIMM, default_stem, has_stem, stems_in_words
@@ -201,7 +202,7 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
         command=shlex.join(["ssl", *sys.argv[1:]]),
         versions=versions(),
         device=describe(plan.setting.device),
-        data={"sha256": plan.setting.fingerprint},
+        data={"sha256": plan.setting.fingerprint, **preprocessing(plan.setting.data)},
     )
     if plan.setting.data.manifest:
         write_manifest(registry.path(f"{run.folder}/{MANIFEST}"), plan.setting.data.manifest)
