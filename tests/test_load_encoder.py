@@ -100,12 +100,12 @@ def test_the_transform_takes_the_central_square_of_any_picture_and_refuses_what_
         assert made.shape[-3:] == (3, 8, 8)
         assert torch.allclose(made[..., 2:6], torch.tensor(2.0), atol=1e-4)
     alpha = Image.new("LA", (9, 9))
-    assert transform(alpha).shape == (3, 8, 8)
+    assert transform(alpha).shape == transform(Image.new("I;16", (9, 9))).shape == (3, 8, 8)
     for wrong in (
         torch.zeros(1, 8, 8),
         torch.full((3, 8, 8), -1.0),
         torch.zeros(3, 8, 8, dtype=torch.int64),
-        Image.new("I;16", (9, 9)),
+        Image.new("F", (9, 9)),
     ):
         with pytest.raises(UsageError, match="accepted"):
             transform(wrong)

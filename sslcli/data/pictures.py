@@ -38,7 +38,7 @@ def read_rgb(path: Path, *, side: int | None = None) -> Image.Image:
                     raise BrokenPictureError(f"{picture.width} x {picture.height} pixels, more than {LARGEST:,}")
                 if side:
                     picture.draft(None, (SHARPER * side, SHARPER * side))
-                return _to_rgb(ImageOps.exif_transpose(picture))
+                return rgb_of(ImageOps.exif_transpose(picture))
     except BrokenPictureError:
         raise
     except UnidentifiedImageError:
@@ -47,8 +47,8 @@ def read_rgb(path: Path, *, side: int | None = None) -> Image.Image:
         raise BrokenPictureError(f"{type(error).__name__}: {error}".split("\n")[0][:200]) from error
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    """RGB of any mode; a ValueError for pixels whose range is not known."""
+def rgb_of(picture: Image.Image) -> Image.Image:
+    """A picture of any mode in RGB, as the eye sees it; a ValueError for pixels whose range is not known."""
     if picture.mode == "F":
         raise ValueError("its pixels are floating-point numbers of unknown range")
     if picture.mode.startswith("I"):  # Pillow itself would cut all above 255 off

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from sslcli.data.image_data import ImageData
+from sslcli.data.pictures import rgb_of, squared
 from sslcli.errors import UsageError
 
 
@@ -34,7 +35,7 @@ class Transform:
     def __call__(self, picture: Image.Image | Tensor) -> Tensor:
         """A PIL picture or a tensor (3, H, W) to float32 (3, size, size); a tensor (N, 3, H, W) to (N, 3, size, size).
 
-        Tensors are uint8, or floating-point in [0, 1]; others, and pictures of more than 8 bits a channel, are a UsageError.
+        Tensors are uint8, or floating-point in [0, 1]; others, and pictures of floating-point numbers, are a UsageError.
         """
         pixels = _tensor_of(picture, self.size) if isinstance(picture, Image.Image) else self._square(picture)
         mean, std = (torch.tensor(values, device=pixels.device).view(3, 1, 1) for values in (self.mean, self.std))
@@ -56,9 +57,9 @@ class Transform:
 
 
 def _tensor_of(picture: Image.Image, size: int) -> Tensor:
-    """(3, size, size), values in [0, 1], of a picture turned as its EXIF says."""
-    if picture.mode.startswith(("I", "F")):
-        raise UsageError(f"a picture of Pillow's mode {picture.mode!r}: accepted are those of 8 bits a channel")
-    upright = ImageOps.exif_transpose(picture).convert("RGB")
-    pixels: Tensor = F.pil_to_tensor(ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC))
-    return pixels.float() / 255
+    """(3, size, size), values in [0, 1], of a picture, upright and as the eye sees it."""
+    try:
+        upright = rgb_of(ImageOps.exif_transpose(picture))
+    except ValueError as error:
+        raise UsageError(f"a picture of Pillow's mode {picture.mode!r}: {error}; accepted are those of whole numbers") from error
+    return torch.from_numpy(squared(upright, size, "crop")).float() / 255
