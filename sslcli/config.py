@@ -614,6 +614,25 @@ class Report(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Export(Command):
+    """Write the encoder of a run as others use it: weights, preprocessing, and a model card with the lines that load them.
+
+    What it writes is used without this program. It is compared with the encoder on test images before it is called done.
+    """
+
+    run: Annotated[
+        str,
+        Argument(help="Finished run: id, name, unique prefix; latest: the newest pretrain run."),
+    ] = "latest"
+    format: Annotated[
+        Literal["safetensors", "torchvision", "timm", "onnx"],
+        Option(help="safetensors, onnx: every backbone; torchvision, timm: those that they have, too."),
+    ] = "safetensors"
+    out: Annotated[Path | None, Option(help="Folder to write; default: results/export/<run>-<format> in the project.")] = None
+    data_dir: DataDir = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Study(Command):
     """The whole study: pretrain, linear evaluation and fine-tuning, each pretrained and scratch, pictures, comparison.
 
