@@ -29,6 +29,7 @@ COMMANDS = {
     "views": (config.Views, "sslcli.commands.views:run"),
     "report": (config.Report, "sslcli.commands.report:run"),
     "bench": (config.Bench, "sslcli.commands.bench:run"),
+    "export": (config.Export, "sslcli.commands.export:run"),
     "study": (config.Study, "sslcli.commands.study:run"),
     "resume": (config.Resume, "sslcli.commands.resume:run"),
 }

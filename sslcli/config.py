@@ -110,7 +110,11 @@ Grey = Annotated[float, Option(min=0, max=1, help="Probability of a grey view.",
 Blur = Annotated[float, Option(min=0, max=1, help="Probability of Gaussian blur.", rich_help_panel=VIEWS)]
 Name = Annotated[str | None, Option(help="A name for the run, to refer to it by.", rich_help_panel=RUN), But("latest")]
 Init = Annotated[
-    Literal["pretrained", "scratch"], Option(help="Encoder of a pretrain run, or a random one.", rich_help_panel=MODEL)
+    str,
+    Option(
+        help="pretrained: the encoder of a pretrain run; scratch: a random one; or a file of others' weights.",
+        rich_help_panel=MODEL,
+    ),
 ]
 EncoderRun = Annotated[
     str,
@@ -141,6 +145,14 @@ ParentsSeed = Annotated[
 StudyName = Annotated[str | None, Option(help="The study to show; default: the newest.")]
 Format = Annotated[Literal["table", "json", "csv", "markdown"], Option(help="How to print.")]
 RunArgument = Annotated[str, Argument(help="Run: id, name, unique prefix or latest.")]
+
+
+INIT_WORDS = ("pretrained", "scratch")
+
+
+def weights_path(init: str) -> Path | None:
+    """The file that --init names; None if it is one of its words."""
+    return None if init in INIT_WORDS else Path(init)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,6 +334,12 @@ class Pretrain(Command):
         Option(help="First layer, by backbone: auto, conv3, conv3-s2 (stride 2), conv7-pool, patchN.", rich_help_panel=MODEL),
         _names(("auto",), *STEMS.values(), beginning=SIZED),
     ] = "auto"
+    init: Annotated[
+        str,
+        Option(
+            help="scratch: a random encoder; or a file of others' weights (.pt .pth .ckpt .safetensors).", rich_help_panel=MODEL
+        ),
+    ] = "scratch"
     projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.", rich_help_panel=MODEL)] = 1024
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.", rich_help_panel=MODEL)] = 128
     temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.", rich_help_panel=MODEL)] = 0.5
@@ -649,6 +667,25 @@ class Report(Command):
     study: StudyName = None
     title: Annotated[str | None, Option(help="The page's title; default: the question.")] = None
     out: Annotated[Path | None, Option(help="The page to write; default: results/<study>.html in the project.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export(Command):
+    """Write the encoder of a run as others use it: weights, preprocessing, and a model card with the lines that load them.
+
+    What it writes is used without this program. It is compared with the encoder on test images before it is called done.
+    """
+
+    run: Annotated[
+        str,
+        Argument(help="Finished run: id, name, unique prefix; latest: the newest pretrain run."),
+    ] = "latest"
+    format: Annotated[
+        Literal["safetensors", "torchvision", "timm", "onnx"],
+        Option(help="safetensors, onnx: every backbone; torchvision, timm: those that they have, too."),
+    ] = "safetensors"
+    out: Annotated[Path | None, Option(help="Folder to write; default: results/export/<run>-<format> in the project.")] = None
+    data_dir: DataDir = None
 
 
 @dataclass(frozen=True, kw_only=True)

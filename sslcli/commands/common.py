@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -161,18 +161,28 @@ class Plan:
     init: str | None = None
     parent: str | None = None
     protocol: str | None = None
+    origin: dict[str, Any] = field(default_factory=dict)  # of the file of others' weights that it begins with
 
     @property
     def key(self) -> tuple[str, str | None, str | None, int | None, str]:
         """Equal for two trainings that would give the same numbers."""
         values = self.options.options()
-        pair = pair_key(self.experiment, values, self.setting.fingerprint)
-        return self.experiment, self.init, self.parent, values.get("at_epoch"), pair
+        return self.experiment, self.init, self.parent, values.get("at_epoch"), self.pair
+
+    @property
+    def pair(self) -> str:
+        """Equal for evaluations that differ in init alone; two pretrainings that begin with other weights are never equal."""
+        return pair_key(self.experiment, self.options.options(), self._begun_with)
 
     @property
     def setup(self) -> str:
         """Equal for trainings that differ in init and seed alone."""
-        return pair_key(self.experiment, self.options.options(), self.setting.fingerprint, but=("seed",))
+        return pair_key(self.experiment, self.options.options(), self._begun_with, but=("seed",))
+
+    @property
+    def _begun_with(self) -> str:
+        weights: str = self.origin.get("sha256", "") if self.experiment == "pretrain" else ""
+        return self.setting.fingerprint + weights
 
 
 def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
@@ -180,9 +190,10 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
     options, values = plan.options, plan.options.options()
     values = recorded(registry, values)
     at_epoch = values.get("at_epoch")
+    kind = "-".join(filter(None, (getattr(options, "method", None), plan.init)))
     label = share_label(values.get("label_fraction")).replace("_", "-") + (f"-e{at_epoch}" if at_epoch else "")
     run = registry.create(
-        f"{plan.init or options.method}-{_plain(options.backbone)}-{dataset_word(options.dataset)}{label}-s{options.seed}",
+        f"{kind}-{_plain(options.backbone)}-{dataset_word(options.dataset)}{label}-s{options.seed}",
         experiment=plan.experiment,
         status="interrupted",
         name=options.name,
@@ -196,13 +207,17 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
         epochs=options.epochs if plan.protocol not in UNTRAINED else None,
         label_fraction=values.get("label_fraction"),
         at_epoch=at_epoch,
-        pair=plan.key[-1],
+        pair=plan.pair,
         setup=plan.setup,
         options=values,
         command=shlex.join(["ssl", *sys.argv[1:]]),
         versions=versions(),
         device=describe(plan.setting.device),
-        data={"sha256": plan.setting.fingerprint, **preprocessing(plan.setting.data)},
+        data={
+            "sha256": plan.setting.fingerprint,
+            **preprocessing(plan.setting.data),
+            **({"init": plan.origin} if plan.origin else {}),
+        },
     )
     if plan.setting.data.manifest:
         write_manifest(registry.path(f"{run.folder}/{MANIFEST}"), plan.setting.data.manifest)

@@ -61,5 +61,7 @@ def _tensor_of(picture: Image.Image, size: int) -> Tensor:
     try:
         upright = rgb_of(ImageOps.exif_transpose(picture))
     except ValueError as error:
-        raise UsageError(f"a picture of Pillow's mode {picture.mode!r}: {error}; accepted are those of whole numbers") from error
+        raise UsageError(
+            f"a picture of Pillow's mode {picture.mode!r}: {error}; accepted are those of whole numbers"
+        ) from error
     return torch.from_numpy(squared(upright, size, "crop")).float() / 255

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+Module = TypeVar("Module", bound=nn.Module)
 DENSE = 2  # the largest side of a map that is seen as a vector: there every tap of a filter reads one pixel or none
 SMALL = {torch.bfloat16: 4, torch.float32: 3}
 """The largest side of an output for which products give the gradient of the weights sooner, by number format."""
@@ -25,6 +27,18 @@ def quicken(module: nn.Module) -> None:
         if type(child) is nn.Conv2d and _is_plain(child):
             setattr(module, name, QuickConv2d(child))
         quicken(child)
+
+
+def plain_convolutions(module: Module) -> Module:
+    """A copy of a module with torch's own convolutions, for what reads a net operation by operation."""
+    copied = copy.deepcopy(module)
+    for parent in list(copied.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, QuickConv2d):
+                plain = nn.Conv2d(child.in_channels, child.out_channels, 3, device="meta")
+                vars(plain).update(vars(child))
+                setattr(parent, name, plain)
+    return copied
 
 
 def _is_plain(convolution: nn.Conv2d) -> bool:

@@ -1,0 +1,210 @@
+"""The formats that an encoder is exported in: which files, and the lines of Python that build the plain model from them.
+
+The lines know nothing of this program. In every format `preprocess` makes an input (3, size, size) of a PIL picture, and the
+last lines make h (1, dim) of a picture.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sslcli.data.transform import Transform
+from sslcli.models import BACKBONES
+from sslcli.models.convolution import plain_convolutions
+from sslcli.models.encoder import Encoder
+
+FOLDER = 'folder = Path(".")  # where this file is'
+"""The line that says where the files are; whoever runs the lines from elsewhere gives `folder` in its place."""
+Write = Callable[[Encoder, Transform, str, str, Path], str]
+"""Writes the files of an encoder, its transform, backbone and stem into a folder; returns the lines that build the model."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format: how it is written, its file of weights, the packages that its lines need, the ones that writing takes
+    beyond those of every install, and the lines that make h of a picture.
+    """
+
+    write: Write
+    weights: str
+    packages: tuple[str, ...]
+    extra: tuple[str, ...]
+    use: str
+
+
+def stem_lines(encoder: Encoder, stem: str) -> str:
+    """The lines that give a plain ResNet the encoder's stem."""
+    if stem == "conv7-pool":
+        return ""
+    first: Any = encoder.backbone.conv1
+    return (
+        f"model.conv1 = torch.nn.Conv2d(3, {first.out_channels}, 3, stride={first.stride[0]}, padding=1, bias=False)\n"
+        "model.maxpool = torch.nn.Identity()\n"
+    )
+
+
+def _compose(transform: Transform) -> str:
+    return f"""\
+preprocess = v2.Compose([
+    v2.Resize({transform.size}, v2.InterpolationMode.BICUBIC),
+    v2.CenterCrop({transform.size}),
+    v2.ToImage(),
+    v2.ToDtype(torch.float32, scale=True),
+    v2.Normalize({list(transform.mean)}, {list(transform.std)}),
+])
+"""
+
+
+def _weights_of(encoder: Encoder) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.backbone.state_dict().items()}
+
+
+def _torchvision(encoder: Encoder, transform: Transform, backbone: str, stem: str, folder: Path) -> str:
+    torch.save(_weights_of(encoder), folder / "model.pth")
+    return f"""\
+from pathlib import Path
+
+import torch
+import torchvision
+from torchvision.transforms import v2
+
+{FOLDER}
+model = torchvision.models.{BACKBONES[backbone].partition(":")[2]}()
+{stem_lines(encoder, stem)}model.fc = torch.nn.Identity()
+model.load_state_dict(torch.load(folder / "model.pth", weights_only=True))
+model.eval()
+{_compose(transform)}"""
+
+
+def _safetensors(encoder: Encoder, transform: Transform, backbone: str, stem: str, folder: Path) -> str:
+    from safetensors.torch import save_file
+
+    save_file(_weights_of(encoder), folder / "model.safetensors", metadata={"format": "pt"})
+    module, _, name = BACKBONES[backbone].partition(":")
+    if backbone in COUNTERPARTS["torchvision"]:
+        imports = "from pathlib import Path\n\nimport torch\nimport torchvision\n"
+        build = f"model = torchvision.models.{name}()\n{stem_lines(encoder, stem)}model.fc = torch.nn.Identity()\n"
+    else:  # a net of this program's: its file goes along
+        file = f"{module.rpartition('.')[2]}.py"
+        (folder / file).write_text(inspect.getsource(importlib.import_module(module)), encoding="utf-8")
+        imports = "import runpy\nfrom pathlib import Path\n\nimport torch\n"
+        build = f'model = runpy.run_path(str(folder / "{file}"))["{name}"]()\n'
+    return f"""\
+{imports}from safetensors.torch import load_file
+from torchvision.transforms import v2
+
+{FOLDER}
+{build}model.load_state_dict(load_file(folder / "model.safetensors"))
+model.eval()
+{_compose(transform)}"""
+
+
+def _timm(encoder: Encoder, transform: Transform, backbone: str, stem: str, folder: Path) -> str:
+    from safetensors.torch import save_file
+
+    save_file(_weights_of(encoder), folder / "model.safetensors", metadata={"format": "pt"})
+    size = transform.size
+    preprocessing = {"input_size": [3, size, size], "mean": transform.mean, "std": transform.std, "crop_pct": 1.0,
+                     "crop_mode": "center", "interpolation": "bicubic", "first_conv": "conv1", "classifier": "fc"}  # fmt: skip
+    config = {"architecture": backbone, "num_classes": 0, "num_features": encoder.dim, "pretrained_cfg": preprocessing}
+    (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+    return f"""\
+import json
+from pathlib import Path
+
+import timm
+import torch
+from safetensors.torch import load_file
+
+{FOLDER}
+config = json.loads((folder / "config.json").read_text())
+model = timm.create_model(config["architecture"], num_classes=0)
+{stem_lines(encoder, stem)}model.load_state_dict(load_file(folder / "model.safetensors"))
+model.eval()
+preprocess = timm.data.create_transform(**timm.data.resolve_data_config({{}}, pretrained_cfg=config["pretrained_cfg"]))
+"""
+
+
+class _Normalising(nn.Module):
+    """Values in [0, 1] (B, 3, H, W) to representations: the normalisation is part of the net."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, encoder: Encoder, transform: Transform) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.register_buffer("mean", torch.tensor(transform.mean).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(transform.std).view(3, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        h: Tensor = self.encoder((images - self.mean) / self.std)
+        return h
+
+
+def _onnx(encoder: Encoder, transform: Transform, backbone: str, stem: str, folder: Path) -> str:
+    import onnx
+
+    size = transform.size
+    net = _Normalising(plain_convolutions(encoder), transform).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what the exporter itself uses
+        program = torch.onnx.export(
+            net, (torch.rand(2, 3, size, size),), input_names=["images"], output_names=["h"], dynamo=True, verbose=False,
+            dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
+        )  # fmt: skip
+    assert program is not None
+    proto = program.model_proto
+    told = {"values": "RGB, 0 to 1", "normalisation": "in the graph", "size": size, "crop": "central square",
+            "interpolation": "bicubic"}  # fmt: skip
+    onnx.helper.set_model_props(proto, {"preprocessing": json.dumps(told), "encoder": f"{backbone}, stem {stem}"})
+    onnx.checker.check_model(proto)
+    onnx.save(proto, folder / "model.onnx")
+    return f"""\
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from PIL import Image, ImageOps
+
+{FOLDER}
+model = onnxruntime.InferenceSession(folder / "model.onnx")
+
+
+def preprocess(picture):  # values from 0 to 1: the graph normalises them itself
+    square = ImageOps.fit(picture, ({size}, {size}), Image.Resampling.BICUBIC)
+    return np.asarray(square, dtype=np.float32).transpose(2, 0, 1) / 255
+"""
+
+
+_BY_TORCH = """\
+with torch.inference_mode():
+    h = model(preprocess(picture)[None])
+"""
+_BY_ONNX = """\
+h = model.run(["h"], {"images": preprocess(picture)[None]})[0]
+"""
+
+FORMATS = {
+    "safetensors": Format(
+        _safetensors, "model.safetensors", ("torch", "torchvision", "safetensors", "pillow"), ("safetensors",), _BY_TORCH
+    ),
+    "torchvision": Format(_torchvision, "model.pth", ("torch", "torchvision", "pillow"), (), _BY_TORCH),
+    "timm": Format(_timm, "model.safetensors", ("timm", "safetensors", "pillow"), ("safetensors", "timm"), _BY_TORCH),
+    "onnx": Format(
+        _onnx, "model.onnx", ("onnxruntime", "numpy", "pillow"), ("onnx", "onnxscript", "onnxruntime"), _BY_ONNX
+    ),
+}  # fmt: skip
+
+COUNTERPARTS = {"torchvision": ("resnet18", "resnet34", "resnet50"), "timm": ("resnet18", "resnet34", "resnet50")}
+"""The backbones that a library has too, under the same name. The other formats take every backbone."""
