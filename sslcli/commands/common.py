@@ -19,21 +19,20 @@ from torch import nn
 from torch.optim import Optimizer
 
 import sslcli
-from sslcli.commands.project import UNTRAINED, dataset_word, located, next_command, pair_key, recorded, say, share_label
-from sslcli.commands.telling import Telling
-from sslcli.config import TRAININGS, Finetune, Pretrain, Probe, from_mapping
+from sslcli.commands.data_access import Load, data_folder, reading_of, tell_of_seen
+from sslcli.commands.project import UNTRAINED, dataset_word, next_command, pair_key, recorded, say, share_label
+from sslcli.config import Finetune, Pretrain, Probe
 from sslcli.data import FOLDER
-from sslcli.data.folder import Reading
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.data.manifest import FILE as MANIFEST
-from sslcli.data.manifest import read_manifest, tested_but_seen, write_manifest
+from sslcli.data.manifest import write_manifest
 from sslcli.data.transform import preprocessing
 from sslcli.distributed import first_of_each_machine_first, on_first, world
 from sslcli.errors import StateError, UsageError
 from sslcli.models import TIMM, default_stem, has_stem, stems_in_words
 from sslcli.models.encoder import hold_to_side
 from sslcli.models.timm_nets import hold_to_known
-from sslcli.registry import EXPERIMENTS, Registry, Run
+from sslcli.registry import Registry, Run
 from sslcli.training.device import (
     autocast,
     be_deterministic,
@@ -41,7 +40,6 @@ from sslcli.training.device import (
     choose_precision,
     describe,
     slow_by_choice,
-    usable_cores,
     use_well,
 )
 from sslcli.training.loop import Metrics
@@ -56,10 +54,6 @@ class Setting:
     device: torch.device
     autocast: Callable[[], AbstractContextManager[object]]
     fingerprint: str
-
-
-Load = Callable[..., ImageData]
-"""`load_data`, or what does the same with what is there already."""
 
 
 def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: Load = load_data) -> tuple[Setting, Any]:
@@ -97,38 +91,6 @@ def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: L
     options = on_first(lambda: options)
     setting = Setting(data.to(device), device, autocast(device, options.precision), data.fingerprint)
     return setting, options
-
-
-def reading_of(options: Any) -> Reading | None:
-    """How a folder of pictures is read; None for another data set. A UsageError for options that belong to a folder alone."""
-    if options.dataset.startswith(FOLDER):
-        return Reading(
-            labels=options.labels, image_size=options.image_size, fit=options.fit or "crop", workers=usable_cores(),
-            progress=Telling("decoding pictures"), say=say,
-        )  # fmt: skip
-    given = [name for name in ("labels", "image_size") if getattr(options, name) is not None] + ["fit"] * (options.fit == "pad")
-    if given:
-        names = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise UsageError(f"{names}: of --dataset folder:PATH alone; with {options.dataset} leave it out")
-    return None
-
-
-def data_folder(registry: Registry, named: Path | None) -> Path:
-    """The folder of data sets: the one named, else `data` in the project."""
-    return named if named is not None else registry.root / "data"
-
-
-def data_of_run(registry: Registry, record: Run, named: Path | None, *, load: Load = load_data) -> ImageData:
-    """The data that a run was trained on, from the folder named, else from where the run had them.
-
-    A StateError if they are not there, or are others. `load` may keep what it has read.
-    """
-    command = TRAININGS[EXPERIMENTS[record.experiment]]
-    options = command(**from_mapping(command, located(registry, record.options), f"{record.folder}/run.yaml"))
-    data = load(str(options.dataset), data_folder(registry, named or options.data_dir), reading=reading_of(options))
-    if data.fingerprint != record.data.get("sha256"):
-        raise StateError(f"run {record.id}: {record.dataset} is not the data that it was trained on (its sha256 is another)")
-    return data
 
 
 def default_rate(optimizer: str, batch_size: int, epochs: int) -> float:
@@ -221,24 +183,8 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
     )
     if plan.setting.data.manifest:
         write_manifest(registry.path(f"{run.folder}/{MANIFEST}"), plan.setting.data.manifest)
-        _tell_of_seen(registry, run, plan.setting.data)
+        tell_of_seen(registry, run, plan.setting.data)
     return run
-
-
-def _tell_of_seen(registry: Registry, run: Run, data: ImageData) -> None:
-    """Record, and say, how many of an evaluation's test pictures its encoder was pretrained on, without their labels."""
-    parent = registry.find(run.parent, experiment="pretrain") if run.parent else None
-    file = registry.path(f"{parent.folder}/{MANIFEST}") if parent else None
-    if file is None or not file.exists():
-        return
-    seen = tested_but_seen(read_manifest(file), data.manifest)
-    run.data["test_seen_in_pretraining"] = seen
-    registry.save(run)
-    if seen:
-        say(
-            f"ssl: WARNING: {run.parent} was pretrained on {seen:,} of the {len(data.test_labels):,} test pictures, without "
-            "their labels; to keep them out, pretrain with the same --labels, or with train and test folders"
-        )
 
 
 def _plain(name: str) -> str:

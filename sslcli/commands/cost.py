@@ -17,6 +17,7 @@ from torch import nn
 from sslcli.checkpoint import State, save_checkpoint
 from sslcli.commands import finetune, pretrain, probe
 from sslcli.commands.common import Plan
+from sslcli.commands.measuring import is_measured, measured_images, meter
 from sslcli.commands.probe_cost import neighbours, random_h, regression, searching
 from sslcli.commands.project import say
 from sslcli.commands.view_making import view_size_plan
@@ -126,7 +127,7 @@ class Costs:
             begin = end
         mean = sum(parts[1:], parts[0])
         epochs = range(1, math.ceil(steps / training.epoch_steps) + 1)
-        measured = sum(pretrain.is_measured(epoch, options) for epoch in epochs)
+        measured = sum(is_measured(epoch, options) for epoch in epochs)
         kept = sum(pretrain.is_kept(epoch, options, steps, training.epoch_steps) for epoch in epochs)
         expected = {"steps": steps * mean.seconds}
         expected["measuring"] = measured * self._measuring(plan, method) if measured else 0.0
@@ -137,11 +138,11 @@ class Costs:
     def _measuring(self, plan: Plan, method: Any) -> float:
         """Seconds of measuring h and z once: of the whole, or where that takes long of fewer images, times their share."""
         options, setting = plan.options, plan.setting
-        images = pretrain.measured_images(options, setting.data)
+        images = measured_images(options, setting.data)
         some = max(BATCH, int(BUDGET / self._seeing(plan, method.encoder)))
         fewer = setting if some >= images else replace(setting, data=setting.data.first(some))
-        share = images / pretrain.measured_images(options, fewer.data)
-        measure = pretrain.meter(method, options, fewer)
+        share = images / measured_images(options, fewer.data)
+        measure = meter(method, options, fewer)
         key = (*_signature(plan), "measuring", options.knn_images)
         return share * self._once(key, lambda: seconds_of(lambda: measure(1), setting.device))
 

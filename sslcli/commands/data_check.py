@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from sslcli.commands.common import data_folder, reading_of
+from sslcli.commands.data_access import data_folder, reading_of
 from sslcli.commands.project import dataset_word, open_registry, say
 from sslcli.commands.tables import print_rows
 from sslcli.commands.telling import Telling

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sslcli.checkpoint import State, load_checkpoint, parse_checkpoint
-from sslcli.commands.common import data_of_run
+from sslcli.commands.data_access import data_of_run
 from sslcli.commands.pretrain import kept_epochs, kept_name
 from sslcli.data.transform import Transform, preprocessing
 from sslcli.errors import StateError, UsageError

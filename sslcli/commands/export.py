@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sslcli.commands.common import data_of_run
+from sslcli.commands.data_access import data_of_run
 from sslcli.commands.encoders import ABOUT, Loaded, encoder_of_run, finished_run
 from sslcli.commands.export_formats import COUNTERPARTS, FOLDER, FORMATS, Format
 from sslcli.commands.model_card import card

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from sslcli.commands.classify import Outcome, finish, inherit, report, starting_encoder
 from sslcli.commands.common import (
-    Load,
     Plan,
     Setting,
     optimizer_for,
@@ -18,6 +17,7 @@ from sslcli.commands.common import (
     start,
     total_steps,
 )
+from sslcli.commands.data_access import Load
 from sslcli.commands.others_weights import plan_of
 from sslcli.commands.project import open_registry, settle_encoder
 from sslcli.commands.training_run import train

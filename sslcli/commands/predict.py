@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sslcli.checkpoint import State
 from sslcli.commands.classify import load_classifier, outputs_as_in
-from sslcli.commands.common import data_of_run
+from sslcli.commands.data_access import data_of_run
 from sslcli.commands.project import folder_name, in_words, newest_pairs, open_registry, say, study_runs
 from sslcli.config import Predict
 from sslcli.data.batches import generator

@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +12,6 @@ from torch import Tensor
 
 from sslcli.checkpoint import load_checkpoint, save_checkpoint
 from sslcli.commands.common import (
-    Load,
     Plan,
     Setting,
     optimizer_for,
@@ -24,23 +21,22 @@ from sslcli.commands.common import (
     start,
     total_steps,
 )
+from sslcli.commands.data_access import Load
+from sslcli.commands.measuring import asked, is_measured, meter
 from sslcli.commands.others_weights import begin_with_file, take_stock
 from sslcli.commands.project import init_label, open_registry, say
 from sslcli.commands.resume import continued
 from sslcli.commands.training_run import train
-from sslcli.commands.view_making import augmentation_of, view_maker, view_size_plan, work_of
+from sslcli.commands.view_making import view_maker, view_size_plan, work_of
 from sslcli.config import Pretrain
-from sslcli.data.augment import draw, make_views
-from sslcli.data.batches import Batches, ahead, generator
-from sslcli.data.image_data import UNLABELLED, ImageData, load_data, pick
-from sslcli.data.stored import Stored, chosen
+from sslcli.data.batches import Batches, ahead
+from sslcli.data.image_data import load_data, pick
+from sslcli.data.stored import Stored
 from sslcli.distributed import joined, on_first, own_part, rank, world
 from sslcli.errors import UsageError
-from sslcli.evaluation.features import outputs
-from sslcli.evaluation.health import collapse, health
-from sslcli.evaluation.knn import knn_accuracy
+from sslcli.evaluation.health import collapse
 from sslcli.methods import METHODS
-from sslcli.methods.method import Method, Projecting
+from sslcli.methods.method import Method
 from sslcli.models.batch_norm import share_batch_norm
 from sslcli.models.encoder import Encoder, build_encoder, hold_to_side
 from sslcli.registry import Registry, Run
@@ -48,8 +44,6 @@ from sslcli.training.lifecycle import Stop, running
 from sslcli.training.log import duration
 from sslcli.training.loop import Metrics
 from sslcli.training.parts import Batch, Loss, Training
-
-KNN_QUERIES = 2000  # held-out training images that ask for their neighbours
 
 
 def run(command: Pretrain) -> None:
@@ -102,7 +96,7 @@ def carry_out(registry: Registry, run: Run, options: Pretrain, setting: Setting)
 
 
 def _warn_of_collapse(run: Run, measured: Metrics, options: Pretrain, setting: Setting) -> None:
-    images = len(_asked(options, setting.data)[1])
+    images = len(asked(options, setting.data)[1])
     dim = build_encoder(options.backbone, stem=options.stem, seed=0).dim
     known = {name.removeprefix("val/"): value for name, value in measured.items()}
     if "rank" in known and (found := collapse(known, z_dim=options.projector_dim, h_dim=dim, images=images)):
@@ -168,61 +162,6 @@ def build_method(options: Pretrain) -> Method:
         method: Method = kind(encoder, **{name: getattr(options, name) for name in taken if name in options.options()})
     share_batch_norm(method)
     return method
-
-
-def meter(method: Method, options: Pretrain, setting: Setting) -> Callable[[int], Metrics]:
-    """The function that measures h and z after an epoch, on held-out training images.
-
-    For kNN accuracy they ask and other training images answer, if there are labels; for the health of z two views of each,
-    always the same.
-    """
-    data = setting.data
-    bank, queries = _asked(options, data)
-    (height, width), (mean, std) = data.train_images.shape[-2:], data.normalisation
-
-    def view(number: int) -> Callable[[Tensor], Tensor]:
-        random = generator(options.seed, "health", number)
-
-        def make(images: Tensor) -> Tensor:
-            parameters = draw(len(images), height, width, augmentation_of(options), random)
-            return make_views(images, parameters, size=data.image_size, mean=mean, std=std)
-
-        return make
-
-    def measure(_: int) -> Metrics:
-        asking, labels = chosen(data.train_images, queries), data.train_labels.cpu()
-        of = partial(outputs, autocast=setting.autocast)
-        h = of(method.encoder, chosen(data.train_images, torch.cat([bank, queries])), normalise=data.normalise)
-        h_bank, h_queries = h[: len(bank)], h[len(bank) :]
-        whole = Projecting(method)
-        measured = health(h_queries, *(of(whole, asking, normalise=view(number)) for number in (1, 2)))
-        if len(bank):
-            there, answers = (labels[rows].to(h.device) for rows in (bank, queries))
-            measured = {"knn": knn_accuracy(h_bank, there, h_queries, answers), **measured}
-        return {f"val/{name}": value for name, value in measured.items()}
-
-    return measure
-
-
-def _asked(options: Pretrain, data: ImageData) -> tuple[Tensor, Tensor]:
-    """Places of the training images that answer in kNN, and of those that ask; without labels, none and any."""
-    random = generator(options.seed, "knn")
-    if (data.train_labels == UNLABELLED).all():
-        return torch.empty(0, dtype=torch.int64), torch.randperm(len(data.train_labels), generator=random)[:KNN_QUERIES]
-    parts = data.split(seed=options.seed)
-    bank = parts.train[torch.randperm(len(parts.train), generator=random)[: options.knn_images]]
-    return bank, parts.val[torch.randperm(len(parts.val), generator=random)[:KNN_QUERIES]]
-
-
-def measured_images(options: Pretrain, data: ImageData) -> int:
-    """How many times `meter`'s function shows the encoder an image: the bank, the queries, and two views of those."""
-    bank, queries = _asked(options, data)
-    return len(bank) + 3 * len(queries)
-
-
-def is_measured(epoch: int, options: Pretrain) -> bool:
-    """Whether h and z are measured after an epoch."""
-    return bool(options.knn_every) and (epoch % options.knn_every == 0 or epoch == options.epochs)
 
 
 def is_kept(epoch: int, options: Pretrain, steps: int, epoch_steps: int) -> bool:

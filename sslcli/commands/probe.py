@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslcli.commands.classify import Outcome, finish, inherit, report, settle_epoch, starting_encoder
-from sslcli.commands.common import Load, Plan, Setting, prepare, start
+from sslcli.commands.common import Plan, Setting, prepare, start
+from sslcli.commands.data_access import Load
 from sslcli.commands.others_weights import plan_of
 from sslcli.commands.project import PROTOCOLS, UNTRAINED, open_registry, say, settle_encoder
 from sslcli.commands.training_run import train

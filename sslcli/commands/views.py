@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from sslcli.commands.common import data_folder, reading_of
+from sslcli.commands.data_access import data_folder, reading_of
 from sslcli.commands.project import located, open_registry, say
 from sslcli.commands.view_making import augmentation_of, view_size_plan
 from sslcli.config import Views

@@ -1,0 +1,70 @@
+"""Where a command's data come from: a data set by its name, a folder of pictures, or what a run has recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sslcli.commands.project import located, say
+from sslcli.commands.telling import Telling
+from sslcli.config import TRAININGS, from_mapping
+from sslcli.data import FOLDER
+from sslcli.data.folder import Reading
+from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.manifest import FILE as MANIFEST
+from sslcli.data.manifest import read_manifest, tested_but_seen
+from sslcli.errors import StateError, UsageError
+from sslcli.registry import EXPERIMENTS, Registry, Run
+from sslcli.training.device import usable_cores
+
+Load = Callable[..., ImageData]
+"""`load_data`, or what does the same with what is there already."""
+
+
+def reading_of(options: Any) -> Reading | None:
+    """How a folder of pictures is read; None for another data set. A UsageError for options that belong to a folder alone."""
+    if options.dataset.startswith(FOLDER):
+        return Reading(
+            labels=options.labels, image_size=options.image_size, fit=options.fit or "crop", workers=usable_cores(),
+            progress=Telling("decoding pictures"), say=say,
+        )  # fmt: skip
+    given = [name for name in ("labels", "image_size") if getattr(options, name) is not None] + ["fit"] * (options.fit == "pad")
+    if given:
+        names = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise UsageError(f"{names}: of --dataset folder:PATH alone; with {options.dataset} leave it out")
+    return None
+
+
+def data_folder(registry: Registry, named: Path | None) -> Path:
+    """The folder of data sets: the one named, else `data` in the project."""
+    return named if named is not None else registry.root / "data"
+
+
+def data_of_run(registry: Registry, record: Run, named: Path | None, *, load: Load = load_data) -> ImageData:
+    """The data that a run was trained on, from the folder named, else from where the run had them.
+
+    A StateError if they are not there, or are others. `load` may keep what it has read.
+    """
+    command = TRAININGS[EXPERIMENTS[record.experiment]]
+    options = command(**from_mapping(command, located(registry, record.options), f"{record.folder}/run.yaml"))
+    data = load(str(options.dataset), data_folder(registry, named or options.data_dir), reading=reading_of(options))
+    if data.fingerprint != record.data.get("sha256"):
+        raise StateError(f"run {record.id}: {record.dataset} is not the data that it was trained on (its sha256 is another)")
+    return data
+
+
+def tell_of_seen(registry: Registry, run: Run, data: ImageData) -> None:
+    """Record, and say, how many of an evaluation's test pictures its encoder was pretrained on, without their labels."""
+    parent = registry.find(run.parent, experiment="pretrain") if run.parent else None
+    file = registry.path(f"{parent.folder}/{MANIFEST}") if parent else None
+    if file is None or not file.exists():
+        return
+    seen = tested_but_seen(read_manifest(file), data.manifest)
+    run.data["test_seen_in_pretraining"] = seen
+    registry.save(run)
+    if seen:
+        say(
+            f"ssl: WARNING: {run.parent} was pretrained on {seen:,} of the {len(data.test_labels):,} test pictures, without "
+            "their labels; to keep them out, pretrain with the same --labels, or with train and test folders"
+        )
