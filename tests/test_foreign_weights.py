@@ -13,7 +13,6 @@ import pytest
 import timm
 import torch
 import torchvision
-from lightly.models import ResNetGenerator
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -124,19 +123,17 @@ def test_safetensors_and_timm_are_read_and_give_the_same_output(tmp_path: Path) 
         assert torch.allclose(backbone.eval()(images), net.eval()(images), atol=1e-5)
 
 
-def test_lightlys_small_resnet_in_a_sequence_is_refused_for_it_is_another_function(tmp_path: Path) -> None:
-    net = ResNetGenerator("resnet-18")
-    torch.save(under("backbone.", net.state_dict()), tmp_path / "whole.ckpt")
+def test_shortcuts_are_renamed_and_a_sequence_without_its_relu_is_refused(tmp_path: Path) -> None:
+    """lightly's ResNetGenerator calls them so, and loses a ReLU that is no module when its children are put in a row."""
+    net = resnet("conv3", fc=False)
+    theirs = {name.replace("downsample", "shortcut"): value for name, value in net.state_dict().items()}
+    torch.save(under("backbone.", theirs), tmp_path / "whole.ckpt")
     backbone, found, _ = taken(tmp_path / "whole.ckpt", "conv3")
     assert found.renamed()["backbone.layer2.0.shortcut.*"] == "layer2.0.downsample.*"
-    images = torch.rand(2, 3, 32, 32)
-    net.linear = nn.Identity()
-    with torch.no_grad():
-        assert torch.allclose(backbone.eval()(images), net.eval()(images), atol=1e-5)
-    whole = nn.Sequential(*list(net.children())[:-1], nn.AdaptiveAvgPool2d(1))
-    with torch.no_grad():
-        assert not torch.allclose(backbone(images), whole.eval()(images).flatten(1), atol=1e-5)
-    torch.save({"state_dict": under("backbone.", whole.state_dict())}, tmp_path / "lightly.ckpt")
+    assert all(torch.equal(value, net.state_dict()[name]) for name, value in backbone.state_dict().items())
+    row = nn.Sequential(net.conv1, net.bn1, net.layer1, net.layer2, net.layer3, net.layer4, nn.AdaptiveAvgPool2d(1))
+    numbers = {name.replace("downsample", "shortcut"): value for name, value in row.state_dict().items()}
+    torch.save({"state_dict": under("backbone.", numbers)}, tmp_path / "lightly.ckpt")
     with pytest.raises(UsageError, match="without the ReLU after the first batch norm"):
         taken(tmp_path / "lightly.ckpt", "conv3")
 
@@ -145,6 +142,7 @@ def test_counters_that_an_old_file_lacks_are_the_only_thing_that_may_be_missing(
     torch.save({name: value for name, value in PLAIN.items() if "num_batches" not in name}, tmp_path / "old.pth")
     _, found, _ = taken(tmp_path / "old.pth")
     assert found.missing == 20
+    encoder = build_encoder("resnet18", stem="conv7-pool", seed=1)
     without = {name: value for name, value in PLAIN.items() if name != "layer3.1.bn2.running_var"}
     for state, wrong in (
         (without, r"in part alone: layer3\.1\.bn2\.running_var is not there"),
@@ -152,11 +150,10 @@ def test_counters_that_an_old_file_lacks_are_the_only_thing_that_may_be_missing(
         (PLAIN | {"bn1.bias": torch.full((64,), torch.nan)}, r"bn1\.bias has values that are no numbers"),
         (PLAIN | {"bn1.bias": torch.ones(64, dtype=torch.int8)}, r"bn1\.bias is \(64,\) of torch\.int8"),
         ({"a.weight": torch.rand(2)}, r"does not hold the weights of resnet18\. It has 1 tensors: a\.weight"),
-        ({"epoch": 3}, r"It has 0 tensors: none"),
+        ({}, r"It has 0 tensors: none"),
     ):
-        torch.save(state, tmp_path / "wrong.pth")
         with pytest.raises(UsageError, match=wrong):
-            taken(tmp_path / "wrong.pth")
+            find_weights(state, encoder, place="file", setting="resnet18")
 
 
 def test_weights_of_another_backbone_or_stem_say_which_options_they_fit(tmp_path: Path) -> None:
@@ -256,7 +253,8 @@ def test_pretraining_begun_with_a_file_is_not_called_pretrained_alone(
 
 
 @pytest.mark.parametrize(
-    "command", [f"pretrain {TINY} --epochs 2", "finetune --dataset shapes --backbone resnet9 --epochs 2 --batch-size 32"]
+    "command",
+    [f"pretrain {TINY} --epochs 2 --knn-every 0", "finetune --dataset shapes --backbone resnet9 --epochs 2 --batch-size 32"],
 )
 def test_an_interrupted_run_from_a_file_goes_on_with_that_file_alone(
     ssl: Cli, done: Done, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
