@@ -92,7 +92,11 @@ Grey = Annotated[float, Option(min=0, max=1, help="Probability of a grey view.",
 Blur = Annotated[float, Option(min=0, max=1, help="Probability of Gaussian blur.", rich_help_panel=VIEWS)]
 Name = Annotated[str | None, Option(help="A name for the run, to refer to it by.", rich_help_panel=RUN), But("latest")]
 Init = Annotated[
-    Literal["pretrained", "scratch"], Option(help="Encoder of a pretrain run, or a random one.", rich_help_panel=MODEL)
+    str,
+    Option(
+        help="pretrained: the encoder of a pretrain run; scratch: a random one; or a file of others' weights.",
+        rich_help_panel=MODEL,
+    ),
 ]
 EncoderRun = Annotated[
     str,
@@ -118,6 +122,14 @@ ParentsSeed = Annotated[
 StudyName = Annotated[str | None, Option(help="The study to show; default: the newest.")]
 Format = Annotated[Literal["table", "json", "csv", "markdown"], Option(help="How to print.")]
 RunArgument = Annotated[str, Argument(help="Run: id, name, unique prefix or latest.")]
+
+
+INIT_WORDS = ("pretrained", "scratch")
+
+
+def weights_path(init: str) -> Path | None:
+    """The file that --init names; None if it is one of its words."""
+    return None if init in INIT_WORDS else Path(init)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,6 +308,12 @@ class Pretrain(Command):
         Option(help="First layer: auto, conv3, conv3-s2 (stride 2), conv7-pool.", rich_help_panel=MODEL),
         _names(("auto",), *STEMS.values()),
     ] = "auto"
+    init: Annotated[
+        str,
+        Option(
+            help="scratch: a random encoder; or a file of others' weights (.pt .pth .ckpt .safetensors).", rich_help_panel=MODEL
+        ),
+    ] = "scratch"
     projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.", rich_help_panel=MODEL)] = 1024
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.", rich_help_panel=MODEL)] = 128
     temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.", rich_help_panel=MODEL)] = 0.5

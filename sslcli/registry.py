@@ -38,7 +38,8 @@ class Run:
     """One training. The fields up to `metrics` stand in the index, all of them in run.yaml.
 
     Accuracies in `metrics` are fractions. `pair` is equal for runs whose resolved options differ in `init` alone, `setup`
-    for those that differ in init and seed. `both_right` counts, for other runs of the setup by their ids, the test images
+    for those that differ in init and seed. `init` is pretrained, scratch, or others' weights by the name and sha256 of their
+    file, which are in no pair. `both_right` counts, for other runs of the setup by their ids, the test images
     that both have right: what intervals are made of.
     `at_epoch` is the epoch of the parent whose kept checkpoint was evaluated; None is its last.
     `checkpoints` maps a file's name to the sha256 it may have: the newest first, then the one before, since a file and

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from sslcli.checkpoint import State, load_checkpoint, save_checkpoint
 from sslcli.commands.common import Setting, accuracies
+from sslcli.commands.others_weights import begin_with_file
 from sslcli.commands.pretrain import kept_epochs, load_pretrained
 from sslcli.commands.project import say
-from sslcli.config import Finetune, Probe
+from sslcli.config import Finetune, Probe, weights_path
 from sslcli.data.image_data import normalise
 from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.features import outputs
@@ -36,7 +37,8 @@ WITHOUT_PARENT = {"dataset": "cifar10", "backbone": "resnet18", "stem": "auto", 
 def inherit(registry: Registry, command: Any) -> tuple[Any, Run | None]:
     """Take data set, backbone, stem and seed from a pretrain run where none was given; returns the parent too.
 
-    A scratch encoder has no parent, but takes the setting of the newest finished pretrain run, so as to be its partner.
+    A scratch encoder, or one of others' weights, has no parent, but takes the setting of the newest finished pretrain run,
+    so as to be its partner.
     """
     if command.init == "pretrained":
         parent = registry.load(registry.find(command.encoder, experiment="pretrain", status="finished"))
@@ -51,10 +53,13 @@ def inherit(registry: Registry, command: Any) -> tuple[Any, Run | None]:
         if command.encoder != "latest":
             raise
         filled = fill(command, WITHOUT_PARENT, "default")
-        say("no finished pretrain run here; scratch: " + ", ".join(f"{name} {getattr(filled, name)}" for name in SETTING))
+        say(
+            f"no finished pretrain run here; {command.init}: "
+            + ", ".join(f"{name} {getattr(filled, name)}" for name in SETTING)
+        )
         return filled, None
     filled = fill(command, partner.options, f"from pretrain run {partner.id}")
-    say(f"scratch beside {partner.id}: " + ", ".join(f"{name} {getattr(filled, name)}" for name in SETTING))
+    say(f"{command.init} beside {partner.id}: " + ", ".join(f"{name} {getattr(filled, name)}" for name in SETTING))
     return filled, None
 
 
@@ -62,6 +67,8 @@ def settle_epoch(command: Probe, parent: Run | None) -> Probe:
     """Hold --at-epoch to the checkpoints that the parent has kept; its last epoch is what is probed without it."""
     if command.at_epoch is None:
         return command
+    if weights_path(command.init) is not None:
+        raise UsageError(f"--at-epoch {command.at_epoch}: --init {command.init} is a file, of no epochs; leave the option out")
     if parent is None:
         raise UsageError(f"--at-epoch {command.at_epoch}: a scratch encoder was never trained; leave the option out")
     if command.at_epoch == parent.epochs:
@@ -81,10 +88,12 @@ def fill(command: Any, values: dict[str, Any], origin: str) -> Any:
 
 
 def starting_encoder(registry: Registry, run: Run, options: Probe | Finetune) -> Encoder:
-    """The parent's encoder, or a random one that is drawn from the seed: the one that pretraining of that seed began with."""
+    """The parent's encoder, others' weights, or a random one drawn from the seed: as pretraining of that seed began with."""
     if run.parent:
         return load_pretrained(registry, registry.find(run.parent, experiment="pretrain"), at_epoch=run.at_epoch)
-    return build_encoder(options.backbone or "", stem=options.stem or "", seed=options.seed or 0)
+    encoder = build_encoder(options.backbone or "", stem=options.stem or "", seed=options.seed or 0)
+    begin_with_file(run, encoder, options)
+    return encoder
 
 
 @dataclass(frozen=True)

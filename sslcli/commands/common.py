@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 import sslcli
-from sslcli.commands.project import UNTRAINED, next_command, pair_key, say, share_label
-from sslcli.config import Finetune, Pretrain, Probe
+from sslcli.commands.project import UNTRAINED, next_command, pair_key, recorded_path, say, share_label
+from sslcli.config import Finetune, Pretrain, Probe, weights_path
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.data.transform import preprocessing
 from sslcli.distributed import first_of_each_machine_first, on_first, world
@@ -133,18 +133,28 @@ class Plan:
     init: str | None = None
     parent: str | None = None
     protocol: str | None = None
+    origin: dict[str, Any] = field(default_factory=dict)  # of the file of others' weights that it begins with
 
     @property
     def key(self) -> tuple[str, str | None, str | None, int | None, str]:
         """Equal for two trainings that would give the same numbers."""
         values = self.options.options()
-        pair = pair_key(self.experiment, values, self.setting.fingerprint)
-        return self.experiment, self.init, self.parent, values.get("at_epoch"), pair
+        return self.experiment, self.init, self.parent, values.get("at_epoch"), self.pair
+
+    @property
+    def pair(self) -> str:
+        """Equal for evaluations that differ in init alone; two pretrainings that begin with other weights are never equal."""
+        return pair_key(self.experiment, self.options.options(), self._begun_with)
 
     @property
     def setup(self) -> str:
         """Equal for trainings that differ in init and seed alone."""
-        return pair_key(self.experiment, self.options.options(), self.setting.fingerprint, but=("seed",))
+        return pair_key(self.experiment, self.options.options(), self._begun_with, but=("seed",))
+
+    @property
+    def _begun_with(self) -> str:
+        weights: str = self.origin.get("sha256", "") if self.experiment == "pretrain" else ""
+        return self.setting.fingerprint + weights
 
 
 def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
@@ -152,10 +162,13 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
     options, values = plan.options, plan.options.options()
     if options.data_dir is not None:
         values["data_dir"] = os.path.relpath(options.data_dir, registry.root)
+    if (weights := weights_path(values["init"])) is not None:
+        values["init"] = recorded_path(registry, weights)
     at_epoch = values.get("at_epoch")
+    kind = "-".join(filter(None, (getattr(options, "method", None), plan.init)))
     label = share_label(values.get("label_fraction")).replace("_", "-") + (f"-e{at_epoch}" if at_epoch else "")
     return registry.create(
-        f"{plan.init or options.method}-{options.backbone}-{options.dataset}{label}-s{options.seed}",
+        f"{kind}-{options.backbone}-{options.dataset}{label}-s{options.seed}",
         experiment=plan.experiment,
         status="interrupted",
         name=options.name,
@@ -169,13 +182,17 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
         epochs=options.epochs if plan.protocol not in UNTRAINED else None,
         label_fraction=values.get("label_fraction"),
         at_epoch=at_epoch,
-        pair=plan.key[-1],
+        pair=plan.pair,
         setup=plan.setup,
         options=values,
         command=shlex.join(["ssl", *sys.argv[1:]]),
         versions=versions(),
         device=describe(plan.setting.device),
-        data={"sha256": plan.setting.fingerprint, **preprocessing(plan.setting.data)},
+        data={
+            "sha256": plan.setting.fingerprint,
+            **preprocessing(plan.setting.data),
+            **({"init": plan.origin} if plan.origin else {}),
+        },
     )
 
 

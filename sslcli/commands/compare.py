@@ -26,7 +26,7 @@ from sslcli.commands.project import (
     record_or_index,
 )
 from sslcli.commands.tables import print_rows
-from sslcli.config import Compare
+from sslcli.config import INIT_WORDS, Compare
 from sslcli.errors import StateError
 from sslcli.registry import Registry, Run
 
@@ -70,6 +70,8 @@ def run(command: Compare) -> None:
 
 def _messages(registry: Registry, chosen: list[Run], lonely: list[Run], others: list[str]) -> list[str]:
     found = [f"{run.id} has no partner: {why_lonely(registry, run, chosen)}" for run in lonely]
+    if apart := [run.id for run in chosen if run.init not in (None, *INIT_WORDS)]:
+        found.append(f"began with others' weights, and so are in no pair: {', '.join(apart)}")
     if named := [name for name in others if name]:
         found.append(
             f"other studies here: {', '.join(named)}; to see one, type: {registry.command('ssl compare --study NAME')}"
@@ -185,7 +187,7 @@ def _points(difference: float | None) -> str:
 
 def why_lonely(registry: Registry, run: Run, others: list[Run]) -> str:
     """Name the options in which a run differs from the closest run of the other init."""
-    candidates = [other for other in others if other.protocol == run.protocol and other.init != run.init]
+    candidates = [other for other in others if other.protocol == run.protocol and {other.init, run.init} == set(INIT_WORDS)]
     if not candidates:
         wanted = "pretrained" if run.init == "scratch" else "scratch"
         return f"there is no {wanted} run; to make it, type: {partner_command(registry, run)}"

@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from sslcli.commands.project import PROTOCOLS, in_words
+from sslcli.config import INIT_WORDS
 from sslcli.evaluation.statistics import Difference, over_seeds, paired, shared_variance, unpaired
 from sslcli.registry import Run
 
@@ -25,15 +26,16 @@ INTERVALS = {
 
 
 def pair_up(runs: list[Run]) -> tuple[list[Pair], list[Run]]:
-    """Pretrained runs with their scratch partners (options equal but for init), and the runs that have none.
+    """Pretrained runs with their scratch partners (options equal but for init), and those of either that have none.
 
-    The two have an accuracy in common, and were tested on equally many images.
+    Runs that began with others' weights are neither. The two of a pair have an accuracy in common, and were tested on
+    equally many images.
     """
     scratch = {run.pair: run for run in runs if run.init == "scratch" and run.pair}
     pairs = [(run, scratch[run.pair]) for run in runs if run.init == "pretrained" and run.pair in scratch]
     pairs = [pair for pair in pairs if _metric([pair]) and _images(pair[0]) == _images(pair[1])]
     paired_ids = {run.id for pair in pairs for run in pair}
-    return pairs, [run for run in runs if run.id not in paired_ids]
+    return pairs, [run for run in runs if run.id not in paired_ids and run.init in (None, *INIT_WORDS)]
 
 
 def setting_of(run: Run, setups: dict[str, str | None]) -> tuple[Any, ...]:

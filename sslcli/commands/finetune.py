@@ -18,6 +18,7 @@ from sslcli.commands.common import (
     start,
     total_steps,
 )
+from sslcli.commands.others_weights import plan_of
 from sslcli.commands.project import open_registry, settle_encoder
 from sslcli.commands.training_run import train
 from sslcli.config import Finetune
@@ -51,7 +52,7 @@ def settle(registry: Registry, inherited: Finetune, parent: Run | None, *, load:
     setting, options = prepare(registry, inherited, load=load)
     hold_to_labels(setting.data.train_labels, label_fraction=options.label_fraction, dataset=options.dataset or "")
     options = resolve_training(options)
-    return Plan(options, setting, "finetune", init=options.init, parent=parent.id if parent else None, protocol="finetune")
+    return plan_of(options, setting, "finetune", parent, protocol="finetune")
 
 
 def carry_out(registry: Registry, run: Run, options: Finetune, setting: Setting) -> Run:

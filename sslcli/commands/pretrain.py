@@ -24,7 +24,8 @@ from sslcli.commands.common import (
     start,
     total_steps,
 )
-from sslcli.commands.project import open_registry, say
+from sslcli.commands.others_weights import begin_with_file, take_stock
+from sslcli.commands.project import init_label, open_registry, say
 from sslcli.commands.resume import continued
 from sslcli.commands.training_run import train
 from sslcli.commands.view_making import augmentation_of, view_maker, view_size_plan, work_of
@@ -32,7 +33,7 @@ from sslcli.config import Pretrain
 from sslcli.data.augment import draw, make_views
 from sslcli.data.batches import Batches, generator, hand_over
 from sslcli.data.image_data import ImageData, load_data, split
-from sslcli.distributed import joined, own_part, rank, world
+from sslcli.distributed import joined, on_first, own_part, rank, world
 from sslcli.errors import UsageError
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.health import collapse, health
@@ -67,7 +68,8 @@ def run(command: Pretrain) -> None:
 def plan(registry: Registry, command: Pretrain, *, load: Load = load_data) -> Plan:
     """Load the data and settle every option."""
     setting, options = prepare(registry, command, load=load)
-    return Plan(resolve(options, setting), setting, "pretrain")
+    origin = on_first(lambda: take_stock(options))
+    return Plan(resolve(options, setting), setting, "pretrain", init=init_label("", origin) or None, origin=origin)
 
 
 def resolve(options: Pretrain, setting: Setting) -> Pretrain:
@@ -109,6 +111,7 @@ def _warn_of_collapse(run: Run, measured: Metrics, options: Pretrain, setting: S
 
 def _fit(registry: Registry, run: Run, options: Pretrain, setting: Setting, stop: Stop) -> list[Metrics]:
     method, training = training_of(options, setting)
+    on_first(lambda: begin_with_file(run, method.encoder, options))
     measure = meter(method, options, setting)
 
     def evaluate(epoch: int) -> Metrics:
@@ -225,10 +228,7 @@ def kept_epochs(record: Run) -> list[int]:
 
 
 def load_pretrained(registry: Registry, run: Run, *, at_epoch: int | None = None) -> Encoder:
-    """The encoder of a finished pretrain run, or as it was after an epoch whose checkpoint was kept.
-
-    The projector's weights in the checkpoint are left behind.
-    """
+    """The encoder of a finished pretrain run, or as it was after a kept epoch; the projector's weights are left behind."""
     record = registry.load(run)
     encoder = build_encoder(record.options["backbone"], stem=record.options["stem"], seed=0)
     weights = load_checkpoint(registry, record, kept_name(at_epoch) if at_epoch else "last")["model"]

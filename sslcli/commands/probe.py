@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sslcli.commands.classify import Outcome, finish, inherit, report, settle_epoch, starting_encoder
 from sslcli.commands.common import Load, Plan, Setting, prepare, start
+from sslcli.commands.others_weights import plan_of
 from sslcli.commands.project import PROTOCOLS, UNTRAINED, open_registry, say, settle_encoder
 from sslcli.commands.training_run import train
 from sslcli.config import DEFAULTS, Probe
@@ -63,8 +64,7 @@ def settle(registry: Registry, inherited: Probe, parent: Run | None, *, load: Lo
     if options.protocol == "knn" and options.k > (labelled := len(parts.train) + len(parts.val)):
         raise UsageError(f"--k {options.k}: accepted is at most the {labelled:,} images that have labels")
     experiment = "knn" if options.protocol == "knn" else "linear_eval"
-    parent_id = parent.id if parent else None
-    return Plan(options, setting, experiment, init=options.init, parent=parent_id, protocol=options.protocol)
+    return plan_of(options, setting, experiment, parent, protocol=options.protocol)
 
 
 def carry_out(registry: Registry, run: Run, options: Probe, setting: Setting) -> Run:

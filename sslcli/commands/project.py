@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
-from sslcli.config import Command, Compare, Export, Map, Plots, Predict, Report, RunsList, RunsShow, RunsVerify
+from sslcli.config import INIT_WORDS, Command, Compare, Export, Map, Plots, Predict, Report, RunsList, RunsShow, RunsVerify
 from sslcli.errors import StateError
 from sslcli.registry import EXPERIMENTS, Registry, Run, find_project
 
@@ -72,13 +73,15 @@ def newest_study(runs: list[Run]) -> str | None:
 def newest_pairs(runs: list[Run]) -> list[list[Run]]:
     """For each protocol and part of the labels the newest run, finished if one is, and its partner; pretrained first.
 
-    Probes of earlier epochs' checkpoints are left out.
+    Others' weights stand beside scratch where nothing pretrained here does. Probes of earlier epochs are left out.
     """
     groups: dict[tuple[str | None, ...], list[Run]] = {}
-    finished_last = sorted((run for run in runs if run.at_epoch is None), key=lambda run: run.status == "finished")
-    for run in reversed(finished_last):
+    shown = [run for run in runs if run.at_epoch is None]
+    own = {run.id for run in shown if run.experiment == "pretrain" or run.init in INIT_WORDS}
+    for run in sorted(shown, key=lambda run: (run.id in own, run.status == "finished"))[::-1]:
         group = groups.setdefault((run.experiment, run.protocol, str(run.label_fraction)), [])
-        if not group or (len(group) == 1 and run.pair == group[0].pair and run.init != group[0].init):
+        one_is_scratch = [run.init, *(other.init for other in group)].count("scratch") == 1
+        if not group or (len(group) == 1 and run.pair == group[0].pair and one_is_scratch):
             group.append(run)
     order = [*EXPERIMENTS]
     pairs = [sorted(group, key=lambda run: run.init == "scratch") for group in groups.values()]
@@ -150,6 +153,11 @@ def settle_encoder(registry: Registry, command: Any) -> Any:
     return command.because(f"--encoder {command.encoder}", encoder=found.id)
 
 
+def recorded_path(registry: Registry, path: Path) -> str:
+    """A path as a run records it: from the project, and never one of the words that --init has."""
+    return os.path.join(os.curdir, os.path.relpath(path, registry.root))
+
+
 def _any_run(registry: Registry, selector: str) -> Run | None:
     try:
         return registry.find(selector)
@@ -169,11 +177,22 @@ def next_command(registry: Registry) -> str:
     if last.experiment == "pretrain" or not evaluations:
         return registry.command("ssl probe")
     newest = evaluations[-1]
-    return registry.command("ssl compare") if _has_partner(newest, evaluations) else partner_command(registry, newest)
+    complete = newest.init not in INIT_WORDS or _has_partner(newest, evaluations)
+    return registry.command("ssl compare") if complete else partner_command(registry, newest)
 
 
 def _has_partner(run: Run, evaluations: list[Run]) -> bool:
-    return any(other.pair == run.pair and other.init != run.init for other in evaluations)
+    return any(other.pair == run.pair and {other.init, run.init} == set(INIT_WORDS) for other in evaluations)
+
+
+def init_label(init: str, origin: dict[str, Any]) -> str:
+    """What the registry calls an init: its word; or the name and sha256 of others' weights, `origin`, which are in no pair."""
+    if not origin:
+        return init
+    stem = re.sub(r"(\.(pth?|ckpt|tar|safetensors|torch))+$", "", origin["file"].lower())
+    stem = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:24].strip("-")
+    name = "-".join(filter(None, (stem, origin["sha256"][:8])))
+    return f"pretrained-from-{name}" if init == "pretrained" else f"file-{name}"
 
 
 def partner_command(registry: Registry, run: Run) -> str:

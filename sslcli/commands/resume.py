@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from sslcli.commands.common import prepare, tell_of_speed
-from sslcli.commands.project import WORDS, next_command, open_registry, say
-from sslcli.config import TRAININGS, Pretrain, Resume, from_mapping
+from sslcli.commands.project import WORDS, next_command, open_registry, recorded_path, say
+from sslcli.config import TRAININGS, Pretrain, Resume, from_mapping, weights_path
 from sslcli.distributed import joined, on_first, world
 from sslcli.errors import StateError, UsageError
 from sslcli.registry import EXPERIMENTS, Registry, Run
@@ -36,7 +36,7 @@ def continued(registry: Registry, command: Pretrain) -> bool:
     run = on_first(lambda: _called(registry, command.run))
     if run is None:
         return False
-    _hold_to_record(command, run)
+    _hold_to_record(registry, command, run)
     if run.status == "finished":
         say(f"{run.id} is finished: there is nothing to go on with")
     elif command.dry_run:
@@ -61,9 +61,12 @@ def _called(registry: Registry, name: str | None) -> Run | None:
     return registry.load(run)
 
 
-def _hold_to_record(command: Pretrain, run: Run) -> None:
+def _hold_to_record(registry: Registry, command: Pretrain, run: Run) -> None:
     """A UsageError if an option was given that the run was not begun with."""
-    for name, value in command.options().items():
+    options = command.options()
+    if (weights := weights_path(command.init)) is not None:
+        options["init"] = recorded_path(registry, weights)
+    for name, value in options.items():
         given = command.origins.get(name, "default") != "default" or value != getattr(Pretrain, name)
         if given and name not in (*MOVABLE, "name") and value not in (None, "auto", run.options.get(name)):
             option, recorded = "--" + name.replace("_", "-"), run.options.get(name)
@@ -107,6 +110,8 @@ def carry_on(registry: Registry, run: Run, changed: dict[str, Any]) -> None:
     arguments: dict[str, Any] = from_mapping(kind, record.options, source)
     if arguments.get("data_dir"):
         arguments["data_dir"] = registry.root / Path(arguments["data_dir"])
+    if (weights := weights_path(arguments.get("init", "scratch"))) is not None:
+        arguments["init"] = str(registry.root / weights)
     setting, options = prepare(registry, kind(**{**arguments, **changed}))
     if setting.fingerprint != record.data.get("sha256"):
         raise StateError(f"run {run.id}: the data set {options.dataset} is not what the run began with (its sha256 is another)")

@@ -154,7 +154,7 @@ def _section(command: Study, preset: dict[str, list[dict[str, Any]]], kind: str,
     arguments: dict[str, Any] = from_mapping(TRAININGS[kind], preset[kind][number], place)
     if "at_epoch" in arguments:
         raise UsageError(f"{place}: a study probes the checkpoints of --keep-every by itself")
-    decided = ("name", "run") if kind == "pretrain" else ("name", "run", "init", "encoder", "seed")
+    decided = ("name", "run", "init") if kind == "pretrain" else ("name", "run", "init", "encoder", "seed")
     if found := [name for name in decided if name in arguments]:
         raise UsageError(f"{place}: {', '.join(found)} follows from the study; leave it out (seeds: --seed, --seeds)")
     return arguments

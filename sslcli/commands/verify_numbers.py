@@ -12,7 +12,7 @@ import torch
 from sslcli.checkpoint import load_checkpoint
 from sslcli.commands.classify import count_both_right, figures_of, identity, load_classifier, outputs_as_in
 from sslcli.commands.common import data_of_run
-from sslcli.commands.project import pair_key, say
+from sslcli.commands.project import init_label, pair_key, say
 from sslcli.config import RunsVerify
 from sslcli.data.image_data import ImageData, load_data, split
 from sslcli.errors import UserError
@@ -54,6 +54,7 @@ def _identity(record: Run, held: dict[str, Any]) -> list[str]:
     """Where a record says that it is another run than its options, its pair and its checkpoint say."""
     options, sha256 = record.options, str(record.data.get("sha256"))
     made: dict[str, Any] = {name: options[name] for name in NAMED_TWICE if name in options}
+    made["init"] = init_label(options["init"], record.data.get("init", {}))
     made |= {"pair": pair_key(record.experiment, options, sha256)}
     made |= {"setup": pair_key(record.experiment, options, sha256, but=("seed",))} | held
     recorded = identity(record)
