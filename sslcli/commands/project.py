@@ -10,14 +10,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sslcli.config import Command, Compare, Map, Plots, Predict, Report, RunsList, RunsShow, RunsVerify
+from sslcli.config import Command, Compare, Embed, Map, Neighbours, Plots, Predict, Report, RunsList, RunsShow, RunsVerify
 from sslcli.errors import StateError
 from sslcli.registry import EXPERIMENTS, Registry, Run, find_project
 
 NOT_IN_PAIR = ("init", "encoder", "at_epoch", "name", "data_dir", "download", "device", "deterministic")
 """Options in which the two runs of a pair may differ: init, the encoder that it stands for, and where things are."""
 
-READERS = (Compare, RunsList, RunsShow, RunsVerify, Report, Plots, Map, Predict)
+READERS = (Compare, RunsList, RunsShow, RunsVerify, Report, Plots, Map, Predict, Embed, Neighbours)
 """The commands that need a project that is there already."""
 
 
