@@ -26,6 +26,8 @@ COMMANDS = {
     "plots": (config.Plots, "sslcli.commands.plots:run"),
     "predict": (config.Predict, "sslcli.commands.predict:run"),
     "map": (config.Map, "sslcli.commands.map:run"),
+    "embed": (config.Embed, "sslcli.commands.embed:run"),
+    "neighbours": (config.Neighbours, "sslcli.commands.neighbours:run"),
     "views": (config.Views, "sslcli.commands.views:run"),
     "report": (config.Report, "sslcli.commands.report:run"),
     "bench": (config.Bench, "sslcli.commands.bench:run"),

@@ -142,6 +142,8 @@ ParentsStem = Annotated[
 ParentsSeed = Annotated[
     int | None, Option(min=0, max=MAX_SEED, help="Of split, order and scratch weights" + Taken, rich_help_panel=TRAINING)
 ]
+OwnImages = Annotated[list[str] | None, Option(help="Pictures of your own, or folders of them: --images A.png B.jpg.")]
+MoreImages = Annotated[list[str] | None, Argument(hidden=True, help="More pictures, after --images.")]
 StudyName = Annotated[str | None, Option(help="The study to show; default: the newest.")]
 Format = Annotated[Literal["table", "json", "csv", "markdown"], Option(help="How to print.")]
 RunArgument = Annotated[str, Argument(help="Run: id, name, unique prefix or latest.")]
@@ -594,8 +596,8 @@ class Predict(Command):
     study: StudyName = None
     n: Annotated[int, Option("--n", min=1, max=400, help="How many test images.")] = 16
     seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Chooses the test images.")] = 1
-    images: Annotated[list[str] | None, Option(help="Pictures of your own, or folders of them: --images A.png B.jpg.")] = None
-    more: Annotated[list[str] | None, Argument(hidden=True, help="More pictures, after --images.")] = None
+    images: OwnImages = None
+    more: MoreImages = None
     encoder_seed: Annotated[
         int | None,
         Option(
@@ -623,6 +625,46 @@ class Map(Command):
     queries: Annotated[int, Option(min=1, max=40, help="Test images whose nearest training images are shown.")] = 8
     neighbours: Annotated[int, Option(min=1, max=12, help="Nearest training images of each.")] = 5
     seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Chooses the images, and starts the map.")] = 1
+    data_dir: DataDir = None
+    device: Device = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embed(Command):
+    """Write the representations h of images, a data set's or your own: for numpy, and for TensorBoard's projector.
+
+    Into results/embeddings/<run>/<test, train or images>: h.npy (float32, a row an image), images.csv (path and label of
+    each), and what tensorboard --logdir shows under Projector, each image as a small picture.
+    """
+
+    run: Annotated[
+        str | None, Option(help="Whose encoder: id, name or prefix of a finished run; default: the newest pretrain run.")
+    ] = None
+    part: Annotated[Literal["test", "train"], Option(help="Which images of the run's data set.")] = "test"
+    images: OwnImages = None
+    more: MoreImages = None
+    out: Annotated[Path | None, Option(help="Folder to write; default: in results/embeddings.")] = None
+    data_dir: DataDir = None
+    device: Device = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbours(Command):
+    """Draw pictures of your own beside the training pictures that an encoder finds nearest, with their similarities.
+
+    Into results/predictions/neighbours.png. Similarity is the cosine of the representations h.
+    """
+
+    images: Annotated[list[str] | None, Argument(help="Pictures of your own, or folders of them.")] = None
+    run: Annotated[
+        str | None, Option(help="Whose encoder: id, name or prefix of a finished run; default: the newest pretrain run.")
+    ] = None
+    k: Annotated[int, Option("--k", min=1, max=12, help="Nearest training images of each.")] = 6
+    among: Annotated[int | None, Option(min=1, help="Look among so many training images, drawn by --seed; default: all.")] = (
+        None
+    )
+    seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Chooses the training images of --among.")] = 1
+    out: Annotated[Path | None, Option(help="The picture to write; default: results/predictions/neighbours.png.")] = None
     data_dir: DataDir = None
     device: Device = "auto"
 

@@ -23,7 +23,7 @@ from sslcli.errors import StateError, UsageError
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import build_encoder
 from sslcli.pictures.canvas import png_path, save_picture
-from sslcli.pictures.grids import Tile, draw_predictions, pixels_of
+from sslcli.pictures.grids import Tile, draw_predictions, pixels_of, short_name
 from sslcli.registry import Registry, Run
 from sslcli.training.device import choose_device
 
@@ -162,11 +162,6 @@ def _title(record: Run, encoder_seed: int | None = None) -> str:
     return f"{words.capitalize()}, {record.init}"
 
 
-def _short(name: str) -> str:
-    plain = "".join(c if c.isprintable() else "?" for c in name)
-    return plain if len(plain) <= 20 else f"{plain[:9]}…{plain[-9:]}"
-
-
 def _own_images(registry: Registry, command: Predict) -> None:
     """Classify a person's own pictures with the run that was named, else the newest pretrained linear evaluation."""
     if command.encoder_seed is not None:
@@ -181,7 +176,7 @@ def _own_images(registry: Registry, command: Predict) -> None:
     tiles = []
     for (path, pixels), label, confidence in zip(read, found.classes.tolist(), found.confidence.tolist(), strict=True):
         print(f"{path}: {found.names[label]} {confidence:.2%}")
-        tiles.append(Tile(pixels_of(pixels), found.names[label], confidence, name=_short(path.name)))
+        tiles.append(Tile(pixels_of(pixels), found.names[label], confidence, name=short_name(path.name)))
     title = f"{_title(record)}: {len(tiles)} pictures, as the encoder gets them"
     figure = draw_predictions(tiles, title=title, subtitle=f"below: the predicted class and its confidence\n{record.id}")
     save_picture(figure, out, description=f"Run: {record.id}. Pictures: {', '.join(str(path) for path, _ in read)}")

@@ -13,20 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sslcli.config import (
-    INIT_WORDS,
-    Command,
-    Compare,
-    Export,
-    Map,
-    Plots,
-    Predict,
-    Report,
-    RunsList,
-    RunsShow,
-    RunsVerify,
-    weights_path,
-)
+from sslcli import config
+from sslcli.config import INIT_WORDS, Command, weights_path
 from sslcli.data import FOLDER
 from sslcli.errors import StateError
 from sslcli.registry import EXPERIMENTS, Registry, Run, find_project
@@ -37,7 +25,10 @@ NOT_IN_PAIR = ("init", "encoder", "at_epoch", "name", "data_dir", "download", "d
 fingerprint of the data tells.
 """
 
-READERS = (Compare, RunsList, RunsShow, RunsVerify, Report, Plots, Map, Predict, Export)
+READERS = (
+    config.Compare, config.RunsList, config.RunsShow, config.RunsVerify, config.Report, config.Plots, config.Map,
+    config.Predict, config.Export, config.Embed, config.Neighbours,
+)  # fmt: skip
 """The commands that need a project that is there already."""
 
 

@@ -53,6 +53,11 @@ class ImageData:
         """The side that an encoder is shown, in pixels: the shorter side of an image, or less."""
         return self.size or min(self.train_images.shape[-2:])
 
+    def files(self, part: str) -> list[str]:
+        """The paths of the "train" or "test" images in their folder; none where they are not of a folder."""
+        tested = part == "test"
+        return [line.path for line in self.manifest if (line.part == "test") == tested and (line.label or not tested)]
+
     def split(self, *, seed: int, label_fraction: float = 1.0) -> Split:
         """Which labelled training images train a classifier, and which every choice is made on; see `split`."""
         return split(self.train_labels, seed=seed, label_fraction=label_fraction, given_val=self.given_val)

@@ -12,9 +12,14 @@ def nearest(bank: Tensor, queries: Tensor, *, k: int) -> Tensor:
 
     k is at most N. Of equals any may come first.
     """
+    return nearest_with_cosines(bank, queries, k=k)[0]
+
+
+def nearest_with_cosines(bank: Tensor, queries: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
+    """What `nearest` gives, and the cosines (M, k)."""
     bank = F.normalize(bank)
-    parts = torch.split(F.normalize(queries), 1024)
-    return torch.cat([(part @ bank.mT).topk(k, dim=1).indices for part in parts])
+    found = [(part @ bank.mT).topk(k, dim=1) for part in torch.split(F.normalize(queries), 1024)]
+    return torch.cat([part.indices for part in found]), torch.cat([part.values for part in found])
 
 
 def share_of_class(neighbours: Tensor, bank_labels: Tensor, query_labels: Tensor) -> float:

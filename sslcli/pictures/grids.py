@@ -83,6 +83,19 @@ def pixels_of(image: Tensor) -> Pixels:
     return pixels
 
 
+def short_name(name: str, *, most: int = 20) -> str:
+    """A name in at most so many characters that can be drawn: its beginning and its end."""
+    plain = "".join(c if c.isprintable() else "?" for c in name)
+    half = (most - 1) // 2
+    return plain if len(plain) <= most else f"{plain[:half]}…{plain[-half:]}"
+
+
+def two_lines(name: str, *, wide: int) -> str:
+    """A name in two lines of at most `wide` characters that can be drawn, the second perhaps empty."""
+    short = short_name(name, most=2 * wide)
+    return f"{short[:wide]}\n{short[wide:]}"
+
+
 def show(axes: Axes, image: Pixels) -> None:
     """Draw an image pixel by pixel, without ticks."""
     axes.imshow(image, interpolation="nearest")

@@ -105,16 +105,22 @@ class Found:
 
 
 @styled
-def draw_neighbours(queries: Sequence[tuple[Pixels, str]], found: Sequence[Found], *, title: str, subtitle: str) -> Figure:
-    """A row for each query: itself, then what each encoder finds nearest. Another class: a cross and a broken frame."""
+def draw_neighbours(
+    queries: Sequence[tuple[Pixels, str]], found: Sequence[Found], *, title: str, subtitle: str, judged: bool = True
+) -> Figure:
+    """A row for each query: itself, then what each encoder finds nearest. Another class: a cross and a broken frame.
+
+    Where the queries have no class nothing is `judged`: names are captions, and all frames are plain.
+    """
     counts = [1, *(len(one.rows[0]) for one in found)]
     figure = new_figure(0.97 * sum(counts) + 0.5, 1.17 * len(queries) + 1.7)
     figure.suptitle(title, wrap=True)
-    figure.supxlabel(f"✗ and a broken frame: of another class than the query\n{subtitle}", fontsize=7.5, color="0.3", wrap=True)
+    legend = "✗ and a broken frame: of another class than the query\n" if judged else ""
+    figure.supxlabel(f"{legend}{subtitle}", fontsize=7.5, color="0.3", wrap=True)
     parts = figure.subfigures(1, len(counts), squeeze=False, width_ratios=counts, wspace=0.08)[0]
     _draw_block(parts[0], Found("query\n", [[query] for query in queries]), None)
     for part, one in zip(parts[1:], found, strict=True):
-        _draw_block(part, one, [name for _, name in queries])
+        _draw_block(part, one, [name for _, name in queries] if judged else None)
     return figure
 
 

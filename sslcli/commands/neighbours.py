@@ -1,0 +1,59 @@
+"""ssl neighbours: the training pictures that an encoder finds nearest to a person's own pictures."""
+
+from __future__ import annotations
+
+import os
+import shlex
+
+import torch
+
+from sslcli.commands.project import open_registry, say
+from sslcli.commands.reader import own_pictures, reader_of
+from sslcli.config import Neighbours
+from sslcli.data.batches import generator
+from sslcli.data.image_data import label_name
+from sslcli.data.stored import chosen
+from sslcli.errors import UsageError
+from sslcli.evaluation.neighbours import nearest_with_cosines
+from sslcli.pictures.canvas import png_path, save_picture
+from sslcli.pictures.grids import pixels_of, short_name, two_lines
+from sslcli.pictures.map import Found, draw_neighbours
+
+WIDE = 14  # characters that fit above an image
+
+
+def run(command: Neighbours) -> None:
+    """Draw own pictures beside their nearest training images, and print which these are."""
+    if not command.images:
+        raise UsageError("no picture was named; accepted are pictures and folders of them: ssl neighbours A.png FOLDER")
+    registry = open_registry(command)
+    reader = reader_of(registry, command.run, data_dir=command.data_dir, device=command.device)
+    paths, images = own_pictures(reader, command.images)
+    path = png_path(command.out, registry.path("results/predictions/neighbours.png"), keep=paths)
+    data, record = reader.data(), reader.run
+    whole = len(data.train_labels)
+    if command.k > min(command.among or whole, whole):
+        raise UsageError(f"--k {command.k}: accepted is at most the {min(command.among or whole, whole)} training images")
+    bank = torch.randperm(whole, generator=generator(command.seed, "neighbours"))[: command.among].sort().values
+    say(f"{record.id}: representations of {len(bank):,} training images")
+    places, cosines = nearest_with_cosines(reader.h(chosen(data.train_images, bank)), reader.h(images), k=command.k)
+    files = data.files("train") or [f"train {place}" for place in range(whole)]
+    rows = []
+    for own, nearest, alike in zip(paths, bank[places].tolist(), cosines.tolist(), strict=True):
+        names = [label_name(data.classes, label) for label in data.train_labels[nearest].tolist()]
+        found = zip(names, nearest, alike, strict=True)
+        print(f"{own}: {', '.join(f'{name} {cosine:.3f} ({files[place]})' for name, place, cosine in found)}")
+        captions = [f"{short_name(name, most=WIDE)}\n{cosine:.3f}" for name, cosine in zip(names, alike, strict=True)]
+        rows.append(list(zip((pixels_of(image) for image in data.train_images[nearest]), captions, strict=True)))
+    queries = [(pixels_of(image), two_lines(own.name, wide=WIDE)) for own, image in zip(paths, images, strict=True)]
+    some = "" if len(bank) == whole else f", drawn from {whole:,} by seed {command.seed}"
+    figure = draw_neighbours(
+        queries, [Found(f"nearest training images of {record.dataset}\n{record.id}", rows)], judged=False,
+        title="Own pictures and their nearest training images, as the encoder gets them",
+        subtitle=f"the {command.k} nearest of {len(bank):,} training images{some}; below each name the cosine of its h "
+        "and the query's, 1 at most",
+    )  # fmt: skip
+    save_picture(figure, path, description=f"Run: {record.id}. Pictures: {', '.join(map(str, paths))}")
+    say(f"wrote {os.path.relpath(path)}")
+    words = shlex.join(["ssl", "embed", "--run", record.id, "--images", *command.images])
+    say(f"next, type: {registry.command(words)}")
