@@ -22,9 +22,10 @@ def test_the_walk_through_on_own_pictures_can_be_typed(ssl: Cli, tmp_path: Path)
     block = re.search(r"<!-- own pictures -->\n```\n(.+?)```", README, re.DOTALL)
     assert block
     lines = [shlex.split(line, comments=True) for line in block[1].splitlines()]
-    assert len(lines) >= 7
+    assert len(lines) >= 10
     for program, *words in lines:
         assert program == "ssl"
         result = ssl(shlex.join(words))
         assert result.code == 0, (words, result.err)
     assert (tmp_path / "results" / "predictions" / "images.png").exists()
+    assert list((tmp_path / "results" / "export").glob("*/*.onnx"))

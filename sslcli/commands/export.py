@@ -23,6 +23,7 @@ from sslcli.commands.model_card import card
 from sslcli.commands.project import open_registry, say
 from sslcli.config import Export
 from sslcli.data.batches import generator
+from sslcli.data.image_data import centre
 from sslcli.errors import StateError, UsageError
 from sslcli.models.weights import INSTALL
 from sslcli.registry import Registry, Run
@@ -88,10 +89,14 @@ def _hold_to_place(folder: Path, name: str) -> None:
 
 
 def _images(registry: Registry, record: Run, loaded: Loaded, data_dir: Path | None) -> tuple[Tensor, str]:
-    """Test images (N, 3, H, W) uint8 of the run's data set, and what they are in words. Random ones if it is not there."""
+    """Test images (N, 3, H, W) uint8 as the encoder was shown them, and what they are in words.
+
+    Training images where there is no test, random ones where the data are not there.
+    """
     try:
         data = data_of_run(registry, record, data_dir)
-        return data.test_images[:IMAGES].cpu(), f"test images of {record.dataset}"
+        part, images = ("test", data.test_images) if len(data.test_images) else ("training", data.train_images)
+        return centre(images[:IMAGES], data.image_size).cpu(), f"{part} images of {record.dataset}"
     except StateError as error:
         if data_dir is not None:
             raise
