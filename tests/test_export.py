@@ -20,7 +20,7 @@ from sslcli.commands.model_card import card
 from sslcli.data.image_data import load_data
 from sslcli.data.transform import Transform, preprocessing
 from sslcli.errors import UsageError, UserError
-from sslcli.models import BACKBONES
+from sslcli.models import BACKBONES, default_stem
 from sslcli.models.encoder import build_encoder, weights_hash
 from sslcli.registry import Registry, Run
 from tests.conftest import TINY, Cli
@@ -50,8 +50,8 @@ def make_run(registry: Registry, backbone: str, stem: str) -> Run:
         encoder(data.normalise(data.train_images[:32]))
     options = {"method": "simclr", "backbone": backbone, "stem": stem, "dataset": "shapes", "seed": 3}
     run = registry.create(
-        f"simclr-{backbone}-shapes-s3", experiment="pretrain", status="finished", options=options, dataset="shapes",
-        backbone=backbone, seed=3, data={"sha256": data.fingerprint, **preprocessing(data)},
+        f"simclr-{backbone.replace(':', '-')}-shapes-s3", experiment="pretrain", status="finished", options=options,
+        dataset="shapes", backbone=backbone, seed=3, data={"sha256": data.fingerprint, **preprocessing(data)},
     )  # fmt: skip
     save_checkpoint(
         registry, run, "last", {"model": {f"encoder.{name}": value for name, value in encoder.state_dict().items()}}
@@ -119,9 +119,26 @@ def test_a_backbone_that_a_library_lacks_is_refused_with_the_formats_that_take_i
     run = make_run(registry, "resnet9", "own")
     result = ssl(f"export {run.id} --format {name}")
     assert result.code == 2
-    assert f"{name} has no resnet9" in result.err
+    assert f"--format {name}: not of resnet9" in result.err
     assert "accepted are safetensors and onnx" in result.err
     assert set(COUNTERPARTS[name]) <= set(BACKBONES)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "name"),
+    [
+        ("convnext-tiny", "safetensors"), ("efficientnet-b0", "safetensors"), ("resnet9-large", "safetensors"),
+        ("vit-tiny", "safetensors"), ("vit-tiny", "onnx"), ("timm:test_vit", "timm"), ("timm:test_vit", "onnx"),
+    ],
+)  # fmt: skip
+def test_encoders_of_every_kind_are_exported_and_load_again(ssl: Cli, registry: Registry, backbone: str, name: str) -> None:
+    run = make_run(registry, backbone, default_stem(backbone, 32))
+    result = ssl(f"export {run.id} --format {name}")
+    assert result.code == 0, result.err
+    assert "it differs from the encoder by" in result.out
+    if name != "onnx":
+        folder = registry.path(f"results/export/{run.id}-{name}")
+        assert weights_hash(load_encoder(folder).encoder) == weights_hash(load_encoder(run.id).encoder)
 
 
 def test_an_export_that_is_not_the_encoder_is_an_error_and_writes_nothing(

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sslcli.commands.data_access import data_of_run
 from sslcli.commands.encoders import ABOUT, Loaded, encoder_of_run, finished_run
-from sslcli.commands.export_formats import COUNTERPARTS, FOLDER, FORMATS, Format
+from sslcli.commands.export_formats import FOLDER, FORMATS, Format, formats_of
 from sslcli.commands.model_card import card
 from sslcli.commands.project import open_registry, say
 from sslcli.config import Export
@@ -37,10 +37,9 @@ def run(command: Export) -> None:
     registry = open_registry(command)
     record = registry.load(finished_run(registry, command.run))
     backbone, stem, kind = record.options["backbone"], record.options["stem"], FORMATS[command.format]
-    if backbone not in (known := COUNTERPARTS.get(command.format, (backbone,))):
+    if command.format not in (accepted := formats_of(backbone)):
         raise UsageError(
-            f"--format {command.format}: {command.format} has no {backbone}, the backbone of {record.id}, but "
-            f"{', '.join(known)}; for every backbone accepted are safetensors and onnx"
+            f"--format {command.format}: not of {backbone}, the backbone of {record.id}; accepted are {' and '.join(accepted)}"
         )
     _hold_to_packages(command.format, kind)
     folder = command.out or registry.path(f"results/export/{record.id}-{command.format}")

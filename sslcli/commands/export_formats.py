@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from sslcli.data.transform import Transform
-from sslcli.models import BACKBONES
+from sslcli.models import BACKBONES, SIZED, TIMM
 from sslcli.models.convolution import plain_convolutions
 from sslcli.models.encoder import Encoder
+from sslcli.models.timm_nets import arguments_for
 
 FOLDER = 'folder = Path(".")  # where this file is'
 """The line that says where the files are; whoever runs the lines from elsewhere gives `folder` in its place."""
@@ -98,7 +99,8 @@ def _safetensors(encoder: Encoder, transform: Transform, backbone: str, stem: st
         file = f"{module.rpartition('.')[2]}.py"
         (folder / file).write_text(inspect.getsource(importlib.import_module(module)), encoding="utf-8")
         imports = "import runpy\nfrom pathlib import Path\n\nimport torch\n"
-        build = f'model = runpy.run_path(str(folder / "{file}"))["{name}"]()\n'
+        told = "" if stem == "own" else f'"{stem}"'
+        build = f'model = runpy.run_path(str(folder / "{file}"))["{name}"]({told})\n'
     return f"""\
 {imports}from safetensors.torch import load_file
 from torchvision.transforms import v2
@@ -115,8 +117,15 @@ def _timm(encoder: Encoder, transform: Transform, backbone: str, stem: str, fold
     save_file(_weights_of(encoder), folder / "model.safetensors", metadata={"format": "pt"})
     size = transform.size
     preprocessing = {"input_size": [3, size, size], "mean": transform.mean, "std": transform.std, "crop_pct": 1.0,
-                     "crop_mode": "center", "interpolation": "bicubic", "first_conv": "conv1", "classifier": "fc"}  # fmt: skip
-    config = {"architecture": backbone, "num_classes": 0, "num_features": encoder.dim, "pretrained_cfg": preprocessing}
+                     "crop_mode": "center", "interpolation": "bicubic"}  # fmt: skip
+    name, arguments, stem_of_resnet = backbone.removeprefix(TIMM), dict[str, Any](), ""
+    if backbone.startswith(TIMM):
+        arguments = arguments_for(importlib.import_module("timm"), name, int(stem.removeprefix(SIZED)))
+    else:
+        preprocessing |= {"first_conv": "conv1", "classifier": "fc"}
+        stem_of_resnet = stem_lines(encoder, stem)
+    config = {"architecture": name, "num_classes": 0, "num_features": encoder.dim, "model_args": arguments,
+              "pretrained_cfg": preprocessing}  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     return f"""\
 import json
@@ -128,8 +137,8 @@ from safetensors.torch import load_file
 
 {FOLDER}
 config = json.loads((folder / "config.json").read_text())
-model = timm.create_model(config["architecture"], num_classes=0)
-{stem_lines(encoder, stem)}model.load_state_dict(load_file(folder / "model.safetensors"))
+model = timm.create_model(config["architecture"], num_classes=0, **config["model_args"])
+{stem_of_resnet}model.load_state_dict(load_file(folder / "model.safetensors"))
 model.eval()
 preprocess = timm.data.create_transform(**timm.data.resolve_data_config({{}}, pretrained_cfg=config["pretrained_cfg"]))
 """
@@ -207,4 +216,11 @@ FORMATS = {
 }  # fmt: skip
 
 COUNTERPARTS = {"torchvision": ("resnet18", "resnet34", "resnet50"), "timm": ("resnet18", "resnet34", "resnet50")}
-"""The backbones that a library has too, under the same name. The other formats take every backbone."""
+"""The backbones that a library has too, under the same name."""
+
+
+def formats_of(backbone: str) -> list[str]:
+    """The formats that an encoder can be exported in: onnx always, safetensors unless timm alone can build it."""
+    if backbone.startswith(TIMM):
+        return ["timm", "onnx"]
+    return [name for name in FORMATS if backbone in COUNTERPARTS.get(name, (backbone,))]

@@ -54,9 +54,15 @@ def build(backbone: str, size: int) -> nn.Module:
 
 
 def _created(timm: Any, name: str, size: int) -> Any:
+    return timm.create_model(name, pretrained=False, num_classes=0, **arguments_for(timm, name, size))
+
+
+def arguments_for(timm: Any, name: str, size: int) -> dict[str, Any]:
+    """What timm is to be told beyond the name, to make a model for images of `size` pixels: nothing where it need not know."""
     for more in SIZES_TAKEN:
         try:
-            return timm.create_model(name, pretrained=False, num_classes=0, img_size=size, **more)
+            timm.create_model(name, pretrained=False, num_classes=0, img_size=size, **more)
         except TypeError:  # timm's word for an argument that a model does not know
             continue
-    return timm.create_model(name, pretrained=False, num_classes=0)
+        return {"img_size": size, **more}
+    return {}

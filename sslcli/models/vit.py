@@ -27,7 +27,7 @@ class AnySizeViT(VisionTransformer):  # type: ignore[misc]  # torchvision says n
     def forward(self, x: Tensor) -> Tensor:
         """The representation of normalised images."""
         patches = self.conv_proj(x)
-        tokens = torch.cat([self.class_token.expand(len(x), -1, -1), patches.flatten(2).mT], 1)
+        tokens = torch.cat([self.class_token.expand(x.shape[0], -1, -1), patches.flatten(2).mT], 1)
         tokens = tokens + self._positions(*patches.shape[-2:])
         made: Tensor = self.encoder.ln(self.encoder.layers(self.encoder.dropout(tokens)))[:, 0]
         return made
