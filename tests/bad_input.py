@@ -39,6 +39,8 @@ def without_torch(name: str) -> Any:
         "predict",
         "views",
         "map",
+        "embed",
+        "neighbours",
         "report",
         "data_check",
     ):
