@@ -210,6 +210,7 @@ def _check(name: str, hint: Any, value: Any) -> None:
     if get_origin(kind) is list:
         kind = list
     fits = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
+    fits = fits and (kind is not list or all(isinstance(item, str) for item in value))
     if not fits or value != value:  # NaN differs from itself
         raise UsageError(f"{option} takes {_WORDS[kind]}, not {value!r}")
     if kind is str and not value.isprintable():
@@ -250,7 +251,7 @@ def check_typed(kind: type[Command], name: str, text: str) -> None:
     _check(name, hint, value if int in kinds or float in kinds else text)
 
 
-_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path", list: "a list"}
+_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path", list: "a list of texts"}
 
 
 def _did_you_mean(value: str, known: Iterable[str]) -> str:

@@ -237,3 +237,11 @@ def test_what_is_wrong_is_said(ssl: Cli, own: list[Path]) -> None:
     ):
         result = ssl(line)
         assert (result.code, words in result.err) == (code, True), (line, result.err)
+
+
+def test_a_file_that_names_a_number_as_a_picture_is_refused(ssl: Cli, tmp_path: Path) -> None:
+    (tmp_path / "options.yaml").write_text("images: [1]\n")
+    for command in ("predict", "embed", "neighbours"):
+        result = ssl(f"{command} --config options.yaml")
+        assert result.code == 2
+        assert "--images takes a list of texts, not [1]" in result.err
