@@ -1,5 +1,8 @@
 """A person's own pictures as a data set: what is found in a folder, how it is kept, and the commands on it."""
 
+import csv
+import errno
+import hashlib
 import json
 import multiprocessing
 import os
@@ -13,8 +16,9 @@ import pytest
 import torch
 from PIL import Image
 
+from sslcli import load_encoder
 from sslcli.checkpoint import load_checkpoint
-from sslcli.data import folder, picture_cache
+from sslcli.data import folder, image_data, picture_cache
 from sslcli.data.batches import ahead
 from sslcli.data.folder import Reading, load_folder, usual_size
 from sslcli.data.listing import Entry, draw_parts, list_pictures, read_labels
@@ -69,7 +73,7 @@ def test_folders_name_classes_and_parts(tmp_path: Path) -> None:
         "cat/a.png": ("cat", None), "cat/x/b.png": ("cat", None), "dog/c.png": ("dog", None), "d.png": (None, None),
     }  # fmt: skip
     parts = touch(tmp_path / "parts", "train/cat/a.png", "Test/dog/b.png", "val/cat/c.png", "train/d.png", "unlabelled/e.png",
-                  "train/dog/f.png")  # fmt: skip
+                  "train/dog/f.png", "masks/g.png", "h.png")  # fmt: skip
     assert listed(parts) == {
         "train/cat/a.png": ("cat", "train"), "Test/dog/b.png": ("dog", "test"), "val/cat/c.png": ("cat", "val"),
         "train/d.png": (None, "train"), "unlabelled/e.png": (None, "train"), "train/dog/f.png": ("dog", "train"),
@@ -119,18 +123,31 @@ def test_a_csv_file_that_is_wrong_says_where(text: str, message: str, tmp_path: 
 
 
 def test_a_fifth_of_each_class_is_drawn_for_the_test_and_stays_when_pictures_come() -> None:
-    draws = torch.rand(400, generator=torch.Generator().manual_seed(0)).tolist()
+    digests = [hashlib.sha256(f"{number}".encode()).hexdigest() for number in range(400)]
     entries = [Entry(f"{i}", "ab"[i % 4 == 0] if i % 10 else None) for i in range(400)]
-    drawn = draw_parts(entries, draws)
+    drawn = draw_parts(entries, digests)
     for label in "ab":
         of_class = [entry for entry in drawn if entry.label == label]
         assert sum(entry.part == "test" for entry in of_class) == round(0.2 * len(of_class))
     assert all(entry.part == "train" for entry in drawn if entry.label is None)
     tested = {entry.path for entry in drawn if entry.part == "test"}
-    more = {entry.path for entry in draw_parts(entries[:360], draws[:360]) if entry.part == "test"}
+    more = {entry.path for entry in draw_parts(entries[:360], digests[:360]) if entry.part == "test"}
     assert len(tested & more) > 0.85 * len(more)
-    few = draw_parts([Entry(f"{i}", "a" if i < 3 else "b") for i in range(5)], draws[:5])
+    few = draw_parts([Entry(f"{i}", "a" if i < 3 else "b") for i in range(5)], digests[:5])
     assert [entry.part for entry in few].count("test") == 1  # two pictures of a class both train
+
+
+def test_all_copies_of_a_test_picture_are_tested_whatever_their_class_and_val_is_the_test_where_there_is_none() -> None:
+    entries = [Entry(f"{i}", "ab"[i % 2]) for i in range(40)] + [Entry(f"copy {i}", "ba"[i % 2]) for i in range(40)]
+    entries += [Entry(f"unlabelled copy {i}") for i in range(40)]
+    digests = [hashlib.sha256(f"{i % 40}".encode()).hexdigest() for i in range(120)]
+    drawn = draw_parts(entries, digests)
+    tested = {digest for entry, digest in zip(drawn, digests, strict=True) if entry.part == "test"}
+    trained = {digest for entry, digest in zip(drawn, digests, strict=True) if entry.part != "test"}
+    assert len(tested) >= 8
+    assert not tested & trained
+    given = draw_parts([Entry("a", "x", "train"), Entry("b", "x", "val")], digests[:2])
+    assert [entry.part for entry in given] == ["train", "test"]
 
 
 def in_cache(root: Path, caches: Path, *, workers: int = 1, side: int = 8) -> Decoded:
@@ -312,6 +329,13 @@ def test_given_parts_are_respected(pictures: Path, tmp_path: Path) -> None:
         assert torch.equal(parts.val, data.given_val)
         assert (len(parts.train), len(parts.val)) == (40, 8)
     assert {line.part for line in data.manifest if line.path.startswith("val/")} == {"val"}
+    assert data.first(3).given_val is None
+    labels = tmp_path / "labels.csv"
+    names = [path.relative_to(root).as_posix() for path in sorted(root.rglob("*.*"))]
+    labels.write_text("\n".join(["path,label", *(f"{name},{number % 3}" for number, name in enumerate(names))]))
+    renamed = load_folder(root, tmp_path / "cache", Reading(image_size=16, labels=labels))
+    assert renamed.classes == ("0", "1", "2")
+    assert {line.part for line in renamed.manifest if line.path.startswith("test/")} == {"test"}
 
 
 def test_pictures_that_stay_in_their_file_give_the_same_bits(
@@ -362,6 +386,7 @@ def test_what_is_read_ahead_is_what_would_be_read() -> None:
         ("pretrain --dataset shapes --labels x.csv --image-size 8", 2, "--labels, --image-size: of --dataset folder:PATH"),
         ("pretrain --dataset shapes --fit pad", 2, "--fit: of --dataset folder:PATH alone"),
         ("pretrain --dataset folder:one --labels none.csv", 3, "there is no such file"),
+        ("pretrain --dataset folder:.", 2, "lies in this folder"),
     ],
 )  # fmt: skip
 def test_mistyped_folders_are_refused(line: str, code: int, message: str, ssl: Cli, tmp_path: Path) -> None:
@@ -382,3 +407,69 @@ def test_a_named_run_on_a_folder_is_gone_on_with_from_another_place(
     assert result.code == 0, result.err
     assert "is finished" in result.err
     assert ssl(f"{line} .. --dataset folder:..").code == 2
+
+
+def test_the_same_folder_named_again_keeps_its_labels(pictures: Path, done: Done, tmp_path: Path) -> None:
+    names = [path.relative_to(pictures).as_posix() for path in sorted(pictures.rglob("*.*"))]
+    lines = [f"{name},{'even' if number % 2 else 'odd'}" for number, name in enumerate(names)]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *lines]))
+    done(f"pretrain --dataset 'folder:{pictures.name}' {RUN} --labels labels.csv")
+    probe = done(f"probe --dataset 'folder:{pictures.name}' --protocol knn")
+    assert probe.options["labels"] == "labels.csv"
+    assert probe.data["classes"] == ["even", "odd"]
+    assert probe.data["test_seen_in_pretraining"] == 0
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+def test_own_pictures_are_seen_as_those_of_the_folder_were(fit: str, pictures: Path, done: Done, ssl: Cli) -> None:
+    run = done(f"pretrain --dataset 'folder:{pictures.name}' {RUN} --precision fp32 --fit {fit}")
+    found = {}
+    for out, option in {"data": "--part train", "own": f"--images '{pictures.name}/red'"}.items():
+        assert ssl(f"embed {option} --out {out}").code == 0
+        lines = Path(out, "images.csv").read_text(encoding="utf-8").splitlines()[1:]
+        rows = zip(csv.reader(lines), np.load(f"{out}/h.npy"), strict=True)
+        found[out] = {Path(path).name: h for (path, label), h in rows if label in ("red", "")}
+    assert len(found["data"]) == 24
+    encoder, transform, _ = load_encoder(run.id)
+    for name, h in found["data"].items():
+        assert np.allclose(found["own"][name], h, atol=1e-5)
+        with torch.no_grad():
+            made = encoder(transform(Image.open(pictures / "red" / name))[None])[0]
+        assert np.allclose(made.numpy(), h, atol=1e-4)
+    for form in ("safetensors", "onnx"):
+        assert (result := ssl(f"export {run.id} --format {form}")).code == 0, result.err
+
+
+def test_two_folders_of_files_that_look_alike_have_their_own_pixels(tmp_path: Path) -> None:
+    for name, colour in CLASSES.items():
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (20, 20), colour).save(tmp_path / name / "a.bmp")
+        os.utime(tmp_path / name / "a.bmp", (1, 1))
+    found = [in_cache(tmp_path / name, tmp_path / "cache").images[0, :, 4, 4].tolist() for name in CLASSES]
+    assert found == [list(colour) for colour in CLASSES.values()]
+
+
+def test_a_machine_that_fails_for_a_moment_is_not_remembered_of_a_picture(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(picture_cache, "read_rgb", fail)
+        with pytest.raises(OSError, match="Input/output error"):
+            in_cache(pictures, tmp_path / "cache")
+    assert in_cache(pictures, tmp_path / "cache").problems == [""] * 60
+
+
+def test_images_on_a_numbered_device_are_not_moved_to_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class There:
+        device = torch.device("cuda", 0)
+
+        def __getitem__(self, rows: object) -> "There":
+            return self
+
+    moved: list[torch.device] = []
+    monkeypatch.setattr(image_data, "hand_over", lambda tensor, device: moved.append(device) or tensor)
+    image_data.pick(There(), torch.tensor([1]), torch.device("cuda"))  # type: ignore[arg-type]
+    assert moved == [torch.device("cuda", 0)]  # the rows alone

@@ -92,7 +92,7 @@ def test_what_is_no_encoder_is_said(done: Done, registry: Registry, tmp_path: Pa
 
 
 def test_the_transform_takes_the_central_square_of_any_picture_and_refuses_what_it_cannot_know() -> None:
-    transform = Transform(8, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    transform = Transform(8, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), 8)
     wide = torch.zeros(3, 16, 48, dtype=torch.uint8)
     wide[:, :, 16:32] = 255
     for picture in (wide, wide[None], wide.float() / 255, Image.fromarray(wide.permute(1, 2, 0).numpy())):

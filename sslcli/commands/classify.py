@@ -14,7 +14,7 @@ from sslcli.checkpoint import State, load_checkpoint, save_checkpoint
 from sslcli.commands.common import Setting, accuracies
 from sslcli.commands.others_weights import begin_with_file
 from sslcli.commands.pretrain import kept_epochs, load_pretrained
-from sslcli.commands.project import located, say
+from sslcli.commands.project import absolute_dataset, located, say
 from sslcli.config import Finetune, Probe, weights_path
 from sslcli.data import FOLDER
 from sslcli.data.image_data import centre, normalise
@@ -84,7 +84,7 @@ def settle_epoch(command: Probe, parent: Run | None) -> Probe:
 def fill(command: Any, values: dict[str, Any], origin: str) -> Any:
     """The command with data set, how it is read, backbone, stem and seed from `values` where none was given."""
     values = OF_FOLDER | values
-    same_data = command.dataset in (None, values["dataset"])
+    same_data = command.dataset is None or absolute_dataset(command.dataset) == absolute_dataset(values["dataset"])
     taken = [*SETTING, "image_size", "fit", *["labels"] * same_data]
     missing = {name: values[name] for name in taken if getattr(command, name) is None}
     if not (missing.get("dataset") or command.dataset).startswith(FOLDER):
@@ -138,6 +138,8 @@ def finish(registry: Registry, run: Run, classifier: Classifier, setting: Settin
         "stem": run.options["stem"],
         "classes": list(setting.data.classes),
         "image_size": setting.data.image_size,
+        "kept_size": setting.data.kept_size,
+        "fit": setting.data.fit,
         "mean": mean.cpu(),
         "std": std.cpu(),
         "run": identity(run),

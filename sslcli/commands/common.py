@@ -75,7 +75,7 @@ def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: L
     be_deterministic(on=options.deterministic)
     use_well(device)
     with first_of_each_machine_first():  # it may have to download
-        folder, reading = data_folder(registry, options.data_dir), reading_of(options)
+        folder, reading = data_folder(registry, options.data_dir), reading_of(registry, options)
         data = load(str(options.dataset), folder, download=options.download, reading=reading)
     if data.fingerprint != on_first(lambda: data.fingerprint):
         raise StateError(f"the data set {options.dataset} is not what the first process has (its sha256 is another)")

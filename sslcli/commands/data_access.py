@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sslcli.commands.project import located, say
+from sslcli.commands.project import absolute_dataset, located, say
 from sslcli.commands.telling import Telling
 from sslcli.config import TRAININGS, from_mapping
 from sslcli.data import FOLDER
@@ -22,9 +22,19 @@ Load = Callable[..., ImageData]
 """`load_data`, or what does the same with what is there already."""
 
 
-def reading_of(options: Any) -> Reading | None:
-    """How a folder of pictures is read; None for another data set. A UsageError for options that belong to a folder alone."""
+def reading_of(registry: Registry, options: Any) -> Reading | None:
+    """How a folder of pictures is read; None for another data set.
+
+    A UsageError for options that belong to a folder alone, and for a folder in which the project lies: its pictures would be
+    data of the next run.
+    """
     if options.dataset.startswith(FOLDER):
+        folder = Path(absolute_dataset(options.dataset).removeprefix(FOLDER))
+        if registry.root.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(
+                f"--dataset {options.dataset}: the project {registry.root} lies in this folder, and draws pictures; accepted "
+                "is a folder beside the project or below it, or another --project"
+            )
         return Reading(
             labels=options.labels, image_size=options.image_size, fit=options.fit or "crop", workers=usable_cores(),
             progress=Telling("decoding pictures"), say=say,
@@ -48,7 +58,7 @@ def data_of_run(registry: Registry, record: Run, named: Path | None, *, load: Lo
     """
     command = TRAININGS[EXPERIMENTS[record.experiment]]
     options = command(**from_mapping(command, located(registry, record.options), f"{record.folder}/run.yaml"))
-    data = load(str(options.dataset), data_folder(registry, named or options.data_dir), reading=reading_of(options))
+    data = load(str(options.dataset), data_folder(registry, named or options.data_dir), reading=reading_of(registry, options))
     if data.fingerprint != record.data.get("sha256"):
         raise StateError(f"run {record.id}: {record.dataset} is not the data that it was trained on (its sha256 is another)")
     return data

@@ -51,7 +51,7 @@ def run(command: DataCheck) -> None:
 def check(registry: Registry, command: DataCheck) -> Path:
     """Check a data set; writes results/data/<dataset>.json and the picture beside it, and returns the former's path."""
     folder, threshold = data_folder(registry, command.data_dir), command.threshold or THRESHOLD
-    data = load_data(command.dataset, folder, download=command.download, reading=reading_of(command))
+    data = load_data(command.dataset, folder, download=command.download, reading=reading_of(registry, command))
     dataset = dataset_word(command.dataset)
     say(f"checking {dataset}: {len(data.train_images):,} training and {len(data.test_images):,} test images")
     pairs = duplicate_pairs(data, threshold=threshold, progress=Telling(f"check of {dataset}"))
@@ -121,7 +121,7 @@ def _sentences(check: Check) -> list[str]:
         f"{images['near_in_train']} near, within test alone {images['within_test_only']}.",
         f"Test images that have one in training or earlier in test, test_duplicates: {share(images['left_out'])}.",
         f"Near: a similarity of {check.threshold:g} and more, after shifts, scales and mirroring.",
-        "Unreadable images: none; a data set that cannot be read whole is refused, and the damaged file named.",
+        "Unreadable images: of a folder they are said when it is read; another data set that cannot be read whole is refused.",
         f"Images of one colour: {(len(constant) and ', '.join(constant) + more) or 'none'}.",
         f"Mean (deviation) of the training images, of 1: "
         f"{', '.join(f'{name} {mean:.4f} ({std:.4f})' for name, mean, std in channels)}.",

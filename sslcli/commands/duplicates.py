@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import Any
 
@@ -31,9 +32,18 @@ def without_duplicates(registry: Registry, runs: list[Run]) -> list[Run]:
     return left
 
 
+def _as_read(registry: Registry, run: Run) -> list[str]:
+    """The options that read a run's data as the run did."""
+    options = registry.load(run).options if run.status != "published" else {"dataset": run.dataset}
+    of_folder = {"labels": options.get("labels"), "image_size": options.get("image_size"), "fit": options.get("fit")}
+    given = {name: value for name, value in of_folder.items() if value not in (None, "crop")}
+    named = {"dataset": run.dataset} | given
+    return [word for name, value in named.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+
+
 def _unique(registry: Registry, run: Run) -> Kept:
     """What a run has kept of the test images that are no duplicates."""
-    check = registry.command(f"ssl data check --dataset {run.dataset}")
+    check = registry.command(shlex.join(["ssl", "data", "check", *_as_read(registry, run)]))
     path = registry.path(f"results/data/{dataset_word(run.dataset)}.json")
     if run.status == "published":
         raise StateError(f"run {run.id} is published: which of its test images were right is not kept here")

@@ -57,6 +57,8 @@ def _of_data(reader: Reader, part: str) -> tuple[Images, Rows]:
     """The test or training images of the run's data set; where they are no files, paths are data set, part, place from 0."""
     data = reader.data()
     images, labels = (data.test_images, data.test_labels) if part == "test" else (data.train_images, data.train_labels)
+    if not len(images):
+        raise UsageError(f"{reader.run.dataset} has no {part} images; accepted: --part train, or --images with pictures")
     names = [label_name(data.classes, label) if label >= 0 else "" for label in labels.tolist()]
     paths = data.files(part) or [f"{reader.run.dataset}/{part}/{place}" for place in range(len(names))]
     return images, list(zip(paths, names, strict=True))

@@ -114,7 +114,8 @@ def _recorded_transform(registry: Registry, record: Run, data_dir: Path | None) 
 
 def _transform_of(known: dict[str, Any]) -> Transform:
     mean, std = (tuple(float(value) for value in known[name]) for name in ("mean", "std"))
-    return Transform(int(known["image_size"]), mean, std)
+    size = int(known["image_size"])
+    return Transform(size, mean, std, int(known.get("kept_size", size)), known.get("fit", "crop"))
 
 
 def _encoder_in(state: State, options: dict[str, Any], place: str) -> Encoder:

@@ -23,7 +23,6 @@ from sslcli.commands.model_card import card
 from sslcli.commands.project import open_registry, say
 from sslcli.config import Export
 from sslcli.data.batches import generator
-from sslcli.data.image_data import centre
 from sslcli.errors import StateError, UsageError
 from sslcli.models.weights import INSTALL
 from sslcli.registry import Registry, Run
@@ -41,6 +40,8 @@ def run(command: Export) -> None:
         raise UsageError(
             f"--format {command.format}: not of {backbone}, the backbone of {record.id}; accepted are {' and '.join(accepted)}"
         )
+    if command.format == "timm" and record.data.get("fit") == "pad":
+        raise UsageError("--format timm: pictures were padded with grey, which timm's preprocessing cannot; accepted is onnx")
     _hold_to_packages(command.format, kind)
     folder = command.out or registry.path(f"results/export/{record.id}-{command.format}")
     _hold_to_place(folder, command.format)
@@ -88,19 +89,19 @@ def _hold_to_place(folder: Path, name: str) -> None:
 
 
 def _images(registry: Registry, record: Run, loaded: Loaded, data_dir: Path | None) -> tuple[Tensor, str]:
-    """Test images (N, 3, H, W) uint8 as the encoder was shown them, and what they are in words.
+    """Test images (N, 3, kept, kept) uint8, of which the encoder was shown the centre, and what they are in words.
 
     Training images where there is no test, random ones where the data are not there.
     """
     try:
         data = data_of_run(registry, record, data_dir)
         part, images = ("test", data.test_images) if len(data.test_images) else ("training", data.train_images)
-        return centre(images[:IMAGES], data.image_size).cpu(), f"{part} images of {record.dataset}"
+        return images[:IMAGES].cpu(), f"{part} images of {record.dataset}"
     except StateError as error:
         if data_dir is not None:
             raise
         say(f"ssl: compared on random images, for {error}")
-    size = (IMAGES, 3, loaded.transform.size, loaded.transform.size)
+    size = (IMAGES, 3, loaded.transform.kept, loaded.transform.kept)
     return torch.randint(0, 256, size, generator=generator(0, "export"), dtype=torch.uint8), "random images"
 
 
@@ -135,7 +136,13 @@ def _describe(loaded: Loaded, kind: Format, lines: str, compared: str, about: di
         packages=kind.packages, build=lines, use=kind.use, compared=compared, format=about["format"],
     )  # fmt: skip
     (folder / "README.md").write_text(text, encoding="utf-8")
-    input_ = {"image_size": transform.size, "mean": transform.mean, "std": transform.std}
+    input_ = {
+        "image_size": transform.size,
+        "kept_size": transform.kept,
+        "fit": transform.fit,
+        "mean": transform.mean,
+        "std": transform.std,
+    }
     sha256 = hashlib.sha256((folder / kind.weights).read_bytes()).hexdigest()
     whole = about | input_ | {"weights": kind.weights, "sha256": sha256, "compared": compared, "provenance": provenance}
     (folder / ABOUT).write_text(json.dumps(whole, indent=2), encoding="utf-8")

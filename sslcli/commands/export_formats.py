@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sslcli.data.pictures import PADDING
 from sslcli.data.transform import Transform
 from sslcli.models import BACKBONES, SIZED, TIMM
 from sslcli.models.convolution import plain_convolutions
@@ -55,10 +56,14 @@ def stem_lines(encoder: Encoder, stem: str) -> str:
 
 
 def _compose(transform: Transform) -> str:
+    kept, grey = transform.kept, (PADDING,) * 3
+    square = f"    v2.Resize({kept}, v2.InterpolationMode.BICUBIC),\n"
+    if transform.fit == "pad":
+        padded = f"ImageOps.pad(picture, ({kept}, {kept}), Image.Resampling.BICUBIC, color={grey})"
+        square = f"    v2.Lambda(lambda picture: {padded}),\n"
     return f"""\
 preprocess = v2.Compose([
-    v2.Resize({transform.size}, v2.InterpolationMode.BICUBIC),
-    v2.CenterCrop({transform.size}),
+{square}    v2.CenterCrop({transform.size}),
     v2.ToImage(),
     v2.ToDtype(torch.float32, scale=True),
     v2.Normalize({list(transform.mean)}, {list(transform.std)}),
@@ -77,6 +82,7 @@ from pathlib import Path
 
 import torch
 import torchvision
+from PIL import Image, ImageOps
 from torchvision.transforms import v2
 
 {FOLDER}
@@ -102,7 +108,8 @@ def _safetensors(encoder: Encoder, transform: Transform, backbone: str, stem: st
         told = "" if stem == "own" else f'"{stem}"'
         build = f'model = runpy.run_path(str(folder / "{file}"))["{name}"]({told})\n'
     return f"""\
-{imports}from safetensors.torch import load_file
+{imports}from PIL import Image, ImageOps
+from safetensors.torch import load_file
 from torchvision.transforms import v2
 
 {FOLDER}
@@ -116,7 +123,8 @@ def _timm(encoder: Encoder, transform: Transform, backbone: str, stem: str, fold
 
     save_file(_weights_of(encoder), folder / "model.safetensors", metadata={"format": "pt"})
     size = transform.size
-    preprocessing = {"input_size": [3, size, size], "mean": transform.mean, "std": transform.std, "crop_pct": 1.0,
+    share = size / (transform.kept + 0.25)  # of which timm takes the floor of the inverse
+    preprocessing = {"input_size": [3, size, size], "mean": transform.mean, "std": transform.std, "crop_pct": share,
                      "crop_mode": "center", "interpolation": "bicubic"}  # fmt: skip
     name, arguments, stem_of_resnet = backbone.removeprefix(TIMM), dict[str, Any](), ""
     if backbone.startswith(TIMM):
@@ -164,7 +172,9 @@ class _Normalising(nn.Module):
 def _onnx(encoder: Encoder, transform: Transform, backbone: str, stem: str, folder: Path) -> str:
     import onnx
 
-    size = transform.size
+    size, kept = transform.size, transform.kept
+    begin, fit = (kept - size) // 2, "fit" if transform.fit == "crop" else "pad"
+    grey = "" if fit == "fit" else f", color={(PADDING,) * 3}"
     net = _Normalising(plain_convolutions(encoder), transform).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what the exporter itself uses
@@ -191,7 +201,8 @@ model = onnxruntime.InferenceSession(folder / "model.onnx")
 
 
 def preprocess(picture):  # values from 0 to 1: the graph normalises them itself
-    square = ImageOps.fit(picture, ({size}, {size}), Image.Resampling.BICUBIC)
+    square = ImageOps.{fit}(picture, ({kept}, {kept}), Image.Resampling.BICUBIC{grey})
+    square = square.crop(({begin}, {begin}, {begin + size}, {begin + size}))
     return np.asarray(square, dtype=np.float32).transpose(2, 0, 1) / 255
 """
 

@@ -16,6 +16,7 @@ from sslcli.commands.project import newest_pairs, open_registry, partner_command
 from sslcli.config import Map
 from sslcli.data.batches import generator
 from sslcli.data.image_data import ImageData
+from sslcli.data.stored import chosen
 from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.knn import knn_accuracy
 from sslcli.evaluation.map import flatten
@@ -117,7 +118,7 @@ def _see(registry: Registry, record: Run, sample: Sample, command: Map) -> Seen:
     classifier, artifact = load_classifier(registry, record)
     of = outputs_as_in(record, artifact, choose_device(command.device))
     h = of(classifier.encoder, sample.data.test_images[sample.test])
-    bank = of(classifier.encoder, sample.data.train_images[sample.bank])
+    bank = of(classifier.encoder, chosen(sample.data.train_images, sample.bank))
     found = nearest(bank, h, k=command.neighbours)
     knn = knn_accuracy(bank, sample.bank_labels, h, sample.labels, k=K)
     return Seen(record, h, found, knn, share_of_class(found, sample.bank_labels, sample.labels))

@@ -147,7 +147,7 @@ def located(registry: Registry, options: dict[str, Any]) -> dict[str, Any]:
 
 def recorded(registry: Registry, options: dict[str, Any]) -> dict[str, Any]:
     """Options as a run records them: their paths, which are relative to the current folder, made relative to the project."""
-    return _with_paths(options, lambda path: os.path.relpath(path, registry.root))
+    return _with_paths(options, lambda path: os.path.relpath(os.path.expanduser(path), registry.root))
 
 
 def _with_paths(options: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
@@ -158,6 +158,13 @@ def _with_paths(options: dict[str, Any], change: Callable[[str], str]) -> dict[s
     if (weights := weights_path(options.get("init") or "scratch")) is not None:
         changed["init"] = os.path.join(os.curdir, change(str(weights)))  # never one of the words that --init has
     return options | changed
+
+
+def absolute_dataset(dataset: str) -> str:
+    """A data set's name, the path of a folder made absolute."""
+    if not dataset.startswith(FOLDER):
+        return dataset
+    return FOLDER + os.path.abspath(os.path.expanduser(dataset.removeprefix(FOLDER)))
 
 
 def dataset_word(dataset: str | None) -> str:

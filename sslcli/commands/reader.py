@@ -23,13 +23,14 @@ from sslcli.training.device import choose_device
 
 @dataclass(frozen=True)
 class Reader:
-    """A run's encoder: `h` gives the representations (N, d) on the CPU of uint8 images (N, 3, `size`, `size`).
+    """A run's encoder: `pictures` reads a person's own as it was shown pictures, and `h` gives the representations (N, d), on
+    the CPU, of such images (N, 3, S, S) uint8.
 
     `data` loads the data set that it was trained on, once.
     """
 
     run: Run
-    size: int
+    pictures: Callable[[Sequence[Path]], list[tuple[Path, Tensor]]]
     h: Callable[[Images], Tensor]
     data: Callable[[], ImageData]
 
@@ -49,16 +50,20 @@ def reader_of(registry: Registry, selector: str | None, *, data_dir: Path | None
 
     if record.experiment == "pretrain":
         encoder = load_pretrained(registry, record)
-        (mean, std), size = data().normalisation, data().image_size
-        known_of_it: State = {"mean": mean, "std": std, "image_size": size}
+        mean, std = data().normalisation
+        known_of_it: State = {
+            "mean": mean, "std": std, "image_size": data().image_size, "kept_size": data().kept_size, "fit": data().fit,
+        }  # fmt: skip
     else:
         classifier, known_of_it = load_classifier(registry, record)
         encoder = classifier.encoder
     of = outputs_as_in(record, known_of_it, choose_device(device))
-    return Reader(record, known_of_it["image_size"], partial(of, encoder), data)
+    size = known_of_it["image_size"]
+    own = partial(read_images, size=size, kept=known_of_it.get("kept_size", size), fit=known_of_it.get("fit", "crop"))
+    return Reader(record, own, partial(of, encoder), data)
 
 
 def own_pictures(reader: Reader, names: Sequence[str]) -> tuple[list[Path], Tensor]:
     """Pictures of a person's own, or folders of them, as the encoder gets them: paths, and images (N, 3, size, size)."""
-    read = read_images([Path(name) for name in names], size=reader.size)
+    read = reader.pictures([Path(name) for name in names])
     return [path for path, _ in read], torch.stack([pixels for _, pixels in read])

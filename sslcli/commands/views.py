@@ -37,7 +37,7 @@ def draw(registry: Registry, command: Views) -> Path:
         command, source = _options_of(registry, command, record), f"run {record.id}"
     try:
         folder = data_folder(registry, command.data_dir)
-        data = load_data(command.dataset, folder, download=command.download, reading=reading_of(command))
+        data = load_data(command.dataset, folder, download=command.download, reading=reading_of(registry, command))
     except StateError as error:
         raise StateError(f"{error}. Other views: --dataset shapes needs no data, --run latest shows those of a run") from error
     if command.n > len(data.train_images):

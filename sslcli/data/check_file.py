@@ -107,7 +107,7 @@ def write_check(path: Path, check: Check) -> None:
 
 def read_check(path: Path) -> Check:
     """Read what `write_check` wrote; a StateError if it is missing, damaged, or no such file."""
-    again = f"to make it anew, type: ssl data check --dataset {path.stem}"
+    again = f"to make it anew, type: ssl data check, with --dataset {path.stem} or the folder: that it is of"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         check = Check(**{name: content[name] for name in Check.__dataclass_fields__})

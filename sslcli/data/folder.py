@@ -6,7 +6,9 @@ import csv
 import hashlib
 import json
 import math
+import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -46,8 +48,8 @@ class Reading:
 def load_folder(root: Path, caches: Path, reading: Reading) -> ImageData:
     """The pictures below `root` as a data set, decoded now or found in `caches`.
 
-    Without test pictures a fifth of each class is drawn for the test by the pictures' content: the same ones for every seed,
-    and equal pictures on one side. A StateError if there are none, or more than a tenth of them is broken.
+    Without a test part it is the validation part, and without that a fifth of each class, drawn by the pictures' content: the
+    same ones for every seed, with all copies of each. A StateError if there are none, or more than a tenth of them is broken.
     """
     listing = list_pictures(root)
     if reading.labels is not None:
@@ -60,10 +62,10 @@ def load_folder(root: Path, caches: Path, reading: Reading) -> ImageData:
     rows = [row for row, problem in enumerate(found.problems) if not problem]
     entries = [listing.entries[row] for row in rows]
     digests = [found.digests[row] for row in rows]
-    entries = draw_parts(entries, [int(digest[:13], 16) for digest in digests])
+    entries = draw_parts(entries, digests)
     reading.say(f"{root.name}: {_in_words(entries)}; shown at {size} x {size} pixels, {reading.fit}")
     manifest = tuple(Line(d, e.part or "", e.label or "", e.path) for d, e in zip(digests, entries, strict=True))
-    data = _data_of(entries, rows, found, size)
+    data = _data_of(entries, rows, found, size, reading.fit)
     return replace(data, content=_content(manifest, side, reading.fit), manifest=manifest)
 
 
@@ -75,14 +77,17 @@ def usual_size(root: Path, paths: Sequence[str]) -> int:
     return max((size for size in SIZES if size <= usual), default=SIZES[0])
 
 
-def _data_of(entries: list[Entry], rows: list[int], found: Decoded, size: int) -> ImageData:
+def _data_of(entries: list[Entry], rows: list[int], found: Decoded, size: int, fit: Fit) -> ImageData:
     classes = classes_of(entries)
     label_of = {name: label for label, name in enumerate(classes)} | {None: UNLABELLED}
     labels = torch.tensor([label_of[entry.label] for entry in entries])
     tested = torch.tensor([entry.part == "test" for entry in entries])
     held = torch.tensor([entry.part == "val" and entry.label is not None for entry in entries])
     test = tested & (labels != UNLABELLED)
-    places, pixels = torch.tensor(rows), torch.from_numpy(found.images)
+    places = torch.tensor(rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns that nothing may be written to them, and nothing is
+        pixels = torch.from_numpy(found.images)
 
     def of(chosen: torch.Tensor) -> Images:
         return pixels[places[chosen]] if pixels.numel() <= IN_MEMORY else Stored(pixels, places[chosen])
@@ -93,7 +98,7 @@ def _data_of(entries: list[Entry], rows: list[int], found: Decoded, size: int) -
     mean, square = found.moments[places[train].numpy()].mean(0)
     return ImageData(
         train_images=of(train), train_labels=labels[train], test_images=of(test), test_labels=labels[test],
-        classes=tuple(classes), given_val=held[train].nonzero().flatten() if held.any() else None, size=size,
+        classes=tuple(classes), given_val=held[train].nonzero().flatten() if held.any() else None, size=size, fit=fit,
         moments=(torch.tensor(mean).float(), torch.tensor(np.sqrt(square - mean**2)).float()),
     )  # fmt: skip
 
@@ -110,7 +115,7 @@ def _tell_of_problems(root: Path, listing: Listing, found: Decoded, say: Callabl
     if not broken and not listing.others:
         return
     file = found.folder.with_suffix(".skipped.csv")
-    with file.open("w", newline="", encoding="utf-8", errors="surrogateescape") as lines:
+    with suppress(OSError), file.open("w", newline="", encoding="utf-8", errors="surrogateescape") as lines:
         csv.writer(lines).writerows([("path", "reason"), *broken, *listing.others])
     counts = f"{len(broken):,} of {len(found.paths):,} pictures cannot be read, {len(listing.others):,} other files are none"
     if len(broken) > MOST_BROKEN * len(found.paths):

@@ -17,6 +17,7 @@ from torch import Tensor
 from sslcli.data import DATASETS, FOLDER, SIZES, WITHOUT_LABEL
 from sslcli.data.batches import generator, hand_over
 from sslcli.data.manifest import Line
+from sslcli.data.pictures import Fit
 from sslcli.data.stored import Images, chosen
 from sslcli.errors import UsageError
 
@@ -33,8 +34,8 @@ class ImageData:
 
     Images that stay in a file, for they are many, are on the CPU. `given_val` are the places of the training images that every
     choice is to be made on, where the data say so. `size` is the side that an encoder is shown, the centre of an image, where
-    images are larger than that; `moments` are mean and deviation, `content` is the fingerprint, and `manifest` lists the files,
-    where they are known.
+    images are larger than that; `fit` is how pictures became square. Where they are known, `moments` are mean and deviation,
+    `content` is the fingerprint, and `manifest` lists the files.
     """
 
     train_images: Images
@@ -44,6 +45,7 @@ class ImageData:
     classes: tuple[str, ...]
     given_val: Tensor | None = None
     size: int | None = None
+    fit: Fit = "crop"
     moments: tuple[Tensor, Tensor] | None = None
     content: str | None = None
     manifest: tuple[Line, ...] = ()
@@ -54,13 +56,19 @@ class ImageData:
         return self.size or min(self.train_images.shape[-2:])
 
     def files(self, part: str) -> list[str]:
-        """The paths of the "train" or "test" images in their folder; none where they are not of a folder."""
+        """The paths of the "train" or "test" images in their folder, as text; none where they are not of a folder."""
         tested = part == "test"
-        return [line.path for line in self.manifest if (line.part == "test") == tested and (line.label or not tested)]
+        found = [line.path for line in self.manifest if (line.part == "test") == tested and (line.label or not tested)]
+        return [path.encode("utf-8", "backslashreplace").decode() for path in found]
 
     def split(self, *, seed: int, label_fraction: float = 1.0) -> Split:
         """Which labelled training images train a classifier, and which every choice is made on; see `split`."""
         return split(self.train_labels, seed=seed, label_fraction=label_fraction, given_val=self.given_val)
+
+    @property
+    def kept_size(self) -> int:
+        """The side of the squares that images are kept as, in pixels: that which is shown, or a little more."""
+        return min(self.train_images.shape[-2:])
 
     @cached_property
     def normalisation(self) -> tuple[Tensor, Tensor]:
@@ -108,6 +116,7 @@ class ImageData:
         """The first `count` training and test images alone."""
         some = slice(count)
         given = None if self.given_val is None else self.given_val[self.given_val < count]
+        given = None if given is None or not len(given) else given
         return replace(
             self, train_images=chosen(self.train_images, some), train_labels=self.train_labels[some],
             test_images=chosen(self.test_images, some), test_labels=self.test_labels[some], given_val=given, content=None,
@@ -148,9 +157,9 @@ def centre(images: Tensor, side: int) -> Tensor:
 
 
 def pick(images: Images, rows: Tensor, device: torch.device) -> Tensor:
-    """The images at `rows` (B,) on `device`, wherever either is kept."""
-    there = images[rows if rows.device == images.device else hand_over(rows, images.device)]
-    return there if there.device == device else hand_over(there, device)
+    """The images at `rows` (B,) on `device`, wherever either is kept. (A device without a number, cuda, is cuda:0 too.)"""
+    there = images[rows if rows.device.type == images.device.type else hand_over(rows, images.device)]
+    return there if there.device.type == device.type else hand_over(there, device)
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -166,7 +175,7 @@ def load_data(name: str, data_dir: Path, *, download: bool = False, reading: Any
     if name.startswith(FOLDER):
         from sslcli.data.folder import Reading, load_folder  # which builds on this module
 
-        return load_folder(Path(name.removeprefix(FOLDER)), data_dir / "cache", reading or Reading())
+        return load_folder(Path(name.removeprefix(FOLDER)).expanduser(), data_dir / "cache", reading or Reading())
     module, _, function = DATASETS[name].partition(":")
     data: ImageData = getattr(importlib.import_module(module), function)(data_dir, download=download)
     return data
@@ -216,6 +225,10 @@ def need_labels(data: ImageData, *, dataset: str) -> None:
             f"{dataset} has no {missing}: accepted is a folder with a sub-folder for each class (in train and test, or to be "
             "drawn from), or --labels FILE.csv with lines of path,label or path,label,split"
         )
+    parts = data.split(seed=0)
+    for part, words in ((parts.train, "train by"), (parts.val, "choose by")):
+        if data.given_val is not None and len(torch.unique(data.train_labels.cpu()[part])) < len(counts):
+            raise UsageError(f"{dataset}: a class has no image to {words}; accepted is one of each class in train and in val")
     if min(counts) < LEAST_LABELS:
         raise UsageError(
             f"{dataset}: a class has but {min(counts)} labelled image beside those of the test; accepted are {LEAST_LABELS} "

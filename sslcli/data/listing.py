@@ -35,7 +35,7 @@ class Listing:
     others: list[tuple[str, str]] = field(default_factory=list)
 
     def named(self, labels: Path) -> Listing:
-        """The same pictures with the classes and parts that a CSV file gives; those that it does not name have none."""
+        """The same pictures with the classes, and parts if it has some, of a CSV file; what it leaves out has no class."""
         found = read_labels(labels)
         known = {entry.path for entry in self.entries} | {path for path, _ in self.others}
         unknown = [path for path in found if path not in known]
@@ -44,8 +44,9 @@ class Listing:
                 f"--labels {labels}: {len(unknown)} of its {len(found)} paths are not in the folder, the first is "
                 f"{unknown[0]!r}; accepted are paths below the folder, like {next(iter(known), 'cats/1.jpg')!r}"
             )
-        entries = [found.get(entry.path, Entry(entry.path)) for entry in self.entries]
-        return replace(self, entries=entries)
+        named = [found.get(entry.path, Entry(entry.path)) for entry in self.entries]
+        parts = [entry.part or old.part for entry, old in zip(named, self.entries, strict=True)]
+        return replace(self, entries=[replace(entry, part=part) for entry, part in zip(named, parts, strict=True)])
 
 
 def list_pictures(root: Path) -> Listing:
@@ -66,7 +67,8 @@ def list_pictures(root: Path) -> Listing:
             others.append((path, problem or "not a picture by its name"))
     if not pictures:
         raise StateError(f"--dataset folder:{root}: no picture in this folder; looked for: {', '.join(SUFFIXES)}")
-    return Listing(_by_folders(sorted(pictures)), sorted(others))
+    entries, beside = _by_folders(sorted(pictures))
+    return Listing(entries, sorted([*others, *beside]))
 
 
 def _walk(root: Path) -> Iterator[tuple[str, str | None]]:
@@ -76,7 +78,7 @@ def _walk(root: Path) -> Iterator[tuple[str, str | None]]:
     while waiting:
         above = waiting.pop()
         with os.scandir(root / above) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+            entries = sorted(found, key=lambda entry: (entry.is_symlink(), entry.name))  # the folder itself before links to it
         for entry in entries:
             path = f"{above}/{entry.name}" if above else entry.name
             real = os.path.realpath(entry.path)
@@ -93,21 +95,29 @@ def _walk(root: Path) -> Iterator[tuple[str, str | None]]:
                 yield path, "no file that can be read"
 
 
-def _by_folders(paths: list[str]) -> list[Entry]:
+def _by_folders(paths: list[str]) -> tuple[list[Entry], list[tuple[str, str]]]:
+    """The pictures with class and part, and those that lie beside the parts, in none of them."""
     split = [path.split("/") for path in paths]
     tops = {parts[0].lower() for parts in split if len(parts) > 1}
     parted = bool(tops & {"train", "training"} and tops & {"test", "testing", "val", "valid", "validation"})
-    entries = []
+    entries, beside = [], []
     for path, parts in zip(paths, split, strict=True):
         top = parts[0].lower()
-        if parted and len(parts) > 1 and top in UNLABELLED:
+        if not parted:
+            entries.append(Entry(path, _word(parts[0]) if len(parts) > 1 else None))
+        elif len(parts) > 1 and top in UNLABELLED:
             entries.append(Entry(path, None, "train"))
-        elif parted and len(parts) > 1 and PARTS_TOO.get(top, top) in PARTS:
-            entries.append(Entry(path, parts[1] if len(parts) > 2 else None, PARTS_TOO.get(top, top)))
+        elif len(parts) > 1 and PARTS_TOO.get(top, top) in PARTS:
+            entries.append(Entry(path, _word(parts[1]) if len(parts) > 2 else None, PARTS_TOO.get(top, top)))
         else:
-            entries.append(Entry(path, parts[0] if len(parts) > 1 else None))
+            beside.append((path, "beside the folders train and test, in no part"))
     classes = {entry.label for entry in entries} - {None}
-    return entries if len(classes) > 1 else [replace(entry, label=None) for entry in entries]
+    return entries if len(classes) > 1 else [replace(entry, label=None) for entry in entries], beside
+
+
+def _word(name: str) -> str:
+    """A folder's name as a class: what is no text in it is escaped."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def read_labels(file: Path) -> dict[str, Entry]:
@@ -139,27 +149,35 @@ def read_labels(file: Path) -> dict[str, Entry]:
         )  # fmt: skip
         if problem:
             raise UsageError(f"--labels {file}, line {number}: {problem}")
-        found[path] = Entry(path, label.strip() or None, part or None)
+        found[path] = Entry(path, _word(label.strip()) or None, part or None)
     return found
 
 
-def draw_parts(entries: Sequence[Entry], draws: Sequence[float], *, test_share: float = 0.2) -> list[Entry]:
-    """Entries whose parts are all known: where none is said to be a test picture, `test_share` of each class is drawn.
+def draw_parts(entries: Sequence[Entry], digests: Sequence[str], *, test_share: float = 0.2) -> list[Entry]:
+    """Entries whose parts are all known. Where none is said to be a test picture, the validation part is the test; without one
+    `test_share` of each class is drawn.
 
-    `draws` are random numbers, one a picture: those of the test part are the lowest of their class. Pictures without a class
-    train. At least one of a class is tested where it has three or more.
+    `digests` are the files' sha256, by which it is drawn: copies of a picture go to the test together, whatever their class.
+    Pictures without a class train. At least one of a class is tested where it has three or more.
     """
-    if any(entry.part == "test" for entry in entries):
-        return [replace(entry, part=entry.part or "train") for entry in entries]
-    of_class: dict[str, list[int]] = {}
-    for place, entry in enumerate(entries):
+    if not any(entry.part == "test" for entry in entries):
+        if any(entry.part == "val" for entry in entries):
+            entries = [replace(entry, part="test" if entry.part == "val" else entry.part) for entry in entries]
+        else:
+            tested = _drawn(entries, digests, test_share)
+            entries = [replace(e, part="test" if d in tested else e.part) for e, d in zip(entries, digests, strict=True)]
+    return [replace(entry, part=entry.part or "train") for entry in entries]
+
+
+def _drawn(entries: Sequence[Entry], digests: Sequence[str], share: float) -> set[str]:
+    of_class: dict[str, set[str]] = {}
+    for entry, digest in zip(entries, digests, strict=True):
         if entry.label is not None and entry.part is None:
-            of_class.setdefault(entry.label, []).append(place)
-    tested: set[int] = set()
-    for places in of_class.values():
-        count = max(round(test_share * len(places)), int(len(places) > 2))
-        tested.update(sorted(places, key=lambda place: draws[place])[:count])
-    return [replace(e, part="test" if i in tested else e.part or "train") for i, e in enumerate(entries)]
+            of_class.setdefault(entry.label, set()).add(digest)
+    drawn: set[str] = set()
+    for found in of_class.values():
+        drawn.update(sorted(found)[: max(round(share * len(found)), int(len(found) > 2))])
+    return drawn
 
 
 def classes_of(entries: Sequence[Entry]) -> list[str]:

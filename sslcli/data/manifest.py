@@ -45,6 +45,6 @@ def read_manifest(file: Path) -> list[Line]:
 
 
 def tested_but_seen(seen: Iterable[Line], used: Iterable[Line]) -> int:
-    """How many pictures of the test part of `used` were for training or validation in `seen`, whatever their names."""
+    """How many of the pictures that `used` tests on were for training or validation in `seen`, whatever their names."""
     trained = {line.sha256 for line in seen if line.part != "test"}
-    return sum(line.part == "test" and line.sha256 in trained for line in used)
+    return sum(line.part == "test" and line.label != "" and line.sha256 in trained for line in used)

@@ -8,16 +8,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sslcli.data.pictures import SUFFIXES, BrokenPictureError, read_rgb, squared
+from sslcli.data.image_data import centre
+from sslcli.data.pictures import SUFFIXES, BrokenPictureError, Fit, read_rgb, squared
 from sslcli.errors import StateError, UsageError
 
 
-def read_images(paths: Sequence[Path], *, size: int) -> list[tuple[Path, Tensor]]:
+def read_images(paths: Sequence[Path], *, size: int, kept: int | None = None, fit: Fit = "crop") -> list[tuple[Path, Tensor]]:
     """Each picture as uint8 (3, size, size): as the eye sees it, upright, its central square, made smaller with antialiasing.
 
-    A folder stands for the pictures in it. A StateError for what is not there, a UsageError for what is no picture.
+    `kept` is the side of the square that they are brought to before, where that is larger, and `fit` how they become it, so
+    that they are seen as the pictures of a data set were. A folder stands for the pictures in it. A StateError for what is
+    not there, a UsageError for what is no picture.
     """
-    return [(path, _read(path, size)) for named in paths for path in _listed(named)]
+    return [(path, centre(_read(path, kept or size, fit), size)) for named in paths for path in _listed(named)]
 
 
 def _listed(path: Path) -> list[Path]:
@@ -33,8 +36,8 @@ def _listed(path: Path) -> list[Path]:
     return found
 
 
-def _read(path: Path, size: int) -> Tensor:
+def _read(path: Path, side: int, fit: Fit) -> Tensor:
     try:
-        return torch.from_numpy(squared(read_rgb(path, side=size), size, "crop"))
+        return torch.from_numpy(squared(read_rgb(path, side=side), side, fit))
     except (BrokenPictureError, OSError) as error:
         raise UsageError(f"--images {path} is no picture that can be read: {error}") from error

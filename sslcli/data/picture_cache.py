@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
@@ -20,7 +21,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from sslcli.data.pictures import BrokenPictureError, Fit, read_rgb, squared
+from sslcli.data.pictures import PASSING, BrokenPictureError, Fit, read_rgb, squared
 from sslcli.errors import StateError
 
 VERSION = 1  # of what is in a cache; another one is another cache
@@ -49,10 +50,10 @@ class Decoded:
 def decode(root: Path, paths: Sequence[str], *, side: int, fit: Fit, caches: Path, workers: int, progress: Progress) -> Decoded:
     """The pictures at `paths` below `root`, decoded now or before: the folder in `caches` is named by what they depend on.
 
-    That is the files' names, sizes and times, and how they become square. Of several builders one works and the others wait;
-    a build that was killed is begun anew. A StateError where the disk has no room.
+    That is the files' names, sizes, times and inodes, and how they become square. Of several builders one works and the others
+    wait; a build that was killed is begun anew. A StateError where the disk has no room.
     """
-    files = [(path, (found := os.stat(root / path)).st_size, found.st_mtime_ns) for path in paths]
+    files = [(path, *_state(root / path)) for path in paths]
     key = hashlib.sha256(json.dumps([VERSION, side, fit, files]).encode()).hexdigest()[:20]
     folder = caches / key
     if not folder.exists():
@@ -65,6 +66,12 @@ def decode(root: Path, paths: Sequence[str], *, side: int, fit: Fit, caches: Pat
                 _build(partial, root, paths, side, fit, workers, progress)
                 partial.rename(folder)
     return _opened(folder)
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """What changes with a file, or when another takes its place: two folders' files of one name and time differ too."""
+    found = os.stat(path)
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 def _build(folder: Path, root: Path, paths: Sequence[str], side: int, fit: Fit, workers: int, progress: Progress) -> None:
@@ -89,6 +96,9 @@ def _build(folder: Path, root: Path, paths: Sequence[str], side: int, fit: Fit, 
     np.save(folder / "moments.npy", np.array(moments))
     index = {"side": side, "fit": fit, "paths": list(paths), "digests": digests, "problems": problems}
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    for name in ("images.u8", "moments.npy", "index.json"):
+        with (folder / name).open("rb") as file:
+            os.fsync(file.fileno())  # before the folder has its name: after a power cut it is whole, or not there
 
 
 def _reserve(file: int, size: int) -> None:
@@ -104,7 +114,7 @@ def _mapped(tasks: list[Any], workers: int) -> Iterator[list[tuple[str, str, lis
     if workers == 1:
         yield from map(_decode_some, tasks)
         return
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_signals_to_the_parent)
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_belong_to_the_parent)
     try:
         yield from pool.map(_decode_some, tasks)
     except BrokenProcessPool as error:
@@ -113,8 +123,11 @@ def _mapped(tasks: list[Any], workers: int) -> Iterator[list[tuple[str, str, lis
         pool.shutdown(cancel_futures=True)
 
 
-def _leave_signals_to_the_parent() -> None:
+def _belong_to_the_parent() -> None:
+    """Leave Ctrl-C to the process that started this one, and end with it if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, prctl(2)
 
 
 def _decode_some(task: tuple[str, int, list[str], int, Fit]) -> list[tuple[str, str, list[list[float]]]]:
@@ -129,6 +142,8 @@ def _decode_some(task: tuple[str, int, list[str], int, Fit]) -> list[tuple[str, 
                     digest = hashlib.file_digest(picture, "sha256").hexdigest()
                 square = squared(read_rgb(Path(path), side=side), side, fit)
             except (BrokenPictureError, OSError) as error:
+                if isinstance(error, OSError) and error.errno in PASSING:
+                    raise
                 problem = str(error) or type(error).__name__
             else:
                 file.seek(place * square.nbytes)
@@ -144,7 +159,7 @@ def _opened(folder: Path) -> Decoded:
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         count, side = len(index["paths"]), index["side"]
-        images = np.memmap(folder / "images.u8", dtype=np.uint8, mode="c", shape=(count, 3, side, side))
+        images = np.memmap(folder / "images.u8", dtype=np.uint8, mode="r", shape=(count, 3, side, side))
         moments = np.load(folder / "moments.npy")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StateError(f"{folder} is damaged ({error}); delete it, and it is made anew") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import warnings
 from pathlib import Path
@@ -14,10 +15,15 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 LARGEST = 100_000_000  # pixels; what claims more is not opened, for it may be a bomb
 SHARPER = 2  # a JPEG is decoded to at least so many times the side that is wanted, which saves most of its work
+PADDING = 128  # the grey beside a picture that is padded
 SRGB = ImageCms.createProfile("sRGB")
 
 Fit = Literal["crop", "pad"]
 """How a picture becomes square: its central square, or the whole of it with grey beside it."""
+
+
+PASSING = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
+"""What goes wrong with a machine, not with a file: not to be remembered of it."""
 
 
 class BrokenPictureError(ValueError):
@@ -28,7 +34,7 @@ def read_rgb(path: Path, *, side: int | None = None) -> Image.Image:
     """The first frame of a picture as upright RGB; of a JPEG perhaps smaller, but with at least `side` pixels a side.
 
     Turned as its EXIF says; brought to sRGB where it names its colours' profile; laid on white where it is transparent;
-    16 bits brought to 8. A BrokenPictureError for all that is no whole picture.
+    16 bits brought to 8. A BrokenPictureError for all that is no whole picture; an OSError in PASSING, and a MemoryError, stay.
     """
     try:
         with warnings.catch_warnings():
@@ -41,9 +47,13 @@ def read_rgb(path: Path, *, side: int | None = None) -> Image.Image:
                 return rgb_of(ImageOps.exif_transpose(picture))
     except BrokenPictureError:
         raise
+    except MemoryError:
+        raise
     except UnidentifiedImageError:
         raise BrokenPictureError("no picture of a known format" if path.stat().st_size else "an empty file") from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
+        if isinstance(error, OSError) and error.errno in PASSING:
+            raise
         raise BrokenPictureError(f"{type(error).__name__}: {error}".split("\n")[0][:200]) from error
 
 
@@ -78,7 +88,7 @@ def squared(picture: Image.Image, side: int, fit: Fit) -> NDArray[np.uint8]:
     if fit == "crop":
         made = ImageOps.fit(picture, (side, side), Image.Resampling.BICUBIC)
     else:
-        made = ImageOps.pad(picture, (side, side), Image.Resampling.BICUBIC, color=(128, 128, 128))
+        made = ImageOps.pad(picture, (side, side), Image.Resampling.BICUBIC, color=(PADDING,) * 3)
     return np.ascontiguousarray(np.asarray(made).transpose(2, 0, 1))
 
 

@@ -10,38 +10,50 @@ import torchvision.transforms.v2.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from sslcli.data.image_data import ImageData
-from sslcli.data.pictures import rgb_of, squared
+from sslcli.data.image_data import ImageData, centre
+from sslcli.data.pictures import PADDING, Fit, rgb_of, squared
 from sslcli.errors import UsageError
 
 
 def preprocessing(data: ImageData) -> dict[str, Any]:
-    """What a data set's images become an encoder's input with, in plain data: pixels a side, mean and deviation (3)."""
+    """What a picture becomes an encoder's input with, in plain data: sides in pixels, fit, mean and deviation (3)."""
     mean, std = data.normalisation
-    return {"image_size": data.image_size, "mean": mean.tolist(), "std": std.tolist()}
+    sizes = {"image_size": data.image_size, "kept_size": data.kept_size, "fit": data.fit}
+    return sizes | {"mean": mean.tolist(), "std": std.tolist()}
 
 
 @dataclass(frozen=True)
 class Transform:
-    """A picture's central square of `size` pixels, made smaller with antialiasing (bicubic), and normalised.
+    """A picture as the encoder was shown pictures: brought to a square of `kept` pixels, and of that the centre of `size`.
 
-    Normalised: (value - mean) / std of each channel, values in [0, 1].
+    Squares are the picture's own central one, or with fit "pad" the whole of it beside grey; made with antialiasing (bicubic).
+    Then normalised: (value - mean) / std of each channel, values in [0, 1].
     """
 
     size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    kept: int
+    fit: Fit = "crop"
 
     def __call__(self, picture: Image.Image | Tensor) -> Tensor:
         """A PIL picture or a tensor (3, H, W) to float32 (3, size, size); a tensor (N, 3, H, W) to (N, 3, size, size).
 
         Tensors are uint8, or floating-point in [0, 1]; others, and pictures of floating-point numbers, are a UsageError.
         """
-        pixels = _tensor_of(picture, self.size) if isinstance(picture, Image.Image) else self._square(picture)
-        mean, std = (torch.tensor(values, device=pixels.device).view(3, 1, 1) for values in (self.mean, self.std))
-        return (pixels - mean) / std
+        values = self._of_picture(picture) if isinstance(picture, Image.Image) else self._of_tensor(picture)
+        mean, std = (torch.tensor(known, device=values.device).view(3, 1, 1) for known in (self.mean, self.std))
+        return (values - mean) / std
 
-    def _square(self, images: Tensor) -> Tensor:
+    def _of_picture(self, picture: Image.Image) -> Tensor:
+        try:
+            upright = rgb_of(ImageOps.exif_transpose(picture))
+        except ValueError as error:
+            words = f"a picture of Pillow's mode {picture.mode!r}: {error}; accepted are those of whole numbers"
+            raise UsageError(words) from error
+        return centre(torch.from_numpy(squared(upright, self.kept, self.fit)), self.size).float() / 255
+
+    def _of_tensor(self, images: Tensor) -> Tensor:
         if images.ndim not in (3, 4) or images.shape[-3] != 3:
             raise UsageError(f"a tensor of shape {tuple(images.shape)}: accepted is (3, H, W) or (N, 3, H, W)")
         if images.dtype == torch.uint8:
@@ -49,19 +61,12 @@ class Transform:
         elif not images.is_floating_point() or images.min() < 0 or images.max() > 1:
             found = f"{images.dtype}, {images.min():g} to {images.max():g}"
             raise UsageError(f"a tensor of {found}: accepted is uint8, or floating-point from 0 to 1; not normalised yet")
-        if images.shape[-2:] == (self.size, self.size):
+        height, width = images.shape[-2:]
+        if (height, width) == (self.size, self.size):
             return images.float()
-        smaller = F.resize(images.float(), [self.size], F.InterpolationMode.BICUBIC, antialias=True).clamp(0, 1)
-        square: Tensor = F.center_crop(smaller, [self.size, self.size])
-        return square
-
-
-def _tensor_of(picture: Image.Image, size: int) -> Tensor:
-    """(3, size, size), values in [0, 1], of a picture, upright and as the eye sees it."""
-    try:
-        upright = rgb_of(ImageOps.exif_transpose(picture))
-    except ValueError as error:
-        raise UsageError(
-            f"a picture of Pillow's mode {picture.mode!r}: {error}; accepted are those of whole numbers"
-        ) from error
-    return torch.from_numpy(squared(upright, size, "crop")).float() / 255
+        scale = self.kept / (min if self.fit == "crop" else max)(height, width)
+        sides = [max(1, round(scale * height)), max(1, round(scale * width))]
+        smaller = F.resize(images.float(), sides, F.InterpolationMode.BICUBIC, antialias=True).clamp(0, 1)
+        top, left = max(0, self.kept - sides[0]) // 2, max(0, self.kept - sides[1]) // 2
+        rest = [left, top, max(0, self.kept - sides[1]) - left, max(0, self.kept - sides[0]) - top]
+        return centre(F.center_crop(F.pad(smaller, rest, fill=[PADDING / 255]), [self.kept, self.kept]), self.size)

@@ -43,7 +43,7 @@ def plain_convolutions(module: Module) -> Module:
 
 def _is_plain(convolution: nn.Conv2d) -> bool:
     shape = (convolution.kernel_size, convolution.padding, convolution.dilation, convolution.groups, convolution.bias)
-    square = convolution.stride in ((1, 1), (2, 2))
+    square = convolution.stride in ((1, 1), (2, 2)) and convolution.padding_mode == "zeros"
     return shape == ((3, 3), (1, 1), (1, 1), 1, None) and square and convolution.in_channels >= FEWEST
 
 
