@@ -218,7 +218,7 @@ FILE = {"data": {"init": {"file": "moco.pth", "sha256": "0"}}}
 )
 def test_the_card_says_what_the_encoder_was_trained_on_or_that_it_was_not(provenance: dict[str, Any], sentence: str) -> None:
     text = card(
-        backbone="resnet9", stem="own", dim=512, transform=Transform(32, (0.5,) * 3, (0.25,) * 3), provenance=provenance,
+        backbone="resnet9", stem="own", dim=512, transform=Transform(32, (0.5,) * 3, (0.25,) * 3, 32), provenance=provenance,
         packages=("torch",), build="", use="", compared="", format="onnx",
     )  # fmt: skip
     assert sentence in text

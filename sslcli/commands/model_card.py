@@ -24,7 +24,7 @@ An image encoder: a picture in, a representation of {dim} numbers out. {_origin(
 
 {_table(provenance, backbone, stem)}
 
-**Input.** RGB, {size} x {size} pixels: the central square, resized with antialiasing (bicubic). Values from 0 to 1, less the
+**Input.** RGB, {size} x {size} pixels: {_square(transform)}. Values from 0 to 1, less the
 mean {mean}, divided by the deviation {std}.{where}
 Evaluation mode, float32.
 
@@ -44,6 +44,13 @@ It takes {", ".join(packages)}, and not the program that trained it.
 
 `encoder.json` says the same for programs. In Python with sslcli: `load_encoder("FOLDER")`{_not(format)}.
 """
+
+
+def _square(transform: Transform) -> str:
+    if transform.fit == "pad":
+        return "the whole picture, resized with antialiasing (bicubic), beside grey"
+    centre = "" if transform.kept == transform.size else f" to {transform.kept} pixels, and of that the centre"
+    return f"the central square, resized with antialiasing (bicubic){centre}"
 
 
 def _not(format: str) -> str:
