@@ -31,6 +31,7 @@ def test_products_give_the_convolution_and_its_gradients(
     sides: tuple[int, int], stride: int, form: torch.memory_format, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(convolution.SMALL, torch.float64, 8)
+    monkeypatch.setattr(convolution, "MANY", 0)
     torch.manual_seed(0)
     theirs = nn.Conv2d(6, 4, 3, stride, padding=1, bias=False).double().to(memory_format=form)
     ours = QuickConv2d(theirs)
@@ -43,7 +44,7 @@ def test_products_give_the_convolution_and_its_gradients(
         assert torch.allclose(mine, torchs, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("side", [1, 2, 3, 4])
+@pytest.mark.parametrize("side", [1, 2, 3])
 def test_in_bfloat16_products_are_as_exact_as_torchs_own(side: int) -> None:
     torch.manual_seed(0)
     exact = nn.Conv2d(64, 64, 3, padding=1, bias=False)

@@ -13,15 +13,15 @@ Module = TypeVar("Module", bound=nn.Module)
 DENSE = 2  # the largest side of a map that is seen as a vector: there every tap of a filter reads one pixel or none
 SMALL = {torch.bfloat16: 4, torch.float32: 3}
 """The largest side of an output for which products give the gradient of the weights sooner, by number format."""
-FEWEST = 64  # input channels; with fewer the products are too thin
+FEWEST, MANY = 64, 512  # input channels: with fewer products are too thin; so many they must be on 4x4 pixels with stride 1
 
 
 def quicken(module: nn.Module) -> None:
     """Have every plain 3x3 convolution within the module take the quicker of two ways on a CPU; names and weights stay.
 
-    Forward and backward together, the way taken here was 2.2 to 12 times as fast on maps of 2x2 and 1x1 pixels, 1.0 to 1.5
-    times on 3x3 and 4x4 (`python -m tests.benchmarks.convolution`): oneDNN multiplies padding, and is slow at such a
-    weight's gradient.
+    Forward and backward together, the way taken here was 2.5 to 9 times as fast on maps of 2x2 and 1x1 pixels, 1.1 to 1.7
+    times on larger ones (`python -m tests.benchmarks.convolution`, two threads of an EPYC, Zen 4): oneDNN multiplies padding,
+    and is slow at such a weight's gradient.
     """
     for name, child in module.named_children():
         if type(child) is nn.Conv2d and _is_plain(child):
@@ -58,7 +58,8 @@ class QuickConv2d(nn.Conv2d):
         """The convolution, in the number format that autocast asks for."""
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else input.dtype
         side = _out(max(input.shape[-2:]), self.stride[0])
-        if input.device.type != "cpu" or side > SMALL.get(dtype, DENSE):
+        thin = side == SMALL[torch.bfloat16] and self.stride[0] == 1 and self.in_channels < MANY
+        if input.device.type != "cpu" or side > SMALL.get(dtype, DENSE) or thin:
             return super().forward(input)
         made: Tensor = _Product.apply(input.to(dtype), self.weight.to(dtype), self.stride[0])
         return made

@@ -22,7 +22,7 @@ COMMAND = "tests.benchmarks.convolution"
 SHAPES = [
     (512, 512, 1, 1), (256, 512, 2, 2), (512, 512, 2, 1), (256, 256, 2, 1), (192, 512, 2, 1), (256, 512, 3, 2),
     (256, 256, 3, 1), (192, 512, 3, 1), (256, 512, 4, 2), (128, 256, 4, 2), (256, 256, 4, 1), (128, 128, 4, 1),
-    (256, 512, 8, 2),
+    (256, 512, 8, 2), (512, 512, 4, 1),
 ]  # fmt: skip
 """Channels in and out, side of the map, stride: what ResNet-18 and resnet9-wide have with views of 16 to 32 pixels."""
 
