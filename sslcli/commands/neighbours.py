@@ -11,7 +11,7 @@ from sslcli.commands.project import open_registry, say
 from sslcli.commands.reader import own_pictures, reader_of
 from sslcli.config import Neighbours
 from sslcli.data.batches import generator
-from sslcli.data.image_data import label_name
+from sslcli.data.image_data import centre, label_name
 from sslcli.data.stored import chosen
 from sslcli.errors import UsageError
 from sslcli.evaluation.neighbours import nearest_with_cosines
@@ -44,7 +44,8 @@ def run(command: Neighbours) -> None:
         found = zip(names, nearest, alike, strict=True)
         print(f"{own}: {', '.join(f'{name} {cosine:.3f} ({files[place]})' for name, place, cosine in found)}")
         captions = [f"{short_name(name, most=WIDE)}\n{cosine:.3f}" for name, cosine in zip(names, alike, strict=True)]
-        rows.append(list(zip((pixels_of(image) for image in data.train_images[nearest]), captions, strict=True)))
+        shown = centre(data.train_images[nearest], data.image_size)
+        rows.append(list(zip(map(pixels_of, shown), captions, strict=True)))
     queries = [(pixels_of(image), two_lines(own.name, wide=WIDE)) for own, image in zip(paths, images, strict=True)]
     some = "" if len(bank) == whole else f", drawn from {whole:,} by seed {command.seed}"
     figure = draw_neighbours(
