@@ -99,7 +99,7 @@ def _data_of(entries: list[Entry], rows: list[int], found: Decoded, size: int, f
     return ImageData(
         train_images=of(train), train_labels=labels[train], test_images=of(test), test_labels=labels[test],
         classes=tuple(classes), given_val=held[train].nonzero().flatten() if held.any() else None, size=size, fit=fit,
-        moments=(torch.tensor(mean).float(), torch.tensor(np.sqrt(square - mean**2)).float()),
+        moments=(torch.tensor(mean).float(), torch.tensor(np.sqrt(np.maximum(square - mean**2, 1e-8))).float()),
     )  # fmt: skip
 
 
