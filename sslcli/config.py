@@ -96,18 +96,21 @@ Warmup = Annotated[
     float | None, Option(min=0, help="Epochs of linear warm-up; default: a twentieth, 10 at most.", rich_help_panel=TRAINING)
 ]
 MaxSteps = Annotated[int | None, Option(min=1, help="Stop after so many steps, for a trial.", rich_help_panel=TRAINING)]
-CropMin = Annotated[float, Option(min=0.01, max=1, help="Least part of the image's area in a crop.", rich_help_panel=VIEWS)]
+_LEAST = "Least part of the image's area in a crop"
+BY = "; default: by the size of the images"
+CropMin = Annotated[float, Option(min=0.01, max=1, help=f"{_LEAST}.", rich_help_panel=VIEWS)]
+CropMinBySize = Annotated[float | None, Option(min=0.01, max=1, help=f"{_LEAST}{BY}.", rich_help_panel=VIEWS)]
 Flip = Annotated[float, Option(min=0, max=1, help="Probability of a mirror image.", rich_help_panel=VIEWS)]
 ViewSizes = Annotated[
     str, Option(help="Side of the views in pixels, or parts of training: 16:0.6,24:0.3,32:0.1.", rich_help_panel=VIEWS)
 ]
 Jitter = Annotated[float, Option(min=0, max=1, help="Probability of colour jitter.", rich_help_panel=VIEWS)]
-Brightness = Annotated[float, Option(min=0, max=1, help="Strength of jitter in brightness.", rich_help_panel=VIEWS)]
-Contrast = Annotated[float, Option(min=0, max=1, help="Strength of jitter in contrast.", rich_help_panel=VIEWS)]
-Saturation = Annotated[float, Option(min=0, max=1, help="Strength of jitter in saturation.", rich_help_panel=VIEWS)]
-Hue = Annotated[float, Option(min=0, max=0.5, help="Strength of jitter in hue, in turns.", rich_help_panel=VIEWS)]
-Grey = Annotated[float, Option(min=0, max=1, help="Probability of a grey view.", rich_help_panel=VIEWS)]
-Blur = Annotated[float, Option(min=0, max=1, help="Probability of Gaussian blur.", rich_help_panel=VIEWS)]
+Brightness = Annotated[float | None, Option(min=0, max=1, help=f"Strength of jitter in brightness{BY}.", rich_help_panel=VIEWS)]
+Contrast = Annotated[float | None, Option(min=0, max=1, help=f"Strength of jitter in contrast{BY}.", rich_help_panel=VIEWS)]
+Saturation = Annotated[float | None, Option(min=0, max=1, help=f"Strength of jitter in saturation{BY}.", rich_help_panel=VIEWS)]
+Hue = Annotated[float | None, Option(min=0, max=0.5, help=f"Strength of jitter in hue, in turns{BY}.", rich_help_panel=VIEWS)]
+Grey = Annotated[float | None, Option(min=0, max=1, help=f"Probability of a grey view{BY}.", rich_help_panel=VIEWS)]
+Blur = Annotated[float | None, Option(min=0, max=1, help=f"Probability of Gaussian blur{BY}.", rich_help_panel=VIEWS)]
 Name = Annotated[str | None, Option(help="A name for the run, to refer to it by.", rich_help_panel=RUN), But("latest")]
 Init = Annotated[
     str,
@@ -362,15 +365,15 @@ class Pretrain(Command):
     max_steps: MaxSteps = None
     seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Of weights, order, views and splits.", rich_help_panel=TRAINING)] = 1
     view_sizes: ViewSizes = "auto"
-    crop_min: CropMin = 0.2
+    crop_min: CropMinBySize = None
     flip: Flip = 0.5
     jitter: Jitter = 0.8
-    brightness: Brightness = 0.4
-    contrast: Contrast = 0.4
-    saturation: Saturation = 0.4
-    hue: Hue = 0.1
-    grey: Grey = 0.1
-    blur: Blur = 0.0
+    brightness: Brightness = None
+    contrast: Contrast = None
+    saturation: Saturation = None
+    hue: Hue = None
+    grey: Grey = None
+    blur: Blur = None
     knn_every: Annotated[int, Option(min=0, help="Epochs between kNN measurements; 0: never.", rich_help_panel=TRAINING)] = 1
     knn_images: Annotated[int, Option(min=10, help="Most training images in the kNN's bank.", rich_help_panel=TRAINING)] = 5000
     keep_every: Annotated[
@@ -689,7 +692,7 @@ class Views(Command):
     download: Download = False
     seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Chooses images and views.")] = 1
     view_sizes: ViewSizes = Pretrain.view_sizes
-    crop_min: CropMin = Pretrain.crop_min
+    crop_min: CropMinBySize = Pretrain.crop_min
     flip: Flip = Pretrain.flip
     jitter: Jitter = Pretrain.jitter
     brightness: Brightness = Pretrain.brightness

@@ -18,6 +18,8 @@ from PIL import Image
 
 from sslcli import load_encoder
 from sslcli.checkpoint import load_checkpoint
+from sslcli.commands.pretrain import plan
+from sslcli.config import Pretrain
 from sslcli.data import folder, image_data, picture_cache
 from sslcli.data.batches import ahead
 from sslcli.data.folder import Reading, load_folder, usual_size
@@ -473,3 +475,18 @@ def test_images_on_a_numbered_device_are_not_moved_to_it_again(monkeypatch: pyte
     monkeypatch.setattr(image_data, "hand_over", lambda tensor, device: moved.append(device) or tensor)
     image_data.pick(There(), torch.tensor([1]), torch.device("cuda"))  # type: ignore[arg-type]
     assert moved == [torch.device("cuda", 0)]  # the rows alone
+
+
+@pytest.mark.parametrize(("side", "size", "crop_min", "blur"), [(40, 32, 0.2, 0.0), (130, 128, 0.08, 0.5)])
+def test_views_and_stem_follow_the_size_of_the_pictures(
+    side: int, size: int, crop_min: float, blur: float, tmp_path: Path, registry: Registry
+) -> None:
+    (tmp_path / "pictures").mkdir()
+    for number in range(8):
+        Image.new("RGB", (side, side + number), (number * 30, 0, 0)).save(tmp_path / "pictures" / f"{number}.png")
+    command = Pretrain(dataset=f"folder:{tmp_path / 'pictures'}", batch_size=4, hue=0.05)
+    options = plan(registry, command).options
+    assert (options.image_size, options.crop_min, options.blur, options.hue) == (size, crop_min, blur, 0.05)
+    assert options.stem == ("conv7-pool" if size >= 96 else "conv3")
+    assert options.view_sizes == str(size)
+    assert options.origins["blur"] == f"from the image size, {size}"

@@ -27,7 +27,7 @@ from sslcli.commands.others_weights import begin_with_file, take_stock
 from sslcli.commands.project import init_label, open_registry, say
 from sslcli.commands.resume import continued
 from sslcli.commands.training_run import train
-from sslcli.commands.view_making import view_maker, view_size_plan, work_of
+from sslcli.commands.view_making import fit_to_size, view_maker, view_size_plan, work_of
 from sslcli.config import Pretrain
 from sslcli.data.batches import Batches, ahead
 from sslcli.data.image_data import load_data, pick
@@ -70,6 +70,7 @@ def plan(registry: Registry, command: Pretrain, *, load: Load = load_data) -> Pl
 def resolve(options: Pretrain, setting: Setting) -> Pretrain:
     """Fill in what depends on the data: the sizes of the views, then rate, weight decay and warm-up."""
     size = setting.data.image_size
+    options = fit_to_size(options, size)
     if options.view_sizes == "auto":
         options = options.because(f"from the image size, {size}", view_sizes=str(size))
     for side, _ in view_size_plan(options.view_sizes):
@@ -83,6 +84,7 @@ def resolve(options: Pretrain, setting: Setting) -> Pretrain:
 def carry_out(registry: Registry, run: Run, options: Pretrain, setting: Setting) -> Run:
     """Train a run that is in the registry, from its last checkpoint if it has one, to its end."""
     say(f"run {run.id}; to watch it, type: tensorboard --logdir {os.path.relpath(registry.path('runs/pretrain'))}")
+    say(f"{run.id}: {_in_words(options, setting)}")
     with running(registry, run) as stop:
         history = _fit(registry, run, options, setting, stop)
         last: dict[str, Any] = history[-1]
@@ -93,6 +95,15 @@ def carry_out(registry: Registry, run: Run, options: Pretrain, setting: Setting)
     _warn_of_collapse(run, last, options, setting)
     say(f"wrote {run.checkpoint} and {run.folder}/run.yaml")
     return run
+
+
+def _in_words(options: Pretrain, setting: Setting) -> str:
+    """What of a training follows from the size of its images."""
+    jitter = "/".join(f"{value:g}" for value in (options.brightness, options.contrast, options.saturation, options.hue))
+    return (
+        f"images of {setting.data.image_size} pixels: {options.backbone}, stem {options.stem}; views of {options.view_sizes}, "
+        f"crops from {options.crop_min:g} of the area on, jitter {jitter}, grey {options.grey:g}, blur {options.blur:g}"
+    )
 
 
 def _warn_of_collapse(run: Run, measured: Metrics, options: Pretrain, setting: Setting) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,12 @@ from sslcli.data.batches import generator
 from sslcli.distributed import of_all, own_part
 from sslcli.errors import UsageError
 from sslcli.training.parts import Batch
+
+LARGE = 96  # pixels a side, from where on images are treated as ImageNet's
+OF_LARGE = {"crop_min": 0.08, "brightness": 0.8, "contrast": 0.8, "saturation": 0.8, "hue": 0.2, "grey": 0.2, "blur": 0.5}
+"""SimCLR's own (Chen et al. 2020, arXiv:2002.05709, appendix A), at strength 1."""
+OF_SMALL = {"crop_min": 0.2, "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "grey": 0.1, "blur": 0.0}
+"""What the field uses at 32 pixels: half the jitter, no blur (appendix B.9), crops not as small."""
 
 
 def view_maker(options: Pretrain, setting: Setting, steps: int, *, views: int) -> Callable[[int, Batch], list[Tensor]]:
@@ -57,9 +64,16 @@ def work_of(view_sizes: str, steps: int) -> Callable[[int], float]:
 
 
 def augmentation_of(options: Pretrain | Views) -> Augmentation:
-    """The augmentation that the options ask for; what is no option stays as it is by default."""
+    """The augmentation that the options ask for; what is no option, or left open, stays as it is by default."""
     names = Augmentation.__dataclass_fields__.keys() & options.options().keys()
-    return Augmentation(**{name: getattr(options, name) for name in names})
+    return Augmentation(**{name: value for name in names if (value := getattr(options, name)) is not None})
+
+
+def fit_to_size(options: Any, image_size: int) -> Any:
+    """The options with the strengths of the views that were left open, by the size of the images."""
+    known = OF_LARGE if image_size >= LARGE else OF_SMALL
+    open_ones = {name: value for name, value in known.items() if getattr(options, name) is None}
+    return options.because(f"from the image size, {image_size}", **open_ones)
 
 
 def view_size_plan(text: str) -> list[tuple[int, float]]:

@@ -10,7 +10,7 @@ import torch
 
 from sslcli.commands.data_access import data_folder, reading_of
 from sslcli.commands.project import located, open_registry, say
-from sslcli.commands.view_making import augmentation_of, view_size_plan
+from sslcli.commands.view_making import augmentation_of, fit_to_size, view_size_plan
 from sslcli.config import Views
 from sslcli.data.augment import draw as draw_parameters
 from sslcli.data.augment import make_views
@@ -40,6 +40,7 @@ def draw(registry: Registry, command: Views) -> Path:
         data = load_data(command.dataset, folder, download=command.download, reading=reading_of(registry, command))
     except StateError as error:
         raise StateError(f"{error}. Other views: --dataset shapes needs no data, --run latest shows those of a run") from error
+    command = fit_to_size(command, data.image_size)
     if command.n > len(data.train_images):
         raise UsageError(f"--n {command.n}: accepted is at most the {len(data.train_images)} images of {command.dataset}")
     sizes = view_size_plan(str(data.image_size) if command.view_sizes == "auto" else command.view_sizes)
