@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 
 from sslcli.checkpoint import load_checkpoint
-from sslcli.commands import pretrain, probe
+from sslcli.commands import measuring, pretrain, probe
 from sslcli.config import Pretrain
 from sslcli.data import shapes
 from sslcli.data.batches import Batches
@@ -255,7 +255,7 @@ def test_the_knn_bank_leaves_the_validation_images_out(done: Done, monkeypatch: 
         seen.append((bank, queries))
         return 0.5
 
-    monkeypatch.setattr(pretrain, "knn_accuracy", spy)
+    monkeypatch.setattr(measuring, "knn_accuracy", spy)
     done(f"pretrain {TINY}")
     bank, queries = seen[-1]
     assert (len(bank), len(queries)) == (220, 20)
