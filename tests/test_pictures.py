@@ -293,6 +293,7 @@ def test_another_probe_takes_no_point_from_the_curve(ssl: Cli, study: dict[str, 
     assert figures["pretrain/accuracy_over_time.png"].axes[0].lines[0].get_xdata().tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_probe_of_an_early_epoch_alone_hides_no_study(ssl: Cli, figures: dict[str, Figure]) -> None:
     options = "--set pretrain.batch_size=32 --set pretrain.epochs=3 --set probe.epochs=2 --set finetune.max_steps=1"
     assert ssl(f"study {options} --set pretrain.keep_every=2").code == 0
