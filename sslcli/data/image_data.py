@@ -22,8 +22,6 @@ from sslcli.data.stored import Images, chosen
 from sslcli.errors import UsageError
 
 LEAST_LABELS = 2  # labelled images of a class, training and held out together
-
-
 UNLABELLED = -1
 """The label of a training image whose class is not known."""
 
@@ -53,7 +51,12 @@ class ImageData:
     @property
     def image_size(self) -> int:
         """The side that an encoder is shown, in pixels: the shorter side of an image, or less."""
-        return self.size or min(self.train_images.shape[-2:])
+        return self.size or self.kept_size
+
+    @property
+    def kept_size(self) -> int:
+        """The side of the squares that images are kept as, in pixels: that which is shown, or a little more."""
+        return min(self.train_images.shape[-2:])
 
     def files(self, part: str) -> list[str]:
         """The paths of the "train" or "test" images in their folder, as text; none where they are not of a folder."""
@@ -64,11 +67,6 @@ class ImageData:
     def split(self, *, seed: int, label_fraction: float = 1.0) -> Split:
         """Which labelled training images train a classifier, and which every choice is made on; see `split`."""
         return split(self.train_labels, seed=seed, label_fraction=label_fraction, given_val=self.given_val)
-
-    @property
-    def kept_size(self) -> int:
-        """The side of the squares that images are kept as, in pixels: that which is shown, or a little more."""
-        return min(self.train_images.shape[-2:])
 
     @cached_property
     def normalisation(self) -> tuple[Tensor, Tensor]:
@@ -115,8 +113,8 @@ class ImageData:
     def first(self, count: int) -> ImageData:
         """The first `count` training and test images alone."""
         some = slice(count)
-        given = None if self.given_val is None else self.given_val[self.given_val < count]
-        given = None if given is None or not len(given) else given
+        given = self.given_val[self.given_val < count] if self.given_val is not None else None
+        given = given if given is not None and len(given) else None
         return replace(
             self, train_images=chosen(self.train_images, some), train_labels=self.train_labels[some],
             test_images=chosen(self.test_images, some), test_labels=self.test_labels[some], given_val=given, content=None,

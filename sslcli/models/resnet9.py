@@ -47,5 +47,5 @@ def resnet9_wide() -> ResNet9:
 
 
 def resnet9_large() -> ResNet9:
-    """Twice as wide, with 1,024 features: mean and maximum apart. For half an hour of training and more on two cores."""
+    """Twice as wide, with 1,024 features: mean and maximum apart. For an hour of training on two cores."""
     return ResNet9(widths=(64, 128, 256, 512), apart=True)

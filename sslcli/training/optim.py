@@ -95,7 +95,8 @@ class Muon(Optimizer):
 
 ITERATIONS = 3
 """Of Jordan's five. Large singular values come near 1 all the same, small ones are raised 40 times. The contrastive loss fell
-as far in 292 steps of ResNet-18 (2.81 against 2.82) and 488 of ResNet-9 (1.97 both), at half the cost of large filters."""
+as far in 292 steps of ResNet-18 (2.81 against 2.82) and 488 of ResNet-9 (1.97 both); ResNet-18's optimizer took 0.12 s a step
+instead of 0.20."""
 
 
 def orthogonalise(matrix: Tensor) -> Tensor:
