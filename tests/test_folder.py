@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
 from sslcli import load_encoder
@@ -185,6 +186,25 @@ def test_a_second_start_decodes_nothing_and_a_changed_file_makes_another_cache(
     changed = in_cache(pictures, tmp_path / "cache")
     assert changed.folder != first.folder
     assert changed.digests.count(changed.digests[changed.paths.index("red/0.png")]) == 2
+
+
+def test_a_new_cache_takes_the_place_of_the_one_before_it_and_of_what_a_killed_build_left(
+    pictures: Path, tmp_path: Path
+) -> None:
+    caches = tmp_path / "cache"
+    shutil.copytree(pictures, tmp_path / "another")
+    before, another = in_cache(pictures, caches), in_cache(tmp_path / "another", caches)
+    larger = decode(pictures, before.paths, side=9, fit="crop", caches=caches, workers=1, progress=lambda _: None)
+    before.folder.with_suffix(".skipped.csv").touch()
+    pixels = before.images.copy()
+    for name in ("killed", "at work"):
+        (caches / f"{name}.partial").mkdir()
+    shutil.copy(pictures / "red" / "0.png", pictures / "red" / "3.png")
+    with FileLock(caches / "at work.lock"):
+        changed = in_cache(pictures, caches)
+    kept = {path.name for path in caches.iterdir() if not path.name.endswith(".lock")}
+    assert kept == {changed.folder.name, another.folder.name, larger.folder.name, "at work.partial"}
+    assert np.array_equal(before.images, pixels)  # who has it open keeps it
 
 
 def test_several_processes_decode_what_one_does(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -409,6 +429,22 @@ def test_a_named_run_on_a_folder_is_gone_on_with_from_another_place(
     assert result.code == 0, result.err
     assert "is finished" in result.err
     assert ssl(f"{line} .. --dataset folder:..").code == 2
+
+
+def test_a_run_that_died_before_its_list_of_pictures_gets_it_when_it_goes_on(
+    pictures: Path, done: Done, registry: Registry
+) -> None:
+    parent = done(f"pretrain --dataset 'folder:{pictures.name}' {RUN}")
+    run = done("probe --epochs 2")
+    wanted = read_manifest(registry.path(f"{run.folder}/images.csv.gz"))
+    for again in (parent, run):
+        registry.path(f"{again.folder}/images.csv.gz").unlink()
+        again.data.pop("test_seen_in_pretraining", None)
+        again.status = "interrupted"
+        registry.save(again)
+        done(f"resume {again.id}")
+        assert read_manifest(registry.path(f"{again.folder}/images.csv.gz")) == wanted
+    assert registry.load(run).data["test_seen_in_pretraining"] == 0
 
 
 def test_the_same_folder_named_again_keeps_its_labels(pictures: Path, done: Done, tmp_path: Path) -> None:

@@ -19,13 +19,11 @@ from torch import nn
 from torch.optim import Optimizer
 
 import sslcli
-from sslcli.commands.data_access import Load, data_folder, reading_of, tell_of_seen
+from sslcli.commands.data_access import Load, data_folder, keep_manifest, reading_of
 from sslcli.commands.project import UNTRAINED, dataset_word, next_command, pair_key, recorded, say, share_label
 from sslcli.config import Finetune, Pretrain, Probe
 from sslcli.data import FOLDER
 from sslcli.data.image_data import ImageData, load_data
-from sslcli.data.manifest import FILE as MANIFEST
-from sslcli.data.manifest import write_manifest
 from sslcli.data.transform import preprocessing
 from sslcli.distributed import first_of_each_machine_first, on_first, world
 from sslcli.errors import StateError, UsageError
@@ -181,9 +179,7 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
             **({"init": plan.origin} if plan.origin else {}),
         },
     )
-    if plan.setting.data.manifest:
-        write_manifest(registry.path(f"{run.folder}/{MANIFEST}"), plan.setting.data.manifest)
-        tell_of_seen(registry, run, plan.setting.data)
+    keep_manifest(registry, run, plan.setting.data)
     return run
 
 

@@ -13,7 +13,7 @@ from sslcli.data import FOLDER
 from sslcli.data.folder import Reading
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.data.manifest import FILE as MANIFEST
-from sslcli.data.manifest import read_manifest, tested_but_seen
+from sslcli.data.manifest import read_manifest, tested_but_seen, write_manifest
 from sslcli.errors import StateError, UsageError
 from sslcli.registry import EXPERIMENTS, Registry, Run
 from sslcli.training.device import usable_cores
@@ -64,17 +64,26 @@ def data_of_run(registry: Registry, record: Run, named: Path | None, *, load: Lo
     return data
 
 
-def tell_of_seen(registry: Registry, run: Run, data: ImageData) -> None:
-    """Record, and say, how many of an evaluation's test pictures its encoder was pretrained on, without their labels."""
-    parent = registry.find(run.parent, experiment="pretrain") if run.parent else None
-    file = registry.path(f"{parent.folder}/{MANIFEST}") if parent else None
-    if file is None or not file.exists():
+def keep_manifest(registry: Registry, run: Run, data: ImageData) -> None:
+    """Write which pictures a run sees, beside it, if that is not there yet.
+
+    Records, and says, how many of an evaluation's test pictures its encoder was pretrained on, without their labels.
+    """
+    file = registry.path(f"{run.folder}/{MANIFEST}")
+    if not data.manifest or file.exists():
         return
-    seen = tested_but_seen(read_manifest(file), data.manifest)
-    run.data["test_seen_in_pretraining"] = seen
-    registry.save(run)
-    if seen:
+    parent = registry.find(run.parent, experiment="pretrain") if run.parent else None
+    if parent and (seen := registry.path(f"{parent.folder}/{MANIFEST}")).exists():
+        _tell_of_seen(run, parent, data, seen)
+        registry.save(run)
+    write_manifest(file, data.manifest)
+
+
+def _tell_of_seen(run: Run, parent: Run, data: ImageData, seen: Path) -> None:
+    count = tested_but_seen(read_manifest(seen), data.manifest)
+    run.data["test_seen_in_pretraining"] = count
+    if count:
         say(
-            f"ssl: WARNING: {run.parent} was pretrained on {seen:,} of the {len(data.test_labels):,} test pictures, without "
+            f"ssl: WARNING: {parent.id} was pretrained on {count:,} of the {len(data.test_labels):,} test pictures, without "
             "their labels; to keep them out, pretrain with the same --labels, or with train and test folders"
         )

@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from sslcli.commands.common import prepare, tell_of_speed
+from sslcli.commands.data_access import keep_manifest
 from sslcli.commands.project import WORDS, located, next_command, open_registry, recorded, say
 from sslcli.config import TRAININGS, Pretrain, Resume, from_mapping
 from sslcli.distributed import joined, on_first, world
@@ -107,6 +108,7 @@ def carry_on(registry: Registry, run: Run, changed: dict[str, Any]) -> None:
     setting, options = prepare(registry, kind(**{**arguments, **changed}))
     if setting.fingerprint != record.data.get("sha256"):
         raise StateError(f"run {run.id}: the data set {options.dataset} is not what the run began with (its sha256 is another)")
+    on_first(lambda: keep_manifest(registry, record, setting.data))  # it may have been killed before
     if (here := describe(setting.device)) != record.device:
         say(f"{run.id}: began on {record.device}, goes on on {here}: the last bits may differ from those of an undisturbed run")
     tell_of_speed(setting.device, None)  # the run's precision stays as it is

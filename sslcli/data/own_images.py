@@ -25,14 +25,14 @@ def read_images(paths: Sequence[Path], *, size: int, kept: int | None = None, fi
 
 def _listed(path: Path) -> list[Path]:
     if path == Path():
-        raise UsageError("--images names a picture or a folder; not nothing")
+        raise UsageError("'' is no picture; accepted is the name of a picture, or of a folder of pictures")
     if not path.exists():
-        raise StateError(f"--images {path}: there is no such file")
+        raise StateError(f"{path}: there is no such file")
     if not path.is_dir():
         return [path]
     found = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES)
     if not found:
-        raise StateError(f"--images {path}: no picture in this folder; looked for: {', '.join(SUFFIXES)}")
+        raise StateError(f"{path}: no picture in this folder; looked for: {', '.join(SUFFIXES)}")
     return found
 
 
@@ -40,4 +40,4 @@ def _read(path: Path, side: int, fit: Fit) -> Tensor:
     try:
         return torch.from_numpy(squared(read_rgb(path, side=side), side, fit))
     except (BrokenPictureError, OSError) as error:
-        raise UsageError(f"--images {path} is no picture that can be read: {error}") from error
+        raise UsageError(f"{path} is no picture that can be read: {error}") from error

@@ -12,13 +12,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from sslcli.data.pictures import PASSING, BrokenPictureError, Fit, read_rgb, squared
@@ -51,7 +52,8 @@ def decode(root: Path, paths: Sequence[str], *, side: int, fit: Fit, caches: Pat
     """The pictures at `paths` below `root`, decoded now or before: the folder in `caches` is named by what they depend on.
 
     That is the files' names, sizes, times and inodes, and how they become square. Of several builders one works and the others
-    wait; a build that was killed is begun anew. A StateError where the disk has no room.
+    wait; a build that was killed is begun anew. What `root` had been decoded to, at this size, before its files changed is
+    removed. A StateError where the disk has no room.
     """
     files = [(path, *_state(root / path)) for path in paths]
     key = hashlib.sha256(json.dumps([VERSION, side, fit, files]).encode()).hexdigest()[:20]
@@ -65,7 +67,28 @@ def decode(root: Path, paths: Sequence[str], *, side: int, fit: Fit, caches: Pat
                 partial.mkdir()
                 _build(partial, root, paths, side, fit, workers, progress)
                 partial.rename(folder)
+                _tidy(caches, folder)
     return _opened(folder)
+
+
+def _tidy(caches: Path, new: Path) -> None:
+    """Remove what a new cache takes the place of, and what builders that were killed have left."""
+    for index in caches.glob("*/index.json"):
+        with suppress(
+            OSError, ValueError, KeyError, TypeError
+        ):  # damaged, from another version, or in use where that forbids it
+            if index.parent != new and _what_for(index) == _what_for(new / index.name):
+                index.parent.rename(index.parent.with_suffix(".partial"))
+                index.parent.with_suffix(".skipped.csv").unlink(missing_ok=True)
+    for partial in caches.glob("*.partial"):
+        with suppress(Timeout), FileLock(partial.with_suffix(".lock"), timeout=0):
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _what_for(index: Path) -> tuple[str, int, str]:
+    """The folder that a cache is of, and how its pictures became square."""
+    found = json.loads(index.read_text(encoding="utf-8"))
+    return found["root"], found["side"], found["fit"]
 
 
 def _state(path: Path) -> tuple[int, ...]:
@@ -94,7 +117,8 @@ def _build(folder: Path, root: Path, paths: Sequence[str], side: int, fit: Fit, 
         progress(len(found) / len(paths))
     digests, problems, moments = zip(*found, strict=True)
     np.save(folder / "moments.npy", np.array(moments))
-    index = {"side": side, "fit": fit, "paths": list(paths), "digests": digests, "problems": problems}
+    where = {"root": os.path.realpath(root), "side": side, "fit": fit}
+    index = where | {"paths": list(paths), "digests": digests, "problems": problems}
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
     for name in ("images.u8", "moments.npy", "index.json"):
         with (folder / name).open("rb") as file:
