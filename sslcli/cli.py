@@ -9,10 +9,12 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import cache
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
+from typer.main import get_command
 
 from sslcli import config
 from sslcli.config import Command, check_typed, with_file
@@ -49,8 +51,9 @@ DATA_COMMANDS = {"check": (config.DataCheck, "sslcli.commands.data_check:run")}
 ORIGINS = {"COMMANDLINE": "command line", "ENVIRONMENT": "environment"}
 
 
-def build_app() -> typer.Typer:
-    """The Typer application: every command of the tables."""
+@cache
+def command_line() -> Any:
+    """The whole command line, every command of the tables, built once: called with words, it does what they say, and exits."""
     settings: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False}
     app = typer.Typer(help="Self-supervised learning on images, from two CPU cores up.", **settings)
     runs = typer.Typer(
@@ -70,7 +73,7 @@ def build_app() -> typer.Typer:
                 target.command(name, cls=dispatching)(options)
     app.add_typer(runs, name="runs")
     app.add_typer(data, name="data")
-    return app
+    return get_command(app)
 
 
 def _without_command(ctx: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
@@ -181,4 +184,4 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code: 0, 2, 3, 130, 143; 1 is a bug."""
     sys.argv[1:] = sys.argv[1:] if arguments is None else arguments
     with _one_voice(), _errors_to_exit_codes(debug="--debug" in sys.argv):
-        build_app()(sys.argv[1:])
+        command_line()(sys.argv[1:])

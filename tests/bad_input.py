@@ -137,9 +137,7 @@ def spoil(path: Path, whole: bytes, lines: tuple[str, ...], count: int) -> None:
 
 def options(count: int) -> None:
     """Every option of every command with values that it may not like."""
-    from typer.main import get_command
-
-    app: Any = get_command(cli.build_app())
+    app = cli.command_line()
     groups = ("runs", "data")
     found = [([name], p) for name, command in app.commands.items() if name not in groups for p in command.params]
     found += [([group, name], p) for group in groups for name, c in app.commands[group].commands.items() for p in c.params]

@@ -17,7 +17,8 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sslcli.checkpoint import load_checkpoint
-from sslcli.commands.project import partner_command, study_runs
+from sslcli.commands.next_step import partner_command
+from sslcli.commands.project import study_runs
 from sslcli.commands.view_making import work_of
 from sslcli.registry import Registry, Run
 from sslcli.training import log

@@ -30,6 +30,7 @@ from sslcli.data.picture_cache import Decoded, decode
 from sslcli.data.stored import Stored, chosen
 from sslcli.errors import StateError, UsageError
 from sslcli.registry import Registry, Run
+from tests.benchmarks.pictures import hold_to_same, write_out
 from tests.conftest import Cli
 
 Done = Callable[[str], Run]
@@ -373,6 +374,15 @@ def test_pictures_that_stay_in_their_file_give_the_same_bits(
         assert all(torch.equal(first[name], second[name]) for name in first)
         same = {key: value for key, value in one.metrics.items() if key != "seconds"}
         assert same == {key: value for key, value in other.metrics.items() if key != "seconds"}
+
+
+def test_cifar10_written_out_as_pictures_is_the_same_data_set(small_cifar: Path, tmp_path: Path) -> None:
+    official = image_data.load_data("cifar10", small_cifar)
+    write_out(official, tmp_path / "files")
+    read = load_folder(tmp_path / "files", tmp_path / "cache", Reading(image_size=32, fit="pad"))
+    hold_to_same(official, read)
+    with pytest.raises(AssertionError):
+        hold_to_same(official, load_folder(tmp_path / "files", tmp_path / "cache", Reading(image_size=16, fit="pad")))
 
 
 def test_images_in_a_file_are_read_by_row() -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.main import get_command
 
-from sslcli.cli import COMMANDS, DATA_COMMANDS, RUNS_COMMANDS, build_app
+from sslcli.cli import COMMANDS, DATA_COMMANDS, RUNS_COMMANDS, command_line
 from sslcli.commands.study import read_preset
 from sslcli.config import from_mapping
 from sslcli.methods import METHODS
@@ -42,7 +41,7 @@ def walk(command: object, prefix: str = "") -> list[tuple[str, object]]:
     ]
 
 
-ALL = walk(get_command(build_app()))
+ALL = walk(command_line())
 
 
 def test_the_application_has_the_commands_of_the_tables() -> None:

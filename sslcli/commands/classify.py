@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from sslcli.checkpoint import State, load_checkpoint, save_checkpoint
 from sslcli.commands.common import Setting, accuracies
 from sslcli.commands.others_weights import begin_with_file
+from sslcli.commands.paths import absolute_dataset, located
 from sslcli.commands.pretrain import kept_epochs, load_pretrained
-from sslcli.commands.project import absolute_dataset, located, say
+from sslcli.commands.project import say
+from sslcli.commands.words import WORDS
 from sslcli.config import Finetune, Probe, weights_path
 from sslcli.data import FOLDER
 from sslcli.data.image_data import centre, normalise
@@ -34,6 +36,27 @@ MOST = 100  # runs whose agreement with a new one is counted
 SETTING = ("dataset", "backbone", "stem", "seed")
 OF_FOLDER: dict[str, Any] = {"labels": None, "image_size": None, "fit": "crop"}
 WITHOUT_PARENT = {"dataset": "cifar10", "backbone": "resnet18", "stem": "auto", "seed": 1}
+
+
+def settle_encoder(registry: Registry, command: Any) -> Any:
+    """`--encoder` as the id of the pretrain run that it names, for the record; as it is where there is none to name."""
+    try:
+        found = registry.find(command.encoder, experiment="pretrain", status="finished")
+    except StateError:
+        if command.encoder != "latest" and (other := _any_run(registry, command.encoder)):
+            raise StateError(
+                f"--encoder {command.encoder}: {other.id} is a run of {WORDS[other.experiment]}, {registry.status(other)}; "
+                f"accepted is a finished pretrain run; to see all, type: {registry.command('ssl runs list')}"
+            ) from None
+        return command
+    return command.because(f"--encoder {command.encoder}", encoder=found.id)
+
+
+def _any_run(registry: Registry, selector: str) -> Run | None:
+    try:
+        return registry.find(selector)
+    except StateError:
+        return None
 
 
 def inherit(registry: Registry, command: Any) -> tuple[Any, Run | None]:

@@ -16,16 +16,10 @@ from sslcli.commands.differences import (
     setting_of,
     spread,
 )
-from sslcli.commands.project import (
-    PROTOCOLS,
-    changed_options,
-    heading,
-    newest_study,
-    open_registry,
-    partner_command,
-    record_or_index,
-)
+from sslcli.commands.next_step import partner_command, record_or_index
+from sslcli.commands.project import changed_options, newest_study, open_registry
 from sslcli.commands.tables import print_rows
+from sslcli.commands.words import PROTOCOLS, heading
 from sslcli.config import INIT_WORDS, Compare
 from sslcli.errors import StateError
 from sslcli.registry import Registry, Run

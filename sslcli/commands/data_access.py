@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sslcli.commands.project import absolute_dataset, located, say
+from sslcli.commands.paths import absolute_dataset, located
+from sslcli.commands.project import say
 from sslcli.commands.telling import Telling
 from sslcli.config import TRAININGS, from_mapping
 from sslcli.data import FOLDER

@@ -10,9 +10,10 @@ from typing import Any
 from torch import Tensor
 
 from sslcli.commands.data_access import data_folder, reading_of
-from sslcli.commands.project import dataset_word, open_registry, say
+from sslcli.commands.project import open_registry, say
 from sslcli.commands.tables import print_rows
 from sslcli.commands.telling import Telling
+from sslcli.commands.words import dataset_word
 from sslcli.config import DataCheck
 from sslcli.data.check_file import PLACES, Check, Pair, read_check, test_duplicates_of, write_check
 from sslcli.data.duplicates import THRESHOLD, constant_images, duplicate_pairs

@@ -8,7 +8,7 @@ from itertools import combinations
 from statistics import fmean, stdev
 from typing import Any
 
-from sslcli.commands.project import PROTOCOLS, in_words
+from sslcli.commands.words import PROTOCOLS, in_words
 from sslcli.config import INIT_WORDS
 from sslcli.evaluation.statistics import Difference, over_seeds, paired, shared_variance, unpaired
 from sslcli.registry import Run

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sslcli.commands.project import dataset_word, say
+from sslcli.commands.project import say
+from sslcli.commands.words import dataset_word
 from sslcli.data.check_file import read_check
 from sslcli.errors import StateError
 from sslcli.evaluation.kept import FILE, Kept, read_kept

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sslcli.commands.classify import Outcome, finish, inherit, report, starting_encoder
+from sslcli.commands.classify import Outcome, finish, inherit, report, settle_encoder, starting_encoder
 from sslcli.commands.common import (
     Plan,
     Setting,
@@ -19,7 +19,7 @@ from sslcli.commands.common import (
 )
 from sslcli.commands.data_access import Load
 from sslcli.commands.others_weights import plan_of
-from sslcli.commands.project import open_registry, settle_encoder
+from sslcli.commands.project import open_registry
 from sslcli.commands.training_run import train
 from sslcli.config import Finetune
 from sslcli.data.augment import Augmentation, draw, make_views

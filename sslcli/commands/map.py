@@ -12,7 +12,8 @@ from torch import Tensor
 
 from sslcli.commands.classify import load_classifier, outputs_as_in
 from sslcli.commands.data_access import data_of_run
-from sslcli.commands.project import newest_pairs, open_registry, partner_command, say, study_runs
+from sslcli.commands.next_step import partner_command
+from sslcli.commands.project import newest_pairs, open_registry, say, study_runs
 from sslcli.config import Map
 from sslcli.data.batches import generator
 from sslcli.data.image_data import ImageData

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sslcli.commands.common import Plan, Setting
-from sslcli.commands.project import init_label, say
+from sslcli.commands.project import say
+from sslcli.commands.words import init_label
 from sslcli.config import INIT_WORDS, Finetune, Pretrain, Probe, weights_path
 from sslcli.errors import StateError, UsageError
 from sslcli.models.encoder import Encoder, build_encoder

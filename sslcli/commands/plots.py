@@ -7,7 +7,9 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from sslcli.commands.project import folder_name, in_words, newest_pairs, open_registry, record_or_index, say, study_runs
+from sslcli.commands.next_step import record_or_index
+from sslcli.commands.project import newest_pairs, open_registry, say, study_runs
+from sslcli.commands.words import folder_name, in_words
 from sslcli.config import Plots
 from sslcli.errors import StateError, UsageError
 from sslcli.pictures.canvas import save_picture

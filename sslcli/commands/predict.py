@@ -13,7 +13,8 @@ from torch import Tensor
 from sslcli.checkpoint import State
 from sslcli.commands.classify import load_classifier, outputs_as_in
 from sslcli.commands.data_access import data_of_run
-from sslcli.commands.project import folder_name, in_words, newest_pairs, open_registry, say, study_runs
+from sslcli.commands.project import newest_pairs, open_registry, say, study_runs
+from sslcli.commands.words import folder_name, in_words
 from sslcli.config import Predict
 from sslcli.data.batches import generator
 from sslcli.data.image_data import ImageData, load_data

@@ -24,10 +24,11 @@ from sslcli.commands.common import (
 from sslcli.commands.data_access import Load
 from sslcli.commands.measuring import asked, is_measured, meter
 from sslcli.commands.others_weights import begin_with_file, take_stock
-from sslcli.commands.project import init_label, open_registry, say
+from sslcli.commands.project import open_registry, say
 from sslcli.commands.resume import continued
 from sslcli.commands.training_run import train
 from sslcli.commands.view_making import fit_to_size, view_maker, view_size_plan, work_of
+from sslcli.commands.words import init_label
 from sslcli.config import Pretrain
 from sslcli.data.batches import Batches, ahead
 from sslcli.data.image_data import load_data, pick

@@ -10,12 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sslcli.commands.classify import Outcome, finish, inherit, report, settle_epoch, starting_encoder
+from sslcli.commands.classify import Outcome, finish, inherit, report, settle_encoder, settle_epoch, starting_encoder
 from sslcli.commands.common import Plan, Setting, prepare, start
 from sslcli.commands.data_access import Load
 from sslcli.commands.others_weights import plan_of
-from sslcli.commands.project import PROTOCOLS, UNTRAINED, open_registry, say, settle_encoder
+from sslcli.commands.project import open_registry, say
 from sslcli.commands.training_run import train
+from sslcli.commands.words import PROTOCOLS, UNTRAINED
 from sslcli.config import DEFAULTS, Probe
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator, hand_over

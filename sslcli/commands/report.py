@@ -16,7 +16,8 @@ from markupsafe import Markup
 from sslcli import __version__
 from sslcli.commands.compare import choose, pretrain_setups, results
 from sslcli.commands.differences import pair_up
-from sslcli.commands.project import open_registry, record_or_index, say
+from sslcli.commands.next_step import record_or_index
+from sslcli.commands.project import open_registry, say
 from sslcli.commands.report_answer import forest, verdicts
 from sslcli.commands.report_pictures import find_pictures, in_order, missing, sections
 from sslcli.commands.report_quality import quality_figures

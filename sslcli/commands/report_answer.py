@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import floor, log10
 from typing import Any
 
-from sslcli.commands.project import PROTOCOLS, heading
+from sslcli.commands.words import PROTOCOLS, heading
 
 Values = Mapping[str, Any]
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from matplotlib.figure import Figure
 
 from sslcli.commands.differences import Pair, pair_up
-from sslcli.commands.project import heading, in_words, record_or_index
+from sslcli.commands.next_step import record_or_index
+from sslcli.commands.words import heading, in_words
 from sslcli.evaluation.kept import FILE, read_kept
 from sslcli.evaluation.quality import quality
 from sslcli.pictures.embed import Picture, picture_of

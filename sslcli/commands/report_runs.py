@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sslcli.commands.project import PROTOCOLS, WORDS
 from sslcli.commands.report_answer import Values, places, protocol_of, share, words_of
 from sslcli.commands.report_tables import Cell, Table
+from sslcli.commands.words import PROTOCOLS, WORDS
 from sslcli.registry import Run
 
 DONE = ("finished", "published")

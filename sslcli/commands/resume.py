@@ -7,7 +7,10 @@ from typing import Any
 
 from sslcli.commands.common import prepare, tell_of_speed
 from sslcli.commands.data_access import keep_manifest
-from sslcli.commands.project import WORDS, located, next_command, open_registry, recorded, say
+from sslcli.commands.next_step import next_command
+from sslcli.commands.paths import located, recorded
+from sslcli.commands.project import open_registry, say
+from sslcli.commands.words import WORDS
 from sslcli.config import TRAININGS, Pretrain, Resume, from_mapping
 from sslcli.distributed import joined, on_first, world
 from sslcli.errors import StateError, UsageError

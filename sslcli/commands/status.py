@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from sslcli.commands.project import next_command, open_registry
+from sslcli.commands.next_step import next_command
+from sslcli.commands.project import open_registry
 from sslcli.config import Command
 
 FIRST_STEPS = """\

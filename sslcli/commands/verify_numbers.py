@@ -12,7 +12,8 @@ import torch
 from sslcli.checkpoint import load_checkpoint
 from sslcli.commands.classify import count_both_right, figures_of, identity, load_classifier, outputs_as_in
 from sslcli.commands.data_access import data_of_run
-from sslcli.commands.project import init_label, pair_key, say
+from sslcli.commands.project import pair_key, say
+from sslcli.commands.words import init_label
 from sslcli.config import RunsVerify
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.data.stored import chosen

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from sslcli.commands.data_access import data_folder, reading_of
-from sslcli.commands.project import located, open_registry, say
+from sslcli.commands.paths import located
+from sslcli.commands.project import open_registry, say
 from sslcli.commands.view_making import augmentation_of, fit_to_size, view_size_plan
 from sslcli.config import Views
 from sslcli.data.augment import draw as draw_parameters

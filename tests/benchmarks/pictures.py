@@ -16,9 +16,13 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image, ImageFilter
 
 from sslcli.commands.tables import print_rows
+from sslcli.data.folder import Reading, load_folder
+from sslcli.data.image_data import ImageData, load_data, pick
+from sslcli.data.stored import Stored
 from tests.benchmarks import cores, machine
 
 COMMAND = "tests.benchmarks.pictures"
@@ -45,14 +49,33 @@ def write_pictures(root: Path, count: int, *, width: int, height: int, form: str
         picture.save(root / f"class{number % CLASSES}" / f"{number}.{form}", quality=90)
 
 
+def write_out(data: ImageData, root: Path) -> None:
+    """Write the images of a data set as PNG files, `<part>/<class>/<place>.png`."""
+    for part, images, labels in (("train", data.train_images, data.train_labels), ("test", data.test_images, data.test_labels)):
+        for label, name in enumerate(data.classes):
+            folder = root / part / name
+            folder.mkdir(parents=True)
+            for place in (labels == label).nonzero().flatten().tolist():
+                Image.fromarray(images[place].permute(1, 2, 0).numpy()).save(folder / f"{place:06}.png")
+
+
+def hold_to_same(data: ImageData, read: ImageData) -> None:
+    """An AssertionError if what was read of the files is not, bit for bit, what `write_out` wrote; their order is by name."""
+    parts = (
+        (data.train_images, data.train_labels, read.train_images, read.train_labels),
+        (data.test_images, data.test_labels, read.test_images, read.test_labels),
+    )
+    assert read.classes == data.classes
+    for images, labels, read_images, read_labels in parts:
+        order = labels.argsort(stable=True)
+        assert read_labels.equal(labels[order])
+        assert read_images[:].equal(images[order])
+    for ours, theirs in zip(read.normalisation, data.normalisation, strict=True):
+        assert (ours - theirs).abs().max() < 1e-6
+
+
 def start(root: Path, caches: Path) -> dict[str, Any]:
     """Load the folder in this process and read batches; seconds, and memory in MB."""
-    import torch
-
-    from sslcli.data.folder import Reading, load_folder
-    from sslcli.data.image_data import pick
-    from sslcli.data.stored import Stored
-
     began = perf_counter()
     data = load_folder(root, caches, Reading(workers=cores()))
     loading = perf_counter() - began
@@ -82,10 +105,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         root = Path(folder) / "pictures"
-        write_pictures(root, options.count, width=options.width, height=options.height, form=options.format)
+        if official := load_data("cifar10", options.cifar10) if options.cifar10 else None:
+            write_out(official, root)
+        else:
+            write_pictures(root, options.count, width=options.width, height=options.height, form=options.format)
         size = sum(path.stat().st_size for path in root.rglob("*.*"))
         again = [sys.executable, "-m", COMMAND, "--start", str(root)]
         first, second = (json.loads(subprocess.run(again, check=True, capture_output=True, text=True).stdout) for _ in range(2))
+        if official:
+            whole = Reading(image_size=official.image_size, fit="pad", workers=cores())
+            hold_to_same(official, load_folder(root, Path(folder) / "cache", whole))
+            print("CIFAR-10 as files, read with --fit pad: the same pixels, classes, order and normalisation\n")
     row = {
         "pictures": f"{first['pictures']:,} {options.format}, {options.width} x {options.height}, {size / 1e9:.2f} GB",
         "shown": f"{first['size']} px, {first['pixels'] / 1e9:.2f} GB {'in the file' if first['in file'] else 'in memory'}",
@@ -107,6 +137,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=32, help="of each, in pixels")
     parser.add_argument("--height", type=int, default=32, help="of each, in pixels")
     parser.add_argument("--format", choices=("png", "jpg"), default="png", help="of the files")
+    parser.add_argument("--cifar10", type=Path, metavar="DIR", help="write CIFAR-10, found in DIR, as PNG instead of noise")
     parser.add_argument("--folder", type=Path, help="where to work; default: the system's folder for temporary files")
     parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
     parser.add_argument("--start", help=argparse.SUPPRESS)

@@ -1,0 +1,60 @@
+"""What runs, experiments and data sets are called: in a sentence, and as a piece of a file's name. Imports no torch."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+from sslcli.data import FOLDER
+from sslcli.registry import Run
+
+
+def share_label(share: float | None) -> str:
+    """A part of the labels as a piece of a name: _0p1 for a tenth, nothing for all."""
+    return "" if share in (None, 1) else f"_{share:.6g}".replace("0.", "0p")
+
+
+def folder_name(run: Run) -> str:
+    """Where the pictures of an experiment go: its name, or its protocol if that is not the usual one; and the labels' part."""
+    usual = run.protocol in (None, "linear", run.experiment)
+    name = run.experiment if usual else (run.protocol or "").replace("-", "_")
+    return f"{name}{share_label(run.label_fraction)}"
+
+
+WORDS = {"pretrain": "pretraining", "linear_eval": "linear evaluation", "knn": "kNN", "finetune": "fine-tuning"}
+PROTOCOLS = {"linear": "linear evaluation", "linear-augmented": "linear evaluation on augmented images",
+             "logistic": "logistic regression", "knn": "kNN", "finetune": "fine-tuning"}  # fmt: skip
+"""Every protocol in words, in the order in which they are shown."""
+UNTRAINED = ("logistic", "knn")
+"""The protocols that have no epochs."""
+
+
+def in_words(experiment: str, label_fraction: float | None, at_epoch: int | None = None, protocol: str | None = None) -> str:
+    """An experiment in words, with the part of the labels and the epoch of the encoder if they are not all and the last."""
+    labels = "" if label_fraction in (None, 1) else f" on {100 * label_fraction:g} % of the labels"
+    return PROTOCOLS.get(protocol or "", WORDS[experiment]) + labels + (f" after epoch {at_epoch}" if at_epoch else "")
+
+
+def heading(words: str) -> str:
+    """Words as they stand at the head of something; kNN stays as it is."""
+    return words if words.startswith("kNN") else f"{words[:1].upper()}{words[1:]}"
+
+
+def dataset_word(dataset: str | None) -> str:
+    """A data set as a piece of a file's name: of a folder its own name, in lower-case ASCII."""
+    if not (dataset or "").startswith(FOLDER):
+        return dataset or ""
+    plain = unicodedata.normalize("NFKD", Path((dataset or "").removeprefix(FOLDER)).name).encode("ascii", "ignore").decode()
+    return f"folder-{re.sub(r'[^a-z0-9]+', '-', plain.lower()).strip('-') or 'pictures'}"
+
+
+def init_label(init: str, origin: dict[str, Any]) -> str:
+    """What the registry calls an init: its word; or the name and sha256 of others' weights, `origin`, which are in no pair."""
+    if not origin:
+        return init
+    stem = re.sub(r"(\.(pth?|ckpt|tar|safetensors|torch))+$", "", origin["file"].lower())
+    stem = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:24].strip("-")
+    name = "-".join(filter(None, (stem, origin["sha256"][:8])))
+    return f"pretrained-from-{name}" if init == "pretrained" else f"file-{name}"
