@@ -24,9 +24,9 @@ from sslcli.data.pictures import Fit, size_of
 from sslcli.data.stored import Images, Stored
 from sslcli.errors import StateError
 
-SIZES = (32, 48, 64, 96, 128, 160, 192, 224)  # that the median is brought down to
+SIZES = (32, 48, 64, 96, 128, 160, 192, 224)  # that the usual side is brought down to
 SAMPLE = 1000  # pictures whose headers tell the usual size
-MARGIN = 8 / 7  # of the stored side over the side that an encoder is shown, as of 256 over 224 in the field
+MARGIN = 8 / 7  # of the kept side over the side that is shown, as of 256 over 224; none is enlarged for it
 IN_MEMORY = 2**30  # bytes of pixels that are held in memory; more stay in the file
 MOST_BROKEN = 0.1
 
@@ -55,8 +55,7 @@ def load_folder(root: Path, caches: Path, reading: Reading) -> ImageData:
     if reading.labels is not None:
         listing = listing.named(reading.labels)
     paths = [entry.path for entry in listing.entries]
-    size = reading.image_size or usual_size(root, paths)
-    side = size if reading.fit == "pad" else math.ceil(MARGIN * size)
+    size, side = sides(usual_side(root, paths), reading)
     found = decode(root, paths, side=side, fit=reading.fit, caches=caches, workers=reading.workers, progress=reading.progress)
     _tell_of_problems(root, listing, found, reading.say)
     rows = [row for row, problem in enumerate(found.problems) if not problem]
@@ -69,12 +68,21 @@ def load_folder(root: Path, caches: Path, reading: Reading) -> ImageData:
     return replace(data, content=_content(manifest, side, reading.fit), manifest=manifest)
 
 
-def usual_size(root: Path, paths: Sequence[str]) -> int:
-    """The largest of SIZES that is not above the median of the pictures' shorter sides, at least the smallest."""
+def usual_side(root: Path, paths: Sequence[str]) -> float:
+    """The median of the pictures' shorter sides, of some of them, in pixels; the smallest of SIZES if none can be read."""
     some = paths[:: max(1, len(paths) // SAMPLE)]
     sides = [side for path in some if (side := size_of(root / path))]
-    usual = median(sides) if sides else SIZES[0]
-    return max((size for size in SIZES if size <= usual), default=SIZES[0])
+    return median(sides) if sides else SIZES[0]
+
+
+def sides(usual: float, reading: Reading) -> tuple[int, int]:
+    """The sides of the squares that an encoder is shown and of those that are kept, for pictures of this usual side, in pixels.
+
+    Shown is the largest of SIZES that is not above it, at least the smallest. What is kept has a margin as far as pictures
+    need not be enlarged for it; padded ones have none.
+    """
+    size = reading.image_size or max((size for size in SIZES if size <= usual), default=SIZES[0])
+    return size, size if reading.fit == "pad" else max(size, min(math.ceil(MARGIN * size), int(usual)))
 
 
 def _data_of(entries: list[Entry], rows: list[int], found: Decoded, size: int, fit: Fit) -> ImageData:

@@ -113,9 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         again = [sys.executable, "-m", COMMAND, "--start", str(root)]
         first, second = (json.loads(subprocess.run(again, check=True, capture_output=True, text=True).stdout) for _ in range(2))
         if official:
-            whole = Reading(image_size=official.image_size, fit="pad", workers=cores())
-            hold_to_same(official, load_folder(root, Path(folder) / "cache", whole))
-            print("CIFAR-10 as files, read with --fit pad: the same pixels, classes, order and normalisation\n")
+            hold_to_same(official, load_folder(root, Path(folder) / "cache", Reading(workers=cores())))
+            print("CIFAR-10, read from these files: bit for bit the pixels and labels of cifar10, and its normalisation\n")
     row = {
         "pictures": f"{first['pictures']:,} {options.format}, {options.width} x {options.height}, {size / 1e9:.2f} GB",
         "shown": f"{first['size']} px, {first['pixels'] / 1e9:.2f} GB {'in the file' if first['in file'] else 'in memory'}",
