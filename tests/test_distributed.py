@@ -22,6 +22,7 @@ from sslcli.commands.pretrain import build_method, resolve, training_of
 from sslcli.config import Pretrain
 from sslcli.errors import StateError
 from sslcli.models.batch_norm import share_batch_norm
+from sslcli.models.encoder import build_encoder
 from sslcli.registry import Registry, Run
 from sslcli.training.device import choose_device
 from sslcli.training.events import read_scalars
@@ -279,6 +280,23 @@ def test_what_knows_of_one_process_refuses_several(ssl: Cli, monkeypatch: pytest
     result = ssl(line)
     assert result.code == 2
     assert "on 2 processes: accepted are ssl pretrain, and ssl resume" in result.err
+
+
+def test_two_processes_that_begin_with_others_weights_train_as_one(tmp_path: Path) -> None:
+    began = build_encoder("resnet9", stem="own", seed=7).state_dict()
+    torch.save(began, tmp_path / "others.pt")
+    found = []
+    for count in (1, 2):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        started = start(folder, f"{LINE} --init {tmp_path / 'others.pt'} --max-steps 4", count=count)
+        assert codes(started) == [0] * count, (folder / "output.txt").read_text()
+        found.append(load_checkpoint(Registry(folder), only_run(folder), "last")["model"])
+    for name in [name for name, tensor in began.items() if tensor.ndim > 1]:
+        ours, theirs = (weights[f"encoder.{name}"] for weights in found)
+        moved = (ours - began[name]).norm()
+        assert 0 < moved < 0.1 * began[name].norm(), name  # of weights from another seed it would be 1.4
+        assert (theirs - ours).norm() < 0.01 * moved, name
 
 
 def test_a_batch_that_cannot_be_shared_equally_is_refused(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

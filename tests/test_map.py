@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from sklearn.neighbors import NearestNeighbors
 
@@ -120,6 +122,18 @@ def test_every_class_has_a_look_and_a_name_of_its_own() -> None:
     assert [text.get_text() for text in axes.texts] == [f"class{i}" for i in range(20)]
     for label, text in enumerate(axes.texts):
         assert text.xy == pytest.approx(np.median(points[labels == label], 0))  # type: ignore[attr-defined]
+
+
+def test_long_names_of_classes_are_shortened_and_cover_no_other() -> None:
+    classes = [f"{letter * 30}\n{letter.upper() * 30}" for letter in "abcde"]
+    points = np.random.default_rng(0).normal(size=(50, 2))
+    figure = draw_map([Panel("one", points, np.arange(50) % 5)], classes=classes, title="t", subtitle="s")
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    boxes = [Text.get_window_extent(text) for text in axes.texts]  # without its line
+    assert [text.get_text() for text in axes.texts] == [f"{letter * 11}…{letter.upper() * 11}" for letter in "abcde"]
+    assert all(axes.get_window_extent().contains(*corner) for box in boxes for corner in box.corners())
+    assert not any(box.overlaps(other) for box, other in combinations(boxes, 2))
 
 
 def test_ssl_map_draws_both_pictures_and_says_what_comes_next(

@@ -12,12 +12,13 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from sslcli.pictures.canvas import new_figure, styled
-from sslcli.pictures.grids import RIGHT, UNKNOWN, WRONG, Pixels, show
+from sslcli.pictures.grids import RIGHT, UNKNOWN, WRONG, Pixels, short_name, show
 
 COLOURS = ("#08519c", "#e6842a", "#1b7837", "#b2182b", "#6a51a3", "#8c510a", "#d6569f", "#525252", "#8a8a00", "#1c9aa8")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 MARK = 0.012  # half a side of a large marker, where a panel's is 1
 MANY = 20  # classes; of more, the names are written smaller
+WIDE = 24  # characters of a class's name
 
 
 @dataclass(frozen=True)
@@ -63,16 +64,17 @@ def _name_classes(axes: Axes, panel: Panel, classes: Sequence[str]) -> None:
     medians = np.array([np.median(panel.points[panel.labels == label], 0) for label in present])
     low, high = np.array([axes.get_xlim(), axes.get_ylim()]).T
     size = 9 if len(present) <= MANY else 5
-    lengths = np.array([len(classes[label]) for label in present])
+    names = [short_name(classes[label], most=WIDE) for label in present]
+    lengths = np.array([len(name) for name in names])
     anchors = (medians - low) / (high - low)
     half = np.stack([lengths * size * 0.0011 + 0.008, np.full(len(present), size * 0.0026)], 1)
     places = free_places(anchors, half)
     halo = [withStroke(linewidth=3, foreground="white")]
-    for label, median, place in zip(present, medians, places, strict=True):
+    for label, name, median, place in zip(present, names, medians, places, strict=True):
         colour, marker = _look(label)
         axes.scatter(median[0], median[1], 80, color=colour, marker=marker, edgecolors="white", linewidths=1.2, zorder=4)
         axes.annotate(
-            classes[label], tuple(median), tuple(place), textcoords="axes fraction", ha="center", va="center", fontsize=size,
+            name, tuple(median), tuple(place), textcoords="axes fraction", ha="center", va="center", fontsize=size,
             weight="bold", color=colour, path_effects=halo, zorder=5,
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 1.0, "shrinkA": 0, "shrinkB": 3},
         )  # fmt: skip
