@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import shlex
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 import torch
@@ -31,6 +34,7 @@ class Result:
 
 
 Cli = Callable[..., Result]
+T = TypeVar("T")
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +79,34 @@ def done(ssl: Cli, registry: Registry) -> Callable[[str], Run]:
         return registry.load(registry.find("latest"))
 
     return run
+
+
+Once = Callable[[Callable[[], T]], T]
+_KEPT: dict[str, tuple[Path, Any]] = {}
+
+
+@pytest.fixture
+def once(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Once[Any]:
+    """Runs that many tests begin with: `once(make)` makes them in the first, and copies them into the others' folders."""
+
+    def get(make: Callable[[], T]) -> T:
+        if (name := f"{make.__module__}.{make.__qualname__}") not in _KEPT:
+            runs = make()
+            kept = tmp_path_factory.mktemp("kept")
+            _copy(tmp_path, kept)
+            _KEPT[name] = kept, copy.deepcopy(runs)
+            return runs
+        kept, runs = _KEPT[name]
+        _copy(kept, tmp_path)
+        return copy.deepcopy(runs)
+
+    return get
+
+
+def _copy(project: Path, to: Path) -> None:
+    """Copy a project's registry and runs."""
+    shutil.copytree(project / "runs", to / "runs")
+    shutil.copy2(project / "registry.yaml", to)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import sslcli.commands.probe
 import sslcli.commands.resume  # noqa: F401  (what is imported here is not imported again by each process)
 from sslcli.cli import main
 from sslcli.data import shapes
+from sslcli.models.resnet9 import ResNet9
 from sslcli.registry import Registry
 from sslcli.training import log
 
@@ -42,6 +43,11 @@ def command(folder: str, line: str, save_every: float, bad_write: int = 0, how: 
 
         os.replace, os.fsync, os.chmod = bad(os.replace), bad(os.fsync), bad(os.chmod)  # type: ignore[assignment]
     main(shlex.split(line))
+
+
+def narrow() -> ResNet9:
+    """ResNet-9 of a few channels, whose step is quick."""
+    return ResNet9(widths=(4, 8, 8, 16))
 
 
 def register(folder: str, count: int) -> None:

@@ -399,7 +399,8 @@ def test_the_full_recipe_runs_a_few_steps_on_the_cpu(ssl: Cli, registry: Registr
         assert recipe.count(f"label_fraction: {share}") == 2
         recipe = recipe.replace(f"label_fraction: {share}", f"label_fraction: {of_ten_images}")
     (tmp_path / "full.yaml").write_text(recipe)
-    result = ssl(f"study --preset full.yaml --data-dir {small_cifar} --device cpu --max-steps 2 --set pretrain.batch_size=16")
+    small = "--set pretrain.batch_size=16 --set finetune.batch_size=8"
+    result = ssl(f"study --preset full.yaml --data-dir {small_cifar} --device cpu --max-steps 2 {small}")
     assert result.code == 0, result.err
     run = registry.load(registry.find("latest", experiment="pretrain"))
     assert (run.options["stem"], run.options["optimizer"], run.options["temperature"]) == ("conv3", "sgd", 0.5)

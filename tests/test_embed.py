@@ -29,15 +29,18 @@ from sslcli.evaluation.features import outputs
 from sslcli.pictures import projector
 from sslcli.registry import Registry, Run
 from sslcli.training.device import autocast
-from tests.conftest import TINY, Cli
+from tests.conftest import TINY, Cli, Once
 
 Done = Callable[[str], Run]
 FILES = {"h.npy", "images.csv", "h.tsv", "names.tsv", "sprite.png", "projector_config.pbtxt"}
 
 
 @pytest.fixture
-def pretrained(done: Done) -> Run:
-    return done(f"pretrain {TINY} --precision fp32 --knn-every 0")
+def pretrained(done: Done, once: Once[Run]) -> Run:
+    def make_pretrained() -> Run:
+        return done(f"pretrain {TINY} --precision fp32 --knn-every 0")
+
+    return once(make_pretrained)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import csv
 import errno
 import hashlib
 import json
+import mmap
 import multiprocessing
 import os
 import re
@@ -392,11 +393,28 @@ def test_cifar10_written_out_as_pictures_is_the_same_data_set(small_cifar: Path,
         hold_to_same(official, load_folder(tmp_path / "files", tmp_path / "cache", Reading(image_size=16)))
 
 
-def test_images_in_a_file_are_read_by_row() -> None:
-    pixels = torch.arange(5 * 3 * 2 * 2, dtype=torch.uint8).view(5, 3, 2, 2)
-    stored = Stored(pixels, torch.tensor([4, 0, 2]))
-    assert stored.shape == (3, 3, 2, 2)
+class Asked(mmap.mmap):
+    """A mapped file that notes which parts of it are to be fetched."""
+
+    parts: list[tuple[int, int]]
+
+    def madvise(self, option: int, start: int = 0, length: int = 0) -> None:
+        assert option == mmap.MADV_WILLNEED
+        self.parts.append((start, start + length))
+        super().madvise(option, start, length)
+
+
+def test_images_in_a_file_are_read_by_row(tmp_path: Path) -> None:
+    pixels = torch.randint(256, (5, 3, 50, 50), dtype=torch.uint8)
+    (tmp_path / "pixels").write_bytes(pixels.numpy().tobytes())
+    with (tmp_path / "pixels").open("rb") as opened:
+        file = Asked(opened.fileno(), 0, access=mmap.ACCESS_READ)
+    file.parts = []
+    stored = Stored(torch.tensor(np.frombuffer(file, np.uint8)).view(pixels.shape), torch.tensor([4, 0, 2]), file)
+    assert stored.shape == (3, 3, 50, 50)
     assert torch.equal(stored[torch.tensor([2, 0])], pixels[[2, 4]])
+    assert [end for _, end in file.parts] == [3 * 7500, 5 * 7500]
+    assert all(start % mmap.PAGESIZE == 0 and 0 <= end - 7500 - start < mmap.PAGESIZE for start, end in file.parts)
     assert torch.equal(stored[1:], pixels[[0, 2]])
     assert torch.equal(stored[1], pixels[0])
     assert torch.equal(chosen(stored, torch.tensor([1, 2]))[:], pixels[[0, 2]])

@@ -24,17 +24,21 @@ from sslcli.evaluation.neighbours import nearest, share_of_class
 from sslcli.pictures.map import MARK, Panel, draw_map, free_places
 from sslcli.registry import Registry, Run
 from sslcli.training.device import autocast
-from tests.conftest import TINY, Cli
+from tests.conftest import TINY, Cli, Once
 
 PROBE = "--epochs 2 --batch-size 32 --precision fp32"
 FOLDER = Path("results/figures/linear_eval")
 
 
 @pytest.fixture
-def pair(done: Callable[[str], Run]) -> tuple[Run, Run]:
+def pair(done: Callable[[str], Run], once: Once[tuple[Run, Run]]) -> tuple[Run, Run]:
     """A pretrained and a scratch linear evaluation."""
-    done(f"pretrain {TINY} --precision fp32")
-    return done(f"probe {PROBE}"), done(f"probe {PROBE} --init scratch")
+
+    def make_pair() -> tuple[Run, Run]:
+        done(f"pretrain {TINY} --precision fp32")
+        return done(f"probe {PROBE}"), done(f"probe {PROBE} --init scratch")
+
+    return once(make_pair)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from sslcli.pictures import canvas
 from sslcli.pictures.curves import LOOKS, Curve, draw_curves
 from sslcli.registry import Registry, Run
 from sslcli.training.events import read_scalars
-from tests.conftest import TINY, Cli
+from tests.conftest import TINY, Cli, Once
 
 Done = Callable[[str], Run]
 PROBE = "--epochs 2 --batch-size 32"
@@ -74,16 +74,20 @@ def labels(figure: Figure) -> list[str]:
 
 
 @pytest.fixture
-def study(done: Done) -> dict[str, Run]:
+def study(done: Done, once: Once[dict[str, Run]]) -> dict[str, Run]:
     """A pretrain run with kept checkpoints, and its evaluations."""
-    runs = {"pretrain": done(f"pretrain {TINY} --epochs 3 --keep-every 1")}
-    runs["linear pretrained"] = done(f"probe {PROBE}")
-    runs["linear scratch"] = done(f"probe {PROBE} --init scratch")
-    for epoch in (1, 2):
-        runs[f"epoch {epoch}"] = done(f"probe {PROBE} --at-epoch {epoch}")
-    runs["few pretrained"] = done("finetune --epochs 2 --label-fraction 0.5 --batch-size 32")
-    runs["few scratch"] = done("finetune --epochs 2 --label-fraction 0.5 --batch-size 32 --init scratch")
-    return runs
+
+    def make_study() -> dict[str, Run]:
+        runs = {"pretrain": done(f"pretrain {TINY} --epochs 3 --keep-every 1")}
+        runs["linear pretrained"] = done(f"probe {PROBE}")
+        runs["linear scratch"] = done(f"probe {PROBE} --init scratch")
+        for epoch in (1, 2):
+            runs[f"epoch {epoch}"] = done(f"probe {PROBE} --at-epoch {epoch}")
+        runs["few pretrained"] = done("finetune --epochs 2 --label-fraction 0.5 --batch-size 32")
+        runs["few scratch"] = done("finetune --epochs 2 --label-fraction 0.5 --batch-size 32 --init scratch")
+        return runs
+
+    return once(make_study)
 
 
 def test_plots_draws_every_scalar_of_a_study(ssl: Cli, study: dict[str, Run], figures: dict[str, Figure]) -> None:

@@ -25,7 +25,7 @@ from sslcli.evaluation.knn import knn_votes
 from sslcli.evaluation.linear import RATES, HeadPerRate, search_rate
 from sslcli.evaluation.logistic import fit_logistic
 from sslcli.registry import Registry, Run
-from tests.conftest import TINY, Cli
+from tests.conftest import TINY, Cli, Once
 
 Done = Callable[[str], Run]
 PROBE = "--epochs 2 --batch-size 32"
@@ -33,16 +33,20 @@ PROTOCOLS = ("linear", "linear-augmented", "logistic", "knn")
 
 
 @pytest.fixture
-def evaluated(done: Done) -> dict[str, Run]:
+def evaluated(done: Done, once: Once[dict[str, Run]]) -> dict[str, Run]:
     """A pretrain run, and a pretrained and a scratch evaluation by each protocol and by fine-tuning."""
-    runs = {"pretrain": done(f"pretrain {TINY}")}
-    for protocol in PROTOCOLS:
-        line = f"probe --protocol {protocol} {PROBE if protocol.startswith('linear') else ''}"
-        runs[protocol] = done(line)
-        runs[f"{protocol} scratch"] = done(f"{line} --init scratch")
-    runs["finetune"] = done("finetune --epochs 1 --batch-size 32")
-    runs["finetune scratch"] = done("finetune --epochs 1 --batch-size 32 --init scratch")
-    return runs
+
+    def make_evaluated() -> dict[str, Run]:
+        runs = {"pretrain": done(f"pretrain {TINY}")}
+        for protocol in PROTOCOLS:
+            line = f"probe --protocol {protocol} {PROBE if protocol.startswith('linear') else ''}"
+            runs[protocol] = done(line)
+            runs[f"{protocol} scratch"] = done(f"{line} --init scratch")
+        runs["finetune"] = done("finetune --epochs 1 --batch-size 32")
+        runs["finetune scratch"] = done("finetune --epochs 1 --batch-size 32 --init scratch")
+        return runs
+
+    return once(make_evaluated)
 
 
 def test_every_protocol_keeps_what_its_figures_are_made_of_and_has_a_table_of_its_own(

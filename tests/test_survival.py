@@ -25,6 +25,7 @@ import torch
 from torch.optim import Optimizer
 
 from sslcli.checkpoint import load_checkpoint
+from sslcli.models import BACKBONES
 from sslcli.registry import Registry, Run
 from sslcli.training import lifecycle, log
 from sslcli.training.events import read_scalars
@@ -425,10 +426,11 @@ def test_a_long_run_does_not_grow(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(log.Log, "step", measure)
     monkeypatch.setattr(log, "SAVE_EVERY", 1.0)
+    monkeypatch.setitem(BACKBONES, "resnet9", "tests.survival:narrow")
     gc.collect()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a net this small gains nothing from two
-    line = f"pretrain {TINY} --batch-size 8 --epochs 67 --view-sizes 8 --knn-every 0 --max-steps 2000"
+    line = f"pretrain {TINY} --batch-size 8 --epochs 67 --view-sizes 8 --projector-hidden 64 --knn-every 0 --max-steps 2000"
     code = ssl(line).code
     torch.set_num_threads(threads)
     assert code == 0

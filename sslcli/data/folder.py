@@ -98,7 +98,7 @@ def _data_of(entries: list[Entry], rows: list[int], found: Decoded, size: int, f
         pixels = torch.from_numpy(found.images)
 
     def of(chosen: torch.Tensor) -> Images:
-        return pixels[places[chosen]] if pixels.numel() <= IN_MEMORY else Stored(pixels, places[chosen])
+        return pixels[places[chosen]] if pixels.numel() <= IN_MEMORY else Stored(pixels, places[chosen], found.file)
 
     train = ~tested
     if not train.any():

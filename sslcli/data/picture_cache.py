@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
+import mmap
 import os
 import shutil
 import signal
@@ -35,12 +36,13 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pictures (N, 3, side, side) uint8, mapped into memory, in the order of `paths`; those with a problem are black.
+    """Pictures (N, 3, side, side) uint8 in a mapped file, in the order of `paths`; those with a problem are black.
 
     `digests` are the files' sha256; `moments` (N, 2, 3) the means of each channel's values in [0, 1], and of their squares.
     """
 
     folder: Path
+    file: mmap.mmap
     images: NDArray[np.uint8]
     paths: list[str]
     digests: list[str]
@@ -183,8 +185,10 @@ def _opened(folder: Path) -> Decoded:
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         count, side = len(index["paths"]), index["side"]
-        images = np.memmap(folder / "images.u8", dtype=np.uint8, mode="r", shape=(count, 3, side, side))
+        with (folder / "images.u8").open("rb") as pixels:
+            file = mmap.mmap(pixels.fileno(), 0, access=mmap.ACCESS_READ)
+        images = np.frombuffer(file, np.uint8).reshape(count, 3, side, side)
         moments = np.load(folder / "moments.npy")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StateError(f"{folder} is damaged ({error}); delete it, and it is made anew") from error
-    return Decoded(folder, images, index["paths"], index["digests"], index["problems"], moments)
+    return Decoded(folder, file, images, index["paths"], index["digests"], index["problems"], moments)

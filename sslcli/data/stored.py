@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from typing import Any
 
 import torch
@@ -11,13 +12,13 @@ from torch import Tensor
 class Stored:
     """Images (N, 3, H, W) uint8 of a memory-mapped file: `rows` (N,) of `pixels`, read when they are asked for.
 
-    Indexed like a tensor, and then it is one, in memory.
+    Indexed like a tensor, and then it is one, in memory. `file` is the map, which begins with the first of `pixels`.
     """
 
     device = torch.device("cpu")
 
-    def __init__(self, pixels: Tensor, rows: Tensor) -> None:
-        self.pixels, self.rows = pixels, rows
+    def __init__(self, pixels: Tensor, rows: Tensor, file: mmap.mmap) -> None:
+        self.pixels, self.rows, self.file = pixels, rows, file
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -28,11 +29,23 @@ class Stored:
         return torch.Size((len(self.rows), *self.pixels.shape[1:]))
 
     def __getitem__(self, index: Any) -> Tensor:
-        return self.pixels[self.rows[index.cpu() if isinstance(index, Tensor) else index]]
+        rows = self.rows[index.cpu() if isinstance(index, Tensor) else index]
+        self._ask_for(rows)
+        return self.pixels[rows]
+
+    def _ask_for(self, rows: Tensor) -> None:
+        """Have the system fetch all the rows at once. Met one after another, scattered ones of a large file take eight times as
+        long (256 of 173 KB: 0.7 against 0.09 s, medians of 12, 17 GB on a virtual disk, 4 GB of memory).
+        """
+        if hasattr(self.file, "madvise"):
+            size = self.pixels[0].numel()
+            for row in rows.flatten().tolist():
+                begin = row * size // mmap.PAGESIZE * mmap.PAGESIZE
+                self.file.madvise(mmap.MADV_WILLNEED, begin, (row + 1) * size - begin)
 
     def chosen(self, rows: Tensor | slice) -> Stored:
         """Some of them, still in the file."""
-        return Stored(self.pixels, self.rows[rows.cpu() if isinstance(rows, Tensor) else rows])
+        return Stored(self.pixels, self.rows[rows.cpu() if isinstance(rows, Tensor) else rows], self.file)
 
 
 Images = Tensor | Stored
