@@ -76,9 +76,8 @@ def decode(root: Path, paths: Sequence[str], *, side: int, fit: Fit, caches: Pat
 def _tidy(caches: Path, new: Path) -> None:
     """Remove what a new cache takes the place of, and what builders that were killed have left."""
     for index in caches.glob("*/index.json"):
-        with suppress(
-            OSError, ValueError, KeyError, TypeError
-        ):  # damaged, from another version, or in use where that forbids it
+        # passed over: what is damaged, of another version, or in use where that forbids it
+        with suppress(OSError, ValueError, KeyError, TypeError):
             if index.parent != new and _what_for(index) == _what_for(new / index.name):
                 index.parent.rename(index.parent.with_suffix(".partial"))
                 index.parent.with_suffix(".skipped.csv").unlink(missing_ok=True)
