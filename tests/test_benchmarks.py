@@ -124,6 +124,7 @@ def test_the_exponent_is_found_whatever_the_constant_part(power: float) -> None:
 
 def test_what_hardly_rises_has_no_exponent() -> None:
     assert exponent([5, 50, 500], [1.0, 1.01, 1.15]) is None
+    assert exponent([5, 50, 500], [0.03, 0.05, 0.04]) is None
     assert exponent([5, 50, 500], [10.0, 9.0, 1000.0]) == pytest.approx(1.0)
 
 

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sslcli.methods import simclr
 from sslcli.methods.simclr import SimCLR, nt_xent
 from sslcli.models.encoder import Encoder
 
@@ -43,6 +44,18 @@ def test_the_losses_of_parts_of_the_images_make_up_that_of_all() -> None:
     z = [F.normalize(torch.randn(7, 5, dtype=torch.float64)) for _ in range(2)]
     parts = [nt_xent(*z, temperature=0.1, rows=rows) * (rows.stop - rows.start) for rows in (slice(0, 3), slice(3, 7))]
     assert torch.allclose(sum(parts) / 7, literal_nt_xent(*z, 0.1), atol=1e-12)
+
+
+def test_a_large_batch_is_compared_in_parts_with_the_same_loss_and_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    raw = torch.randn(2, 11, 5, dtype=torch.float64, requires_grad=True)
+    found = []
+    for part in (simclr.PART, 4):
+        monkeypatch.setattr(simclr, "PART", part)
+        losses = [nt_xent(*F.normalize(raw, dim=2), temperature=0.1, rows=rows) for rows in (slice(None), slice(1, 10))]
+        found.append([*losses, *torch.autograd.grad(sum(losses), raw)])
+    for whole, in_parts in zip(*found, strict=True):
+        assert torch.allclose(whole, in_parts, rtol=0, atol=1e-12)
 
 
 def test_equal_projections_give_the_logarithm_of_the_candidates() -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from sslcli.distributed import average, gather, own_part
 from sslcli.methods.method import Method
 from sslcli.models.encoder import Encoder
+
+PART = 512  # images whose views are compared with all others at a time
 
 
 class SimCLR(Method):
@@ -45,8 +48,21 @@ class SimCLR(Method):
 def nt_xent(first: Tensor, second: Tensor, *, temperature: float, rows: slice = slice(None)) -> Tensor:
     """The loss of equation 1, averaged over the views of the images in `rows`: by default all 2B (a scalar, in nats).
 
-    first, second: (B, d) projections of the two views of each image, of unit length, float32 or float64.
+    first, second: (B, d) projections of the two views of each image, of unit length, float32 or float64. Of a large batch the
+    similarities are made PART images at a time, and made again for the gradient: memory grows as B, not as its square.
     """
+    start, stop, _ = rows.indices(len(first))
+    if stop - start <= PART:
+        return _nt_xent_of(first, second, temperature, rows)
+    again = {"use_reentrant": False, "preserve_rng_state": False}  # there is nothing random in it
+    total = first.new_zeros(())
+    for at in range(start, stop, PART):
+        some = slice(at, min(at + PART, stop))
+        total = total + (some.stop - at) * checkpoint(_nt_xent_of, first, second, temperature, some, **again)
+    return total / (stop - start)
+
+
+def _nt_xent_of(first: Tensor, second: Tensor, temperature: float, rows: slice) -> Tensor:
     z = torch.cat([first, second])
     views = torch.arange(len(z), device=z.device).view(2, -1)[:, rows]
     with torch.autocast(z.device.type, enabled=False):  # in bfloat16 the logits would keep three digits

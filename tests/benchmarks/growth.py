@@ -79,11 +79,11 @@ def exponent(sizes: Sequence[int], costs: Sequence[float]) -> float | None:
     """p of cost = a + b size^p through the first, the middle and the last point, so that no constant part a can hide it.
 
     The three sizes are a geometric series: p = log of the two rises' ratio / log of the step. None: it rises by less
-    than a fifth, which is chance. Where the first rise is none, the constant part is taken as 0.
+    than a fifth, which is chance, or not from the middle on. Where the first rise is none, the constant part is taken as 0.
     """
     (small, middle, large), (low, mid, high) = ([of[i] for i in (0, len(sizes) // 2, -1)] for of in (sizes, costs))
     assert math.isclose(middle / small, large / middle), f"{sizes} are no geometric series"
-    if high < 1.2 * low:
+    if high < 1.2 * low or high <= mid:
         return None
     if mid <= low:
         return math.log(high / low) / math.log(large / small)
