@@ -54,11 +54,11 @@ def nt_xent(first: Tensor, second: Tensor, *, temperature: float, rows: slice = 
     start, stop, _ = rows.indices(len(first))
     if stop - start <= PART:
         return _nt_xent_of(first, second, temperature, rows)
-    again = {"use_reentrant": False, "preserve_rng_state": False}  # there is nothing random in it
     total = first.new_zeros(())
     for at in range(start, stop, PART):
         some = slice(at, min(at + PART, stop))
-        total = total + (some.stop - at) * checkpoint(_nt_xent_of, first, second, temperature, some, **again)
+        loss = checkpoint(_nt_xent_of, first, second, temperature, some, use_reentrant=False, preserve_rng_state=False)
+        total = total + (some.stop - at) * loss
     return total / (stop - start)
 
 
