@@ -132,8 +132,8 @@ COLUMNS = {
 NOTE = """\
 Memory is the peak beyond a process that has imported the program and nothing more ({start:.0f} MB), summed over processes.
 An exponent p: the cost is a constant part plus a part that grows as size to the p; "-": it grows by less than a fifth.
-NT-Xent compares all views with all: each of its matrices has (2 batch)^2 numbers of 4 bytes, 16 batch bytes an image:
-2 KB at batch 128, 33 KB at 2048."""
+NT-Xent compares all views with all, those of 512 images of a process at a time: each of its matrices has 16 batch bytes an
+image up to there, 8 KB an image beyond; its time grows as the square of the batch."""
 
 
 def main(arguments: Sequence[str] | None = None, *, run: Callable[[Case], Costs] = measure) -> int:

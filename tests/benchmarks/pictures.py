@@ -107,6 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         root = Path(folder) / "pictures"
         if official := load_data("cifar10", options.cifar10) if options.cifar10 else None:
             write_out(official, root)
+            options.format, options.height, options.width = "png", *official.train_images.shape[-2:]
         else:
             write_pictures(root, options.count, width=options.width, height=options.height, form=options.format)
         size = sum(path.stat().st_size for path in root.rglob("*.*"))
