@@ -17,6 +17,8 @@ from sslcli.errors import StateError, UsageError
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+UNFINISHED = ".unfinished"
+"""How the name of a file ends that is being written; an editor's own files beside it end otherwise."""
 
 
 def load_yaml(path: Path) -> Any:
@@ -39,7 +41,7 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object], *, before_ren
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as handle:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED, delete=False) as handle:
             temporary = Path(handle.name)
             write(handle)
             handle.flush()
@@ -63,7 +65,7 @@ def write_text(path: Path, text: str) -> None:
 
 def remove_unfinished(path: Path) -> None:
     """Delete what processes that died left of their attempts to write a file; its writers must be locked out."""
-    for left in path.parent.glob(f".{path.name}.*"):  # the name may be a pattern
+    for left in path.parent.glob(f".{path.name}.*{UNFINISHED}"):  # the name may be a pattern
         left.unlink(missing_ok=True)
 
 

@@ -29,6 +29,7 @@ EXPERIMENTS = {"pretrain": "pretrain", "linear_eval": "probe", "knn": "probe", "
 """Experiment to the command that makes its runs."""
 STATUSES = ("running", "interrupted", "failed", "finished", "published")
 LEGAL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+LONGEST_STEM = 95  # characters of an id before its four random ones
 LOCK_TIMEOUT = 60  # seconds
 HEADER = "# The runs of this project, one a line. Whole records: runs/<experiment>/<id>/run.yaml\n"
 
@@ -216,7 +217,7 @@ class Registry:
             raise UsageError("a run is named by its id, its name, a unique prefix of either, or latest; not by nothing")
         if selector == "latest":
             return runs[-1]
-        exact = [r for r in runs if selector in (r.id, r.name)]
+        exact = [r for r in runs if r.id == selector] or [r for r in runs if r.name == selector]
         found = exact[-1:] or [r for r in runs if r.id.startswith(selector) or (r.name or "").startswith(selector)]
         if len(found) == 1:
             return found[0]
@@ -237,7 +238,10 @@ class Registry:
         return run
 
     def create(self, stem: str, **known: Any) -> Run:
-        """Add a run called `stem` and four random characters; its folder is made and it is in the index."""
+        """Add a run called `stem`, or as much of it as an id may have, and four random characters; its folder is made and it
+        is in the index.
+        """
+        stem = stem[:LONGEST_STEM].rstrip("-._")
         with self._locked():
             runs = self.runs()
             taken = {run.id for run in runs}
@@ -330,9 +334,12 @@ class Registry:
             held.release()
 
     @contextmanager
-    def claim(self, run: Run) -> Iterator[None]:
-        """Hold a run for as long as it is worked on. A process that dies lets go; a second claim is a StateError."""
-        held = lock(self.path(f"{run.folder}/.lock"), timeout=0)
+    def claim(self, run: Run, *, patience: float = 0) -> Iterator[None]:
+        """Hold a run for as long as it is worked on. A process that dies lets go; a second claim is a StateError.
+
+        With `patience` in seconds: whoever asks for a run's status holds it for a moment.
+        """
+        held = lock(self.path(f"{run.folder}/.lock"), timeout=patience)
         try:
             held.acquire()
         except Timeout:
@@ -347,8 +354,8 @@ class Registry:
     def beat(self, run: Run) -> None:
         """Write down that this process works on a run, and when."""
         beat = {"host": platform.node(), "process": os.getpid(), "at": now()}
-        with suppress(OSError):  # a full disk is no reason to stop: the training will meet it at its next checkpoint
-            self.path(f"{run.folder}/.heartbeat").write_text(json.dumps(beat), encoding="utf-8")
+        with suppress(StateError):  # a full disk is no reason to stop: the training will meet it at its next checkpoint
+            write_text(self.path(f"{run.folder}/.heartbeat"), json.dumps(beat))
 
     def heartbeat(self, run: Run) -> Heartbeat | None:
         """The last sign of life of a run's process; None if there is none that can be read."""

@@ -48,6 +48,36 @@ def test_runs_are_found_by_id_name_prefix_and_latest(registry: Registry) -> None
     assert registry.find("latest", experiment="pretrain").id == first.id
 
 
+def test_an_id_comes_before_a_name_that_is_equal_to_it(registry: Registry) -> None:
+    first = make(registry)
+    make(registry, name=first.id)
+    assert registry.find(first.id).id == first.id
+
+
+def test_a_name_too_long_for_an_id_is_cut_and_the_project_stays_whole(registry: Registry) -> None:
+    run = make(registry, stem=f"simclr-resnet9-folder-{'x' * 72}-and-more-s1")
+    assert registry.find("latest") == Registry(registry.root).find(run.id)
+    assert len(run.id) <= 100
+    assert "--" not in run.id
+
+
+def test_a_sign_of_life_is_whole_or_the_one_before(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make(registry, status="running")
+    registry.beat(run)
+    before = registry.heartbeat(run)
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    registry.beat(run)
+    assert before is not None
+    assert registry.heartbeat(run) == before
+
+
+def test_files_of_an_editor_beside_the_index_are_left_alone(registry: Registry) -> None:
+    editors = registry.root / ".registry.yaml.swp"
+    editors.write_text("unsaved")
+    make(registry)
+    assert editors.exists()
+
+
 def test_an_unknown_or_ambiguous_run_is_said(registry: Registry) -> None:
     with pytest.raises(StateError, match="there is no run"):
         registry.find("latest")
