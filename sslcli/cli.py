@@ -37,6 +37,8 @@ COMMANDS = {
     "study": (config.Study, "sslcli.commands.study:run"),
     "resume": (config.Resume, "sslcli.commands.resume:run"),
 }
+NO_MEMORY = "can't allocate memory"
+"""What torch's error says where a CPU's memory does not suffice; that of a GPU has a type of its own."""
 RUNS_COMMANDS = {
     "list": (config.RunsList, "sslcli.commands.runs:list_runs"),
     "show": (config.RunsShow, "sslcli.commands.runs:show"),
@@ -171,6 +173,10 @@ def _errors_to_exit_codes(*, debug: bool) -> Iterator[None]:
         sys.exit(0)
     except OSError as error:
         code, message = StateError.exit_code, str(error)
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and NO_MEMORY not in str(error):
+            raise
+        code, message = StateError.exit_code, "the memory does not suffice: smaller numbers are needed, of --batch-size for one"
     else:
         return
     if debug:

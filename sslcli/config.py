@@ -188,6 +188,11 @@ class Command:
         copy.origins.update({**self.origins, **dict.fromkeys(values, origin)})
         return copy
 
+    def at_most(self, name: str, most: int) -> Self:
+        """The command, or where nobody chose the number `name` and it is more than there are, a copy with `most`."""
+        chosen = self.origins.get(name, "default") != "default"
+        return self if chosen or getattr(self, name) <= most else self.because(f"there are {most}", **{name: most})
+
     def options(self) -> dict[str, Any]:
         """Plain values of the command's own options, as a run records them. Paths become text."""
         own = [f.name for f in fields(self) if f.name not in NO_OPTION_OF_A_RUN]
@@ -214,7 +219,7 @@ def _check(name: str, hint: Any, value: Any) -> None:
         kind = list
     fits = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
     fits = fits and (kind is not list or all(isinstance(item, str) for item in value))
-    if not fits or value != value:  # NaN differs from itself
+    if not fits or (kind is float and not abs(value) <= sys.float_info.max):  # no infinity, and no NaN
         raise UsageError(f"{option} takes {_WORDS[kind]}, not {value!r}")
     if kind is str and not value.isprintable():
         raise UsageError(f"{option} {value!r}: accepted are printable characters")
@@ -281,10 +286,15 @@ def from_mapping(kind: type[Command], values: Any, source: str) -> dict[str, Any
 
 
 def _convert(place: str, hint: Any, value: Any) -> Any:
-    """Paths come as text; so do numbers like 1e-3, which YAML reads as text: taken as the number, and said."""
+    """Paths come as text; so do numbers like 1e-3, which YAML reads as text: taken as the number, and said.
+
+    A whole number for what may be a fraction becomes such a one, or 1 and 1.0 would be two settings.
+    """
     kinds = (get_args(hint)[0], *get_args(get_args(hint)[0]))
     if Path in kinds and isinstance(value, str):
         return Path(value)
+    if float in kinds and type(value) is int and abs(value) <= sys.float_info.max:
+        return float(value)
     if float in kinds and isinstance(value, str):
         try:
             number = float(value)
@@ -313,7 +323,10 @@ def _own_section(values: Any, section: str, path: Path) -> Any:
     """What of a file is meant for a command: all of it, or its section where sections of commands are all there is."""
     if not isinstance(values, dict) or not values or not set(values) <= set(TRAININGS):
         return values
-    own = values.get(section) or {}
+    if section not in values:
+        hint = f"; as a study: ssl study --preset {path}" if section == "study" else ""
+        raise UsageError(f"{path}: as --config of ssl {section} it has no section {section}, only {', '.join(values)}{hint}")
+    own = values[section] or {}
     if isinstance(own, list):
         if len(own) != 1:
             raise UsageError(f"{path}: the section {section} has {len(own)} entries; as --config, accepted is one")

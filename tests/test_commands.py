@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sslcli.checkpoint import load_checkpoint
+from sslcli.commands import training_run
 from sslcli.commands.next_step import partner_command
 from sslcli.commands.project import study_runs
 from sslcli.commands.view_making import work_of
@@ -722,3 +724,63 @@ def test_a_moved_data_folder_is_named_to_resume(ssl: Cli, small_cifar: Path, tmp
     small_cifar.rename(tmp_path / "moved")
     assert ssl("resume").code == 3
     assert ssl("resume --data-dir moved").code == 0
+
+
+def test_a_file_for_other_commands_is_no_config_of_this_one(ssl: Cli, tmp_path: Path, registry: Registry) -> None:
+    (tmp_path / "preset.yaml").write_text("pretrain: {dataset: shapes, epochs: 7}\nprobe: {epochs: 2}\n")
+    refused = ssl("study --config preset.yaml")
+    assert (refused.code, "ssl study --preset preset.yaml" in refused.err) == (2, True)
+    refused = ssl("finetune --config preset.yaml")
+    assert (refused.code, "no section finetune, only pretrain, probe" in refused.err) == (2, True)
+    assert not registry.runs()
+
+
+def test_a_whole_number_in_a_file_is_the_number_of_the_command_line(ssl: Cli, done: Done, tmp_path: Path) -> None:
+    done(f"pretrain {TINY}")
+    (tmp_path / "all.yaml").write_text("label_fraction: 1\nepochs: 2\n")
+    by_file = done("probe --config all.yaml")
+    typed = done("probe --init scratch --label-fraction 1.0 --epochs 2")
+    assert by_file.pair == typed.pair
+    assert "no partner" not in ssl("compare").err
+
+
+@pytest.mark.parametrize("line", ["pretrain --warmup-epochs inf", "probe --label-fraction nan", "pretrain --lr 1e999"])
+def test_numbers_without_an_end_are_refused(ssl: Cli, registry: Registry, line: str) -> None:
+    refused = ssl(f"{line} --dataset shapes")
+    assert refused.code == 2
+    assert "takes a number" in refused.err
+    assert not registry.runs()
+
+
+def test_a_net_that_no_memory_holds_is_said(ssl: Cli) -> None:
+    refused = ssl(f"pretrain {TINY} --projector-hidden 100000000000")
+    assert refused.code == 3
+    assert "the memory does not suffice" in refused.err
+    assert "Traceback" not in refused.err
+
+
+def test_a_study_asks_for_the_labels_that_it_needs_before_it_trains(ssl: Cli, registry: Registry) -> None:
+    refused = ssl("study --preset demo --label-fractions 0.01")
+    assert refused.code == 2
+    assert "--label-fraction 0.01: of the smallest class" in refused.err
+    assert not registry.runs()
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_request_to_stop_that_comes_with_the_last_save_is_heeded(
+    ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = training_run.save_checkpoint
+
+    def save(*arguments: Any) -> None:
+        original(*arguments)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(training_run, "save_checkpoint", save)
+    stopped = ssl(f"pretrain {TINY} --max-steps 2")
+    assert stopped.code == 143
+    (run,) = registry.runs()
+    assert run.status == "interrupted"
+    monkeypatch.setattr(training_run, "save_checkpoint", original)
+    assert ssl("resume").code == 0
+    assert registry.runs()[0].status == "finished"

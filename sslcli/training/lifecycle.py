@@ -17,6 +17,7 @@ from sslcli.registry import Registry, Run
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if name in signal.Signals.__members__]
 BEAT_EVERY = 10.0  # seconds between two signs of life
+PATIENCE = 2.0  # seconds to wait for a run that another process asks the status of
 
 
 class Stop:
@@ -53,6 +54,11 @@ class Stop:
         finally:
             self._deferring = False
         if self.requested:
+            raise Interrupted(self.requested)
+
+    def heed(self) -> None:
+        """Let a request take effect that came too late for the last step's end to agree on it."""
+        if self.agreed():
             raise Interrupted(self.requested)
 
 
@@ -98,7 +104,7 @@ def running(registry: Registry, run: Run) -> Iterator[Stop]:
         with _listening(stop):
             yield stop
         return
-    with registry.claim(run):
+    with registry.claim(run, patience=PATIENCE):
         vars(run).update(vars(registry.load(run)))  # another process may have gone on with it meanwhile
         if run.status == "finished":
             raise StateError(f"run {run.id} is finished: there is nothing to go on with")

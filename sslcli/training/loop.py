@@ -125,3 +125,4 @@ def fit(
             if stop.agreed() or log.save_is_due() or progress.step == steps:
                 look()
                 save()
+    stop.heed()
