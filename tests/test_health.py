@@ -86,3 +86,13 @@ def test_healthy_pretraining_logs_its_health_and_is_not_called_collapsed(ssl: Cl
     assert names <= run.metrics.keys()
     assert run.metrics["val_z_std"] > 0.5 * 128**-0.5
     assert {name.replace("_", "/", 1) for name in names} <= run.history[-1].keys()
+
+
+def test_of_one_image_only_the_alignment_can_be_told() -> None:
+    z = torch.randn(1, Z)
+    assert health(torch.randn(1, DIM), z, -z) == {"alignment": pytest.approx(4)}
+
+
+def test_a_pretraining_that_stops_early_is_measured_at_its_end(ssl: Cli, registry: Registry) -> None:
+    assert ssl(f"pretrain {TINY} --epochs 9 --knn-every 5 --max-steps 9").code == 0
+    assert "val_rank" in registry.load(registry.find("latest")).metrics

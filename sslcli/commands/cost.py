@@ -23,7 +23,8 @@ from sslcli.commands.project import say
 from sslcli.commands.view_making import view_size_plan
 from sslcli.data import SIZES
 from sslcli.data.folder import Reading
-from sslcli.data.image_data import ImageData, Split, load_data, random_data
+from sslcli.data.image_data import ImageData, load_data, random_data
+from sslcli.data.split import Split
 from sslcli.data.stored import chosen
 from sslcli.errors import StateError
 from sslcli.evaluation.features import BATCH, outputs
@@ -127,7 +128,7 @@ class Costs:
             begin = end
         mean = sum(parts[1:], parts[0])
         epochs = range(1, math.ceil(steps / training.epoch_steps) + 1)
-        measured = sum(is_measured(epoch, options) for epoch in epochs)
+        measured = sum(is_measured(epoch, options, of=len(epochs)) for epoch in epochs)
         kept = sum(pretrain.is_kept(epoch, options, steps, training.epoch_steps) for epoch in epochs)
         expected = {"steps": steps * mean.seconds}
         expected["measuring"] = measured * self._measuring(plan, method) if measured else 0.0

@@ -13,7 +13,8 @@ from sslcli.commands.view_making import augmentation_of
 from sslcli.config import Pretrain
 from sslcli.data.augment import draw, make_views
 from sslcli.data.batches import generator
-from sslcli.data.image_data import UNLABELLED, ImageData
+from sslcli.data.image_data import ImageData
+from sslcli.data.split import UNLABELLED
 from sslcli.data.stored import chosen
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.health import health
@@ -74,6 +75,6 @@ def measured_images(options: Pretrain, data: ImageData) -> int:
     return len(bank) + 3 * len(queries)
 
 
-def is_measured(epoch: int, options: Pretrain) -> bool:
-    """Whether h and z are measured after an epoch."""
-    return bool(options.knn_every) and (epoch % options.knn_every == 0 or epoch == options.epochs)
+def is_measured(epoch: int, options: Pretrain, *, of: int) -> bool:
+    """Whether h and z are measured after an epoch of so many: after the last one always, if at all."""
+    return bool(options.knn_every) and (epoch % options.knn_every == 0 or epoch == of)

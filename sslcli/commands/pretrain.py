@@ -120,13 +120,14 @@ def _fit(registry: Registry, run: Run, options: Pretrain, setting: Setting, stop
     method, training = training_of(options, setting)
     on_first(lambda: begin_with_file(run, method.encoder, options))
     measure = meter(method, options, setting)
+    epochs = -(-training.steps // training.epoch_steps)
 
     def evaluate(epoch: int) -> Metrics:
         if rank() > 0:  # the first process measures, the others wait for it at the next step
             return {}
         if is_kept(epoch, options, training.steps, training.epoch_steps):
             save_checkpoint(registry, run, kept_name(epoch), {"model": method.state_dict()})
-        return measure(epoch) if is_measured(epoch, options) else {}
+        return measure(epoch) if is_measured(epoch, options, of=epochs) else {}
 
     progress = train(registry, run, training, stop=stop, evaluate=evaluate)
     run.metrics["seconds"] = progress.seconds

@@ -16,14 +16,17 @@ def health(h: Tensor, first: Tensor, second: Tensor) -> dict[str, float]:
     alignment: mean squared distance of the two unit-length views, 0 to 4; uniformity: logarithm of the mean of
     exp(-2 distance^2) over pairs, 0 in collapse (both Wang and Isola 2020, arXiv:2005.10242, alpha 2 and t 2). z_std: the mean
     deviation of unit-length z, 1/sqrt(d) if spread evenly. rank: effective rank of h about its mean, the exponential of
-    its singular values' entropy (Roy and Vetterli 2007), at most min(N, dim).
+    its singular values' entropy (Roy and Vetterli 2007), at most min(N, dim). Of one image only the alignment can be told.
     """
     first, second = F.normalize(first.double()), F.normalize(second.double())
+    alignment = float((first - second).square().sum(1).mean())
+    if len(first) < 2:
+        return {"alignment": alignment}
     values = torch.linalg.svdvals(h.double() - h.double().mean(0))
     share = values / values.sum().clamp(min=1e-30)
     entropy = -torch.special.xlogy(share, share).sum()
     return {
-        "alignment": float((first - second).square().sum(1).mean()),
+        "alignment": alignment,
         "uniformity": float(torch.pdist(first).square().mul(-2).exp().mean().log()),
         "z_std": float(first.std(0).mean()),
         "rank": float(entropy.exp()) if values.sum() > 0 else 0.0,
