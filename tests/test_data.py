@@ -8,8 +8,9 @@ from torch import Tensor
 from torchvision.datasets import CIFAR10
 
 from sslcli.data.batches import Batches, generator
-from sslcli.data.image_data import ImageData, load_data, split
+from sslcli.data.image_data import ImageData, load_data
 from sslcli.data.shapes import OUTLINES, make_shapes
+from sslcli.data.split import split
 from sslcli.errors import StateError
 
 REAL = Path(__file__).parents[2] / "shared" / "data"
@@ -131,3 +132,14 @@ def test_the_real_cifar10_has_its_known_size_and_mean() -> None:
     assert data.test_images.shape == (10_000, 3, 32, 32)
     assert torch.allclose(data.normalisation[0], torch.tensor([0.4914, 0.4822, 0.4465]), atol=1e-4)
     assert torch.equal(torch.bincount(data.train_labels), torch.full((10,), 5000))
+
+
+def test_a_single_image_that_is_left_over_joins_the_batch_before_it() -> None:
+    batches = Batches(33, 8, seed=1, drop_last=False)
+    assert batches.epoch_steps == 4
+    epoch = [batches.at(step) for step in range(4)]
+    assert [len(rows) for rows in epoch] == [8, 8, 8, 9]
+    assert sorted(torch.cat(epoch).tolist()) == list(range(33))
+    assert [len(batches.at(step)) for step in range(4, 8)] == [8, 8, 8, 9]
+    assert Batches(33, 8, seed=1, drop_last=True).epoch_steps == 4
+    assert [Batches(count, 8, seed=1, drop_last=False).epoch_steps for count in (1, 8, 9, 10)] == [1, 1, 1, 2]

@@ -43,18 +43,22 @@ class Batches:
     """Passes over `count` images in batches of `batch_size`, in an order drawn anew for each epoch.
 
     A last batch that is not full is left out if `drop_last`, as a contrastive loss needs: its difficulty depends on
-    the batch's size. `epoch_steps` is the number of steps of one pass.
+    the batch's size. Otherwise a single image that is left over, of which no batch norm can take statistics, joins the batch
+    before it. `epoch_steps` is the number of steps of one pass.
     """
 
     def __init__(self, count: int, batch_size: int, *, seed: int, drop_last: bool) -> None:
         self.count, self.batch_size, self.seed = count, batch_size, seed
-        self.epoch_steps = count // batch_size if drop_last else -(-count // batch_size)
+        full, over = divmod(count, batch_size)
+        self.epoch_steps = full if drop_last or (full and over == 1) else full + bool(over)
+        self.joined = int(not drop_last and over == 1)
 
     def at(self, step: int) -> Tensor:
-        """The positions (batch_size,) int64 of the images of `step`."""
+        """The positions int64 of the images of `step`: (batch_size,), but for the last batch of an epoch."""
         epoch, position = divmod(step, self.epoch_steps)
         order = _order(self.count, self.seed, epoch)
-        return order[position * self.batch_size : (position + 1) * self.batch_size]
+        last = position == self.epoch_steps - 1
+        return order[position * self.batch_size : (position + 1) * self.batch_size + self.joined * last]
 
 
 @lru_cache(maxsize=4)
