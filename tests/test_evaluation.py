@@ -15,7 +15,8 @@ from sslcli.commands import measuring, pretrain, probe
 from sslcli.config import Pretrain
 from sslcli.data import shapes
 from sslcli.data.batches import Batches
-from sslcli.data.image_data import ImageData, load_data, split
+from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.split import split
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.knn import knn_accuracy
 from sslcli.evaluation.linear import RATES, search_rate, standardisation

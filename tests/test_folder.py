@@ -561,3 +561,41 @@ def test_views_and_stem_follow_the_size_of_the_pictures(
     assert options.stem == ("conv7-pool" if size >= 96 else "conv3")
     assert options.view_sizes == str(size)
     assert options.origins["blur"] == f"from the image size, {size}"
+
+
+def test_the_size_that_is_shown_is_part_of_what_the_data_are(pictures: Path, tmp_path: Path) -> None:
+    side = int(usual_side(pictures, [entry.path for entry in list_pictures(pictures).entries]))
+    smaller, larger = (load_folder(pictures, tmp_path / "c", Reading(image_size=size)) for size in (side - 2, side - 1))
+    assert smaller.kept_size == larger.kept_size == side
+    assert smaller.fingerprint != larger.fingerprint
+
+
+def test_labels_of_one_class_make_no_evaluation(pictures: Path, done: Done, ssl: Cli, tmp_path: Path) -> None:
+    done(f"pretrain --dataset 'folder:{pictures}' {RUN}")
+    (tmp_path / "one.csv").write_text(
+        "path,label\n" + "".join(f"red/{i}.{('png', 'jpg', 'webp')[i % 3]},red\n" for i in range(20))
+    )
+    for line in ("probe", "probe --protocol knn", "probe --protocol logistic", "finetune"):
+        refused = ssl(f"{line} --dataset 'folder:{pictures}' --labels one.csv --init scratch")
+        assert refused.code == 2, line
+        assert "all labelled training images are of one class" in refused.err
+
+
+def test_own_pictures_may_be_all_of_the_current_folder(
+    pictures: Path, done: Done, ssl: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    done(f"pretrain --dataset 'folder:{pictures}' {RUN}")
+    monkeypatch.chdir(pictures / "red")
+    result = ssl(f"embed --images . --project '{tmp_path}'")
+    assert result.code == 0, result.err
+    assert "h of 30 images" in result.out
+
+
+def test_pictures_that_are_fewer_than_are_usually_drawn_are_all_drawn(pictures: Path, done: Done, ssl: Cli) -> None:
+    done(f"pretrain --dataset 'folder:{pictures}' {RUN}")
+    done("probe --epochs 1")
+    result = ssl("predict")
+    assert result.code == 0, result.err
+    assert "of 12)" in result.out
+    refused = ssl("predict --n 16")
+    assert (refused.code, "--n 16: accepted is at most the 12 test images" in refused.err) == (2, True)

@@ -17,7 +17,8 @@ from sslcli.commands import map as map_command
 from sslcli.commands.classify import load_classifier
 from sslcli.config import Map
 from sslcli.data import shapes
-from sslcli.data.image_data import load_data, split
+from sslcli.data.image_data import load_data
+from sslcli.data.split import split
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.map import PERPLEXITY, flatten
 from sslcli.evaluation.neighbours import nearest, share_of_class

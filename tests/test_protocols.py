@@ -13,12 +13,14 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
 from sslcli.checkpoint import load_checkpoint
+from sslcli.commands.classify import count_both_right
 from sslcli.commands.differences import both_right
 from sslcli.commands.study import label_fractions, trainings_of
 from sslcli.config import Study
 from sslcli.data import shapes
 from sslcli.data.batches import Batches
-from sslcli.data.image_data import hold_to_labels, load_data, split
+from sslcli.data.image_data import load_data
+from sslcli.data.split import hold_to_labels, split
 from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.kept import FILE, Kept, keep, read_kept
 from sslcli.evaluation.knn import knn_votes
@@ -369,3 +371,21 @@ def test_a_study_of_seeds_and_few_labels_gives_means_and_one_difference_a_settin
     assert "Means over 2 seeds" in table
     assert ssl(line).err.count("finished already") == 26
     assert ssl("runs verify --numbers").code == 0
+
+
+def test_a_part_of_the_labels_that_is_rounded_up_by_much_is_said(ssl: Cli, done: Done) -> None:
+    done(f"pretrain {TINY}")
+    result = ssl("probe --protocol knn --label-fraction 0.1")
+    assert result.code == 0
+    assert "--label-fraction 0.1: 30 of 240 labels, 0.12: each class has one to choose by" in result.err
+    assert "each class has" not in ssl("probe --protocol knn --label-fraction 0.5").err
+
+
+def test_of_two_evaluations_that_end_together_one_counts_the_other(done: Done, registry: Registry) -> None:
+    done(f"pretrain {TINY}")
+    pretrained, scratch = done("probe --protocol knn"), done("probe --protocol knn --init scratch")
+    for run in (pretrained, scratch):
+        run.status, run.both_right = "running", {}
+        registry.save(run)
+    kept = read_kept(registry.path(f"{pretrained.folder}/{FILE}"))
+    assert set(count_both_right(registry, pretrained, kept)) == {scratch.id}

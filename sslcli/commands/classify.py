@@ -191,13 +191,17 @@ def figures_of(kept: Kept, protocol: str | None, history: list[Metrics]) -> dict
 
 
 def count_both_right(registry: Registry, run: Run, kept: Kept) -> dict[str, int]:
-    """For other finished runs of the same setup and study: how many test images they have right that this one has right too.
+    """For other runs of the same setup and study: how many test images they have right that this one has right too.
 
-    The newest MOST of them; those that have kept no logits that can be read, or of other images, are left out.
+    The newest MOST of them; those that have kept no logits that can be read, or of other images, are left out. One that is
+    about to end has kept them before it counts: of two that end together at least the later one counts the other.
     """
-    kin = [r for r in registry.runs() if (r.setup, r.study, r.status) == (run.setup, run.study, "finished") and r.id != run.id]
+    try:
+        kin = [r for r in registry.runs() if (r.setup, r.study) == (run.setup, run.study) and r.id != run.id]
+    except UsageError:  # the index was damaged meanwhile; it can be rebuilt, and a training cannot
+        return {}
     found = {}
-    for other in kin[-MOST:]:
+    for other in [r for r in kin if r.status in ("running", "finished")][-MOST:]:
         try:
             theirs = read_kept(registry.path(f"{other.folder}/{FILE}"))
         except StateError:  # `ssl runs verify --numbers` says it of that run; this one is none the worse

@@ -12,9 +12,10 @@ from sslcli.commands.telling import Telling
 from sslcli.config import TRAININGS, from_mapping
 from sslcli.data import FOLDER
 from sslcli.data.folder import Reading
-from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.image_data import ImageData, enough_labels, load_data
 from sslcli.data.manifest import FILE as MANIFEST
 from sslcli.data.manifest import read_manifest, tested_but_seen, write_manifest
+from sslcli.data.split import UNLABELLED, Split
 from sslcli.errors import StateError, UsageError
 from sslcli.registry import EXPERIMENTS, Registry, Run
 from sslcli.training.device import usable_cores
@@ -63,6 +64,20 @@ def data_of_run(registry: Registry, record: Run, named: Path | None, *, load: Lo
     if data.fingerprint != record.data.get("sha256"):
         raise StateError(f"run {record.id}: {record.dataset} is not the data that it was trained on (its sha256 is another)")
     return data
+
+
+def take_labels(options: Any, data: ImageData) -> Split:
+    """Which images train an evaluation's classifier and which choose, of the part of the labels that it is to have.
+
+    A UsageError where that are too few; said where they are over a tenth more than was asked for.
+    """
+    share = options.label_fraction
+    enough_labels(data, share, dataset=options.dataset or "")
+    parts = data.split(seed=options.seed or 0, label_fraction=share)
+    taken, whole = len(parts.train) + len(parts.val), int((data.train_labels != UNLABELLED).sum())
+    if taken > 1.1 * share * whole:
+        say(f"--label-fraction {share:g}: {taken:,} of {whole:,} labels, {taken / whole:.2g}: each class has one to choose by")
+    return parts
 
 
 def keep_manifest(registry: Registry, run: Run, data: ImageData) -> None:

@@ -17,14 +17,14 @@ from sslcli.commands.common import (
     start,
     total_steps,
 )
-from sslcli.commands.data_access import Load
+from sslcli.commands.data_access import Load, take_labels
 from sslcli.commands.others_weights import plan_of
 from sslcli.commands.project import open_registry
 from sslcli.commands.training_run import train
 from sslcli.config import Finetune
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator, hand_over
-from sslcli.data.image_data import hold_to_labels, load_data, need_labels, pick
+from sslcli.data.image_data import load_data, pick
 from sslcli.data.stored import chosen
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.metrics import score
@@ -51,8 +51,7 @@ def plan(registry: Registry, command: Finetune) -> Plan:
 def settle(registry: Registry, inherited: Finetune, parent: Run | None, *, load: Load = load_data) -> Plan:
     """The plan of a command that has its pretrain run's options already."""
     setting, options = prepare(registry, inherited, load=load)
-    need_labels(setting.data, dataset=options.dataset or "")
-    hold_to_labels(setting.data.train_labels, label_fraction=options.label_fraction, dataset=options.dataset or "")
+    take_labels(options, setting.data)
     options = resolve_training(options)
     return plan_of(options, setting, "finetune", parent, protocol="finetune")
 

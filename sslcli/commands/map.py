@@ -78,6 +78,9 @@ def draw(registry: Registry, command: Map) -> list[Path]:
     """
     pair = [registry.load(run) for run in _newest_pair(registry, command.study)]
     sample = _sample(registry, pair[0], command)
+    command = command.at_most("neighbours", len(sample.bank))
+    if command.neighbours > len(sample.bank):
+        raise UsageError(f"--neighbours {command.neighbours}: accepted is at most the {len(sample.bank)} training images")
     seen = [_see(registry, record, sample, command) for record in pair]
     folder = registry.path("results/figures/linear_eval")
     for one in seen:
@@ -108,8 +111,6 @@ def _sample(registry: Registry, record: Run, command: Map) -> Sample:
     test = torch.randperm(len(data.test_labels), generator=random)[: command.n]
     part = data.split(seed=record.seed or 0).train
     bank = part[torch.randperm(len(part), generator=random)[:BANK]]
-    if command.neighbours > len(bank):
-        raise UsageError(f"--neighbours {command.neighbours}: accepted is at most the {len(bank)} training images")
     return Sample(data, test, bank, len(part))
 
 
@@ -127,7 +128,7 @@ def _see(registry: Registry, record: Run, sample: Sample, command: Map) -> Seen:
 
 def _draw_map(seen: list[Seen], sample: Sample, command: Map, folder: Path) -> Path:
     say(f"map of {len(sample.test):,} test images by t-SNE, for each encoder")
-    maps = [flatten(one.h, seed=command.seed) for one in seen]
+    maps = [flatten(one.h, seed=command.seed % 2**32) for one in seen]
     panels = [
         Panel(f"{one.run.init}: kNN accuracy in h {one.knn:.2%}\n{one.run.id}", flat.points, sample.labels.numpy())
         for one, flat in zip(seen, maps, strict=True)

@@ -124,6 +124,7 @@ def _predict(record: Run, loaded: tuple[Classifier, State], images: Images, comm
 def _draw_test_images(registry: Registry, record: Run, data: ImageData, command: Predict, path: Path) -> None:
     """One run's grid and its line of figures."""
     total = len(data.test_labels)
+    command = command.at_most("n", total)
     if command.n > total:
         raise UsageError(f"--n {command.n}: accepted is at most the {total} test images of {record.dataset}")
     say(f"{record.id}: {total:,} test images")
@@ -167,12 +168,12 @@ def _own_images(registry: Registry, command: Predict) -> None:
     """Classify a person's own pictures with the run that was named, else the newest pretrained linear evaluation."""
     if command.encoder_seed is not None:
         raise UsageError("--encoder-seed shows a fault on test images; with --images leave it out")
-    paths = [Path(name) for name in [*(command.images or []), *(command.more or [])]]
+    names = [*(command.images or []), *(command.more or [])]
     chosen = _chosen(registry, command)
     record = registry.load(next((run for run in chosen if run.init == "pretrained"), chosen[0]))
     loaded = load_classifier(registry, record)
     size = loaded[1]["image_size"]
-    read = read_images(paths, size=size, kept=loaded[1].get("kept_size", size), fit=loaded[1].get("fit", "crop"))
+    read = read_images(names, size=size, kept=loaded[1].get("kept_size", size), fit=loaded[1].get("fit", "crop"))
     out = png_path(command.out, registry.path("results/predictions/images.png"), keep=[path for path, _ in read])
     found = _predict(record, loaded, torch.stack([pixels for _, pixels in read]), command)
     tiles = []

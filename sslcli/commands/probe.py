@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sslcli.commands.classify import Outcome, finish, inherit, report, settle_encoder, settle_epoch, starting_encoder
 from sslcli.commands.common import Plan, Setting, prepare, start
-from sslcli.commands.data_access import Load
+from sslcli.commands.data_access import Load, take_labels
 from sslcli.commands.others_weights import plan_of
 from sslcli.commands.project import open_registry, say
 from sslcli.commands.training_run import train
@@ -20,7 +20,7 @@ from sslcli.commands.words import PROTOCOLS, UNTRAINED
 from sslcli.config import DEFAULTS, Probe
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator, hand_over
-from sslcli.data.image_data import hold_to_labels, load_data, need_labels, pick
+from sslcli.data.image_data import load_data, pick
 from sslcli.data.stored import chosen
 from sslcli.errors import Interrupted, UsageError
 from sslcli.evaluation.features import outputs
@@ -61,10 +61,7 @@ def settle(registry: Registry, inherited: Probe, parent: Run | None, *, load: Lo
     """
     inherited = inherited.because("default", **{name: DEFAULTS[name] for name in inherited.foreign()})
     setting, options = prepare(registry, inherited, load=load)
-    labels, share = setting.data.train_labels, options.label_fraction
-    need_labels(setting.data, dataset=options.dataset or "")
-    hold_to_labels(labels, label_fraction=share, dataset=options.dataset or "")
-    parts = setting.data.split(seed=options.seed or 0, label_fraction=share)
+    parts = take_labels(options, setting.data)
     if options.protocol == "knn" and options.k > (labelled := len(parts.train) + len(parts.val)):
         raise UsageError(f"--k {options.k}: accepted is at most the {labelled:,} images that have labels")
     experiment = "knn" if options.protocol == "knn" else "linear_eval"

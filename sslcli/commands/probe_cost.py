@@ -9,8 +9,10 @@ import torch
 from sslcli.commands.common import Setting
 from sslcli.commands.probe import Represented
 from sslcli.config import Probe
-from sslcli.data.batches import Batches
-from sslcli.data.image_data import ImageData, Split
+from sslcli.data.batches import Batches, generator
+from sslcli.data.image_data import ImageData
+from sslcli.data.split import Split
+from sslcli.data.stored import chosen
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.knn import QUERIES, knn_votes
 from sslcli.evaluation.linear import search_rate
@@ -52,8 +54,10 @@ def neighbours(h: Represented, *, k: int) -> float:
 
 def regression(encoder: Encoder, setting: Setting, images: int) -> float:
     """Seconds of logistic regression, roughly: how many iterations it takes depends on the representation."""
-    data = setting.data.first(SOME)
-    h = outputs(encoder, data.train_images, normalise=data.normalise, autocast=setting.autocast).cpu()
-    h, labels = (h - h.mean(0)) / (h.std(0) + 1e-6), data.train_labels.cpu()
-    work = lambda: fit_logistic(h, labels, h, labels, classes=len(data.classes))  # noqa: E731
+    data = setting.data
+    rows = data.split(seed=0).train
+    rows = rows[torch.randperm(len(rows), generator=generator(0, "regression"))[:SOME]]  # some sets come class by class
+    h = outputs(encoder, chosen(data.train_images, rows), normalise=data.normalise, autocast=setting.autocast).cpu()
+    h, labels = (h - h.mean(0)) / (h.std(0) + 1e-6), torch.unique(data.train_labels.cpu()[rows], return_inverse=True)[1]
+    work = lambda: fit_logistic(h, labels, h, labels, classes=int(labels.max()) + 1)  # noqa: E731
     return seconds_of(work, torch.device("cpu")) * images / len(h)

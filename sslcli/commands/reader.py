@@ -30,7 +30,7 @@ class Reader:
     """
 
     run: Run
-    pictures: Callable[[Sequence[Path]], list[tuple[Path, Tensor]]]
+    pictures: Callable[[Sequence[str]], list[tuple[Path, Tensor]]]
     h: Callable[[Images], Tensor]
     data: Callable[[], ImageData]
 
@@ -65,5 +65,5 @@ def reader_of(registry: Registry, selector: str | None, *, data_dir: Path | None
 
 def own_pictures(reader: Reader, names: Sequence[str]) -> tuple[list[Path], Tensor]:
     """Pictures of a person's own, or folders of them, as the encoder gets them: paths, and images (N, 3, size, size)."""
-    read = reader.pictures([Path(name) for name in names])
+    read = reader.pictures(names)
     return [path for path, _ in read], torch.stack([pixels for _, pixels in read])

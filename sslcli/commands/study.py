@@ -14,10 +14,11 @@ import yaml
 
 from sslcli.commands import compare, plots, predict, report, views
 from sslcli.commands import map as map_command
-from sslcli.commands.common import Plan, new_run, tell_of_speed
+from sslcli.commands.common import Plan, new_run, prepare, tell_of_speed
 from sslcli.commands.pretrain import kept_epochs
 from sslcli.commands.project import changed_options, open_registry, say
 from sslcli.config import TRAININGS, Compare, Map, Predict, Pretrain, Study, Views, from_mapping
+from sslcli.data.image_data import enough_labels
 from sslcli.errors import UsageError
 from sslcli.files import load_yaml
 from sslcli.registry import LEGAL_ID, Registry, Run
@@ -46,6 +47,7 @@ def run(command: Study) -> None:
     device = choose_device(command.device)
     precisions = {arguments.get("precision", "auto") for _, arguments in steps}
     tell_of_speed(device, "fp32" if "fp32" in precisions else None)
+    _hold_to_labels(registry, steps)
     first = int(steps[0][1].get("seed", Pretrain.seed))
     pretrained = _whole(registry, name, steps, seed=first, whole=True)
     for seed in range(first + 1, first + command.seeds):
@@ -58,6 +60,14 @@ def run(command: Study) -> None:
         f"to look at the curves, type: tensorboard --logdir {os.path.relpath(registry.root / 'runs')}; "
         f"to see every run: {registry.command('ssl runs list')}"
     )
+
+
+def _hold_to_labels(registry: Registry, steps: list[Step]) -> None:
+    """A UsageError before anything is trained where the data have not the labels that an evaluation needs."""
+    setting, options = prepare(registry, Pretrain(**steps[0][1]))
+    for _, arguments in steps[1:]:
+        if arguments.get("dataset") in (None, options.dataset):
+            enough_labels(setting.data, arguments.get("label_fraction", 1.0), dataset=options.dataset)
 
 
 def _whole(registry: Registry, name: str, steps: list[Step], *, seed: int, whole: bool) -> Run:
@@ -163,7 +173,7 @@ def _section(command: Study, preset: dict[str, list[dict[str, Any]]], kind: str,
 def _draw(registry: Registry, name: str, pretrained: Run, command: Study, steps: list[Step]) -> None:
     """The study's pictures: curves, views, and predictions with the same images for all."""
     written = plots.draw(registry, study=name, out=registry.path("results/figures"))
-    written.append(views.draw(registry, Views(run=pretrained.id)))
+    written.append(views.draw(registry, Views(run=pretrained.id, data_dir=command.data_dir)))
     protocols = {step.get("protocol", "linear" if kind == "probe" else kind) for kind, step in steps[1:]}
     if protocols - {"knn"}:
         written += predict.draw(registry, Predict(study=name, data_dir=command.data_dir, device=command.device))

@@ -41,7 +41,7 @@ def draw(registry: Registry, command: Views) -> Path:
         data = load_data(command.dataset, folder, download=command.download, reading=reading_of(registry, command))
     except StateError as error:
         raise StateError(f"{error}. Other views: --dataset shapes needs no data, --run latest shows those of a run") from error
-    command = fit_to_size(command, data.image_size)
+    command = fit_to_size(command, data.image_size).at_most("n", len(data.train_images))
     if command.n > len(data.train_images):
         raise UsageError(f"--n {command.n}: accepted is at most the {len(data.train_images)} images of {command.dataset}")
     sizes = view_size_plan(str(data.image_size) if command.view_sizes == "auto" else command.view_sizes)

@@ -16,11 +16,12 @@ from statistics import median
 import numpy as np
 import torch
 
-from sslcli.data.image_data import UNLABELLED, ImageData
+from sslcli.data.image_data import ImageData
 from sslcli.data.listing import Entry, Listing, classes_of, draw_parts, list_pictures
 from sslcli.data.manifest import Line
 from sslcli.data.picture_cache import Decoded, Progress, decode
 from sslcli.data.pictures import Fit, size_of
+from sslcli.data.split import UNLABELLED
 from sslcli.data.stored import Images, Stored
 from sslcli.errors import StateError
 
@@ -65,7 +66,7 @@ def load_folder(root: Path, caches: Path, reading: Reading) -> ImageData:
     reading.say(f"{root.name}: {_in_words(entries)}; shown at {size} x {size} pixels, {reading.fit}")
     manifest = tuple(Line(d, e.part or "", e.label or "", e.path) for d, e in zip(digests, entries, strict=True))
     data = _data_of(entries, rows, found, size, reading.fit)
-    return replace(data, content=_content(manifest, side, reading.fit), manifest=manifest)
+    return replace(data, content=_content(manifest, (size, side), reading.fit), manifest=manifest)
 
 
 def usual_side(root: Path, paths: Sequence[str]) -> float:
@@ -111,9 +112,9 @@ def _data_of(entries: list[Entry], rows: list[int], found: Decoded, size: int, f
     )  # fmt: skip
 
 
-def _content(manifest: Sequence[Line], side: int, fit: Fit) -> str:
-    """sha256 over what was read: the files' content, classes and parts, and how they became square; not their names."""
-    what = [side, fit, [(line.sha256, line.part, line.label) for line in manifest]]
+def _content(manifest: Sequence[Line], sides: tuple[int, int], fit: Fit) -> str:
+    """sha256 over what was read: the files' content, classes and parts, sides and how they became square; not their names."""
+    what = [*sides, fit, [(line.sha256, line.part, line.label) for line in manifest]]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 

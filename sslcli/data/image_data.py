@@ -1,10 +1,9 @@
-"""What a data set is, and how its training images are split."""
+"""What a data set is."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,12 +17,9 @@ from sslcli.data import DATASETS, FOLDER, SIZES, WITHOUT_LABEL
 from sslcli.data.batches import generator, hand_over
 from sslcli.data.manifest import Line
 from sslcli.data.pictures import Fit
+from sslcli.data.split import LEAST_LABELS, UNLABELLED, Split, hold_to_labels, split
 from sslcli.data.stored import Images, chosen
 from sslcli.errors import UsageError
-
-LEAST_LABELS = 2  # labelled images of a class, training and held out together
-UNLABELLED = -1
-"""The label of a training image whose class is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,42 +175,13 @@ def load_data(name: str, data_dir: Path, *, download: bool = False, reading: Any
     return data
 
 
-@dataclass(frozen=True)
-class Split:
-    """Indices into the training images: those that train a classifier, and those that every choice is made on."""
-
-    train: Tensor
-    val: Tensor
+def enough_labels(data: ImageData, label_fraction: float, *, dataset: str) -> None:
+    """A UsageError where a classifier cannot be learned, chosen and tested with this part of the labels."""
+    _need_labels(data, dataset=dataset)
+    hold_to_labels(data.train_labels, label_fraction=label_fraction, dataset=dataset)
 
 
-def split(
-    labels: Tensor, *, seed: int, val_fraction: float = 0.1, label_fraction: float = 1.0, given_val: Tensor | None = None
-) -> Split:
-    """Split the labelled training images by class and seed: `val_fraction` of each class is held out for choices.
-
-    Or those at `given_val`, where the data say so. `label_fraction` of both parts keeps its labels, at least one image of each
-    class: who has few labels has few to choose by. Subsets of one seed are nested: what 1 % holds, 10 % holds too.
-    """
-    labels = labels.cpu()
-    draws = torch.rand(len(labels), generator=generator(seed, "split"))
-    given = torch.zeros(len(labels), dtype=torch.bool)
-    if given_val is not None:
-        given[given_val] = True
-    train = val = torch.empty(0, dtype=torch.int64)
-    for label in torch.unique(labels[labels != UNLABELLED]):
-        members = (labels == label).nonzero().flatten()
-        members = members[draws[members].argsort()]
-        if given_val is not None:
-            of_val, of_train = members[given[members]], members[~given[members]]
-        else:
-            held_out = max(1, round(val_fraction * len(members)))
-            of_val, of_train = members[:held_out], members[held_out:]
-        val = torch.cat([val, of_val[: max(1, round(label_fraction * len(of_val)))]])
-        train = torch.cat([train, of_train[: max(1, round(label_fraction * len(of_train)))]])
-    return Split(train.sort().values, val.sort().values)
-
-
-def need_labels(data: ImageData, *, dataset: str) -> None:
+def _need_labels(data: ImageData, *, dataset: str) -> None:
     """A UsageError where there is nothing to learn a classifier from, or nothing to test it on."""
     counts = torch.unique(data.train_labels[data.train_labels != UNLABELLED], return_counts=True)[1].tolist()
     if not counts or not len(data.test_labels):
@@ -223,6 +190,8 @@ def need_labels(data: ImageData, *, dataset: str) -> None:
             f"{dataset} has no {missing}: accepted is a folder with a sub-folder for each class (in train and test, or to be "
             "drawn from), or --labels FILE.csv with lines of path,label or path,label,split"
         )
+    if len(counts) < 2:
+        raise UsageError(f"{dataset}: all labelled training images are of one class; accepted are two classes and more")
     parts = data.split(seed=0)
     for part, words in ((parts.train, "train by"), (parts.val, "choose by")):
         if data.given_val is not None and len(torch.unique(data.train_labels.cpu()[part])) < len(counts):
@@ -232,19 +201,3 @@ def need_labels(data: ImageData, *, dataset: str) -> None:
             f"{dataset}: a class has but {min(counts)} labelled image beside those of the test; accepted are {LEAST_LABELS} "
             "and more, one to train and one to choose by"
         )
-
-
-def hold_to_labels(labels: Tensor, *, label_fraction: float, dataset: str) -> None:
-    """A UsageError where `split` would take more labels than were asked for.
-
-    Each class needs one image to train and one to choose by.
-    """
-    smallest = int(torch.unique(labels[labels != UNLABELLED], return_counts=True)[1].min())
-    if label_fraction == 1 or label_fraction * smallest >= LEAST_LABELS:
-        return
-    least = min(1.0, math.ceil(LEAST_LABELS / smallest * 1e6) / 1e6)
-    raise UsageError(
-        f"--label-fraction {label_fraction:g}: of the smallest class of {dataset} that is {label_fraction * smallest:.2g} of "
-        f"its {smallest:,} training images, and {LEAST_LABELS} are needed, one to train and one to choose by; "
-        f"accepted is {least:g} to 1"
-    )

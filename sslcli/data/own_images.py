@@ -13,19 +13,20 @@ from sslcli.data.pictures import SUFFIXES, BrokenPictureError, Fit, read_rgb, sq
 from sslcli.errors import StateError, UsageError
 
 
-def read_images(paths: Sequence[Path], *, size: int, kept: int | None = None, fit: Fit = "crop") -> list[tuple[Path, Tensor]]:
+def read_images(names: Sequence[str], *, size: int, kept: int | None = None, fit: Fit = "crop") -> list[tuple[Path, Tensor]]:
     """Each picture as uint8 (3, size, size): as the eye sees it, upright, its central square, made smaller with antialiasing.
 
     `kept` is the side of the square that they are brought to before, where that is larger, and `fit` how they become it, so
     that they are seen as the pictures of a data set were. A folder stands for the pictures in it. A StateError for what is
     not there, a UsageError for what is no picture.
     """
-    return [(path, centre(_read(path, kept or size, fit), size)) for named in paths for path in _listed(named)]
+    return [(path, centre(_read(path, kept or size, fit), size)) for name in names for path in _listed(name)]
 
 
-def _listed(path: Path) -> list[Path]:
-    if path == Path():
+def _listed(name: str) -> list[Path]:
+    if not name:
         raise UsageError("'' is no picture; accepted is the name of a picture, or of a folder of pictures")
+    path = Path(name)
     if not path.exists():
         raise StateError(f"{path}: there is no such file")
     if not path.is_dir():

@@ -88,7 +88,9 @@ class Source:
 
     def _advice(self, folder: Path, what: str) -> str:
         place = folder.resolve()
-        return f"{self.title} in {place} is damaged or incomplete: {what}; delete {place} and add --download"
+        files = ", ".join(str(name) for name, _ in self.files())
+        damaged = f"{files} there" if self.folder == "." else place
+        return f"{self.title} in {place} is damaged or incomplete: {what}; delete {damaged} and add --download"
 
 
 def _in_a_line(error: Exception) -> str:

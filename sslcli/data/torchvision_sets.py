@@ -21,8 +21,9 @@ from torch import Tensor
 from torchvision.datasets import CIFAR10, CIFAR100, STL10, SVHN, EuroSAT, FashionMNIST, Flowers102, OxfordIIITPet
 
 from sslcli.data import SIZES
-from sslcli.data.image_data import ImageData, split
+from sslcli.data.image_data import ImageData
 from sslcli.data.source import Source
+from sslcli.data.split import split
 
 Labelled = tuple[Tensor, Tensor]
 """Images (N, 3, H, W) uint8 and labels (N,) int64."""

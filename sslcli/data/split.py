@@ -1,0 +1,67 @@
+"""How the labelled training images are split: those that train a classifier, and those that every choice is made on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sslcli.data.batches import generator
+from sslcli.errors import UsageError
+
+LEAST_LABELS = 2  # labelled images of a class, training and held out together
+UNLABELLED = -1
+"""The label of a training image whose class is not known."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Indices into the training images: those that train a classifier, and those that every choice is made on."""
+
+    train: Tensor
+    val: Tensor
+
+
+def split(
+    labels: Tensor, *, seed: int, val_fraction: float = 0.1, label_fraction: float = 1.0, given_val: Tensor | None = None
+) -> Split:
+    """Split the labelled training images by class and seed: `val_fraction` of each class is held out for choices.
+
+    Or those at `given_val`, where the data say so. `label_fraction` of both parts keeps its labels, at least one image of each
+    class: who has few labels has few to choose by. Subsets of one seed are nested: what 1 % holds, 10 % holds too.
+    """
+    labels = labels.cpu()
+    draws = torch.rand(len(labels), generator=generator(seed, "split"))
+    given = torch.zeros(len(labels), dtype=torch.bool)
+    if given_val is not None:
+        given[given_val] = True
+    train = val = torch.empty(0, dtype=torch.int64)
+    for label in torch.unique(labels[labels != UNLABELLED]):
+        members = (labels == label).nonzero().flatten()
+        members = members[draws[members].argsort()]
+        if given_val is not None:
+            of_val, of_train = members[given[members]], members[~given[members]]
+        else:
+            held_out = max(1, round(val_fraction * len(members)))
+            of_val, of_train = members[:held_out], members[held_out:]
+        val = torch.cat([val, of_val[: max(1, round(label_fraction * len(of_val)))]])
+        train = torch.cat([train, of_train[: max(1, round(label_fraction * len(of_train)))]])
+    return Split(train.sort().values, val.sort().values)
+
+
+def hold_to_labels(labels: Tensor, *, label_fraction: float, dataset: str) -> None:
+    """A UsageError where `split` would take more labels than were asked for.
+
+    Each class needs one image to train and one to choose by.
+    """
+    smallest = int(torch.unique(labels[labels != UNLABELLED], return_counts=True)[1].min())
+    if label_fraction == 1 or label_fraction * smallest >= LEAST_LABELS:
+        return
+    least = min(1.0, math.ceil(LEAST_LABELS / smallest * 1e6) / 1e6)
+    raise UsageError(
+        f"--label-fraction {label_fraction:g}: of the smallest class of {dataset} that is {label_fraction * smallest:.2g} of "
+        f"its {smallest:,} training images, and {LEAST_LABELS} are needed, one to train and one to choose by; "
+        f"accepted is {least:g} to 1"
+    )
