@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from sslcli.commands.cost import Costs
 from sslcli.commands.pretrain import plan, training_of
 from sslcli.config import Pretrain, side_by_side
 from sslcli.data import SIZES, shapes
+from sslcli.data.image_data import ImageData
 from sslcli.errors import UsageError
 from sslcli.registry import Registry
 from sslcli.training import device, timing
@@ -333,3 +335,25 @@ def test_augmentation_is_below_a_tenth_of_a_step_where_the_net_is_smallest(
     assert result.code == 0, result.err
     (column,) = json.loads(result.out)["columns"]
     assert 0 < column["split"]["augmentation"] < 0.1 * column["seconds_per_step"]
+
+
+def test_protocols_with_and_without_steps_stand_side_by_side(ssl: Cli) -> None:
+    result = ssl(f"bench probe {FAST} --epochs 1 --protocol linear --protocol knn --protocol logistic")
+    assert result.code == 0, result.err
+    lines = [line.strip() for line in result.out.splitlines()]
+    for start in ("seconds a step", "neighbours", "logistic regression"):
+        assert any(line.startswith(start) for line in lines), start
+
+
+def test_logistic_regression_is_timed_on_images_of_all_classes(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = shapes.load
+
+    def class_by_class(*arguments: Any, **options: Any) -> ImageData:
+        data = made(*arguments, **options)
+        order = data.train_labels.argsort()
+        return replace(data, train_images=data.train_images[order], train_labels=data.train_labels[order])
+
+    monkeypatch.setattr(shapes, "load", class_by_class)
+    monkeypatch.setattr(probe_cost, "SOME", 60)
+    result = ssl(f"bench probe {FAST} --protocol logistic")
+    assert result.code == 0, result.err
