@@ -9,6 +9,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_calibration_error
 
 from sslcli.errors import StateError
@@ -238,3 +239,12 @@ def test_risk_over_coverage_ends_at_the_error_of_all_images(judged: list[Judged]
     first, second = figure.axes[0].lines
     assert (first.get_marker(), first.get_linestyle()) != (second.get_marker(), second.get_linestyle())
     assert f"AURC {judged[1].quality.aurc:.2%}" in legend_texts(figure)[1]
+
+
+def test_the_confusions_of_many_classes_make_a_picture_that_can_be_read() -> None:
+    classes = 400
+    labels = np.arange(2 * classes) % classes
+    judged = [Judged(name, quality(np.eye(classes)[labels], labels)) for name in ("pretrained", "scratch")]
+    figure = draw_confusion(judged, classes=[str(label) for label in range(classes)], title="t", subtitle="s")
+    width, height = figure.get_size_inches() * figure.dpi
+    assert width * height < Image.MAX_IMAGE_PIXELS

@@ -18,6 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from sslcli.commands import report
 from sslcli.commands.report import make
 from sslcli.commands.report_answer import forest, verdicts
+from sslcli.commands.report_pictures import find_pictures
 from sslcli.commands.report_runs import data_checks
 from sslcli.errors import StateError, UsageError
 from sslcli.pictures.canvas import new_figure, save_picture
@@ -223,6 +224,23 @@ def test_the_data_check_is_shown_without_its_lists(study: Registry) -> None:
     for damaged in ("{", "{}", "[1]"):
         path.write_text(damaged)
         assert data_checks(study.root, {"cifar10": None}) == ([], ["the data check results/data/cifar10.json is damaged"])
+
+
+def test_the_data_check_of_a_folder_is_found_by_its_name(study: Registry) -> None:
+    path = study.root / "results" / "data" / "folder-my-photos.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"images": 3}))
+    ((table,), without) = data_checks(study.root, {"folder:../My photos": None})
+    assert [cell.text for cell in table.rows[0]] == ["images", "3"]
+    assert not without
+
+
+def test_a_picture_of_other_data_with_a_like_name_is_left_out(study: Registry) -> None:
+    folder = study.root / "results" / "data"
+    for name in ("cifar10", "cifar100"):
+        picture(folder / f"{name}_duplicates.png", "Duplicates", None)
+    found, _ = find_pictures(study, study.runs())
+    assert [one.name for one in found if "data/" in one.name] == ["results/data/cifar10_duplicates.png"]
 
 
 def test_a_loss_and_many_differences_in_words() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sslcli.commands.paths import as_read
 from sslcli.commands.project import say
 from sslcli.commands.words import dataset_word
 from sslcli.data.check_file import read_check
@@ -33,25 +34,16 @@ def without_duplicates(registry: Registry, runs: list[Run]) -> list[Run]:
     return left
 
 
-def _as_read(registry: Registry, run: Run) -> list[str]:
-    """The options that read a run's data as the run did."""
-    options = registry.load(run).options if run.status != "published" else {"dataset": run.dataset}
-    of_folder = {"labels": options.get("labels"), "image_size": options.get("image_size"), "fit": options.get("fit")}
-    given = {name: value for name, value in of_folder.items() if value not in (None, "crop")}
-    named = {"dataset": run.dataset} | given
-    return [word for name, value in named.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-
-
 def _unique(registry: Registry, run: Run) -> Kept:
     """What a run has kept of the test images that are no duplicates."""
-    check = registry.command(shlex.join(["ssl", "data", "check", *_as_read(registry, run)]))
-    path = registry.path(f"results/data/{dataset_word(run.dataset)}.json")
     if run.status == "published":
         raise StateError(f"run {run.id} is published: which of its test images were right is not kept here")
+    record, path = registry.load(run), registry.path(f"results/data/{dataset_word(run.dataset)}.json")
+    check = registry.command(shlex.join(["ssl", "data", "check", *as_read(registry, record)]))
     if not path.exists():
         raise StateError(f"which test images of {run.dataset} are duplicates is not known here; to find them, type: {check}")
     found = read_check(path)
-    if found.fingerprint != registry.load(run).data.get("sha256"):
+    if found.fingerprint != record.data.get("sha256"):
         raise StateError(f"{path} is of other data than {run.id} was trained on; to make it anew, type: {check}")
     kept = read_kept(registry.path(f"{run.folder}/{FILE}"))
     unique: NDArray[np.bool_] = ~np.isin(kept.indices, found.test_duplicates)

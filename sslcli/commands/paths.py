@@ -9,7 +9,7 @@ from typing import Any
 
 from sslcli.config import weights_path
 from sslcli.data import FOLDER
-from sslcli.registry import Registry
+from sslcli.registry import Registry, Run
 
 PATHS = ("data_dir", "labels")
 """Options of a run that are paths; of the data set folder:PATH a part is, and --init may be one."""
@@ -24,6 +24,15 @@ def located(registry: Registry, options: dict[str, Any]) -> dict[str, Any]:
 def recorded(registry: Registry, options: dict[str, Any]) -> dict[str, Any]:
     """Options as a run records them: their paths, which are relative to the current folder, made relative to the project."""
     return _with_paths(options, lambda path: os.path.relpath(os.path.expanduser(path), registry.root))
+
+
+def as_read(registry: Registry, record: Run) -> list[str]:
+    """The options that read a run's data as the run did, as they are typed from the current folder."""
+    options = _with_paths({"dataset": record.dataset} | record.options, lambda path: os.path.relpath(registry.root / path))
+    of_folder = {name: options.get(name) for name in ("labels", "image_size", "fit")}
+    given = {name: value for name, value in of_folder.items() if value not in (None, "crop")}
+    named = {"dataset": options["dataset"]} | given
+    return [word for name, value in named.items() for word in (f"--{name.replace('_', '-')}", str(value))]
 
 
 def _with_paths(options: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:

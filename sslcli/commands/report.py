@@ -64,7 +64,7 @@ def _page(registry: Registry, chosen: list[Run], title: str) -> str:
     content = _numbers(registry, chosen, runs) | {"title": title, "study": study or "", "version": __version__}
     found, damaged = find_pictures(registry, runs)
     found = in_order([*found, *quality_figures(registry, chosen)])
-    absent = {"absent": _absent(found, runs), "damaged": damaged}
+    absent = {"absent": _absent(registry, found, runs), "damaged": damaged}
     room = LIMIT - MARGIN - len(_render(content | absent | _shown([], found)).encode())
     return _render(content | absent | _shown(*fit(found, room)))
 
@@ -101,10 +101,10 @@ def _numbers(registry: Registry, chosen: list[Run], runs: list[Run]) -> dict[str
     }
 
 
-def _absent(pictures: Sequence[Picture], runs: Sequence[Run]) -> list[tuple[str, str, str]]:
+def _absent(registry: Registry, pictures: Sequence[Picture], runs: Sequence[Run]) -> list[tuple[str, str, str]]:
     """The kinds of picture that are missing: heading, command, and what is special about it."""
     special = "makes an evaluation that keeps its test logits, from which the report draws them."
-    kinds = missing(pictures, runs)
+    kinds = missing(registry, pictures, runs)
     rest = [(heading, command, "") for heading, command in kinds if command != "ssl probe"]
     of_logits = [heading for heading, command in kinds if command == "ssl probe"]
     return rest + ([("; ".join(of_logits), "ssl probe", special)] if of_logits else [])

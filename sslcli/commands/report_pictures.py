@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sslcli.commands.paths import as_read
+from sslcli.commands.words import dataset_word
 from sslcli.errors import StateError
 from sslcli.pictures.embed import Picture, read_picture, read_text
 from sslcli.registry import Registry, Run
@@ -72,12 +74,12 @@ class Section:
 def find_pictures(registry: Registry, runs: Sequence[Run]) -> tuple[list[Picture], list[str]]:
     """The project's pictures whose text names one of the runs, or in results/data their data; and what of them is damaged."""
     names = re.compile(rf"(?<![\w.-])({'|'.join(re.escape(run.id) for run in runs)})(?![\w-])")
-    datasets = tuple(f"{run.dataset}" for run in runs if run.dataset)
+    datasets = {dataset_word(run.dataset) for run in runs if run.dataset}
     found, damaged = [], []
     for path in sorted(path for folder in FOLDERS for path in (registry.root / folder).rglob("*.png")):
         name = path.relative_to(registry.root).as_posix()
         try:
-            of_data = name.startswith("results/data/") and path.name.startswith(datasets)
+            of_data = name.startswith("results/data/") and path.stem.rpartition("_")[0] in datasets
             if of_data or names.search(" ".join(read_text(path))):
                 found.append(read_picture(path, name=name))
         except StateError:
@@ -113,7 +115,7 @@ def sections(pictures: Sequence[Picture]) -> list[Section]:
     return made
 
 
-def missing(pictures: Iterable[Picture], runs: Sequence[Run]) -> list[tuple[str, str]]:
+def missing(registry: Registry, pictures: Iterable[Picture], runs: Sequence[Run]) -> list[tuple[str, str]]:
     """The kinds of picture of which there is none, and the command that makes each; of published runs none can be made."""
     own = [run for run in runs if run.status != "published"]
     if not own:
@@ -123,7 +125,7 @@ def missing(pictures: Iterable[Picture], runs: Sequence[Run]) -> list[tuple[str,
     of_study = f" --study {shlex.quote(study)}" if study else ""
     pretrained = next((f" --run {run.id}" for run in own if run.experiment == "pretrain"), "")
     which = dict.fromkeys(("plots", "predict", "map"), of_study)
-    which |= {"views": pretrained, "data check": f" --dataset {own[-1].dataset}"}
+    which |= {"views": pretrained, "data check": f" {shlex.join(as_read(registry, own[-1]))}"}
     commands = {kind.key: f"ssl {kind.command}{which.get(kind.command, '')}" for kind in KINDS}
     kinds = {kind.key: kind for kind in KINDS}
     return [(kinds[key].heading, commands[key]) for key in SHOWN if key not in there and kinds[key].command]

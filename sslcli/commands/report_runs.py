@@ -11,7 +11,7 @@ from typing import Any
 
 from sslcli.commands.report_answer import Values, places, protocol_of, share, words_of
 from sslcli.commands.report_tables import Cell, Table
-from sslcli.commands.words import PROTOCOLS, WORDS
+from sslcli.commands.words import PROTOCOLS, WORDS, dataset_word
 from sslcli.registry import Run
 
 DONE = ("finished", "published")
@@ -82,19 +82,19 @@ def data_checks(root: Path, datasets: Mapping[str, str | None]) -> tuple[list[Ta
     """
     tables, without = [], []
     for dataset, sha256 in datasets.items():
-        path = root / "results" / "data" / f"{dataset}.json"
+        name = f"results/data/{dataset_word(dataset)}.json"
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads((root / name).read_text(encoding="utf-8"))
             if not isinstance(content, dict) or not content:
                 raise ValueError
         except FileNotFoundError:
             without.append(f"no data check of {dataset} was made")
             continue
         except (OSError, ValueError):
-            without.append(f"the data check results/data/{dataset}.json is damaged")
+            without.append(f"the data check {name} is damaged")
             continue
         if sha256 and content.get("fingerprint") != sha256:
-            without.append(f"the data check results/data/{dataset}.json is of other data than these runs were trained on")
+            without.append(f"the data check {name} is of other data than these runs were trained on")
             continue
         rows = [[Cell(key, head=True), Cell(text, kind="number")] for key, text in _scalars(content)]
         tables.append(Table(f"Data check of {dataset}", [("count", False), ("value", True)], rows, sortable=False))

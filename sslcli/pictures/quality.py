@@ -18,6 +18,7 @@ FEW = 20  # images: a bin of fewer is drawn pale and joined to none
 HATCHES = ("", "////", "....", "xxxx", "----", "\\\\\\\\")
 CELL = 0.42  # inches of a class in a confusion matrix
 MOST_NUMBERED = 20  # classes; of more, the cells are too small for numbers
+WIDEST = 42.0  # inches of a matrix: of more than a hundred classes the cells become smaller
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Judged:
 @styled
 def draw_confusion(judged: Sequence[Judged], *, classes: Sequence[str], title: str, subtitle: str) -> Figure:
     """A matrix for each evaluation, side by side: of the images of a true class (row) the per cent said to be each class."""
-    side = 1.3 + max(2.6, CELL * len(classes))
+    side = 1.3 + min(WIDEST, max(2.6, CELL * len(classes)))
     figure = new_figure(side * len(judged), side + 1.0)
     figure.suptitle(title, wrap=True)
     legend = "per cent of the images of the true class; rows add up to 100, an empty cell is 0"
