@@ -15,6 +15,7 @@ from PIL import Image
 
 from sslcli import load_encoder
 from sslcli.checkpoint import save_checkpoint
+from sslcli.commands import export
 from sslcli.commands.export_formats import COUNTERPARTS, FORMATS
 from sslcli.commands.model_card import card
 from sslcli.data.image_data import load_data
@@ -222,3 +223,12 @@ def test_the_card_says_what_the_encoder_was_trained_on_or_that_it_was_not(proven
         packages=("torch",), build="", use="", compared="", format="onnx",
     )  # fmt: skip
     assert sentence in text
+
+
+def test_one_image_is_enough_to_compare_on(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "IMAGES", 1)
+    assert ssl(f"pretrain {TINY}").code == 0
+    for name in ("safetensors", "onnx"):
+        result = ssl(f"export --format {name}")
+        assert result.code == 0, result.err
+        assert "on 1 test images" in result.err + result.out
