@@ -37,8 +37,8 @@ COMMANDS = {
     "study": (config.Study, "sslcli.commands.study:run"),
     "resume": (config.Resume, "sslcli.commands.resume:run"),
 }
-NO_MEMORY = "can't allocate memory"
-"""What torch's error says where a CPU's memory does not suffice; that of a GPU has a type of its own."""
+NO_MEMORY = ("can't allocate memory", "MemoryError", "OutOfMemoryError")
+"""What torch's error says where a CPU's memory does not suffice; and the types of Python's error, and of torch's for a GPU."""
 RUNS_COMMANDS = {
     "list": (config.RunsList, "sslcli.commands.runs:list_runs"),
     "show": (config.RunsShow, "sslcli.commands.runs:show"),
@@ -174,7 +174,7 @@ def _errors_to_exit_codes(*, debug: bool) -> Iterator[None]:
     except OSError as error:
         code, message = StateError.exit_code, str(error)
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and NO_MEMORY not in str(error):
+        if type(error).__name__ not in NO_MEMORY and NO_MEMORY[0] not in str(error):
             raise
         code, message = StateError.exit_code, "the memory does not suffice: smaller numbers are needed, of --batch-size for one"
     else:

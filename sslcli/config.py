@@ -528,7 +528,7 @@ class Bench(Command):
 
     Takes every option of that command: ssl bench finetune --batch-size 256. An option given twice compares side by side: ssl
     bench --precision bf16 --precision fp32; several such are paired in order. Nothing is written. Random images
-    stand in for CIFAR-10 where it is missing. The share of the peak counts the step's matrix products and convolutions,
+    stand in for a named data set that is missing. The share of the peak counts the step's matrix products and convolutions,
     against the product of two large matrices in the same precision. Times of presets are without their pictures.
     """
 

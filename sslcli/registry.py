@@ -354,8 +354,10 @@ class Registry:
     def beat(self, run: Run) -> None:
         """Write down that this process works on a run, and when."""
         beat = {"host": platform.node(), "process": os.getpid(), "at": now()}
-        with suppress(StateError):  # a full disk is no reason to stop: the training will meet it at its next checkpoint
-            write_text(self.path(f"{run.folder}/.heartbeat"), json.dumps(beat))
+        path = self.path(f"{run.folder}/.heartbeat")
+        if path.parent.is_dir():  # it was not deleted meanwhile
+            with suppress(StateError):  # a full disk is no reason to stop: the training will meet it at its next checkpoint
+                write_text(path, json.dumps(beat))
 
     def heartbeat(self, run: Run) -> Heartbeat | None:
         """The last sign of life of a run's process; None if there is none that can be read."""

@@ -338,11 +338,12 @@ def test_augmentation_is_below_a_tenth_of_a_step_where_the_net_is_smallest(
 
 
 def test_protocols_with_and_without_steps_stand_side_by_side(ssl: Cli) -> None:
-    result = ssl(f"bench probe {FAST} --epochs 1 --protocol linear --protocol knn --protocol logistic")
+    result = ssl(f"bench probe {FAST} --epochs 1 --protocol knn --protocol linear --protocol logistic")
     assert result.code == 0, result.err
     lines = [line.strip() for line in result.out.splitlines()]
-    for start in ("seconds a step", "neighbours", "logistic regression"):
-        assert any(line.startswith(start) for line in lines), start
+    shown = ["seconds a step", "expected time", "choosing the rate", "neighbours", "logistic regression"]
+    places = [next(place for place, line in enumerate(lines) if line.startswith(start)) for start in shown]
+    assert places == sorted(places)
 
 
 def test_logistic_regression_is_timed_on_images_of_all_classes(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -744,8 +744,9 @@ def test_a_whole_number_in_a_file_is_the_number_of_the_command_line(ssl: Cli, do
     assert "no partner" not in ssl("compare").err
 
 
-@pytest.mark.parametrize("line", ["pretrain --warmup-epochs inf", "probe --label-fraction nan", "pretrain --lr 1e999"])
-def test_numbers_without_an_end_are_refused(ssl: Cli, registry: Registry, line: str) -> None:
+@pytest.mark.parametrize("line", ["pretrain --warmup-epochs inf", "pretrain --lr 1e999", "pretrain --config endless.yaml"])
+def test_numbers_without_an_end_are_refused(ssl: Cli, registry: Registry, tmp_path: Path, line: str) -> None:
+    (tmp_path / "endless.yaml").write_text("weight_decay: .inf\n")
     refused = ssl(f"{line} --dataset shapes")
     assert refused.code == 2
     assert "takes a number" in refused.err

@@ -135,11 +135,12 @@ def test_the_real_cifar10_has_its_known_size_and_mean() -> None:
 
 
 def test_a_single_image_that_is_left_over_joins_the_batch_before_it() -> None:
-    batches = Batches(33, 8, seed=1, drop_last=False)
+    batches = Batches(33, 8, seed=1, drop_last=False, join_single=True)
     assert batches.epoch_steps == 4
     epoch = [batches.at(step) for step in range(4)]
     assert [len(rows) for rows in epoch] == [8, 8, 8, 9]
     assert sorted(torch.cat(epoch).tolist()) == list(range(33))
     assert [len(batches.at(step)) for step in range(4, 8)] == [8, 8, 8, 9]
     assert Batches(33, 8, seed=1, drop_last=True).epoch_steps == 4
-    assert [Batches(count, 8, seed=1, drop_last=False).epoch_steps for count in (1, 8, 9, 10)] == [1, 1, 1, 2]
+    assert [Batches(count, 8, seed=1, drop_last=False, join_single=True).epoch_steps for count in (1, 8, 9, 10)] == [1, 1, 1, 2]
+    assert Batches(33, 8, seed=1, drop_last=False).epoch_steps == 5

@@ -568,6 +568,8 @@ def test_the_size_that_is_shown_is_part_of_what_the_data_are(pictures: Path, tmp
     smaller, larger = (load_folder(pictures, tmp_path / "c", Reading(image_size=size)) for size in (side - 2, side - 1))
     assert smaller.kept_size == larger.kept_size == side
     assert smaller.fingerprint != larger.fingerprint
+    usual, typed = (load_folder(pictures, tmp_path / "c", Reading(image_size=size)) for size in (None, 32))
+    assert usual.fingerprint == typed.fingerprint
 
 
 def test_labels_of_one_class_make_no_evaluation(pictures: Path, done: Done, ssl: Cli, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -239,8 +240,11 @@ def test_a_picture_of_other_data_with_a_like_name_is_left_out(study: Registry) -
     folder = study.root / "results" / "data"
     for name in ("cifar10", "cifar100"):
         picture(folder / f"{name}_duplicates.png", "Duplicates", None)
-    found, _ = find_pictures(study, study.runs())
+    runs = [replace(run, data={}) for run in study.runs()]
+    found, _ = find_pictures(study, runs)
     assert [one.name for one in found if "data/" in one.name] == ["results/data/cifar10_duplicates.png"]
+    found, _ = find_pictures(study, [replace(run, data={"sha256": "e" * 64}) for run in runs])
+    assert not [one.name for one in found if "data/" in one.name]
 
 
 def test_a_loss_and_many_differences_in_words() -> None:

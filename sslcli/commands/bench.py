@@ -124,7 +124,8 @@ def show(columns: list[dict[str, Any]], presets: dict[str, dict[str, float]], *,
     else:
         heads = {str(number): column["name"] for number, column in enumerate(columns)}
         words = [in_words(column) for column in columns]
-        lines = dict.fromkeys(line for of in words for line in of)  # a protocol without steps lacks theirs
+        most_first = sorted(words, key=len, reverse=True)  # a protocol without steps lacks their lines
+        lines = dict.fromkeys(line for of in most_first for line in of)
         rows = [{"": line} | {place: of.get(line, "") for place, of in zip(heads, words, strict=True)} for line in lines]
         print_rows(rows, {"": columns[0]["device"]} | heads, style=style)
         if presets:

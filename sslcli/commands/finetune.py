@@ -88,7 +88,7 @@ def training_of(encoder: Encoder, options: Finetune, setting: Setting) -> tuple[
         model = Classifier(encoder, len(data.classes))
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     train_rows = data.split(seed=seed, label_fraction=options.label_fraction).train
-    batches = Batches(len(train_rows), options.batch_size, seed=seed, drop_last=False)
+    batches = Batches(len(train_rows), options.batch_size, seed=seed, drop_last=False, join_single=True)
     steps = total_steps(options, batches.epoch_steps)
     mean, std = data.normalisation
     height, width = data.train_images.shape[-2:]

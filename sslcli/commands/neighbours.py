@@ -32,11 +32,13 @@ def run(command: Neighbours) -> None:
     path = png_path(command.out, registry.path("results/predictions/neighbours.png"), keep=paths)
     data, record = reader.data(), reader.run
     whole = len(data.train_labels)
-    if command.k > min(command.among or whole, whole):
-        raise UsageError(f"--k {command.k}: accepted is at most the {min(command.among or whole, whole)} training images")
+    most = min(command.among or whole, whole)
+    k = command.at_most("k", most).k
+    if k > most:
+        raise UsageError(f"--k {k}: accepted is at most the {most} training images")
     bank = torch.randperm(whole, generator=generator(command.seed, "neighbours"))[: command.among].sort().values
     say(f"{record.id}: representations of {len(bank):,} training images")
-    places, cosines = nearest_with_cosines(reader.h(chosen(data.train_images, bank)), reader.h(images), k=command.k)
+    places, cosines = nearest_with_cosines(reader.h(chosen(data.train_images, bank)), reader.h(images), k=k)
     files = data.files("train") or [f"train {place}" for place in range(whole)]
     rows = []
     for own, nearest, alike in zip(paths, bank[places].tolist(), cosines.tolist(), strict=True):
@@ -51,7 +53,7 @@ def run(command: Neighbours) -> None:
     figure = draw_neighbours(
         queries, [Found(f"nearest training images of {record.dataset}\n{record.id}", rows)], judged=False,
         title="Own pictures and their nearest training images, as the encoder gets them",
-        subtitle=f"the {command.k} nearest of {len(bank):,} training images{some}; below each name the cosine of its h "
+        subtitle=f"the {k} nearest of {len(bank):,} training images{some}; below each name the cosine of its h "
         "and the query's, 1 at most",
     )  # fmt: skip
     save_picture(figure, path, description=f"Run: {record.id}. Pictures: {', '.join(map(str, paths))}")

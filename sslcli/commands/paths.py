@@ -26,9 +26,10 @@ def recorded(registry: Registry, options: dict[str, Any]) -> dict[str, Any]:
     return _with_paths(options, lambda path: os.path.relpath(os.path.expanduser(path), registry.root))
 
 
-def as_read(registry: Registry, record: Run) -> list[str]:
-    """The options that read a run's data as the run did, as they are typed from the current folder."""
-    options = _with_paths({"dataset": record.dataset} | record.options, lambda path: os.path.relpath(registry.root / path))
+def as_read(registry: Registry, record: Run, *, here: Path | None = None) -> list[str]:
+    """The options that read a run's data as the run did, as they are typed in the folder `here`, by default the current one."""
+    known = {"dataset": record.dataset} | record.options
+    options = _with_paths(known, lambda path: os.path.relpath(registry.root / path, here or os.curdir))
     of_folder = {name: options.get(name) for name in ("labels", "image_size", "fit")}
     given = {name: value for name, value in of_folder.items() if value not in (None, "crop")}
     named = {"dataset": options["dataset"]} | given

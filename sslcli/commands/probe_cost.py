@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 
 from sslcli.commands.common import Setting
@@ -56,7 +57,9 @@ def regression(encoder: Encoder, setting: Setting, images: int) -> float:
     """Seconds of logistic regression, roughly: how many iterations it takes depends on the representation."""
     data = setting.data
     rows = data.split(seed=0).train
-    rows = rows[torch.randperm(len(rows), generator=generator(0, "regression"))[:SOME]]  # some sets come class by class
+    rows = rows[torch.randperm(len(rows), generator=generator(0, "regression"))]  # some sets come class by class
+    one_of_each = torch.from_numpy(np.unique(data.train_labels.cpu()[rows].numpy(), return_index=True)[1])
+    rows = rows[torch.cat([one_of_each, torch.arange(len(rows))])[:SOME]]
     h = outputs(encoder, chosen(data.train_images, rows), normalise=data.normalise, autocast=setting.autocast).cpu()
     h, labels = (h - h.mean(0)) / (h.std(0) + 1e-6), torch.unique(data.train_labels.cpu()[rows], return_inverse=True)[1]
     work = lambda: fit_logistic(h, labels, h, labels, classes=int(labels.max()) + 1)  # noqa: E731

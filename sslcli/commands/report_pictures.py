@@ -74,13 +74,14 @@ class Section:
 def find_pictures(registry: Registry, runs: Sequence[Run]) -> tuple[list[Picture], list[str]]:
     """The project's pictures whose text names one of the runs, or in results/data their data; and what of them is damaged."""
     names = re.compile(rf"(?<![\w.-])({'|'.join(re.escape(run.id) for run in runs)})(?![\w-])")
-    datasets = {dataset_word(run.dataset) for run in runs if run.dataset}
+    checked = {(dataset_word(run.dataset), run.data.get("sha256")) for run in runs if run.dataset}
     found, damaged = [], []
     for path in sorted(path for folder in FOLDERS for path in (registry.root / folder).rglob("*.png")):
         name = path.relative_to(registry.root).as_posix()
         try:
-            of_data = name.startswith("results/data/") and path.stem.rpartition("_")[0] in datasets
-            if of_data or names.search(" ".join(read_text(path))):
+            text, stem = " ".join(read_text(path)), path.stem.rpartition("_")[0]
+            of_data = name.startswith("results/data/") and any(stem == word and (sha or "") in text for word, sha in checked)
+            if of_data or names.search(text):
                 found.append(read_picture(path, name=name))
         except StateError:
             damaged.append(name)
@@ -125,7 +126,7 @@ def missing(registry: Registry, pictures: Iterable[Picture], runs: Sequence[Run]
     of_study = f" --study {shlex.quote(study)}" if study else ""
     pretrained = next((f" --run {run.id}" for run in own if run.experiment == "pretrain"), "")
     which = dict.fromkeys(("plots", "predict", "map"), of_study)
-    which |= {"views": pretrained, "data check": f" {shlex.join(as_read(registry, own[-1]))}"}
+    which |= {"views": pretrained, "data check": f" {shlex.join(as_read(registry, own[-1], here=registry.root))}"}
     commands = {kind.key: f"ssl {kind.command}{which.get(kind.command, '')}" for kind in KINDS}
     kinds = {kind.key: kind for kind in KINDS}
     return [(kinds[key].heading, commands[key]) for key in SHOWN if key not in there and kinds[key].command]

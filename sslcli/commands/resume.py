@@ -52,7 +52,8 @@ def continued(registry: Registry, command: Pretrain) -> bool:
 
 def _called(registry: Registry, name: str | None) -> Run | None:
     """The record of the newest run whose id or name this is; a StateError if it is none that pretraining can go on with."""
-    found = [run for run in registry.runs() if name in (run.id, run.name)]
+    runs = registry.runs()
+    found = [run for run in runs if run.id == name] or [run for run in runs if run.name == name]
     if not found:
         return None
     run = found[-1]

@@ -64,9 +64,10 @@ def run(command: Study) -> None:
 
 def _hold_to_labels(registry: Registry, steps: list[Step]) -> None:
     """A UsageError before anything is trained where the data have not the labels that an evaluation needs."""
-    setting, options = prepare(registry, Pretrain(**steps[0][1]))
-    for _, arguments in steps[1:]:
-        if arguments.get("dataset") in (None, options.dataset):
+    own = [arguments for _, arguments in steps[1:] if not {"dataset", "labels"} & set(arguments)]
+    if own:
+        setting, options = prepare(registry, Pretrain(**steps[0][1]))
+        for arguments in own:
             enough_labels(setting.data, arguments.get("label_fraction", 1.0), dataset=options.dataset)
 
 

@@ -43,15 +43,15 @@ class Batches:
     """Passes over `count` images in batches of `batch_size`, in an order drawn anew for each epoch.
 
     A last batch that is not full is left out if `drop_last`, as a contrastive loss needs: its difficulty depends on
-    the batch's size. Otherwise a single image that is left over, of which no batch norm can take statistics, joins the batch
-    before it. `epoch_steps` is the number of steps of one pass.
+    the batch's size. Of a single image that is left over a batch norm may have no statistics: with `join_single` it joins the
+    batch before it. `epoch_steps` is the number of steps of one pass.
     """
 
-    def __init__(self, count: int, batch_size: int, *, seed: int, drop_last: bool) -> None:
+    def __init__(self, count: int, batch_size: int, *, seed: int, drop_last: bool, join_single: bool = False) -> None:
         self.count, self.batch_size, self.seed = count, batch_size, seed
         full, over = divmod(count, batch_size)
-        self.epoch_steps = full if drop_last or (full and over == 1) else full + bool(over)
-        self.joined = int(not drop_last and over == 1)
+        self.joined = int(join_single and over == 1 and full > 0)
+        self.epoch_steps = full if drop_last or self.joined else full + bool(over)
 
     def at(self, step: int) -> Tensor:
         """The positions int64 of the images of `step`: (batch_size,), but for the last batch of an epoch."""

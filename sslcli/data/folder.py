@@ -56,7 +56,8 @@ def load_folder(root: Path, caches: Path, reading: Reading) -> ImageData:
     if reading.labels is not None:
         listing = listing.named(reading.labels)
     paths = [entry.path for entry in listing.entries]
-    size, side = sides(usual_side(root, paths), reading)
+    typical = usual_side(root, paths)
+    (size, side), (usual, _) = sides(typical, reading), sides(typical, replace(reading, image_size=None))
     found = decode(root, paths, side=side, fit=reading.fit, caches=caches, workers=reading.workers, progress=reading.progress)
     _tell_of_problems(root, listing, found, reading.say)
     rows = [row for row, problem in enumerate(found.problems) if not problem]
@@ -66,7 +67,7 @@ def load_folder(root: Path, caches: Path, reading: Reading) -> ImageData:
     reading.say(f"{root.name}: {_in_words(entries)}; shown at {size} x {size} pixels, {reading.fit}")
     manifest = tuple(Line(d, e.part or "", e.label or "", e.path) for d, e in zip(digests, entries, strict=True))
     data = _data_of(entries, rows, found, size, reading.fit)
-    return replace(data, content=_content(manifest, (size, side), reading.fit), manifest=manifest)
+    return replace(data, content=_content(manifest, [side, *[size] * (size != usual)], reading.fit), manifest=manifest)
 
 
 def usual_side(root: Path, paths: Sequence[str]) -> float:
@@ -112,8 +113,11 @@ def _data_of(entries: list[Entry], rows: list[int], found: Decoded, size: int, f
     )  # fmt: skip
 
 
-def _content(manifest: Sequence[Line], sides: tuple[int, int], fit: Fit) -> str:
-    """sha256 over what was read: the files' content, classes and parts, sides and how they became square; not their names."""
+def _content(manifest: Sequence[Line], sides: Sequence[int], fit: Fit) -> str:
+    """sha256 over what was read: the files' content, classes and parts, and how they became square; not their names.
+
+    `sides` are that which is kept and, if it is not the usual one, that which is shown.
+    """
     what = [*sides, fit, [(line.sha256, line.part, line.label) for line in manifest]]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 

@@ -111,7 +111,8 @@ def running(registry: Registry, run: Run) -> Iterator[Stop]:
         if elsewhere := registry.elsewhere(run):
             advice = registry.command(f"ssl resume {run.id} --force")
             raise StateError(f"run {run.id} is running {elsewhere}; if it is surely dead there, type: {advice}")
-        remove_unfinished(registry.path(f"{run.folder}/checkpoints/*.pt"))
+        for file in ("checkpoints/*.pt", ".heartbeat"):
+            remove_unfinished(registry.path(f"{run.folder}/{file}"))
         attempt = {"started": now(), "host": platform.node(), "process": os.getpid()}
         run.status, run.error = "running", None
         run.attempts.append(attempt)
