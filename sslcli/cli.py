@@ -37,8 +37,8 @@ COMMANDS = {
     "study": (config.Study, "sslcli.commands.study:run"),
     "resume": (config.Resume, "sslcli.commands.resume:run"),
 }
-NO_MEMORY = ("can't allocate memory", "MemoryError", "OutOfMemoryError")
-"""What torch's error says where a CPU's memory does not suffice; and the types of Python's error, and of torch's for a GPU."""
+NO_MEMORY = ("MemoryError", "OutOfMemoryError")
+"""The types of Python's error where the memory does not suffice, and of torch's for a GPU; for a CPU it has none of its own."""
 RUNS_COMMANDS = {
     "list": (config.RunsList, "sslcli.commands.runs:list_runs"),
     "show": (config.RunsShow, "sslcli.commands.runs:show"),
@@ -174,7 +174,7 @@ def _errors_to_exit_codes(*, debug: bool) -> Iterator[None]:
     except OSError as error:
         code, message = StateError.exit_code, str(error)
     except (MemoryError, RuntimeError) as error:
-        if type(error).__name__ not in NO_MEMORY and NO_MEMORY[0] not in str(error):
+        if type(error).__name__ not in NO_MEMORY and "can't allocate memory" not in str(error):
             raise
         code, message = StateError.exit_code, "the memory does not suffice: smaller numbers are needed, of --batch-size for one"
     else:

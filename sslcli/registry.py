@@ -143,6 +143,11 @@ def parse_run(content: Any, source: str) -> Run:
     return run
 
 
+def called(runs: list[Run], name: str) -> list[Run]:
+    """The run with this id; if there is none, the runs with this name, oldest first."""
+    return [run for run in runs if run.id == name] or [run for run in runs if run.name == name]
+
+
 def find_project(start: Path) -> Path:
     """The nearest folder from `start` upwards that holds a registry.yaml; `start` itself where none does."""
     start = start.resolve()
@@ -217,8 +222,8 @@ class Registry:
             raise UsageError("a run is named by its id, its name, a unique prefix of either, or latest; not by nothing")
         if selector == "latest":
             return runs[-1]
-        exact = [r for r in runs if r.id == selector] or [r for r in runs if r.name == selector]
-        found = exact[-1:] or [r for r in runs if r.id.startswith(selector) or (r.name or "").startswith(selector)]
+        begun = [r for r in runs if r.id.startswith(selector) or (r.name or "").startswith(selector)]
+        found = called(runs, selector)[-1:] or begun
         if len(found) == 1:
             return found[0]
         if not found:

@@ -33,6 +33,7 @@ from sslcli.training.log import duration
 from sslcli.training.loop import Metrics, Progress
 
 MOST = 100  # runs whose agreement with a new one is counted
+COUNTED = ("running", "finished")
 SETTING = ("dataset", "backbone", "stem", "seed")
 OF_FOLDER: dict[str, Any] = {"labels": None, "image_size": None, "fit": "crop"}
 WITHOUT_PARENT = {"dataset": "cifar10", "backbone": "resnet18", "stem": "auto", "seed": 1}
@@ -193,15 +194,16 @@ def figures_of(kept: Kept, protocol: str | None, history: list[Metrics]) -> dict
 def count_both_right(registry: Registry, run: Run, kept: Kept) -> dict[str, int]:
     """For other runs of the same setup and study: how many test images they have right that this one has right too.
 
-    The newest MOST of them; those that have kept no logits that can be read, or of other images, are left out. One that is
-    about to end has kept them before it counts: of two that end together at least the later one counts the other.
+    The newest MOST of those that are finished, or still run but have kept their logits: they keep them before they count, so
+    that of two that end together one counts the other. Those whose logits cannot be read, or are of other images, are left out.
     """
     try:
-        kin = [r for r in registry.runs() if (r.setup, r.study) == (run.setup, run.study) and r.id != run.id]
+        runs = registry.runs()
     except UsageError:  # the index was damaged meanwhile; it can be rebuilt, and a training cannot
         return {}
+    kin = [r for r in runs if (r.setup, r.study) == (run.setup, run.study) and r.status in COUNTED and r.id != run.id]
     found = {}
-    for other in [r for r in kin if r.status in ("running", "finished")][-MOST:]:
+    for other in kin[-MOST:]:
         try:
             theirs = read_kept(registry.path(f"{other.folder}/{FILE}"))
         except StateError:  # `ssl runs verify --numbers` says it of that run; this one is none the worse

@@ -14,7 +14,7 @@ from sslcli.commands.words import WORDS
 from sslcli.config import TRAININGS, Pretrain, Resume, from_mapping
 from sslcli.distributed import joined, on_first, world
 from sslcli.errors import StateError, UsageError
-from sslcli.registry import EXPERIMENTS, Registry, Run
+from sslcli.registry import EXPERIMENTS, Registry, Run, called
 from sslcli.training.device import describe
 
 MOVABLE = ("data_dir", "device", "download")
@@ -52,8 +52,7 @@ def continued(registry: Registry, command: Pretrain) -> bool:
 
 def _called(registry: Registry, name: str | None) -> Run | None:
     """The record of the newest run whose id or name this is; a StateError if it is none that pretraining can go on with."""
-    runs = registry.runs()
-    found = [run for run in runs if run.id == name] or [run for run in runs if run.name == name]
+    found = called(registry.runs(), name or "")
     if not found:
         return None
     run = found[-1]
