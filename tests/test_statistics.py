@@ -1,16 +1,19 @@
 """Intervals of a difference: what they cover, in simulated studies, and that a difference by chance is seldom called a gain."""
 
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.stats import multinomial, norm
 from scipy.stats import t as student
 
 from sslcli.commands.differences import answer, difference_of
-from sslcli.evaluation.statistics import paired, t_quantile, unpaired
+from sslcli.evaluation.statistics import over_seeds, paired, t_quantile, unpaired
 from sslcli.registry import Run
+from tests.benchmarks.intervals import Setting, simulate
 
 STUDIES, IMAGES = 2000, 1000
 SEED_SD, IMAGE_SD, EFFECT_SD = 0.08, 1.2, 0.5  # in units of the noise of one network on one image
@@ -84,7 +87,7 @@ def test_quantiles_are_scipys(freedom: float) -> None:
 
 
 def test_the_paired_interval_is_narrower_than_the_unpaired_one_and_spans_the_difference() -> None:
-    narrow, wide = paired(700, 650, 600, 1000), unpaired(0.70, 0.65, 1000)
+    narrow, wide = paired(700, 650, 600, 1000), unpaired([0.70], [0.65], 1000)
     assert [narrow.value, wide.value] == pytest.approx([0.05, 0.05])
     assert wide.low < narrow.low < 0.05 < narrow.high < wide.high
 
@@ -92,6 +95,76 @@ def test_the_paired_interval_is_narrower_than_the_unpaired_one_and_spans_the_dif
 def test_classifiers_that_never_disagree_still_leave_some_doubt() -> None:
     found = paired(900, 900, 900, 1000)
     assert (found.value, found.low < 0 < found.high) == (0, True)
+
+
+@pytest.mark.parametrize("images", [5, 20, 60, 120])
+def test_one_seeds_interval_covers_95_percent_of_all_outcomes_in_every_corner(images: int) -> None:
+    """Exactly: over every count of images that one of the two alone has right, at shares that few and many images have."""
+    counts = [(a, b) for a, b in product(range(images + 1), repeat=2) if a + b <= images]
+    found = [paired(a, b, 0, images) for a, b in counts]
+    low, high = np.array([said.low for said in found]), np.array([said.high for said in found])
+    cells = [(a, b, images - a - b) for a, b in counts]
+    shares = (0.0, 0.5 / images, 2 / images, 4 / images, 0.02, 0.1, 0.3, 0.5, 0.8, 0.95)
+    for first, second in product(shares, repeat=2):
+        if first + second <= 1:
+            chance = multinomial.pmf(cells, images, [first, second, max(0.0, 1 - first - second)])
+            truth = first - second
+            assert chance[(low <= truth + 1e-9) & (high >= truth - 1e-9)].sum() >= 0.95, (first, second)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "images", "accuracies", "deviations"),
+    [
+        (2, 20, (0.1, 0.1), (0, 0, 0)),  # seeds whose differences are equal by chance
+        (2, 200, (0.02, 0.02), (0, 0, 0)),
+        (2, 60, (0.02, 0.0), (10, 0, 0)),  # seeds that are right on the same images
+        (5, 60, (0.995, 0.98), (10, 0, 0)),
+        (3, 200, (0.98, 0.98), (10, 10, 0)),
+    ],
+)
+def test_studies_of_few_images_and_seeds_that_agree_are_covered_and_not_called(
+    seeds: int, images: int, accuracies: tuple[float, float], deviations: tuple[float, float, float]
+) -> None:
+    found = simulate(Setting(seeds, images, accuracies, deviations), 2000, seed=0)
+    assert found.covered >= 0.93
+    assert found.false <= 0.05
+    assert found.unpaired_covered >= 0.93
+
+
+@given(st.integers(1, 5), st.integers(1, 60), st.randoms(use_true_random=False))
+def test_every_interval_has_a_width_holds_its_difference_and_is_possible(seeds: int, images: int, random: object) -> None:
+    right = np.random.default_rng(random.getrandbits(32)).random((seeds, 2, images)) < random.choice([0, 0.02, 0.5, 1])  # type: ignore[attr-defined]
+    each = right[:, 0].astype(int) - right[:, 1]
+    twos = [float((each[i] * each[j]).mean()) for i in range(seeds) for j in range(i)]
+    first, second = right.mean(2).T.tolist()
+    differences = [a - b for a, b in zip(first, second, strict=True)]
+    disagreements = (each != 0).mean(1).tolist()
+    there, back = (over_seeds([sign * d for d in differences], disagreements, twos, images) for sign in (1, -1))
+    assert (back.low, back.high) == pytest.approx((-there.high, -there.low))
+    for said in (there, unpaired(first, second, images)):
+        assert -1 <= said.low < said.high <= 1
+        assert said.low - 1e-9 <= said.value <= said.high + 1e-9
+        assert said.high - said.low > 1 / images
+
+
+def test_seeds_that_give_the_same_answers_are_told_as_surely_as_one() -> None:
+    one = paired(30, 20, 15, 50)
+    several = over_seeds([0.2] * 3, [20 / 50] * 3, [20 / 50] * 3, 50)
+    assert (several.low, several.high) == pytest.approx((one.low, one.high))
+
+
+def test_two_seeds_with_equal_differences_leave_some_doubt() -> None:
+    found = difference_of(runs_of([0.025, 0.025], counted=True))
+    assert found["high"] - found["low"] > 0.02
+    assert "yes" not in answer([difference_of(runs_of([0.002, 0.002], counted=True))])
+
+
+def test_counts_that_cannot_be_are_not_believed() -> None:
+    for impossible in (601, 1000, 100):  # of 1,000 images 610 and 600 are right
+        (first, second), *_ = pairs = runs_of([0.01], counted=True)
+        first.both_right = {second.id: impossible}
+        assert difference_of(pairs)["interval"] == "unpaired", impossible
+    assert difference_of(runs_of([0.01], counted=True))["interval"] == "paired"
 
 
 def runs_of(differences: list[float], *, counted: bool) -> list[tuple[Run, Run]]:
@@ -113,9 +186,10 @@ def test_several_seeds_give_mean_and_deviation_and_students_interval() -> None:
     found = difference_of(runs_of([0.01, 0.02, 0.03], counted=True))
     assert (found["difference"], found["difference_sd"]) == (pytest.approx(0.02), pytest.approx(0.01))
     assert found["seeds"] == [0, 1, 2]
-    # The runs agree on equally many images, so no image variance is shared; Student's t on the seeds alone is the least.
-    half = student.ppf(0.975, 2) * 0.01 / 3**0.5
-    assert found["high"] - found["difference"] == pytest.approx(half, rel=1e-6)
+    # The runs agree on equally many images, so no image variance is shared: Student's t on the seeds, and one image.
+    half = student.ppf(0.975, 2) * 0.01 / 3**0.5 + 1 / 1002
+    assert (found["high"] - found["low"]) / 2 == pytest.approx(half, rel=1e-6)
+    assert (found["high"] + found["low"]) / 2 == pytest.approx(0.02 * 1000 / 1002)
     assert "Means over 3 seeds" in answer([found])
 
 

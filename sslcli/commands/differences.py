@@ -10,7 +10,7 @@ from typing import Any
 
 from sslcli.commands.words import PROTOCOLS, in_words
 from sslcli.config import INIT_WORDS
-from sslcli.evaluation.statistics import Difference, over_seeds, paired, shared_variance, unpaired
+from sslcli.evaluation.statistics import Difference, over_seeds, unpaired
 from sslcli.registry import Run
 
 Pair = tuple[Run, Run]
@@ -89,37 +89,45 @@ def spread(values: Sequence[float]) -> float | None:
 
 def _interval(pairs: Sequence[Pair], metric: str) -> tuple[Difference, str]:
     """The difference and what its interval is made of, a key of INTERVALS."""
-    images = _images(pairs[0][0])
-    accuracies = [(pair[0].metrics[metric], pair[1].metrics[metric]) for pair in pairs]
-    known = metric == "test_acc" and all(both_right(*pair) is not None for pair in pairs)
-    if len(pairs) == 1:
-        (first, second) = accuracies[0]
-        if not known:
-            return unpaired(first, second, images), "unpaired"
-        both = both_right(*pairs[0]) or 0
-        return paired(round(first * images), round(second * images), both, images), "paired"
-    differences = [first - second for first, second in accuracies]
-    covariances = [_covariance(first, second, images) for first, second in combinations(pairs, 2)] if known else [None]
-    if (shared := [value for value in covariances if value is not None]) and len(shared) == len(covariances):
-        return over_seeds(differences, shared_variance(shared, images)), "seeds"
-    widest = fmean(first * (1 - first) + second * (1 - second) for first, second in accuracies)
-    return over_seeds(differences, widest / images), "seeds, unpaired"
+    images, several = _images(pairs[0][0]), len(pairs) > 1
+    first, second = ([pair[side].metrics[metric] for pair in pairs] for side in (0, 1))
+    known = pairs if metric == "test_acc" else []  # of the best over epochs no counts are kept
+    twos = list(combinations(known, 2))
+    disagreements = [share for pair in known if (share := _disagreement(pair)) is not None]
+    products = [mean for two in twos if (mean := _product(*two)) is not None]
+    if len(disagreements) < len(pairs) or len(products) < len(twos):
+        return unpaired(first, second, images), "seeds, unpaired" if several else "unpaired"
+    differences = [a - b for a, b in zip(first, second, strict=True)]
+    return over_seeds(differences, disagreements, products, images), "seeds" if several else "paired"
 
 
-def _covariance(first: Pair, second: Pair, images: int) -> float | None:
-    """Over images, the covariance of two seeds' differences: 1 where pretrained alone is right, -1 where scratch alone is."""
+def _disagreement(pair: Pair) -> float | None:
+    """The share of images that one of the two has right and the other has not; None if that was not kept."""
+    both = both_right(*pair)
+    return None if both is None else (sum(map(_right, pair)) - 2 * both) / _images(pair[0])
+
+
+def _product(first: Pair, second: Pair) -> float | None:
+    """The mean over images of two seeds' differences multiplied, each 1 where pretrained alone is right, -1 where scratch."""
     crossed = [both_right(a, b) for a in first for b in second]
     if None in crossed:
         return None
     counts = [count or 0 for count in crossed]
-    means: list[float] = [pair[0].metrics["test_acc"] - pair[1].metrics["test_acc"] for pair in (first, second)]
-    return (counts[0] - counts[1] - counts[2] + counts[3]) / images - means[0] * means[1]
+    return (counts[0] - counts[1] - counts[2] + counts[3]) / _images(first[0])
 
 
 def both_right(first: Run, second: Run) -> int | None:
-    """How many test images both have right; None if that was not kept, or not of equally many images."""
+    """How many test images both have right; None if that was not kept, not of equally many images, or cannot be."""
     count: Any = first.both_right.get(second.id, second.both_right.get(first.id))
-    return int(count) if count is not None and _images(first) == _images(second) else None
+    if count is None or (images := _images(first)) != _images(second):
+        return None
+    rights = [_right(first), _right(second)]
+    return int(count) if max(0, sum(rights) - images) <= count <= min(rights) else None
+
+
+def _right(run: Run) -> int:
+    """How many test images a run has right."""
+    return round(float(run.metrics["test_acc"]) * _images(run))
 
 
 def _images(run: Run) -> int:
