@@ -25,9 +25,12 @@ from sslcli.commands.pretrain import plan
 from sslcli.config import Pretrain
 from sslcli.data import folder, image_data, picture_cache
 from sslcli.data.batches import ahead
+from sslcli.data.entry import Entry
 from sslcli.data.folder import Reading, load_folder, sides, usual_side
-from sslcli.data.listing import Entry, draw_parts, list_pictures, read_labels
+from sslcli.data.label_file import read_labels
+from sslcli.data.listing import list_pictures
 from sslcli.data.manifest import read_manifest
+from sslcli.data.parts import draw_parts
 from sslcli.data.picture_cache import Decoded, decode
 from sslcli.data.stored import Stored, chosen
 from sslcli.errors import StateError, UsageError

@@ -173,7 +173,7 @@ def _own_images(registry: Registry, command: Predict) -> None:
     record = registry.load(next((run for run in chosen if run.init == "pretrained"), chosen[0]))
     loaded = load_classifier(registry, record)
     size = loaded[1]["image_size"]
-    read = read_images(names, size=size, kept=loaded[1].get("kept_size", size), fit=loaded[1].get("fit", "crop"))
+    read = read_images(names, size=size, kept=loaded[1].get("kept_size", size), fit=loaded[1].get("fit", "crop"), say=say)
     out = png_path(command.out, registry.path("results/predictions/images.png"), keep=[path for path, _ in read])
     found = _predict(record, loaded, torch.stack([pixels for _, pixels in read]), command)
     tiles = []

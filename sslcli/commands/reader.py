@@ -14,6 +14,7 @@ from sslcli.checkpoint import State
 from sslcli.commands.classify import load_classifier, outputs_as_in
 from sslcli.commands.data_access import data_of_run
 from sslcli.commands.pretrain import load_pretrained
+from sslcli.commands.project import say
 from sslcli.data.image_data import ImageData
 from sslcli.data.own_images import read_images
 from sslcli.data.stored import Images
@@ -59,7 +60,7 @@ def reader_of(registry: Registry, selector: str | None, *, data_dir: Path | None
         encoder = classifier.encoder
     of = outputs_as_in(record, known_of_it, choose_device(device))
     size = known_of_it["image_size"]
-    own = partial(read_images, size=size, kept=known_of_it.get("kept_size", size), fit=known_of_it.get("fit", "crop"))
+    own = partial(read_images, size=size, kept=known_of_it.get("kept_size", size), fit=known_of_it.get("fit", "crop"), say=say)
     return Reader(record, own, partial(of, encoder), data)
 
 

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import math
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,9 +17,12 @@ from statistics import median
 import numpy as np
 import torch
 
+from sslcli.data.contents import Reasons
+from sslcli.data.entry import Entry
 from sslcli.data.image_data import ImageData
-from sslcli.data.listing import Entry, Listing, classes_of, draw_parts, list_pictures
+from sslcli.data.listing import Listing, list_pictures
 from sslcli.data.manifest import Line
+from sslcli.data.parts import classes_of, draw_parts
 from sslcli.data.picture_cache import Decoded, Progress, decode
 from sslcli.data.pictures import Fit, size_of
 from sslcli.data.split import UNLABELLED
@@ -50,21 +54,25 @@ def load_folder(root: Path, caches: Path, reading: Reading) -> ImageData:
     """The pictures below `root` as a data set, decoded now or found in `caches`.
 
     Without a test part it is the validation part, and without that a fifth of each class, drawn by the pictures' content: the
-    same ones for every seed, with all copies of each. A StateError if there are none, or more than a tenth of them is broken.
+    same ones for every seed, with all copies of each. A StateError if there are none, or more than a tenth of them cannot be
+    read.
     """
     listing = list_pictures(root)
     if reading.labels is not None:
         listing = listing.named(reading.labels)
+    _hold_to_tenth(listing, [])
+    for note in listing.notes:
+        reading.say(note)
     paths = [entry.path for entry in listing.entries]
     typical = usual_side(root, paths)
     (size, side), (usual, _) = sides(typical, reading), sides(typical, replace(reading, image_size=None))
     found = decode(root, paths, side=side, fit=reading.fit, caches=caches, workers=reading.workers, progress=reading.progress)
-    _tell_of_problems(root, listing, found, reading.say)
+    _tell_of_problems(listing, found, reading.say)
     rows = [row for row, problem in enumerate(found.problems) if not problem]
     entries = [listing.entries[row] for row in rows]
     digests = [found.digests[row] for row in rows]
     entries = draw_parts(entries, digests)
-    reading.say(f"{root.name}: {_in_words(entries)}; shown at {size} x {size} pixels, {reading.fit}")
+    reading.say(f"{_name(root)}: {_in_words(entries)}; shown at {size} x {size} pixels, {reading.fit}")
     manifest = tuple(Line(d, e.part or "", e.label or "", e.path) for d, e in zip(digests, entries, strict=True))
     data = _data_of(entries, rows, found, size, reading.fit)
     return replace(data, content=_content(manifest, [side, *[size] * (size != usual)], reading.fit), manifest=manifest)
@@ -122,19 +130,36 @@ def _content(manifest: Sequence[Line], sides: Sequence[int], fit: Fit) -> str:
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
-def _tell_of_problems(root: Path, listing: Listing, found: Decoded, say: Callable[[str], None]) -> None:
+def _tell_of_problems(listing: Listing, found: Decoded, say: Callable[[str], None]) -> None:
     """Name what was skipped in a file, and say how much it is; a StateError if that is more than a tenth of the pictures."""
     broken = [(path, problem) for path, problem in zip(found.paths, found.problems, strict=True) if problem]
-    if not broken and not listing.others:
+    if not (skipped := [*broken, *listing.others, *listing.found.passed_over]):
         return
     file = found.folder.with_suffix(".skipped.csv")
     with suppress(OSError), file.open("w", newline="", encoding="utf-8", errors="surrogateescape") as lines:
-        csv.writer(lines).writerows([("path", "reason"), *broken, *listing.others])
-    counts = f"{len(broken):,} of {len(found.paths):,} pictures cannot be read, {len(listing.others):,} other files are none"
-    if len(broken) > MOST_BROKEN * len(found.paths):
-        some = "; ".join(f"{path!r}: {problem}" for path, problem in broken[:5])
-        raise StateError(f"{root}: {counts}. Accepted is a tenth. The first: {some}. All are named in {file}")
-    say(f"{root.name}: skipped, and named in {file}: {counts}")
+        csv.writer(lines).writerows([("path", "reason"), *skipped])
+    _hold_to_tenth(listing, broken, file=file)
+    say(f"{_name(listing.found.root)}: skipped, and named in {file}: {_counts(listing, broken)}")
+
+
+def _hold_to_tenth(listing: Listing, broken: Reasons, *, file: Path | None = None) -> None:
+    """A StateError where more than a tenth of the pictures are broken, or cannot be reached."""
+    lost = listing.found.lost
+    unread = len(broken) + sum(found.pictures for found in lost)
+    if unread <= MOST_BROKEN * (len(listing.entries) + unread - len(broken)):
+        return
+    some = "; ".join(f"{path!r}: {reason}" for path, reason in [*broken, *((found.path, found.reason) for found in lost)][:5])
+    named = f". All are named in {file}" if file else ""
+    advice = "".join(f"; {words}" for words in (listing.found.advice(),) if words)
+    raise StateError(f"{listing.found.root}: {_counts(listing, broken)}. Accepted is a tenth. The first: {some}{named}{advice}")
+
+
+def _counts(listing: Listing, broken: Reasons) -> str:
+    return listing.found.skipped(len(broken), tried=len(listing.entries), others=len(listing.others) - len(listing.found.lost))
+
+
+def _name(root: Path) -> str:
+    return os.path.basename(os.path.abspath(root)) or str(root)
 
 
 def _in_words(entries: list[Entry]) -> str:

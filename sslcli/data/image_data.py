@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -169,7 +170,7 @@ def load_data(name: str, data_dir: Path, *, download: bool = False, reading: Any
     if name.startswith(FOLDER):
         from sslcli.data.folder import Reading, load_folder  # which builds on this module
 
-        return load_folder(Path(name.removeprefix(FOLDER)).expanduser(), data_dir / "cache", reading or Reading())
+        return load_folder(Path(os.path.expanduser(name.removeprefix(FOLDER))), data_dir / "cache", reading or Reading())
     module, _, function = DATASETS[name].partition(":")
     data: ImageData = getattr(importlib.import_module(module), function)(data_dir, download=download)
     return data
@@ -178,7 +179,17 @@ def load_data(name: str, data_dir: Path, *, download: bool = False, reading: Any
 def enough_labels(data: ImageData, label_fraction: float, *, dataset: str) -> None:
     """A UsageError where a classifier cannot be learned, chosen and tested with this part of the labels."""
     _need_labels(data, dataset=dataset)
+    _need_lessons(data, dataset=dataset)
     hold_to_labels(data.train_labels, label_fraction=label_fraction, dataset=dataset)
+
+
+def _need_lessons(data: ImageData, *, dataset: str) -> None:
+    """A UsageError for classes that are tested and have no picture to learn them from."""
+    untaught = sorted(set(data.test_labels.tolist()) - set(data.train_labels.tolist()))
+    if untaught:
+        names = ", ".join(repr(data.classes[label]) for label in untaught[:5]) + ", …" * (len(untaught) > 5)
+        words = f"class {names} is" if len(untaught) == 1 else f"classes {names} are"
+        raise UsageError(f"{dataset}: {words} in the test part alone: there is no picture to learn it from")
 
 
 def _need_labels(data: ImageData, *, dataset: str) -> None:

@@ -2,43 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from sslcli.data.contents import contents
 from sslcli.data.image_data import centre
-from sslcli.data.pictures import SUFFIXES, BrokenPictureError, Fit, read_rgb, squared
+from sslcli.data.pictures import BrokenPictureError, Fit, read_rgb, squared
 from sslcli.errors import StateError, UsageError
 
+NAMED = 10  # pictures of a folder that cannot be read, and are named
 
-def read_images(names: Sequence[str], *, size: int, kept: int | None = None, fit: Fit = "crop") -> list[tuple[Path, Tensor]]:
-    """Each picture as uint8 (3, size, size): as the eye sees it, upright, its central square, made smaller with antialiasing.
+Own = tuple[Path, Tensor]
+"""Where a picture is, and its pixels as uint8 (3, size, size)."""
+
+
+def read_images(
+    names: Sequence[str], *, size: int, kept: int | None = None, fit: Fit = "crop", say: Callable[[str], None] = lambda _: None
+) -> list[Own]:
+    """Each picture as the eye sees it, upright, its central square, made smaller with antialiasing.
 
     `kept` is the side of the square that they are brought to before, where that is larger, and `fit` how they become it, so
-    that they are seen as the pictures of a data set were. A folder stands for the pictures in it. A StateError for what is
-    not there, a UsageError for what is no picture.
+    that they are seen as the pictures of a data set were. A folder stands for the pictures in it and in its sub-folders; what
+    is skipped there is said. A StateError for what is not there, a UsageError for what is no picture.
     """
-    return [(path, centre(_read(path, kept or size, fit), size)) for name in names for path in _listed(name)]
+
+    def read(path: Path) -> Tensor:
+        return centre(torch.from_numpy(squared(read_rgb(path, side=kept or size), kept or size, fit)), size)
+
+    return [own for name in names for own in _read(name, read, say)]
 
 
-def _listed(name: str) -> list[Path]:
+def _read(name: str, read: Callable[[Path], Tensor], say: Callable[[str], None]) -> list[Own]:
     if not name:
         raise UsageError("'' is no picture; accepted is the name of a picture, or of a folder of pictures")
     path = Path(name)
-    if not path.exists():
+    if not os.path.exists(path):
         raise StateError(f"{path}: there is no such file")
-    if not path.is_dir():
-        return [path]
-    found = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES)
-    if not found:
-        raise StateError(f"{path}: no picture in this folder; looked for: {', '.join(SUFFIXES)}")
-    return found
-
-
-def _read(path: Path, side: int, fit: Fit) -> Tensor:
+    if os.path.isdir(path):
+        return _in_folder(path, read, say)
     try:
-        return torch.from_numpy(squared(read_rgb(path, side=side), side, fit))
+        return [(path, read(path))]
     except (BrokenPictureError, OSError) as error:
         raise UsageError(f"{path} is no picture that can be read: {error}") from error
+
+
+def _in_folder(root: Path, read: Callable[[Path], Tensor], say: Callable[[str], None]) -> list[Own]:
+    """Every picture below a folder that can be read; the others are said. A UsageError if none can."""
+    found = contents(root, called=str(root))
+    own, broken = [], []
+    for path in found.pictures:
+        try:
+            own.append((root / path, read(root / path)))
+        except (BrokenPictureError, OSError) as error:
+            broken.append((path, str(error)))
+    passed_over, lost = len(found.passed_over), len(found.lost)
+    others = len(found.others) - passed_over - lost
+    counts = found.skipped(len(broken), tried=len(found.pictures), others=others)
+    unread = [*broken, *((other.path, other.reason) for other in found.lost)]
+    some = "; ".join(f"{path!r}: {reason}" for path, reason in unread[:NAMED]) + "; …" * (len(unread) > NAMED)
+    words = ". ".join(filter(None, (counts, some, found.advice())))
+    if not own:
+        raise UsageError(f"{root}: no picture that can be read: {words}")
+    if words:
+        say(f"{root}: skipped: {words}")
+    return own

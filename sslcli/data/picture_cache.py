@@ -93,8 +93,13 @@ def _what_for(index: Path) -> tuple[str, int, str]:
 
 
 def _state(path: Path) -> tuple[int, ...]:
-    """What changes with a file, or when another takes its place: two folders' files of one name and time differ too."""
-    found = os.stat(path)
+    """What changes with a file, or when another takes its place: two folders' files of one name and time differ too. Nothing
+    of one that may not be looked at: decoding it will say why.
+    """
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 

@@ -1,0 +1,23 @@
+"""A picture of a folder with its class and its part, and how both are spelled. Imports no torch."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+PARTS = ("train", "val", "test")
+PARTS_TOO = {"valid": "val", "validation": "val", "training": "train", "testing": "test"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A picture: its path below the folder, with /, its class (None: unknown), and its part (None: to be drawn)."""
+
+    path: str
+    label: str | None = None
+    part: str | None = None
+
+
+def class_word(name: str) -> str:
+    """A name as a class: one spelling (NFC) of what Unicode can spell in several; what is no text in it is escaped."""
+    return unicodedata.normalize("NFC", name.encode("utf-8", "backslashreplace").decode())
