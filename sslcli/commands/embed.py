@@ -12,6 +12,7 @@ import numpy as np
 from sslcli.commands.project import open_registry, say
 from sslcli.commands.reader import Reader, own_pictures, reader_of
 from sslcli.config import Embed
+from sslcli.data.entry import as_text
 from sslcli.data.image_data import label_name
 from sslcli.data.stored import Images
 from sslcli.errors import StateError, UsageError
@@ -50,7 +51,7 @@ def run(command: Embed) -> None:
 
 def _own(reader: Reader, command: Embed) -> tuple[Images, Rows]:
     paths, images = own_pictures(reader, [*(command.images or []), *(command.more or [])])
-    return images, [(str(path), "") for path in paths]
+    return images, [(as_text(str(path)), "") for path in paths]
 
 
 def _of_data(reader: Reader, part: str) -> tuple[Images, Rows]:

@@ -16,9 +16,10 @@ from sslcli.data.stored import chosen
 from sslcli.errors import UsageError
 from sslcli.evaluation.neighbours import nearest_with_cosines
 from sslcli.pictures.canvas import png_path, save_picture
-from sslcli.pictures.grids import pixels_of, short_name, two_lines
+from sslcli.pictures.grids import pixels_of, plain, short_name, two_lines
 from sslcli.pictures.map import Found, draw_neighbours
 
+MOST_DRAWN = 100  # own pictures; of more all are printed
 WIDE = 14  # characters that fit above an image
 
 
@@ -44,15 +45,17 @@ def run(command: Neighbours) -> None:
     for own, nearest, alike in zip(paths, bank[places].tolist(), cosines.tolist(), strict=True):
         names = [label_name(data.classes, label) for label in data.train_labels[nearest].tolist()]
         found = zip(names, nearest, alike, strict=True)
-        print(f"{own}: {', '.join(f'{name} {cosine:.3f} ({files[place]})' for name, place, cosine in found)}")
+        print(plain(f"{own}: {', '.join(f'{name} {cosine:.3f} ({files[place]})' for name, place, cosine in found)}"))
         captions = [f"{short_name(name, most=WIDE)}\n{cosine:.3f}" for name, cosine in zip(names, alike, strict=True)]
         shown = centre(data.train_images[nearest], data.image_size)
         rows.append(list(zip(map(pixels_of, shown), captions, strict=True)))
     queries = [(pixels_of(image), two_lines(own.name, wide=WIDE)) for own, image in zip(paths, images, strict=True)]
     some = "" if len(bank) == whole else f", drawn from {whole:,} by seed {command.seed}"
+    first = "" if len(paths) <= MOST_DRAWN else f", the first {MOST_DRAWN} of {len(paths):,},"
     figure = draw_neighbours(
-        queries, [Found(f"nearest training images of {record.dataset}\n{record.id}", rows)], judged=False,
-        title="Own pictures and their nearest training images, as the encoder gets them",
+        queries[:MOST_DRAWN],
+        [Found(f"nearest training images of {record.dataset}\n{record.id}", rows[:MOST_DRAWN])], judged=False,
+        title=f"Own pictures{first} and their nearest training images, as the encoder gets them",
         subtitle=f"the {k} nearest of {len(bank):,} training images{some}; below each name the cosine of its h "
         "and the query's, 1 at most",
     )  # fmt: skip

@@ -24,11 +24,12 @@ from sslcli.errors import StateError, UsageError
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import build_encoder
 from sslcli.pictures.canvas import png_path, save_picture
-from sslcli.pictures.grids import Tile, draw_predictions, pixels_of, short_name
+from sslcli.pictures.grids import Tile, draw_predictions, pixels_of, plain, short_name
 from sslcli.registry import Registry, Run
 from sslcli.training.device import choose_device
 
 CLASSIFIERS = ("linear_eval", "finetune")
+MOST_DRAWN = 400  # pictures of a person's own; of more all are printed
 MEANS_THE_SAME = 0.002  # another machine rounds otherwise: more than so much in accuracy is worth a word
 
 
@@ -178,9 +179,11 @@ def _own_images(registry: Registry, command: Predict) -> None:
     found = _predict(record, loaded, torch.stack([pixels for _, pixels in read]), command)
     tiles = []
     for (path, pixels), label, confidence in zip(read, found.classes.tolist(), found.confidence.tolist(), strict=True):
-        print(f"{path}: {found.names[label]} {confidence:.2%}")
+        print(plain(f"{path}: {found.names[label]} {confidence:.2%}"))
         tiles.append(Tile(pixels_of(pixels), found.names[label], confidence, name=short_name(path.name)))
-    title = f"{_title(record)}: {len(tiles)} pictures, as the encoder gets them"
-    figure = draw_predictions(tiles, title=title, subtitle=f"below: the predicted class and its confidence\n{record.id}")
+    some = "" if len(tiles) <= MOST_DRAWN else f"the first {MOST_DRAWN} of "
+    title = f"{_title(record)}: {some}{len(tiles)} pictures, as the encoder gets them"
+    legend = f"below: the predicted class and its confidence\n{record.id}"
+    figure = draw_predictions(tiles[:MOST_DRAWN], title=title, subtitle=legend)
     save_picture(figure, out, description=f"Run: {record.id}. Pictures: {', '.join(str(path) for path, _ in read)}")
-    say(f"wrote {os.path.relpath(out)}, by {record.id}, which knows these classes alone: {', '.join(found.names)}")
+    say(f"wrote {os.path.relpath(out)}, by {record.id}, which knows these classes alone: {plain(', '.join(found.names))}")

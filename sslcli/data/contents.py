@@ -40,8 +40,8 @@ class Contents:
 
     def skipped(self, broken: int, *, tried: int, others: int) -> str:
         """How much is skipped, in words: of the pictures that were `tried` the `broken` ones, those lost, and other files."""
-        lost, leaving = sum(found.pictures for found in self.lost), self._leaving_in_words()
-        behind = f" ({leaving})" if leaving else ""
+        lost, links = (sum(found.pictures for found in some) for some in (self.lost, self.of(Kind.LEAVES)))
+        behind = f" ({links:,} of them behind links out of the folder)" if links else ""
         words = [
             f"{broken + lost:,} of {tried + lost:,} pictures cannot be read{behind}" if broken + lost else "",
             f"{others:,} other files are none" if others else "",
@@ -57,7 +57,7 @@ class Contents:
         common = os.path.commonpath([found.detail for found in leaving])
         named = f", or name the folder that they lead to: {shlex.quote(common)}" if common != os.sep else ""
         copy = shlex.join(["cp", "-rL", str(self.root), f"{os.path.basename(os.path.abspath(self.root))}-copy"])
-        return f"links that leave the folder are not followed: copy what they lead to ({copy}){named}"
+        return f"links out of the folder are not followed: copy what they lead to ({copy}){named}"
 
     def instead_of_pictures(self) -> str:
         """What lies in a folder that has no picture to read, and how to get some."""
@@ -74,11 +74,10 @@ class Contents:
         return "; ".join(filter(None, words)) or "nothing"
 
     def _leaving_in_words(self) -> str:
-        leaving = [found for found in self.of(Kind.LEAVES) if found.pictures]
-        pictures, links = sum(found.pictures for found in leaving), len(leaving)
-        if pictures == links:
-            return f"{_number(links, 'link')} that leave{'s' * (links == 1)} the folder" if links else ""
-        return f"{_number(pictures, 'picture')} behind {_number(links, 'link')} that leave{'s' * (links == 1)} the folder"
+        leaving = self.of(Kind.LEAVES)
+        links = f"{_number(len(leaving), 'link')} out of the folder" if leaving else ""
+        pictures = sum(found.pictures for found in leaving)
+        return f"{_number(pictures, 'picture')} behind {links}" if pictures else links
 
     def _passed_over_in_words(self) -> str:
         count = len(self.passed_over)

@@ -20,4 +20,9 @@ class Entry:
 
 def class_word(name: str) -> str:
     """A name as a class: one spelling (NFC) of what Unicode can spell in several; what is no text in it is escaped."""
-    return unicodedata.normalize("NFC", name.encode("utf-8", "backslashreplace").decode())
+    return unicodedata.normalize("NFC", as_text(name))
+
+
+def as_text(name: str) -> str:
+    """A file's name as text: bytes that are not UTF-8 are escaped."""
+    return name.encode("utf-8", "backslashreplace").decode()

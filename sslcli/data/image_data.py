@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sslcli.data import DATASETS, FOLDER, SIZES, WITHOUT_LABEL
 from sslcli.data.batches import generator, hand_over
+from sslcli.data.entry import as_text
 from sslcli.data.manifest import Line
 from sslcli.data.pictures import Fit
 from sslcli.data.split import LEAST_LABELS, UNLABELLED, Split, hold_to_labels, split
@@ -59,7 +60,7 @@ class ImageData:
         """The paths of the "train" or "test" images in their folder, as text; none where they are not of a folder."""
         tested = part == "test"
         found = [line.path for line in self.manifest if (line.part == "test") == tested and (line.label or not tested)]
-        return [path.encode("utf-8", "backslashreplace").decode() for path in found]
+        return [as_text(path) for path in found]
 
     def split(self, *, seed: int, label_fraction: float = 1.0) -> Split:
         """Which labelled training images train a classifier, and which every choice is made on; see `split`."""

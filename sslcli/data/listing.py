@@ -9,7 +9,7 @@ from pathlib import Path
 from sslcli.data.contents import Contents, Reasons, contents
 from sslcli.data.entry import PARTS, PARTS_TOO, Entry, class_word
 from sslcli.data.label_file import Places, read_labels
-from sslcli.data.walk import Kind
+from sslcli.data.walk import PASSED_OVER, Kind
 from sslcli.errors import StateError, UsageError
 
 UNLABELLED = ("unlabelled", "unlabeled")
@@ -33,9 +33,8 @@ class Listing:
     @property
     def others(self) -> Reasons:
         """What is not read, hidden and system files aside: paths, and why."""
-        passed_over = set(self.found.passed_over)
-        found = [(other.path, other.reason) for other in self.found.others]
-        return sorted([*(pair for pair in found if pair not in passed_over), *self.beside])
+        found = [(other.path, other.reason) for other in self.found.others if other.kind not in PASSED_OVER]
+        return sorted([*found, *self.beside])
 
     def named(self, labels: Path) -> Listing:
         """The same pictures with the classes, and parts if it has some, of a CSV file; what it leaves out has no class."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from sslcli.data.contents import contents
 from sslcli.data.image_data import centre
 from sslcli.data.pictures import BrokenPictureError, Fit, read_rgb, squared
+from sslcli.data.walk import Kind
 from sslcli.errors import StateError, UsageError
 
 NAMED = 10  # pictures of a folder that cannot be read, and are named
@@ -59,10 +60,10 @@ def _in_folder(root: Path, read: Callable[[Path], Tensor], say: Callable[[str], 
             own.append((root / path, read(root / path)))
         except (BrokenPictureError, OSError) as error:
             broken.append((path, str(error)))
-    passed_over, lost = len(found.passed_over), len(found.lost)
-    others = len(found.others) - passed_over - lost
+    lost = [*found.lost, *found.of(Kind.CLOSED)]
+    others = len(found.others) - len(found.passed_over) - len(lost)
     counts = found.skipped(len(broken), tried=len(found.pictures), others=others)
-    unread = [*broken, *((other.path, other.reason) for other in found.lost)]
+    unread = [*broken, *((other.path, other.reason) for other in lost)]
     some = "; ".join(f"{path!r}: {reason}" for path, reason in unread[:NAMED]) + "; …" * (len(unread) > NAMED)
     words = ". ".join(filter(None, (counts, some, found.advice())))
     if not own:
