@@ -15,7 +15,7 @@ from sslcli.data.pictures import SUFFIXES
 SYSTEM = frozenset({
     "@eadir", "@tmp", "@sharebin", "@synoresource", "#recycle", "#snapshot",  # Synology
     "@recycle", "@recently-snapshot", "@transcode",  # QNAP
-    "~snapshot", "trashbox", "lost+found",
+    "~snapshot", "lost+found",
     "$recycle.bin", "system volume information", "found.000", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini",
     "__macosx", "network trash folder", "temporary items", "thevolumesettingsfolder", "icon\r",
     "__pycache__", "picasa.ini",
@@ -72,7 +72,7 @@ def walk(root: Path) -> Iterator[Found]:
         if real in seen:
             continue
         seen.add(real)
-        for found in _in_folder(os.path.join(root, above), above, home):
+        for found in _in_folder(os.path.join(root, above) if above else os.fspath(root), above, home):
             if found.kind is Kind.FOLDER:
                 folders.append((found.path, os.path.join(real, os.path.basename(found.path))))
             elif found.kind is Kind.LINKED:
