@@ -64,7 +64,10 @@ Dataset = Annotated[
 ]
 Labels = Annotated[
     Path | None,
-    Option(help="Of folder:PATH: CSV file of path,label[,split]; default: classes by sub-folder.", rich_help_panel=DATA),
+    Option(
+        help="CSV file with columns path,label[,split] (folder:PATH only). Default: one class per sub-folder.",
+        rich_help_panel=DATA,
+    ),
 ]
 ImageSize = Annotated[
     int | None,
@@ -145,7 +148,9 @@ ParentsStem = Annotated[
 ParentsSeed = Annotated[
     int | None, Option(min=0, max=MAX_SEED, help="Of split, order and scratch weights" + Taken, rich_help_panel=TRAINING)
 ]
-OwnImages = Annotated[list[str] | None, Option(help="Pictures of your own, or folders of them: --images A.png B.jpg.")]
+OwnImages = Annotated[
+    list[str] | None, Option(help="Your own pictures, or folders of them with sub-folders: --images A.png FOLDER.")
+]
 MoreImages = Annotated[list[str] | None, Argument(hidden=True, help="More pictures, after --images.")]
 StudyName = Annotated[str | None, Option(help="The study to show; default: the newest.")]
 Format = Annotated[Literal["table", "json", "csv", "markdown"], Option(help="How to print.")]
@@ -672,7 +677,7 @@ class Neighbours(Command):
     Into results/predictions/neighbours.png. Similarity is the cosine of the representations h.
     """
 
-    images: Annotated[list[str] | None, Argument(help="Pictures of your own, or folders of them.")] = None
+    images: Annotated[list[str] | None, Argument(help="Your own pictures, or folders of them with sub-folders.")] = None
     run: Annotated[
         str | None, Option(help="Whose encoder: id, name or prefix of a finished run; default: the newest pretrain run.")
     ] = None

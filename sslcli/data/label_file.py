@@ -107,7 +107,7 @@ def _text_of(file: Path) -> str:
         raise UsageError(f"--labels {file} is no CSV file that can be read: {error}") from error
     if "\0" in text:
         raise UsageError(
-            f"--labels {file} is no plain text, it has NUL bytes (a workbook, or UTF-16 without its mark?): {SAVE}"
+            f"--labels {file} is no plain text: it has NUL bytes (a workbook, or UTF-16 without its mark?): {SAVE}"
         )
     return text
 

@@ -47,18 +47,16 @@ class Listing:
             if path is None:
                 unknown.append(row.path)
             elif path in rows:
-                raise UsageError(
-                    f"--labels {labels}: {rows[path].path!r} and {row.path!r} are one file, {path!r}; delete one line"
-                )
+                both = f"{rows[path].path!r} and {row.path!r}"
+                raise UsageError(f"--labels {labels}: {both} are one file, {path!r}; accepted is one line for each file")
             else:
                 rows[path] = row
         if unknown:
             raise UsageError(f"--labels {labels}: {len(unknown)} of its {len(written)} {places.advice(unknown[0])}")
         missing = sum((row.label or "").lower() in NOT_A_NUMBER for row in rows.values())
-        notes = (
-            [f"--labels {labels}: {missing:,} labels are {NOT_A_NUMBER[0]!r}: these pictures have no label"] if missing else []
-        )
-        return replace(self, entries=[_renamed(entry, rows.get(entry.path)) for entry in self.entries], notes=notes)
+        note = f"--labels {labels}: {missing:,} pictures have the label {NOT_A_NUMBER[0]!r}, read as none"
+        entries = [_renamed(entry, rows.get(entry.path)) for entry in self.entries]
+        return replace(self, entries=entries, notes=[note] * bool(missing))
 
 
 def _renamed(entry: Entry, row: Entry | None) -> Entry:
