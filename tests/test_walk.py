@@ -1,10 +1,12 @@
 """What is found below a folder, what is passed over there, and that data sets and own pictures are read by one walk."""
 
 import csv
+import importlib
 import os
 import re
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -335,3 +337,45 @@ def test_names_of_any_kind_are_read_checked_and_drawn(ssl: Cli, tmp_path: Path) 
     (skipped,) = tmp_path.glob("data/cache/*.skipped.csv")
     with skipped.open(newline="") as lines:
         assert dict(csv.reader(lines))[f"{STRANGE[0]}/bad\n,.txt"] == "not a picture by its name"
+
+
+def test_own_pictures_with_strange_names_are_embedded_classified_and_compared(ssl: Cli, tmp_path: Path) -> None:
+    classes(tmp_path / "photos", "cats", "dogs")
+    for number, name in enumerate((os.fsdecode(b"caf\xe9.png"), "a\nb.png", "-x.png", "sub folder/,.png")):
+        picture(tmp_path / "own" / name, number)
+    assert ssl("pretrain --dataset folder:photos --backbone resnet9 --batch-size 8 --max-steps 1 --optimizer sgd").code == 0
+    assert ssl("probe --epochs 1").code == 0
+    for line in ("embed --images own", "predict --images own", "neighbours own --k 2"):
+        result = ssl(line)
+        assert result.code == 0, (line, result.err)
+    assert r"own/caf\udce9.png: " in result.out
+    (embedded,) = tmp_path.glob("results/embeddings/*/images/images.csv")
+    with embedded.open(encoding="utf-8", newline="") as lines:
+        assert [row[0] for row in csv.reader(lines)] == [
+            "path", "own/-x.png", "own/a\nb.png", r"own/caf\udce9.png", "own/sub folder/,.png",
+        ]  # fmt: skip
+
+
+def test_of_many_own_pictures_all_are_printed_and_the_first_are_drawn(
+    ssl: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classes(tmp_path / "photos", "cats", "dogs")
+    assert ssl("pretrain --dataset folder:photos --backbone resnet9 --batch-size 8 --max-steps 1 --optimizer sgd").code == 0
+    assert ssl("probe --epochs 1").code == 0
+    drawn: list[int] = []
+    for command, draw in (("predict", "draw_predictions"), ("neighbours", "draw_neighbours")):
+        module = importlib.import_module(f"sslcli.commands.{command}")
+        monkeypatch.setattr(module, "MOST_DRAWN", 3)
+
+        whole = getattr(module, draw)
+
+        def noted(shown: list[object], *rest: object, whole: Any = whole, **options: Any) -> Any:
+            drawn.append(len(shown))
+            assert "the first 3 of 20" in options["title"]
+            return whole(shown, *rest, **options)
+
+        monkeypatch.setattr(module, draw, noted)
+        result = ssl("predict --images photos" if command == "predict" else "neighbours photos --k 2")
+        assert result.code == 0, result.err
+        assert len(result.out.splitlines()) == 20
+    assert drawn == [3, 3]

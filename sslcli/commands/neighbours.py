@@ -11,12 +11,13 @@ from sslcli.commands.project import open_registry, say
 from sslcli.commands.reader import own_pictures, reader_of
 from sslcli.config import Neighbours
 from sslcli.data.batches import generator
+from sslcli.data.entry import as_text
 from sslcli.data.image_data import centre, label_name
 from sslcli.data.stored import chosen
 from sslcli.errors import UsageError
 from sslcli.evaluation.neighbours import nearest_with_cosines
 from sslcli.pictures.canvas import png_path, save_picture
-from sslcli.pictures.grids import pixels_of, plain, short_name, two_lines
+from sslcli.pictures.grids import pixels_of, short_name, two_lines
 from sslcli.pictures.map import Found, draw_neighbours
 
 MOST_DRAWN = 100  # own pictures; of more all are printed
@@ -45,7 +46,7 @@ def run(command: Neighbours) -> None:
     for own, nearest, alike in zip(paths, bank[places].tolist(), cosines.tolist(), strict=True):
         names = [label_name(data.classes, label) for label in data.train_labels[nearest].tolist()]
         found = zip(names, nearest, alike, strict=True)
-        print(plain(f"{own}: {', '.join(f'{name} {cosine:.3f} ({files[place]})' for name, place, cosine in found)}"))
+        print(as_text(f"{own}: {', '.join(f'{name} {cosine:.3f} ({files[place]})' for name, place, cosine in found)}"))
         captions = [f"{short_name(name, most=WIDE)}\n{cosine:.3f}" for name, cosine in zip(names, alike, strict=True)]
         shown = centre(data.train_images[nearest], data.image_size)
         rows.append(list(zip(map(pixels_of, shown), captions, strict=True)))

@@ -17,6 +17,7 @@ from sslcli.commands.project import newest_pairs, open_registry, say, study_runs
 from sslcli.commands.words import folder_name, in_words
 from sslcli.config import Predict
 from sslcli.data.batches import generator
+from sslcli.data.entry import as_text
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.data.own_images import read_images
 from sslcli.data.stored import Images
@@ -24,7 +25,7 @@ from sslcli.errors import StateError, UsageError
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import build_encoder
 from sslcli.pictures.canvas import png_path, save_picture
-from sslcli.pictures.grids import Tile, draw_predictions, pixels_of, plain, short_name
+from sslcli.pictures.grids import Tile, draw_predictions, pixels_of, short_name
 from sslcli.registry import Registry, Run
 from sslcli.training.device import choose_device
 
@@ -179,11 +180,11 @@ def _own_images(registry: Registry, command: Predict) -> None:
     found = _predict(record, loaded, torch.stack([pixels for _, pixels in read]), command)
     tiles = []
     for (path, pixels), label, confidence in zip(read, found.classes.tolist(), found.confidence.tolist(), strict=True):
-        print(plain(f"{path}: {found.names[label]} {confidence:.2%}"))
+        print(as_text(f"{path}: {found.names[label]} {confidence:.2%}"))
         tiles.append(Tile(pixels_of(pixels), found.names[label], confidence, name=short_name(path.name)))
     some = "" if len(tiles) <= MOST_DRAWN else f"the first {MOST_DRAWN} of "
     title = f"{_title(record)}: {some}{len(tiles)} pictures, as the encoder gets them"
     legend = f"below: the predicted class and its confidence\n{record.id}"
     figure = draw_predictions(tiles[:MOST_DRAWN], title=title, subtitle=legend)
     save_picture(figure, out, description=f"Run: {record.id}. Pictures: {', '.join(str(path) for path, _ in read)}")
-    say(f"wrote {os.path.relpath(out)}, by {record.id}, which knows these classes alone: {plain(', '.join(found.names))}")
+    say(f"wrote {os.path.relpath(out)}, by {record.id}, which knows these classes alone: {', '.join(found.names)}")

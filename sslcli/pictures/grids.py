@@ -85,13 +85,9 @@ def pixels_of(image: Tensor) -> Pixels:
 
 def short_name(name: str, *, most: int = 20) -> str:
     """A name in at most so many characters that can be drawn: its beginning and its end."""
-    shown, half = plain(name), (most - 1) // 2
-    return shown if len(shown) <= most else f"{shown[:half]}…{shown[-half:]}"
-
-
-def plain(name: str) -> str:
-    """A name in one line, a question mark for each character that cannot be shown."""
-    return "".join(c if c.isprintable() else "?" for c in name)
+    plain = "".join(c if c.isprintable() else "?" for c in name)
+    half = (most - 1) // 2
+    return plain if len(plain) <= most else f"{plain[:half]}…{plain[-half:]}"
 
 
 def two_lines(name: str, *, wide: int) -> str:
