@@ -137,6 +137,16 @@ def test_of_several_ways_to_a_folder_the_one_without_a_link_counts_and_loops_end
     assert [entry.path for entry in list_pictures(tmp_path).entries] == ["m/cats/2.png", "z/deep/1.png"]
 
 
+def test_a_link_into_what_is_passed_over_as_a_systems_is_passed_over_too(tmp_path: Path) -> None:
+    picture(tmp_path / "cats" / "@eaDir" / "1.png")
+    picture(tmp_path / "cats" / "1.png")
+    (tmp_path / "thumbs").symlink_to(tmp_path / "cats" / "@eaDir")
+    (tmp_path / "thumb.png").symlink_to(tmp_path / "cats" / "@eaDir" / "1.png")
+    assert kinds(tmp_path) == {
+        "cats/1.png": Kind.PICTURE, "cats/@eaDir": Kind.SYSTEM, "thumbs": Kind.SYSTEM, "thumb.png": Kind.SYSTEM,
+    }  # fmt: skip
+
+
 def test_a_folder_that_is_itself_a_link_is_read_as_the_folder(tmp_path: Path) -> None:
     real = classes(tmp_path / "real", "cats", "dogs", count=3)
     (real / "cats" / "again.png").symlink_to(real / "cats" / "0.png")

@@ -126,6 +126,8 @@ def _of_link(path: str, place: str, home: str) -> Found:
         return Found(path, Kind.DANGLES, int(is_picture(path)), target)
     folder = stat.S_ISDIR(mode)
     if _is_below(target, home):
+        if SYSTEM.intersection(os.path.relpath(target, home).lower().split(os.sep)):
+            return Found(path, Kind.SYSTEM)
         return Found(path, Kind.LINKED, detail=target) if folder else _of_file(path, regular=stat.S_ISREG(mode))
     count = _behind(target, home) if folder else int(is_picture(path))
     return Found(path, Kind.LEAVES, count, target if folder else os.path.dirname(target))
