@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sslcli.data.pictures import PADDING
+from sslcli.data.prepare import PADDING
 from sslcli.data.transform import Transform
 from sslcli.models import BACKBONES, SIZED, TIMM
 from sslcli.models.convolution import plain_convolutions

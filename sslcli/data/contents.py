@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from sslcli.data.pictures import SUFFIXES
+from sslcli.data.pictures import SUFFIXES, counted
 from sslcli.data.walk import PASSED_OVER, Found, Kind, walk
 from sslcli.errors import StateError
 
@@ -69,6 +69,7 @@ class Contents:
             f"{_number(len(dangling), 'link')} to nothing that can be read (is it still to be fetched?)" if dangling else "",
             f"{_number(len(closed), 'folder')} that cannot be read ({closed[0].path!r}: {closed[0].detail})" if closed else "",
             f"{_number(kinds.total(), 'file')} of other kinds ({common})" if kinds else "",
+            *counted(other.reason for other in self.of(Kind.OTHER)),
             self._passed_over_in_words(),
         ]
         return "; ".join(filter(None, words)) or "nothing"

@@ -24,7 +24,7 @@ from sslcli.data.listing import Listing, list_pictures
 from sslcli.data.manifest import Line
 from sslcli.data.parts import classes_of, draw_parts
 from sslcli.data.picture_cache import Decoded, Progress, decode
-from sslcli.data.pictures import Fit, size_of
+from sslcli.data.pictures import Fit, counted, size_of
 from sslcli.data.split import UNLABELLED
 from sslcli.data.stored import Images, Stored
 from sslcli.errors import StateError
@@ -68,6 +68,7 @@ def load_folder(root: Path, caches: Path, reading: Reading) -> ImageData:
     (size, side), (usual, _) = sides(typical, reading), sides(typical, replace(reading, image_size=None))
     found = decode(root, paths, side=side, fit=reading.fit, caches=caches, workers=reading.workers, progress=reading.progress)
     _tell_of_problems(listing, found, reading.say)
+    _tell_of_dark(root, found, reading.say)
     rows = [row for row, problem in enumerate(found.problems) if not problem]
     entries = [listing.entries[row] for row in rows]
     digests = [found.digests[row] for row in rows]
@@ -140,6 +141,21 @@ def _tell_of_problems(listing: Listing, found: Decoded, say: Callable[[str], Non
         csv.writer(lines).writerows([("path", "reason"), *skipped])
     _hold_to_tenth(listing, broken, file=file)
     say(f"{_name(listing.found.root)}: skipped, and named in {file}: {_counts(listing, broken)}")
+    for line in counted(reason for _, reason in listing.others):
+        say(f"{_name(listing.found.root)}: skipped {line}")
+
+
+def _tell_of_dark(root: Path, found: Decoded, say: Callable[[str], None]) -> None:
+    """Say where pictures of 16 bits are shown too dark, since they hold 12 bits, or, if that is so of all of them, 14."""
+    used = [bits for bits in found.bits if bits]
+    most = next((bits for bits in (12, 14) if used and max(used) <= bits), 12)
+    dark = sum(bits <= most for bits in used)
+    if dark:
+        say(
+            f"ssl: WARNING: {_name(root)}: {dark:,} of {len(used):,} pictures of 16 bits have no value above {2**most - 1:,}: "
+            f"{most} bits in 16? They are shown {'nearly black' if most == 12 else 'dark'}; if so, multiply their values by "
+            f"{2 ** (16 - most)}"
+        )
 
 
 def _hold_to_tenth(listing: Listing, broken: Reasons, *, file: Path | None = None) -> None:

@@ -18,7 +18,7 @@ from sslcli.data import DATASETS, FOLDER, SIZES, WITHOUT_LABEL
 from sslcli.data.batches import generator, hand_over
 from sslcli.data.entry import as_text
 from sslcli.data.manifest import Line
-from sslcli.data.pictures import Fit
+from sslcli.data.prepare import Fit
 from sslcli.data.split import LEAST_LABELS, UNLABELLED, Split, hold_to_labels, split
 from sslcli.data.stored import Images, chosen
 from sslcli.errors import UsageError

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sslcli.data.contents import contents
 from sslcli.data.image_data import centre
-from sslcli.data.pictures import BrokenPictureError, Fit, read_rgb, squared
+from sslcli.data.pictures import BrokenPictureError, Fit, counted, read_rgb, squared
 from sslcli.data.walk import Kind
 from sslcli.errors import StateError, UsageError
 
@@ -65,7 +65,8 @@ def _in_folder(root: Path, read: Callable[[Path], Tensor], say: Callable[[str], 
     counts = found.skipped(len(broken), tried=len(found.pictures), others=others)
     unread = [*broken, *((other.path, other.reason) for other in lost)]
     some = "; ".join(f"{path!r}: {reason}" for path, reason in unread[:NAMED]) + "; …" * (len(unread) > NAMED)
-    words = ". ".join(filter(None, (counts, some, found.advice())))
+    mendable = counted(other.reason for other in found.of(Kind.OTHER))
+    words = ". ".join(filter(None, (counts, some, *mendable, found.advice())))
     if not own:
         raise UsageError(f"{root}: no picture that can be read: {words}")
     if words:

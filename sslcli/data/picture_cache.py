@@ -23,22 +23,25 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from sslcli.data.pictures import PASSING, BrokenPictureError, Fit, read_rgb, squared
+from sslcli.data.pictures import PASSING, SUFFIXES, BrokenPictureError, Fit, read_rgb, squared
 from sslcli.errors import StateError
 
-VERSION = 1  # of what is in a cache; another one is another cache
+VERSION = 2  # of what is in a cache; another one is another cache
 SOME = 32  # pictures that a process is given at a time
 FEW = 256  # pictures for which no process is started
 
 Progress = Callable[[float], None]
 """Told how much is done, from 0 to 1."""
+Made = tuple[str, str, list[list[float]], int]
+"""What is kept of a picture beside its pixels: sha256, what is wrong with it ("": nothing), moments, bits."""
 
 
 @dataclass(frozen=True)
 class Decoded:
     """Pictures (N, 3, side, side) uint8 in a mapped file, in the order of `paths`; those with a problem are black.
 
-    `digests` are the files' sha256; `moments` (N, 2, 3) the means of each channel's values in [0, 1], and of their squares.
+    `digests` are the files' sha256; `moments` (N, 2, 3) the means of each channel's values in [0, 1], and of their squares;
+    `bits` how many bits the largest value of a picture of 16 bits takes, 0 for one of 8.
     """
 
     folder: Path
@@ -48,17 +51,18 @@ class Decoded:
     digests: list[str]
     problems: list[str]
     moments: NDArray[np.float64]
+    bits: list[int]
 
 
 def decode(root: Path, paths: Sequence[str], *, side: int, fit: Fit, caches: Path, workers: int, progress: Progress) -> Decoded:
     """The pictures at `paths` below `root`, decoded now or before: the folder in `caches` is named by what they depend on.
 
-    That is the files' names, sizes, times and inodes, and how they become square. Of several builders one works and the others
-    wait; a build that was killed is begun anew. What `root` had been decoded to, at this size, before its files changed is
-    removed. A StateError where the disk has no room.
+    That is the files' names, sizes, times and inodes, which formats can be read, and how pictures become square. Of several
+    builders one works and the others wait; a build that was killed is begun anew. What `root` had been decoded to, at this
+    size, before its files changed is removed. A StateError where the disk has no room.
     """
     files = [(path, *_state(root / path)) for path in paths]
-    key = hashlib.sha256(json.dumps([VERSION, side, fit, files]).encode()).hexdigest()[:20]
+    key = hashlib.sha256(json.dumps([VERSION, SUFFIXES, side, fit, files]).encode()).hexdigest()[:20]
     folder = caches / key
     if not folder.exists():
         caches.mkdir(parents=True, exist_ok=True)
@@ -117,14 +121,14 @@ def _build(folder: Path, root: Path, paths: Sequence[str], side: int, fit: Fit, 
         (str(pixels), begin, [str(root / path) for path in paths[begin : begin + SOME]], side, fit)
         for begin in range(0, len(paths), SOME)
     ]
-    found: list[tuple[str, str, list[list[float]]]] = []
+    found: list[Made] = []
     for some in _mapped(tasks, workers if len(paths) > FEW else 1):
         found.extend(some)
         progress(len(found) / len(paths))
-    digests, problems, moments = zip(*found, strict=True)
+    digests, problems, moments, bits = zip(*found, strict=True)
     np.save(folder / "moments.npy", np.array(moments))
     where = {"root": os.path.realpath(root), "side": side, "fit": fit}
-    index = where | {"paths": list(paths), "digests": digests, "problems": problems}
+    index = where | {"paths": list(paths), "digests": digests, "problems": problems, "bits": bits}
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
     for name in ("images.u8", "moments.npy", "index.json"):
         with (folder / name).open("rb") as file:
@@ -139,7 +143,7 @@ def _reserve(file: int, size: int) -> None:
         os.truncate(file, size)
 
 
-def _mapped(tasks: list[Any], workers: int) -> Iterator[list[tuple[str, str, list[list[float]]]]]:
+def _mapped(tasks: list[Any], workers: int) -> Iterator[list[Made]]:
     """What `_decode_some` makes of each task, in order, in so many processes."""
     if workers == 1:
         yield from map(_decode_some, tasks)
@@ -160,17 +164,18 @@ def _belong_to_the_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, prctl(2)
 
 
-def _decode_some(task: tuple[str, int, list[str], int, Fit]) -> list[tuple[str, str, list[list[float]]]]:
-    """Write some pictures to their places in the file; of each its sha256, what is wrong with it ("": nothing), its moments."""
+def _decode_some(task: tuple[str, int, list[str], int, Fit]) -> list[Made]:
+    """Write some pictures to their places in the file."""
     pixels, begin, paths, side, fit = task
     made = []
     with open(pixels, "r+b", buffering=0) as file:
         for place, path in enumerate(paths, begin):
-            digest, problem, moments = "", "", [[0.0] * 3] * 2
+            digest, problem, moments, bits = "", "", [[0.0] * 3] * 2, 0
             try:
                 with open(path, "rb") as picture:
                     digest = hashlib.file_digest(picture, "sha256").hexdigest()
-                square = squared(read_rgb(Path(path), side=side), side, fit)
+                rgb = read_rgb(Path(path), side=side)
+                square, bits = squared(rgb, side, fit), rgb.info.get("bits", 0)
             except (BrokenPictureError, OSError) as error:
                 if isinstance(error, OSError) and error.errno in PASSING:
                     raise
@@ -180,7 +185,7 @@ def _decode_some(task: tuple[str, int, list[str], int, Fit]) -> list[tuple[str, 
                 file.write(square.tobytes())
                 values = square.reshape(3, -1) / 255.0
                 moments = [values.mean(1).tolist(), (values**2).mean(1).tolist()]
-            made.append((digest, problem, moments))
+            made.append((digest, problem, moments, bits))
     return made
 
 
@@ -193,6 +198,6 @@ def _opened(folder: Path) -> Decoded:
             file = mmap.mmap(pixels.fileno(), 0, access=mmap.ACCESS_READ)
         images = np.frombuffer(file, np.uint8).reshape(count, 3, side, side)
         moments = np.load(folder / "moments.npy")
+        return Decoded(folder, file, images, index["paths"], index["digests"], index["problems"], moments, index["bits"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StateError(f"{folder} is damaged ({error}); delete it, and it is made anew") from error
-    return Decoded(folder, file, images, index["paths"], index["digests"], index["problems"], moments)

@@ -3,27 +3,66 @@
 from __future__ import annotations
 
 import errno
-import io
+import importlib
 import warnings
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, JpegImagePlugin, UnidentifiedImageError, features
 
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-LARGEST = 100_000_000  # pixels; what claims more is not opened, for it may be a bomb
+from sslcli.data.prepare import SIXTEEN, UnknownRangeError, rgb_of, white_of
+from sslcli.data.prepare import Fit as Fit  # whoever reads files needs these, too
+from sslcli.data.prepare import squared as squared
+
+ALWAYS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+PLUGINS = {
+    "pillow-avif-plugin": ("pillow_avif", (".avif",)),
+    "pillow-heif": ("pillow_heif", (".heic", ".heif", ".hif")),
+    "pillow-jxl-plugin": ("pillow_jxl", (".jxl",)),
+}
+"""Package to the module that teaches Pillow a format, and the names that its files end with."""
+OTHER_KINDS = (
+    ".svg", ".svgz", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".psd", ".xcf",
+    ".eps", ".jp2", ".j2k", ".jxr", ".tga", ".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".exr", ".hdr", ".dcm",
+)  # fmt: skip
+"""What pictures' names end with whose kind is not read."""
+NO_PICTURE = "not a picture by its name"
+CONTENT = {
+    b"ftypavif": ".avif", b"ftypavis": ".avif", b"JXL \r\n\x87\n": ".jxl",
+    b"ftypheic": ".heic", b"ftypheix": ".heic", b"ftyphevc": ".heic", b"ftypmif1": ".heif",
+}  # fmt: skip
+"""Bytes 4 to 12 of a file to the suffix that says the same."""
+
+LARGEST = 100_000_000  # pixels that are decoded; what claims more may be a bomb
+LARGEST_REDUCED = (
+    4 * LARGEST
+)  # pixels of a JPEG that is decoded to fewer: all of its file is read, and perhaps held, all the same
 SHARPER = 2  # a JPEG is decoded to at least so many times the side that is wanted, which saves most of its work
-PADDING = 128  # the grey beside a picture that is padded
-SRGB = ImageCms.createProfile("sRGB")
-
-Fit = Literal["crop", "pad"]
-"""How a picture becomes square: its central square, or the whole of it with grey beside it."""
-
-
 PASSING = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
 """What goes wrong with a machine, not with a file: not to be remembered of it."""
+
+
+def _taught(module: str) -> bool:
+    """Whether Pillow reads the format of a plugin: by itself, or as the plugin, if it is installed, teaches it now."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a Pillow that has never heard of AVIF warns
+        if module == "pillow_avif" and features.check("avif"):
+            return True
+    try:
+        plugin = importlib.import_module(module)
+    except ImportError:
+        return False
+    if module == "pillow_heif":
+        plugin.register_heif_opener()
+    return True
+
+
+LACKING = {suffix: name for name, (module, ends) in PLUGINS.items() if not _taught(module) for suffix in ends}
+"""Suffix to the package without which its files cannot be read here."""
+SUFFIXES = (*ALWAYS, *(suffix for _, ends in PLUGINS.values() for suffix in ends if suffix not in LACKING))
+"""What the names of pictures that can be read here end with."""
 
 
 class BrokenPictureError(ValueError):
@@ -34,62 +73,88 @@ def read_rgb(path: Path, *, side: int | None = None) -> Image.Image:
     """The first frame of a picture as upright RGB; of a JPEG perhaps smaller, but with at least `side` pixels a side.
 
     Turned as its EXIF says; brought to sRGB where it names its colours' profile; laid on white where it is transparent;
-    16 bits brought to 8. A BrokenPictureError for all that is no whole picture; an OSError in PASSING, and a MemoryError, stay.
+    16 bits brought to 8: then `info["bits"]` is how many of the 16 its largest value takes. A BrokenPictureError for all that
+    is no whole picture; an OSError in PASSING, and a MemoryError, stay.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own limit of pixels, and odd metadata that do no harm
-            with Image.open(path) as picture:
-                if picture.width * picture.height > LARGEST:
-                    raise BrokenPictureError(f"{picture.width} x {picture.height} pixels, more than {LARGEST:,}")
-                if side:
-                    picture.draft(None, (SHARPER * side, SHARPER * side))
-                return rgb_of(ImageOps.exif_transpose(picture))
-    except BrokenPictureError:
+            with _opened(path) as picture:
+                _reduce(picture, side)
+                sixteen = ";16" in str([tile[3] for tile in picture.tile])  # known until it is decoded
+                rgb = rgb_of(picture)
+                rgb.info = {"bits": _bits_used(picture)} if sixteen else {}
+                return rgb
+    except (BrokenPictureError, MemoryError):
         raise
-    except MemoryError:
-        raise
+    except UnknownRangeError as error:
+        raise BrokenPictureError(str(error)) from None
     except UnidentifiedImageError:
-        raise BrokenPictureError("no picture of a known format" if path.stat().st_size else "an empty file") from None
+        raise BrokenPictureError(_why_unidentified(path)) from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
         if isinstance(error, OSError) and error.errno in PASSING:
             raise
         raise BrokenPictureError(f"{type(error).__name__}: {error}".split("\n")[0][:200]) from error
 
 
-def rgb_of(picture: Image.Image) -> Image.Image:
-    """A picture of any mode in RGB, as the eye sees it; a ValueError for pixels whose range is not known."""
-    if picture.mode == "F":
-        raise ValueError("its pixels are floating-point numbers of unknown range")
-    if picture.mode.startswith("I"):  # Pillow itself would cut all above 255 off
-        wide = np.asarray(picture)
-        return Image.fromarray((wide.clip(0, 65535) / 257).round().astype(np.uint8)).convert("RGB")
-    profile = picture.info.get("icc_profile")
-    if profile and picture.mode in ("RGB", "CMYK"):
-        return _through_profile(picture, profile)
-    if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
-        alpha = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", alpha.size, "white"), alpha).convert("RGB")
-    return picture.convert("RGB")
-
-
-def _through_profile(picture: Image.Image, profile: bytes) -> Image.Image:
-    """The picture in sRGB by its own profile; by its plain values where the profile is of no use."""
+def _opened(path: Path) -> ImageFile.ImageFile:
+    """A file, opened; of a JPEG the limit is held to what will be decoded, so that Pillow's own must not stop it here."""
     try:
-        made: Any = ImageCms.profileToProfile(picture, ImageCms.ImageCmsProfile(io.BytesIO(profile)), SRGB, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError):
-        return picture.convert("RGB")
-    found: Image.Image = made
-    return found
+        return Image.open(path)
+    except Image.DecompressionBombError:
+        try:
+            return JpegImagePlugin.JpegImageFile(path)
+        except SyntaxError:
+            raise BrokenPictureError(f"more than {LARGEST:,} pixels") from None
 
 
-def squared(picture: Image.Image, side: int, fit: Fit) -> NDArray[np.uint8]:
-    """An RGB picture as (3, side, side) uint8, resized with antialiasing: cropped to its centre, or padded with grey."""
-    if fit == "crop":
-        made = ImageOps.fit(picture, (side, side), Image.Resampling.BICUBIC)
-    else:
-        made = ImageOps.pad(picture, (side, side), Image.Resampling.BICUBIC, color=(PADDING,) * 3)
-    return np.ascontiguousarray(np.asarray(made).transpose(2, 0, 1))
+def _reduce(picture: Image.Image, side: int | None) -> None:
+    """Have a JPEG decoded to fewer pixels, if fewer will do; a BrokenPictureError for more than may be decoded.
+
+    Other formats know no smaller decoding.
+    """
+    width, height = picture.size
+    if side:
+        picture.draft(None, (SHARPER * side, SHARPER * side))
+    limit = LARGEST if picture.size == (width, height) else LARGEST_REDUCED
+    if width * height > limit:
+        raise BrokenPictureError(f"{width} x {height} pixels, more than {limit:,}")
+
+
+def _bits_used(picture: Image.Image) -> int:
+    """How many bits the largest value of a picture of 16 bits takes; 0 where its file says that it has fewer."""
+    if white_of(picture) not in (None, SIXTEEN):
+        return 0
+    if picture.mode.startswith("I"):
+        return int(np.asarray(picture).max()).bit_length()
+    colours = picture.convert("RGB").getextrema()  # of which Pillow has kept the upper eight bits
+    return 8 + int(np.max(colours)).bit_length()
+
+
+def _why_unidentified(path: Path) -> str:
+    """Why Pillow did not know a file, by its first bytes or its name."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    if not head:
+        return "an empty file"
+    if head[:4] in (b"II*\0", b"MM\0*"):
+        return "a TIFF with pixels of a kind that Pillow does not read"
+    why = why_none(CONTENT.get(head[4:], path.name))
+    return why if why != NO_PICTURE else "no picture of a known format"
+
+
+def why_none(name: str) -> str:
+    """Why a file is no picture that can be read here, by its name."""
+    suffix = next((end for end in (*LACKING, *OTHER_KINDS) if name.lower().endswith(end)), "")
+    if suffix in LACKING:
+        return f"{suffix} needs {LACKING[suffix]}: pip install {LACKING[suffix]}"
+    return f"{suffix} is not read: save the picture as JPEG or PNG" if suffix else NO_PICTURE
+
+
+def counted(reasons: Iterable[str]) -> list[str]:
+    """Reasons of `why_none` that tell what can be done, each with the number of files: "3 files: .heic needs ..."."""
+    told = Counter(reason for reason in reasons if reason.startswith("."))
+    return [f"{count:,} file{'s' * (count > 1)}: {reason}" for reason, count in told.items()]
 
 
 def size_of(path: Path) -> int | None:
@@ -97,7 +162,7 @@ def size_of(path: Path) -> int | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path) as picture:
+            with _opened(path) as picture:
                 return min(picture.size)
-    except Exception:  # as in read_rgb; decoding it will say why
+    except Exception:  # as in read; decoding it will say why
         return None

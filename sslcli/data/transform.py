@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 import torchvision.transforms.v2.functional as F
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from sslcli.data.image_data import ImageData, centre
-from sslcli.data.pictures import PADDING, Fit, rgb_of, squared
+from sslcli.data.prepare import PADDING, Fit, UnknownRangeError, prepare
 from sslcli.errors import UsageError
 
 
@@ -39,7 +39,8 @@ class Transform:
     def __call__(self, picture: Image.Image | Tensor) -> Tensor:
         """A PIL picture or a tensor (3, H, W) to float32 (3, size, size); a tensor (N, 3, H, W) to (N, 3, size, size).
 
-        Tensors are uint8, or floating-point in [0, 1]; others, and pictures of floating-point numbers, are a UsageError.
+        Tensors are uint8, or floating-point in [0, 1]; others, and pictures whose range is not known
+        (of floating-point numbers, or of 32-bit integers), are a UsageError.
         """
         values = self._of_picture(picture) if isinstance(picture, Image.Image) else self._of_tensor(picture)
         mean, std = (torch.tensor(known, device=values.device).view(3, 1, 1) for known in (self.mean, self.std))
@@ -47,11 +48,11 @@ class Transform:
 
     def _of_picture(self, picture: Image.Image) -> Tensor:
         try:
-            upright = rgb_of(ImageOps.exif_transpose(picture))
-        except ValueError as error:
-            words = f"a picture of Pillow's mode {picture.mode!r}: {error}; accepted are those of whole numbers"
+            shown = prepare(picture, self.size, kept=self.kept, fit=self.fit)
+        except UnknownRangeError as error:
+            words = f"a picture of Pillow's mode {picture.mode!r}: {error}; accepted are those of 8 and 16 bits"
             raise UsageError(words) from error
-        return centre(torch.from_numpy(squared(upright, self.kept, self.fit)), self.size).float() / 255
+        return torch.from_numpy(shown).float() / 255
 
     def _of_tensor(self, images: Tensor) -> Tensor:
         if images.ndim not in (3, 4) or images.shape[-3] != 3:

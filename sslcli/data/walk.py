@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from sslcli.data.pictures import SUFFIXES
+from sslcli.data.pictures import NO_PICTURE, SUFFIXES, why_none
 
 SYSTEM = frozenset({
     "@eadir", "@tmp", "@sharebin", "@synoresource", "#recycle", "#snapshot",  # Synology
@@ -32,7 +32,7 @@ class Kind(StrEnum):
     PICTURE = "a picture by its name"
     FOLDER = "a folder"
     LINKED = "a link to a folder of this folder"
-    OTHER = "not a picture by its name"
+    OTHER = NO_PICTURE
     LEAVES = "a link that leaves the folder"
     DANGLES = "a link to nothing that can be read"
     SPECIAL = "no file that can be read"
@@ -58,6 +58,8 @@ class Found(NamedTuple):
     @property
     def reason(self) -> str:
         """Why it is not opened, in words."""
+        if self.kind is Kind.OTHER:
+            return why_none(self.path)
         return f"{self.kind}: {self.detail}" if self.kind is Kind.CLOSED else str(self.kind)
 
 
