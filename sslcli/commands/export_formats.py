@@ -1,7 +1,7 @@
 """The formats that an encoder is exported in: which files, and the lines of Python that build the plain model from them.
 
-The lines know nothing of this program. In every format `preprocess` makes an input (3, size, size) of a PIL picture, and the
-last lines make h (1, dim) of a picture.
+The lines know nothing of this program. In every format `preprocess` makes an input (3, size, size) of a PIL picture, by a file
+that is this program's own `prepare`, and the last lines make h (1, dim) of a picture.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sslcli.data.prepare import PADDING
+from sslcli.commands.export_input import PREPARE, call_lines, preprocess_lines, sides_of, steps_of
 from sslcli.data.transform import Transform
 from sslcli.models import BACKBONES, SIZED, TIMM
 from sslcli.models.convolution import plain_convolutions
@@ -55,22 +55,6 @@ def stem_lines(encoder: Encoder, stem: str) -> str:
     )
 
 
-def _compose(transform: Transform) -> str:
-    kept, grey = transform.kept, (PADDING,) * 3
-    square = f"    v2.Resize({kept}, v2.InterpolationMode.BICUBIC),\n"
-    if transform.fit == "pad":
-        padded = f"ImageOps.pad(picture, ({kept}, {kept}), Image.Resampling.BICUBIC, color={grey})"
-        square = f"    v2.Lambda(lambda picture: {padded}),\n"
-    return f"""\
-preprocess = v2.Compose([
-{square}    v2.CenterCrop({transform.size}),
-    v2.ToImage(),
-    v2.ToDtype(torch.float32, scale=True),
-    v2.Normalize({list(transform.mean)}, {list(transform.std)}),
-])
-"""
-
-
 def _weights_of(encoder: Encoder) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.backbone.state_dict().items()}
 
@@ -78,19 +62,18 @@ def _weights_of(encoder: Encoder) -> dict[str, Tensor]:
 def _torchvision(encoder: Encoder, transform: Transform, backbone: str, stem: str, folder: Path) -> str:
     torch.save(_weights_of(encoder), folder / "model.pth")
     return f"""\
+import runpy
 from pathlib import Path
 
 import torch
 import torchvision
-from PIL import Image, ImageOps
-from torchvision.transforms import v2
 
 {FOLDER}
 model = torchvision.models.{BACKBONES[backbone].partition(":")[2]}()
 {stem_lines(encoder, stem)}model.fc = torch.nn.Identity()
 model.load_state_dict(torch.load(folder / "model.pth", weights_only=True))
 model.eval()
-{_compose(transform)}"""
+{preprocess_lines(transform)}"""
 
 
 def _safetensors(encoder: Encoder, transform: Transform, backbone: str, stem: str, folder: Path) -> str:
@@ -99,23 +82,24 @@ def _safetensors(encoder: Encoder, transform: Transform, backbone: str, stem: st
     save_file(_weights_of(encoder), folder / "model.safetensors", metadata={"format": "pt"})
     module, _, name = BACKBONES[backbone].partition(":")
     if backbone in COUNTERPARTS["torchvision"]:
-        imports = "from pathlib import Path\n\nimport torch\nimport torchvision\n"
+        imports = "import torch\nimport torchvision\n"
         build = f"model = torchvision.models.{name}()\n{stem_lines(encoder, stem)}model.fc = torch.nn.Identity()\n"
     else:  # a net of this program's: its file goes along
         file = f"{module.rpartition('.')[2]}.py"
         (folder / file).write_text(inspect.getsource(importlib.import_module(module)), encoding="utf-8")
-        imports = "import runpy\nfrom pathlib import Path\n\nimport torch\n"
+        imports = "import torch\n"
         told = "" if stem == "own" else f'"{stem}"'
         build = f'model = runpy.run_path(str(folder / "{file}"))["{name}"]({told})\n'
     return f"""\
-{imports}from PIL import Image, ImageOps
-from safetensors.torch import load_file
-from torchvision.transforms import v2
+import runpy
+from pathlib import Path
+
+{imports}from safetensors.torch import load_file
 
 {FOLDER}
 {build}model.load_state_dict(load_file(folder / "model.safetensors"))
 model.eval()
-{_compose(transform)}"""
+{preprocess_lines(transform)}"""
 
 
 def _timm(encoder: Encoder, transform: Transform, backbone: str, stem: str, folder: Path) -> str:
@@ -124,8 +108,9 @@ def _timm(encoder: Encoder, transform: Transform, backbone: str, stem: str, fold
     save_file(_weights_of(encoder), folder / "model.safetensors", metadata={"format": "pt"})
     size = transform.size
     share = size / (transform.kept + 0.25)  # of which timm takes the floor of the inverse
+    mode = "center" if transform.fit == "crop" else "border"
     preprocessing = {"input_size": [3, size, size], "mean": transform.mean, "std": transform.std, "crop_pct": share,
-                     "crop_mode": "center", "interpolation": "bicubic"}  # fmt: skip
+                     "crop_mode": mode, "interpolation": "bicubic"}  # fmt: skip
     name, arguments, stem_of_resnet = backbone.removeprefix(TIMM), dict[str, Any](), ""
     if backbone.startswith(TIMM):
         arguments = arguments_for(importlib.import_module("timm"), name, int(stem.removeprefix(SIZED)))
@@ -137,6 +122,7 @@ def _timm(encoder: Encoder, transform: Transform, backbone: str, stem: str, fold
     (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     return f"""\
 import json
+import runpy
 from pathlib import Path
 
 import timm
@@ -148,8 +134,7 @@ config = json.loads((folder / "config.json").read_text())
 model = timm.create_model(config["architecture"], num_classes=0, **config["model_args"])
 {stem_of_resnet}model.load_state_dict(load_file(folder / "model.safetensors"))
 model.eval()
-preprocess = timm.data.create_transform(**timm.data.resolve_data_config({{}}, pretrained_cfg=config["pretrained_cfg"]))
-"""
+{preprocess_lines(transform)}"""
 
 
 class _Normalising(nn.Module):
@@ -172,9 +157,7 @@ class _Normalising(nn.Module):
 def _onnx(encoder: Encoder, transform: Transform, backbone: str, stem: str, folder: Path) -> str:
     import onnx
 
-    size, kept = transform.size, transform.kept
-    begin, fit = (kept - size) // 2, "fit" if transform.fit == "crop" else "pad"
-    grey = "" if fit == "fit" else f", color={(PADDING,) * 3}"
+    size = transform.size
     net = _Normalising(plain_convolutions(encoder), transform).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what the exporter itself uses
@@ -184,26 +167,26 @@ def _onnx(encoder: Encoder, transform: Transform, backbone: str, stem: str, fold
         )  # fmt: skip
     assert program is not None
     proto = program.model_proto
-    told = {"values": "RGB, 0 to 1", "normalisation": "in the graph", "size": size, "crop": "central square",
-            "interpolation": "bicubic"}  # fmt: skip
+    square = "central square" if transform.fit == "crop" else "none: the whole picture beside grey"
+    told = {"values": "RGB, 0 to 1", "normalisation": "in the graph", "size": size, "crop": square,
+            "interpolation": "bicubic, with antialiasing", **sides_of(transform), "steps": steps_of(transform)}  # fmt: skip
     onnx.helper.set_model_props(proto, {"preprocessing": json.dumps(told), "encoder": f"{backbone}, stem {stem}"})
     onnx.checker.check_model(proto)
     onnx.save(proto, folder / "model.onnx")
     return f"""\
+import runpy
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from PIL import Image, ImageOps
 
 {FOLDER}
 model = onnxruntime.InferenceSession(folder / "model.onnx")
+{PREPARE}
 
 
-def preprocess(picture):  # values from 0 to 1: the graph normalises them itself
-    square = ImageOps.{fit}(picture, ({kept}, {kept}), Image.Resampling.BICUBIC{grey})
-    square = square.crop(({begin}, {begin}, {begin + size}, {begin + size}))
-    return np.asarray(square, dtype=np.float32).transpose(2, 0, 1) / 255
+def preprocess(picture):  # as Image.open gives it; to values from 0 to 1: the graph normalises them itself
+    return {call_lines(transform)}.astype(np.float32) / 255
 """
 
 
@@ -215,16 +198,15 @@ _BY_ONNX = """\
 h = model.run(["h"], {"images": preprocess(picture)[None]})[0]
 """
 
+PICTURES = ("numpy", "pillow")  # what prepare.py needs
 FORMATS = {
     "safetensors": Format(
-        _safetensors, "model.safetensors", ("torch", "torchvision", "safetensors", "pillow"), ("safetensors",), _BY_TORCH
+        _safetensors, "model.safetensors", ("torch", "torchvision", "safetensors", *PICTURES), ("safetensors",), _BY_TORCH
     ),
-    "torchvision": Format(_torchvision, "model.pth", ("torch", "torchvision", "pillow"), (), _BY_TORCH),
-    "timm": Format(_timm, "model.safetensors", ("timm", "safetensors", "pillow"), ("safetensors", "timm"), _BY_TORCH),
-    "onnx": Format(
-        _onnx, "model.onnx", ("onnxruntime", "numpy", "pillow"), ("onnx", "onnxscript", "onnxruntime"), _BY_ONNX
-    ),
-}  # fmt: skip
+    "torchvision": Format(_torchvision, "model.pth", ("torch", "torchvision", *PICTURES), (), _BY_TORCH),
+    "timm": Format(_timm, "model.safetensors", ("timm", "safetensors", *PICTURES), ("safetensors", "timm"), _BY_TORCH),
+    "onnx": Format(_onnx, "model.onnx", ("onnxruntime", *PICTURES), ("onnx", "onnxscript", "onnxruntime"), _BY_ONNX),
+}
 
 COUNTERPARTS = {"torchvision": ("resnet18", "resnet34", "resnet50"), "timm": ("resnet18", "resnet34", "resnet50")}
 """The backbones that a library has too, under the same name."""

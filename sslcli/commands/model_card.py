@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from sslcli.commands.export_input import steps_of
 from sslcli.data.transform import Transform
 
-PICTURE = 'from PIL import Image\n\npicture = Image.open("picture.png").convert("RGB")\n'
+PICTURE = 'from PIL import Image\n\npicture = Image.open("picture.png")\n'
 RATES = {"test_acc": "test accuracy", "val_knn": "kNN accuracy on held-out training images"}
 
 
@@ -24,8 +25,8 @@ An image encoder: a picture in, a representation of {dim} numbers out. {_origin(
 
 {_table(provenance, backbone, stem)}
 
-**Input.** RGB, {size} x {size} pixels: {_square(transform)}. Values from 0 to 1, less the
-mean {mean}, divided by the deviation {std}.{where}
+**Input.** RGB, {size} x {size} pixels. `prepare.py` makes them of a picture of any kind: {"; ".join(steps_of(transform))}.
+Values from 0 to 1, less the mean {mean}, divided by the deviation {std}.{where}
 Evaluation mode, float32.
 
 **Checked** when it was exported: {compared}
@@ -42,15 +43,20 @@ It takes {", ".join(packages)}, and not the program that trained it.
 {PICTURE}{use.rstrip()}  # (1, {dim})
 ```
 
+{_of_timm(transform) if format == "timm" else ""}
 `encoder.json` says the same for programs. In Python with sslcli: `load_encoder("FOLDER")`{_not(format)}.
 """
 
 
-def _square(transform: Transform) -> str:
-    if transform.fit == "pad":
-        return "the whole picture, resized with antialiasing (bicubic), beside grey"
-    centre = "" if transform.kept == transform.size else f" to {transform.kept} pixels, and of that the centre"
-    return f"the central square, resized with antialiasing (bicubic){centre}"
+def _of_timm(transform: Transform) -> str:
+    """What timm's own transform does otherwise."""
+    aside = "; the centre that it shows lies one pixel aside" * ((transform.kept - transform.size) % 4 == 3)
+    border = "; its border has the mean colour instead of grey" * (transform.fit == "pad")
+    return f"""
+timm's own transform, `timm.data.create_transform` by the `pretrained_cfg` of `config.json`, is near but not the same. It does
+not turn a picture by its EXIF, and does not heed its colour profile. `convert("RGB")`, which it needs before it, drops
+transparency and cuts 16 bits off at 255. It rounds the sides of a picture that is not square in another way{aside}{border}.
+"""
 
 
 def _not(format: str) -> str:
