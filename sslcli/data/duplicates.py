@@ -57,7 +57,7 @@ def duplicate_pairs(data: ImageData, *, threshold: float = THRESHOLD, progress: 
     first = first_equal(image for part in parts() for image in part)
     found = [("exact", first[i], i, 1.0) for i in range(len(first)) if first[i] != i]
     unique = torch.tensor([i for i in range(len(first)) if first[i] == i])
-    small = torch.cat([_of_side(part) for part in parts()])
+    small = torch.cat([torch.empty(0, 3, SIDE, SIDE, dtype=torch.uint8), *map(_of_side, parts())])
     near = near_duplicates(small if not found else small[unique], threshold=threshold, progress=progress)
     found += [(kind, int(unique[i]), int(unique[j]), value) for kind, i, j, value in near]
 
@@ -134,7 +134,7 @@ def candidates(images: Tensor, *, least: float, progress: Progress) -> tuple[Ten
     give both cosines at once: E + O, and E - O with the mirror image.
     """
     even, odd = _even_and_odd(images)
-    found, blocks = [], list(_blocks(len(even)))
+    found, blocks = [torch.empty(3, 0, dtype=torch.int64)], list(_blocks(len(even)))
     for number, (row, column) in enumerate(blocks, 1):
         e = even[row : row + ROWS] @ even[column : column + COLUMNS].T
         o = odd[row : row + ROWS] @ odd[column : column + COLUMNS].T
@@ -199,6 +199,8 @@ def similarity(first: Tensor, second: Tensor, whitener: Tensor, *, least: float)
 
 def _moved(images: Tensor, shift: Tensor, zoom: float) -> Tensor:
     """Images (n, 3, 32, 32) seen from `shift` (n, 2; rows, columns) pixels aside and scaled; beyond the edge it goes on."""
+    if not len(images):  # a filter may leave none, and torch makes no grid for none
+        return images.float()
     matrix = torch.zeros(len(images), 2, 3)
     matrix[:, 0, 0] = matrix[:, 1, 1] = 1 / zoom
     matrix[:, :, 2] = shift.flip(1) * 2 / SIDE

@@ -19,9 +19,9 @@ from sslcli.data.batches import generator, hand_over
 from sslcli.data.entry import as_text
 from sslcli.data.manifest import Line
 from sslcli.data.prepare import Fit
-from sslcli.data.split import LEAST_LABELS, UNLABELLED, Split, hold_to_labels, split
+from sslcli.data.split import LEAST_LABELS, UNLABELLED, Split, class_counts, hold_to_labels, named, split
 from sslcli.data.stored import Images, chosen
-from sslcli.errors import UsageError
+from sslcli.errors import StateError, UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +68,12 @@ class ImageData:
 
     @cached_property
     def normalisation(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation (3,) of the training images' channels, of values in [0, 1]."""
+        """Mean and standard deviation (3,) of the training images' channels, of values in [0, 1]; a StateError without any."""
         device = self.train_labels.device
         if self.moments is not None:
             return self.moments[0].to(device), self.moments[1].to(device)
+        if not len(self.train_images):
+            raise StateError("there are no training images to take mean and deviation of")
         counts = torch.zeros(3, 256, dtype=torch.float64)
         for some in in_parts(self.train_images, 10_000):  # of all at once a channel would be a copy of a third
             for channel, count in zip(some.cpu().unbind(1), counts, strict=True):
@@ -181,7 +183,7 @@ def enough_labels(data: ImageData, label_fraction: float, *, dataset: str) -> No
     """A UsageError where a classifier cannot be learned, chosen and tested with this part of the labels."""
     _need_labels(data, dataset=dataset)
     _need_lessons(data, dataset=dataset)
-    hold_to_labels(data.train_labels, label_fraction=label_fraction, dataset=dataset)
+    hold_to_labels(data.train_labels, label_fraction=label_fraction, dataset=dataset, classes=data.classes)
 
 
 def _need_lessons(data: ImageData, *, dataset: str) -> None:
@@ -195,7 +197,7 @@ def _need_lessons(data: ImageData, *, dataset: str) -> None:
 
 def _need_labels(data: ImageData, *, dataset: str) -> None:
     """A UsageError where there is nothing to learn a classifier from, or nothing to test it on."""
-    counts = torch.unique(data.train_labels[data.train_labels != UNLABELLED], return_counts=True)[1].tolist()
+    counts = class_counts(data.train_labels)
     if not counts or not len(data.test_labels):
         missing = "test images" if counts else "labels"
         raise UsageError(
@@ -203,13 +205,20 @@ def _need_labels(data: ImageData, *, dataset: str) -> None:
             "drawn from), or --labels FILE.csv with lines of path,label or path,label,split"
         )
     if len(counts) < 2:
-        raise UsageError(f"{dataset}: all labelled training images are of one class; accepted are two classes and more")
+        (only,) = counts
+        known = f"all labelled training images are of one class, {data.classes[only]!r}"
+        raise UsageError(f"{dataset}: {known}; accepted are two classes and more")
     parts = data.split(seed=0)
     for part, words in ((parts.train, "train by"), (parts.val, "choose by")):
-        if data.given_val is not None and len(torch.unique(data.train_labels.cpu()[part])) < len(counts):
-            raise UsageError(f"{dataset}: a class has no image to {words}; accepted is one of each class in train and in val")
-    if min(counts) < LEAST_LABELS:
+        without = dict.fromkeys(counts.keys() - class_counts(data.train_labels.cpu()[part]).keys(), 0)
+        if data.given_val is not None and without:
+            raise UsageError(
+                f"{dataset}: no image to {words}: {named(without, data.classes)}; "
+                "accepted is one of each class in train and in val"
+            )
+    few = {label: count for label, count in counts.items() if count < LEAST_LABELS}
+    if few:
         raise UsageError(
-            f"{dataset}: a class has but {min(counts)} labelled image beside those of the test; accepted are {LEAST_LABELS} "
-            "and more, one to train and one to choose by"
+            f"{dataset}: too few labelled images beside those of the test: {named(few, data.classes)}; accepted are "
+            f"{LEAST_LABELS} and more of each class, one to train and one to choose by: add some, or leave the class out"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from sslcli.data.batches import generator
 from sslcli.errors import UsageError
 
 LEAST_LABELS = 2  # labelled images of a class, training and held out together
+NAMED = 10  # classes that a message names
 UNLABELLED = -1
 """The label of a training image whose class is not known."""
 
@@ -51,17 +53,33 @@ def split(
     return Split(train.sort().values, val.sort().values)
 
 
-def hold_to_labels(labels: Tensor, *, label_fraction: float, dataset: str) -> None:
-    """A UsageError where `split` would take more labels than were asked for.
+def hold_to_labels(labels: Tensor, *, label_fraction: float, dataset: str, classes: Sequence[str] = ()) -> None:
+    """A UsageError where `split` would take more labels than were asked for; `classes` are their names.
 
     Each class needs one image to train and one to choose by.
     """
-    smallest = int(torch.unique(labels[labels != UNLABELLED], return_counts=True)[1].min())
+    counts = class_counts(labels)
+    smallest = min(counts.values())
     if label_fraction == 1 or label_fraction * smallest >= LEAST_LABELS:
         return
     least = min(1.0, math.ceil(LEAST_LABELS / smallest * 1e6) / 1e6)
+    few = {label: count for label, count in counts.items() if label_fraction * count < LEAST_LABELS}
     raise UsageError(
         f"--label-fraction {label_fraction:g}: of the smallest class of {dataset} that is {label_fraction * smallest:.2g} of "
         f"its {smallest:,} training images, and {LEAST_LABELS} are needed, one to train and one to choose by; "
-        f"accepted is {least:g} to 1"
+        f"accepted is {least:g} to 1. Too small: {named(few, classes)}"
     )
+
+
+def class_counts(labels: Tensor) -> dict[int, int]:
+    """How many labelled images each class has that has any."""
+    found, counts = torch.unique(labels[labels != UNLABELLED], return_counts=True)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))
+
+
+def named(counts: dict[int, int], classes: Sequence[str]) -> str:
+    """Classes in words, those with the fewest images first: "2 classes, 'lynx' (1), 'owl' (1)"; of many the first few."""
+    some = sorted(counts, key=lambda label: (counts[label], label))[:NAMED]
+    words = [f"{(classes[label] if label < len(classes) else str(label))!r} ({counts[label]:,})" for label in some]
+    more = f" and {len(counts) - len(some):,} more" * (len(counts) > len(some))
+    return f"{len(counts):,} class{'es' * (len(counts) != 1)}, {', '.join(words)}{more}"

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sslcli.errors import StateError
+
 LEAST_SPREAD = 0.5  # of 1/sqrt(d). Measured on CIFAR-10: 0.2 before the first step, 0.8 after one epoch, 1.0 after six
 LEAST_RANK = 0.05  # of the most that it can be. Measured: 0.4 to 0.5, trained or not
 
@@ -16,8 +18,11 @@ def health(h: Tensor, first: Tensor, second: Tensor) -> dict[str, float]:
     alignment: mean squared distance of the two unit-length views, 0 to 4; uniformity: logarithm of the mean of
     exp(-2 distance^2) over pairs, 0 in collapse (both Wang and Isola 2020, arXiv:2005.10242, alpha 2 and t 2). z_std: the mean
     deviation of unit-length z, 1/sqrt(d) if spread evenly. rank: effective rank of h about its mean, the exponential of
-    its singular values' entropy (Roy and Vetterli 2007), at most min(N, dim). Of one image only the alignment can be told.
+    its singular values' entropy (Roy and Vetterli 2007), at most min(N, dim). Of one image only the alignment can be
+    told; without any there is a StateError.
     """
+    if not len(first):
+        raise StateError("there are no images to measure representations of")
     first, second = F.normalize(first.double()), F.normalize(second.double())
     alignment = float((first - second).square().sum(1).mean())
     if len(first) < 2:

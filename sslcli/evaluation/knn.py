@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sslcli.errors import StateError
+
 QUERIES = 1024  # at once
 
 
@@ -14,8 +16,11 @@ def knn_votes(
 ) -> Tensor:
     """The share (M, classes) of votes that queries (M, d) get from their k nearest of the bank (N, d), by cosine.
 
-    Every vote counts the same, or with a temperature T exp(cosine / T) (Wu et al. 2018, arXiv:1805.01978).
+    Every vote counts the same, or with a temperature T exp(cosine / T) (Wu et al. 2018, arXiv:1805.01978). A StateError where
+    there is nobody to vote.
     """
+    if not len(bank):
+        raise StateError("kNN: there are no labelled training images whose labels could be votes")
     bank, votes = F.normalize(bank), []
     for some in torch.split(queries, QUERIES):
         nearest = (F.normalize(some) @ bank.mT).topk(min(k, len(bank)), dim=1)
@@ -29,7 +34,9 @@ def knn_votes(
 def knn_accuracy(bank: Tensor, bank_labels: Tensor, queries: Tensor, query_labels: Tensor, *, k: int = 10) -> float:
     """The fraction of queries (M, d) whose k nearest of the bank (N, d) vote for their label, each vote counting the same.
 
-    Among equal counts the lowest label wins.
+    Among equal counts the lowest label wins. A StateError where there are no queries, or nobody to vote.
     """
-    votes = knn_votes(bank, bank_labels, queries, classes=int(bank_labels.max()) + 1, k=k)
+    if not len(queries):
+        raise StateError("kNN: there are no images to ask about, so there is no accuracy")
+    votes = knn_votes(bank, bank_labels, queries, classes=1 + max(bank_labels.tolist(), default=0), k=k)
     return int((votes.argmax(1) == query_labels).sum()) / len(queries)

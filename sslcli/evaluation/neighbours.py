@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sslcli.errors import StateError
+
 
 def nearest(bank: Tensor, queries: Tensor, *, k: int) -> Tensor:
     """The places (M, k) in the bank (N, d) of what is nearest to each query (M, d) by cosine, the nearest first.
@@ -23,6 +25,11 @@ def nearest_with_cosines(bank: Tensor, queries: Tensor, *, k: int) -> tuple[Tens
 
 
 def share_of_class(neighbours: Tensor, bank_labels: Tensor, query_labels: Tensor) -> float:
-    """The fraction of all neighbours, places (M, k) in the bank, whose label is their query's (M,)."""
+    """The fraction of all neighbours, places (M, k) in the bank, whose label is their query's (M,).
+
+    A StateError if there are none.
+    """
+    if not neighbours.numel():
+        raise StateError("there are no neighbours, so there is no share of them")
     alike = bank_labels[neighbours] == query_labels[:, None]
     return int(alike.sum()) / alike.numel()
