@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, features
 
-from sslcli.data import listing, pictures
+from sslcli.data import contents, listing, pictures, walk
 from sslcli.data.pictures import (
     LARGEST,
     LARGEST_REDUCED,
@@ -346,7 +346,7 @@ def no_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where Pillow reads none of the formats of PLUGINS."""
     lacking = {suffix: name for name, (_, ends) in PLUGINS.items() for suffix in ends}
     monkeypatch.setattr(pictures, "LACKING", lacking)
-    for module in (pictures, listing):
+    for module in (pictures, walk, contents):
         monkeypatch.setattr(module, "SUFFIXES", pictures.ALWAYS)
 
 

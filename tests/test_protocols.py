@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.stats import t as student
 from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
@@ -91,9 +92,9 @@ def test_the_paired_interval_is_made_of_the_images_themselves(ssl: Cli, evaluate
     first, second = (read_kept(registry.path(f"{run.folder}/{FILE}")).right for run in (pretrained, scratch))
     assert both_right(pretrained, scratch) == int((first & second).sum())
     found = json.loads(ssl("compare --format json").out)["differences"][0]
-    b, c = int((first & ~second).sum()) + 0.5, int((~first & second).sum()) + 0.5
+    b, c = int((first & ~second).sum()) + 1, int((~first & second).sum()) + 1
     centre = (b - c) / 82
-    half = 1.959964 * ((b + c) / 82 - centre**2) ** 0.5 / 82**0.5
+    half = student.ppf(0.975, 79) * ((b + c) / 82 - centre**2) ** 0.5 / 82**0.5 + 1 / 82
     assert (found["low"], found["high"]) == (pytest.approx(centre - half), pytest.approx(centre + half))
 
 
