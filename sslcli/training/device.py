@@ -60,10 +60,16 @@ def choose_precision(name: str, device: torch.device) -> str:
         return name
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    if device.type == "cpu":
-        has = torch.cpu.get_capabilities()
-        return "bf16" if has.get("avx512_bf16") or has.get("amx_bf16") else "fp32"
-    return "fp32"
+    return "bf16" if device.type == "cpu" and _cpu_multiplies_bfloat16() else "fp32"
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    """Whether the CPU has instructions for it, and oneDNN, which computes torch's products, uses them.
+
+    ONEDNN_MAX_CPU_ISA=AVX2 forbids it to: then such products are hundreds of times slower, as on a CPU without them.
+    """
+    has = torch.cpu.get_capabilities()
+    return bool(has.get("avx512_bf16") or has.get("amx_bf16")) and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def use_well(device: torch.device) -> None:
