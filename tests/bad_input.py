@@ -11,6 +11,7 @@ import shlex
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,10 +20,14 @@ from hypothesis import strategies as st
 
 from sslcli import cli
 from sslcli.registry import Registry
+from tests.measuring import processor_time
 
-CASES = 0
+TAKEN: list[tuple[float, str]] = []
+"""Seconds that each case computed, and its command line."""
+SLOWEST = 3_000
+"""Times as long as the middle one, at most: a file that a reader chokes on takes far longer. The first plot takes 400."""
 SETTINGS = {
-    "deadline": 5000, "derandomize": True, "database": None,
+    "derandomize": True, "database": None,
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 }  # fmt: skip
 
@@ -50,16 +55,16 @@ def without_torch(name: str) -> Any:
 
 def answer(line: list[str]) -> None:
     """Type a command; what it does to the person and to the files must be as the design says."""
-    global CASES  # noqa: PLW0603
-    CASES += 1
     before = {path: path.read_bytes() for path in Path.cwd().rglob("*") if path.is_file()}
     out, err = io.StringIO(), io.StringIO()
     code: Any = 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        began = processor_time()
         try:
             cli.main(line)
         except SystemExit as stopped:
             code = stopped.code
+        TAKEN.append((processor_time() - began, shlex.join(line)))
     said = f"{shlex.join(line)!r} ended with {code!r}:\n{err.getvalue()[-2000:]}"
     assert code in (0, 2, 3, None), said
     assert "Traceback" not in err.getvalue(), said
@@ -125,7 +130,7 @@ READERS = ("", "runs list", "runs list --format json", "compare", "compare --all
 
 
 def spoil(path: Path, whole: bytes, lines: tuple[str, ...], count: int) -> None:
-    @settings(max_examples=count, **SETTINGS)  # type: ignore[arg-type]
+    @settings(max_examples=count, deadline=None, **SETTINGS)  # type: ignore[arg-type]
     @given(content=spoilt(whole), line=st.sampled_from(lines))
     def check(content: bytes, line: str) -> None:
         path.write_bytes(content)
@@ -147,7 +152,7 @@ def options(count: int) -> None:
                          "a\nb", "\x00", "é" * 300]),
     )  # fmt: skip
 
-    @settings(max_examples=count, **SETTINGS)  # type: ignore[arg-type]
+    @settings(max_examples=count, deadline=None, **SETTINGS)  # type: ignore[arg-type]
     @given(place=st.sampled_from(range(len(found))), value=words, extra=st.lists(words, max_size=2))
     def check(place: int, value: str, extra: list[str]) -> None:
         command, parameter = found[place]
@@ -175,7 +180,9 @@ def main() -> None:
         options(400)
         assert not Path("ran").exists(), "a YAML file ran a command"
     assert "torch" not in sys.modules, "torch was imported"
-    print(f"{CASES} cases")
+    seconds, line = max(TAKEN)
+    assert seconds < SLOWEST * median(taken for taken, _ in TAKEN), f"{line!r} computed for {seconds:.1f} s"
+    print(f"{len(TAKEN)} cases")
 
 
 if __name__ == "__main__":

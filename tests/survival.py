@@ -15,19 +15,24 @@ import sslcli.commands.finetune
 import sslcli.commands.pretrain
 import sslcli.commands.probe
 import sslcli.commands.resume  # noqa: F401  (what is imported here is not imported again by each process)
+from sslcli import registry as registry_module
 from sslcli.cli import main
 from sslcli.data import shapes
+from sslcli.models import BACKBONES
 from sslcli.models.resnet9 import ResNet9
 from sslcli.registry import Registry
 from sslcli.training import log
+from tests.measuring import PATIENCE
 
 
-def command(folder: str, line: str, save_every: float, bad_write: int = 0, how: str = "dies") -> None:
+def command(folder: str, line: str, save_every: float, bad_write: int, how: str, narrow: bool) -> None:
     """Type a command in a folder. Before its `bad_write`-th step of writing a file the process dies, or the disk is full."""
     os.chdir(folder)
     sys.stdout = sys.stderr = open("output.txt", "a", buffering=1, encoding="utf-8")  # noqa: SIM115  (for the process's life)
     torch.set_num_threads(1)
     shapes.TRAIN, shapes.TEST, log.SAVE_EVERY = 240, 80, save_every
+    if narrow:
+        BACKBONES["resnet9"] = "tests.survival:narrow"
     if bad_write:
         count = iter(range(1, 10**9))
 
@@ -52,6 +57,7 @@ def narrow() -> ResNet9:
 
 def register(folder: str, count: int) -> None:
     """Add, update and finish runs, as eight processes do at once."""
+    registry_module.LOCK_TIMEOUT = PATIENCE
     registry = Registry(Path(folder))
     for number in range(count):
         run = registry.create("many", experiment="pretrain", status="running")

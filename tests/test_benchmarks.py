@@ -16,6 +16,7 @@ from sslcli.data import DATASETS
 from tests.benchmarks import growth, growth_case, interleave, pictures, ratios, spread, step
 from tests.benchmarks.growth import Case, exponent
 from tests.benchmarks.programs import Program, Task, Timing, lightly, ours
+from tests.measuring import PATIENCE
 
 SECONDS = {"ssl pretrain": 1.0, "lightly": 3.0, "lightly + bf16 + channels_last": 1.05}
 
@@ -64,7 +65,7 @@ def test_a_program_apart_is_asked_step_by_step_and_ends_with_its_pipe(tmp_path: 
     here.send(True)
     assert here.recv().step == 3.0
     here.close()
-    thread.join(10)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     assert asked == [task]
 

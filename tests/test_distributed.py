@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from sslcli.training.device import choose_device
 from sslcli.training.events import read_scalars
 from tests import processes
 from tests.conftest import TINY, Cli
+from tests.measuring import PATIENCE
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.processes"])
@@ -58,7 +58,7 @@ def start(folder: Path, line: str, *, count: int, second: dict[str, str] | None 
 
 def codes(started: list[BaseProcess]) -> list[int | None]:
     for process in started:
-        process.join(120)
+        process.join(PATIENCE)
     return [process.exitcode for process in started]
 
 
@@ -216,7 +216,7 @@ def test_a_worker_of_torchrun_that_is_killed_is_replaced_and_the_run_goes_on(
     command = [*torchrun, "--master-port", str(free_port()), "-m", "--", "tests.processes", *LINE.split(), "--run", "mine"]
     environment = {"PYTHONPATH": str(Path(__file__).parents[1]), "SAVE_EVERY": "0", "SIGNAL_AT": f"1 10 {signal.SIGKILL:d}"}
     done = subprocess.run(
-        command, cwd=tmp_path, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=tmp_path, env={**os.environ, **environment}, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, done.stderr
     run = only_run(tmp_path)
@@ -228,9 +228,7 @@ def test_a_worker_of_torchrun_that_is_killed_is_replaced_and_the_run_goes_on(
 
 def test_what_one_process_meets_ends_all_with_its_reason_said_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    began = time.monotonic()
     assert codes(start(tmp_path, LINE, count=2, second={"SSL_PROJECT": "file"})) == [3, 3]
-    assert time.monotonic() - began < 60
     output = (tmp_path / "output.txt").read_text()
     assert output.startswith("ssl: process 1 on ")
     assert output.count("is not a folder") == 1

@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import fields
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from sslcli.config import from_mapping
 from sslcli.methods import METHODS
 from sslcli.models import BACKBONES, STEMS
 from tests.conftest import Cli
+from tests.measuring import times_as_long
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -82,24 +82,34 @@ def test_every_preset_passes_the_checks(name: str) -> None:
             COMMANDS[command][0](**from_mapping(COMMANDS[command][0], section, name))
 
 
-def test_help_compare_and_runs_list_answer_quickly_and_without_torch(tmp_path: Path) -> None:
+BARE = "import typer; app = typer.Typer(); app.command()(lambda: None); app()"
+"""The smallest program with a command line."""
+OURS = "from sslcli.cli import main; main()"
+HEAVY = {"torch", "torchvision", "scipy", "sklearn", "numpy", "pandas", "PIL", "matplotlib", "tensorboard", "jinja2"}
+
+
+def modules_of(program: str, line: list[str], folder: Path) -> set[str]:
+    """What a program has imported when it ends."""
+    code = f"import sys\ntry:\n    {program}\nfinally:\n    print('modules:', *sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code, *line], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.rpartition("modules:")[2].split())
+
+
+@pytest.mark.parametrize("line", [["--help"], ["compare"], ["runs", "list"]], ids=" ".join)
+def test_help_compare_and_runs_list_import_little_and_take_a_few_times_what_typer_does(line: list[str], tmp_path: Path) -> None:
     shutil.copy(ROOT / "registry.yaml", tmp_path)
-    code = (
-        "import sys\nfrom sslcli.cli import main\ntry:\n    main(sys.argv[1:])\nfinally:\n"
-        "    heavy = {'torch', 'scipy', 'numpy', 'matplotlib'} & set(sys.modules)\n"
-        "    print('heavy:', heavy or 'none', file=sys.stderr)"
-    )
-    for line in (["--help"], ["compare"], ["runs", "list"]):
-        times = []
-        while len(times) < 10 and min(times, default=1) >= 0.4:  # the quickest counts: other tests use the machine meanwhile
-            began = time.monotonic()
-            done = subprocess.run(
-                [sys.executable, "-c", code, *line], cwd=tmp_path, capture_output=True, text=True, check=False
-            )
-            times.append(time.monotonic() - began)
-        assert done.returncode == 0, done.stderr
-        assert "heavy: none" in done.stderr
-        assert min(times) < 0.4, f"ssl {' '.join(line)} took {min(times):.2f} s"
+    of_typer = modules_of(BARE, line[:1] if line == ["--help"] else [], tmp_path)
+    own = modules_of(OURS, line, tmp_path) - of_typer
+    assert not HEAVY & {name.partition(".")[0] for name in own}
+    assert "rich" in of_typer or "rich" not in own
+    assert len(own) < 110, sorted(own)
+
+    def run(code: str, *words: str) -> None:
+        subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, check=True)
+
+    ratio = times_as_long(lambda: run(OURS, *line), lambda: run("import typer"), enough=8)
+    assert ratio < 8
 
 
 def test_the_readmes_links_hold() -> None:

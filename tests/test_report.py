@@ -26,6 +26,7 @@ from sslcli.pictures.canvas import new_figure, save_picture
 from sslcli.pictures.embed import fit, picture_of, read_picture
 from sslcli.registry import Registry, Run
 from tests.conftest import Cli
+from tests.measuring import PATIENCE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = "<script>window.hacked = 1</script><img src=x onerror=hacked()>"
@@ -309,7 +310,7 @@ class Opened:
 
     def __init__(self, browser: Any, path: Path, **settings: Any) -> None:
         self.page = browser.new_page(viewport={"width": settings.pop("width", 1280), "height": 900}, **settings)
-        self.page.set_default_timeout(120_000)  # a busy machine is slow, not wrong
+        self.page.set_default_timeout(1000 * PATIENCE)  # a busy machine is slow, not wrong
         self.errors: list[str] = []
         self.requests: list[str] = []
         self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)

@@ -14,16 +14,16 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 import torch
-from torch.optim import Optimizer
+from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 
+from sslcli import registry as registry_module
 from sslcli.checkpoint import load_checkpoint
 from sslcli.models import BACKBONES
 from sslcli.registry import Registry, Run
@@ -31,6 +31,7 @@ from sslcli.training import lifecycle, log
 from sslcli.training.events import read_scalars
 from tests import survival
 from tests.conftest import TINY, Cli
+from tests.measuring import PATIENCE, opened, parse_lines, timed, times_as_long, wait_until
 
 KILLS = int(os.environ.get("SSL_KILLS", "9"))
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -43,14 +44,20 @@ LINES = {
 OFTEN = 0.05  # seconds between checkpoints
 
 
-def start(folder: Path, line: str, *, save_every: float = OFTEN, bad_write: int = 0, how: str = "dies") -> BaseProcess:
-    process = PROCESSES.Process(target=survival.command, args=(str(folder), line, save_every, bad_write, how))
+def start(
+    folder: Path, line: str, *, save_every: float = OFTEN, bad_write: int = 0, how: str = "dies", narrow: bool = False
+) -> BaseProcess:
+    process = PROCESSES.Process(target=survival.command, args=(str(folder), line, save_every, bad_write, how, narrow))
     process.start()
     return process
 
 
+start_narrow = partial(start, narrow=True)
+"""With a net of few channels: for runs that are compared to the bit, where any net shows it."""
+
+
 def finish(process: BaseProcess) -> int:
-    process.join(120)
+    process.join(PATIENCE)
     assert process.exitcode is not None, "the process hangs"
     return process.exitcode
 
@@ -66,15 +73,15 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, 
     """For each command: a project in which it can be typed, one in which it ran undisturbed, and how long it took."""
     empty = tmp_path_factory.mktemp("empty")
     parent = tmp_path_factory.mktemp("parent")
-    assert finish(start(parent, f"pretrain {TINY}")) == 0
+    assert finish(start_narrow(parent, f"pretrain {TINY}")) == 0
     found = {}
     for name, line in LINES.items():
         before = empty if name == "pretrain" else parent
         whole = tmp_path_factory.mktemp(name) / "whole"
         shutil.copytree(before, whole)
-        began = time.monotonic()
-        assert finish(start(whole, line)) == 0
-        found[name] = before, whole, time.monotonic() - began
+        code, seconds = timed(lambda folder=whole, line=line: finish(start_narrow(folder, line)))
+        assert code == 0, (whole / "output.txt").read_text()
+        found[name] = before, whole, seconds
     return found
 
 
@@ -128,8 +135,8 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(
     shutil.copytree(before, folder)
     line = LINES[name]
     for _ in range(3):
-        process = start(folder, go_on(folder, line))
-        time.sleep(moments.uniform(0.02, seconds))
+        process = start_narrow(folder, go_on(folder, line))
+        process.join(moments.uniform(0.02, seconds))
         if process.is_alive():
             os.kill(process.pid or 0, signal.SIGKILL)
         finish(process)
@@ -137,7 +144,7 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(
         if run is not None and run.status == "finished" and run.experiment in line.replace("probe", "linear_eval"):
             break
     else:
-        assert finish(start(folder, go_on(folder, line))) == 0, (folder / "output.txt").read_text()
+        assert finish(start_narrow(folder, go_on(folder, line))) == 0, (folder / "output.txt").read_text()
     same(folder, whole)
 
 
@@ -150,12 +157,12 @@ def test_a_run_killed_on_a_gpu_goes_on_to_the_same_bits_if_deterministic(
     whole, folder = tmp_path / "whole", tmp_path / "killed"
     for place in (whole, folder):
         shutil.copytree(projects[name][0], place)
-    assert finish(start(whole, line)) == 0
-    process = start(folder, line)
+    assert finish(start_narrow(whole, line)) == 0
+    process = start_narrow(folder, line)
     wait_until(lambda: bool(list(folder.glob(f"runs/{name.replace('probe', 'linear_eval')}/*/checkpoints/last.pt"))))
     os.kill(process.pid or 0, signal.SIGKILL)
     finish(process)
-    assert finish(start(folder, "resume")) == 0, (folder / "output.txt").read_text()
+    assert finish(start_narrow(folder, "resume")) == 0, (folder / "output.txt").read_text()
     same(folder, whole)
 
 
@@ -165,7 +172,7 @@ def writes(folder: Path, line: str) -> int:
     while True:
         trial = folder.with_name(f"writes{high}")
         shutil.copytree(folder, trial)
-        if finish(start(trial, line, save_every=1e9, bad_write=high)) == 0:
+        if finish(start_narrow(trial, line, save_every=1e9, bad_write=high)) == 0:
             return low
         low, high = high, high * 2
 
@@ -183,9 +190,11 @@ def test_a_run_that_dies_or_has_no_room_while_it_writes_goes_on_to_the_same_bits
     for number in steps:
         folder = tmp_path / f"dies{number}"
         shutil.copytree(before, folder)
-        code = finish(start(folder, LINES[name], save_every=1e9, bad_write=number, how=how))
+        code = finish(start_narrow(folder, LINES[name], save_every=1e9, bad_write=number, how=how))
         assert code == (-signal.SIGKILL if how == "dies" else 3), (folder / "output.txt").read_text()
-        assert finish(start(folder, go_on(folder, LINES[name]), save_every=1e9)) == 0, (folder / "output.txt").read_text()
+        assert finish(start_narrow(folder, go_on(folder, LINES[name]), save_every=1e9)) == 0, (
+            folder / "output.txt"
+        ).read_text()
         same(folder, whole)
         run = newest(folder)
         left = [path for path in (folder / (run.folder if run else "")).rglob(".*") if path.name not in (".lock", ".heartbeat")]
@@ -193,9 +202,7 @@ def test_a_run_that_dies_or_has_no_room_while_it_writes_goes_on_to_the_same_bits
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
-def test_a_process_that_is_asked_to_stop_saves_and_says_how_to_go_on(
-    projects: dict[str, tuple[Path, Path, float]], tmp_path: Path, number: signal.Signals
-) -> None:
+def test_a_process_that_is_asked_to_stop_saves_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
     line = f"pretrain {TINY} --epochs 100"
     process = start(tmp_path, line)
     output = tmp_path / "output.txt"
@@ -206,15 +213,6 @@ def test_a_process_that_is_asked_to_stop_saves_and_says_how_to_go_on(
     assert run is not None
     assert run.status == "interrupted"
     assert f"ssl resume {run.id}" in output.read_text()
-    assert projects
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    for _ in range(1200):
-        if true():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it never came to that")
 
 
 def test_a_second_request_stops_at_once_and_a_second_resume_is_told_who_has_the_run(ssl: Cli, tmp_path: Path) -> None:
@@ -250,15 +248,14 @@ def test_many_writers_lose_nothing_and_every_reader_sees_a_whole_index(tmp_path:
     assert not list(tmp_path.glob(".registry*"))
 
 
-def test_a_writer_that_died_holds_no_lock(tmp_path: Path) -> None:
+def test_a_writer_that_died_holds_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     process = PROCESSES.Process(target=survival.register, args=(str(tmp_path), 10_000))
     process.start()
     wait_until(lambda: len(Registry(tmp_path).runs()) > 3)
     os.kill(process.pid or 0, signal.SIGKILL)
     finish(process)
-    began = time.monotonic()
+    monkeypatch.setattr(registry_module, "LOCK_TIMEOUT", 0)  # it is had at the first attempt, or never
     Registry(tmp_path).create("after", experiment="pretrain", status="finished")
-    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("limit", [300, 3_000, 30_000, 3_000_000])
@@ -301,17 +298,15 @@ def test_on_a_full_disk_a_run_stops_and_goes_on_when_there_is_room(tmp_path: Pat
 
 def test_weights_that_are_no_numbers_overwrite_nothing(ssl: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log, "SAVE_EVERY", -1.0)
-    original = Optimizer.zero_grad
     steps = iter(range(100))
 
-    def poison(self: Optimizer, set_to_none: bool = True) -> None:
-        original(self, set_to_none)
+    def poison(optimizer: Optimizer, *_: object) -> None:
+        """Spoil the weights after the fifth step, whose own loss is still a number."""
         if next(steps) == 4:
-            with torch.no_grad():
-                self.param_groups[0]["params"][0].fill_(float("nan"))
+            optimizer.param_groups[0]["params"][0].data.fill_(float("nan"))
 
-    monkeypatch.setattr(Optimizer, "zero_grad", poison)
-    result = ssl(f"pretrain {TINY}")
+    with register_optimizer_step_post_hook(poison):
+        result = ssl(f"pretrain {TINY}")
     assert result.code == 3
     run = newest(tmp_path)
     assert run is not None
@@ -377,10 +372,9 @@ def test_a_name_with_escape_codes_and_markup_is_shown_literally(ssl: Cli, tmp_pa
     assert "[red]" in ssl("runs list").out
 
 
-def test_ten_thousand_runs_are_listed_and_added_to_quickly(ssl: Cli, tmp_path: Path) -> None:
-    registry = Registry(tmp_path)
+def ten_thousand_runs() -> list[Run]:
     inits = ("pretrained", "scratch")
-    runs = [
+    return [
         Run(
             id=f"{inits[i % 2]}-{i}", experiment="linear_eval", status="finished", init=inits[i % 2], pair=f"{i // 2:012x}",
             protocol="linear", dataset="cifar10", backbone="resnet18", seed=i, epochs=30.0, label_fraction=1.0,
@@ -388,21 +382,25 @@ def test_ten_thousand_runs_are_listed_and_added_to_quickly(ssl: Cli, tmp_path: P
         )
         for i in range(10_000)
     ]  # fmt: skip
-    registry._write_index(runs)
-    for line, bound in (("runs list", 1.5), ("compare", 1.5)):
-        times = []
-        for _ in range(3):
-            began = time.monotonic()
-            assert ssl(line).code == 0
-            times.append(time.monotonic() - began)
-        assert min(times) < bound, line
-    (tmp_path / "runs").mkdir(exist_ok=True)
-    times = []
-    for _ in range(3):
-        began = time.monotonic()
+
+
+def test_ten_thousand_runs_are_read_once_and_listed_and_added_to_in_a_few_times_what_their_json_takes(
+    ssl: Cli, tmp_path: Path
+) -> None:
+    registry = Registry(tmp_path)
+    registry._write_index(ten_thousand_runs())
+
+    def type_it(line: str) -> None:
+        assert ssl(line).code == 0
+
+    def add() -> None:
         registry.create("new", experiment="pretrain", status="interrupted")
-        times.append(time.monotonic() - began)
-    assert min(times) < 1
+
+    for work, times in ((partial(type_it, "runs list"), 20), (partial(type_it, "compare"), 32), (add, 15)):  # 10, 16, 7
+        with opened(tmp_path) as files:
+            work()
+        assert {name: count for name, count in files.items() if not name.startswith((".", "runs"))} == {"registry.yaml": 1}
+        assert times_as_long(work, partial(parse_lines, registry.index), enough=times) < times
 
 
 def open_files() -> Counter[str]:
