@@ -1,11 +1,14 @@
 """Every augmentation equals torchvision's own on equal parameters."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 import torchvision.transforms.v2.functional as tv
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torchvision.transforms import v2
 
 from sslcli.data.augment import Augmentation, Parameters, draw, make_views, turn_hue
@@ -149,3 +152,31 @@ def test_an_image_too_long_for_any_crop_gives_its_largest_central_one() -> None:
         drawn = draw(50, height, width, whole, torch.Generator().manual_seed(0)).crop
         theirs = v2.RandomResizedCrop(8, scale=(1.0, 1.0)).make_params([torch.zeros(3, height, width)])
         assert torch.equal(drawn, torch.tensor([float(theirs[k]) for k in ("top", "left", "height", "width")]).expand(50, 4))
+
+
+class Written(TorchDispatchMode):
+    """Counts torch's operations, and the elements of what they give but for views of what was there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations = self.elements = 0
+
+    def __torch_dispatch__(self, operation: Any, _: Any, arguments: Any = (), keywords: Any = None) -> Any:
+        made = operation(*arguments, **(keywords or {}))
+        if not operation.is_view:
+            self.operations += 1
+            self.elements += sum(leaf.numel() for leaf in tree_leaves(made) if isinstance(leaf, Tensor))
+        return made
+
+
+@pytest.mark.parametrize(("blur", "passes"), [(0.0, 47), (0.5, 56)])
+def test_views_are_made_of_whole_batches_in_few_passes(blur: float, passes: int) -> None:
+    operations = set()
+    for count in (32, 64):
+        drawn = draw(count, 32, 32, Augmentation(blur=blur), torch.Generator().manual_seed(0))
+        pictures = torch.zeros(count, 3, 32, 32, dtype=torch.uint8)
+        with Written() as written:
+            views = ours(pictures, drawn, 32)
+        operations.add(written.operations)
+        assert written.elements < passes * views.numel()  # less than one more than it needs
+    assert len(operations) == 1

@@ -34,7 +34,7 @@ def clocks_and_short_waits(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def _is_short(value: ast.expr) -> bool:
-    return isinstance(value, ast.Constant) and isinstance(value.value, (int, float)) and value.value < SHORTEST
+    return isinstance(value, ast.Constant) and isinstance(value.value, (int, float)) and 0 < value.value < SHORTEST
 
 
 FILES = sorted(path for path in TESTS.rglob("*.py") if path.parent.name != "benchmarks" and path != MEASURING)
