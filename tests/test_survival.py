@@ -286,7 +286,7 @@ def test_on_a_full_disk_a_run_stops_and_goes_on_when_there_is_room(tmp_path: Pat
     if mounted.returncode:
         pytest.skip("mounting a small file system takes a right that this process does not have")
     try:
-        process = start(disk, f"pretrain {TINY} --epochs 60 --view-sizes 8 --knn-every 0")
+        process = start(disk, f"pretrain {TINY} --epochs 4 --view-sizes 8 --knn-every 0")
         assert finish(process) == 3, (disk / "output.txt").read_text()
         assert "No space left" in (disk / "output.txt").read_text()
         subprocess.run(["mount", "-o", "remount,size=100m", str(disk)], check=True)
