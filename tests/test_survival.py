@@ -399,7 +399,8 @@ def test_ten_thousand_runs_are_read_once_and_listed_and_added_to_in_a_few_times_
     for work, times in ((partial(type_it, "runs list"), 20), (partial(type_it, "compare"), 32), (add, 15)):  # 10, 16, 7
         with opened(tmp_path) as files:
             work()
-        assert {name: count for name, count in files.items() if not name.startswith((".", "runs"))} == {"registry.yaml": 1}
+        assert files["registry.yaml"] == 1
+        assert files.total() < 10, files  # a run that is added has a lock and a record
         assert times_as_long(work, partial(parse_lines, registry.index), enough=times) < times
 
 
