@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from sslcli.training import device
 from sslcli.training.optim import ITERATIONS, Muon, build_optimizer, orthogonalise, warmup_cosine
 
 
@@ -47,6 +48,16 @@ def test_orthogonalise_is_nearly_as_exact_as_literal_iterations_in_bfloat16(shap
     assert torch.linalg.svdvals(made).max() < 1.25  # none, however small, outgrows the rest
     literal = (literal_iterations(matrix, torch.bfloat16) - wanted).norm()
     assert (made - wanted).norm() < 1.4 * literal < 0.07 * wanted.norm()  # each rounds otherwise
+
+
+@pytest.mark.parametrize(("in_hardware", "least", "most"), [(True, 1e-3, 1e-1), (False, 0.0, 1e-4)])
+def test_orthogonalise_computes_in_float32_where_the_cpu_has_no_bfloat16(
+    in_hardware: bool, least: float, most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "_cpu_multiplies_bfloat16", lambda: in_hardware)
+    matrix = torch.randn(16, 40, generator=torch.Generator().manual_seed(0))
+    wanted = literal_iterations(matrix, torch.float64)
+    assert least <= (orthogonalise(matrix) - wanted).norm() / wanted.norm() < most
 
 
 def test_muon_flattens_filters_and_leaves_the_first_ones_and_the_norms_to_adamw() -> None:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from sslcli.training.device import choose_precision
+
 BETAS, EPS = (0.9, 0.95), 1e-8  # of AdamW
 ADAM_RATE = 1 / 30  # Muon's rate 0.06 goes with 0.002 for the parameters that are left to AdamW
 
@@ -100,13 +102,15 @@ instead of 0.20."""
 
 
 def orthogonalise(matrix: Tensor) -> Tensor:
-    """Bring the large singular values of `matrix` (m, n) near 1 by Newton and Schulz's quintic iterations, in bfloat16.
+    """Bring the large singular values of `matrix` (m, n) near 1 by Newton and Schulz's quintic iterations.
 
+    In bfloat16, or in float32 where the device has no instructions for it: there a step of ResNet-9 would take 3 times as long.
     One is x <- q x with q = a + b g + c g^2 and g = x x^T; the next g is q g q. So x is needed only where the iterations
     begin and end, and between is only the smaller side.
     """
     tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.mT if tall else matrix).bfloat16().contiguous()
+    quick = torch.bfloat16 if choose_precision("auto", matrix.device) == "bf16" else torch.float32
+    x = (matrix.mT if tall else matrix).to(quick).contiguous()
     x = x / (x.norm() + 1e-7)
     gram = x @ x.mT
     q = applied = _quintic(gram)
