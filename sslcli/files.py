@@ -1,17 +1,16 @@
-"""Files as every part of this program reads and writes them: plain YAML, replaced atomically, locked by the system."""
+"""Files as every part of this program reads and writes them: plain YAML, replaced atomically."""
 
 from __future__ import annotations
 
 import errno
 import os
-import tempfile
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
 import yaml
-from filelock import FileLock
 
 from sslcli.errors import StateError, UsageError
 
@@ -35,18 +34,21 @@ def load_yaml(path: Path) -> Any:
 def atomic_write(path: Path, write: Callable[[IO[bytes]], object], *, before_rename: Callable[[], None] = lambda: None) -> None:
     """Write a file so that a reader sees the old or the new one whole, whatever happens in between.
 
-    `write` gets an open temporary file beside `path`; `before_rename` runs when all of it is on the disk. A full disk or
-    a read-only folder is a StateError; the old file stays.
+    `write` gets an open temporary file beside `path`; `before_rename` runs when all of it is on the disk. A new file has the
+    mode that the umask leaves it, one that is replaced keeps its own. A full disk or a read-only folder is a StateError; the
+    old file stays.
     """
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED, delete=False) as handle:
-            temporary = Path(handle.name)
+        name = path.with_name(f".{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
+        with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as handle:  # less the umask, by the system
+            temporary = name
+            if path.exists():
+                os.chmod(name, path.stat().st_mode & 0o777)
             write(handle)
             handle.flush()
             os.fsync(handle.fileno())
-        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o644)
         before_rename()
         os.replace(temporary, path)
         temporary = None
@@ -67,16 +69,6 @@ def remove_unfinished(path: Path) -> None:
     """Delete what processes that died left of their attempts to write a file; its writers must be locked out."""
     for left in path.parent.glob(f".{path.name}.*{UNFINISHED}"):  # the name may be a pattern
         left.unlink(missing_ok=True)
-
-
-def lock(path: Path, *, timeout: float) -> FileLock:
-    """A lock that the system lets go of when its holder dies; a StateError if its file cannot be made."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    except OSError as error:
-        raise StateError(f"{path.parent} cannot be written: {error.strerror}") from error
-    return FileLock(path, timeout=timeout)
 
 
 def now() -> str:

@@ -13,17 +13,17 @@ import re
 import secrets
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import Timeout
 
 from sslcli.errors import StateError, UsageError
-from sslcli.files import Dumper, load_yaml, lock, now, remove_unfinished, write_text
+from sslcli.files import Dumper, load_yaml, now, remove_unfinished, write_text
+from sslcli.locks import SOMEBODY, HeldError, is_held, locked
 
 EXPERIMENTS = {"pretrain": "pretrain", "linear_eval": "probe", "knn": "probe", "finetune": "finetune"}
 """Experiment to the command that makes its runs."""
@@ -328,15 +328,12 @@ class Registry:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold the lock under which the index and all records are written."""
-        held = lock(self.root / "runs" / ".lock", timeout=LOCK_TIMEOUT)
-        try:
-            held.acquire()
-        except Timeout:
-            raise StateError(f"{self.index} has been locked by other processes for {LOCK_TIMEOUT} s; try again") from None
-        try:
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(self.root / "runs" / ".lock", timeout=LOCK_TIMEOUT))
+            except HeldError as error:
+                raise StateError(f"{self.index} has been locked for {LOCK_TIMEOUT} s by {error}; try again") from None
             yield
-        finally:
-            held.release()
 
     @contextmanager
     def claim(self, run: Run, *, patience: float = 0) -> Iterator[None]:
@@ -344,17 +341,17 @@ class Registry:
 
         With `patience` in seconds: whoever asks for a run's status holds it for a moment.
         """
-        held = lock(self.path(f"{run.folder}/.lock"), timeout=patience)
-        try:
-            held.acquire()
-        except Timeout:
-            holder = self.heartbeat(run)
-            who = f"process {holder.process} on {holder.host}" if holder else "another process"
-            raise StateError(f"run {run.id} is being worked on by {who}; wait for it, or stop that one") from None
-        try:
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(self._lock_of(run), timeout=patience))
+            except HeldError as error:
+                beat = self.heartbeat(run)
+                who = f"process {beat.process} on {beat.host}" if beat and str(error) == SOMEBODY else str(error)
+                raise StateError(f"run {run.id} is being worked on by {who}; wait for it, or stop that one") from None
             yield
-        finally:
-            held.release()
+
+    def _lock_of(self, run: Run) -> Path:
+        return self.path(f"{run.folder}/.lock")
 
     def beat(self, run: Run) -> None:
         """Write down that this process works on a run, and when."""
@@ -383,10 +380,4 @@ class Registry:
         """The run's status, where a running one whose process is gone from this machine counts as interrupted."""
         if run.status != "running" or self.elsewhere(run):
             return run.status
-        if not self.path(run.folder).is_dir():
-            return "interrupted"
-        try:
-            with self.claim(run):
-                return "interrupted"
-        except StateError:
-            return "running"
+        return "running" if is_held(self._lock_of(run)) else "interrupted"

@@ -13,22 +13,23 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from sslcli.data.pictures import PASSING, SUFFIXES, BrokenPictureError, Fit, read_rgb, squared
 from sslcli.errors import StateError
+from sslcli.locks import HeldError, locked
 
 VERSION = 2  # of what is in a cache; another one is another cache
 SOME = 32  # pictures that a process is given at a time
 FEW = 256  # pictures for which no process is started
+PATIENCE = 3600.0  # seconds to wait for another process that decodes the same
 
 Progress = Callable[[float], None]
 """Told how much is done, from 0 to 1."""
@@ -65,8 +66,11 @@ def decode(root: Path, paths: Sequence[str], *, side: int, fit: Fit, caches: Pat
     key = hashlib.sha256(json.dumps([VERSION, SUFFIXES, side, fit, files]).encode()).hexdigest()[:20]
     folder = caches / key
     if not folder.exists():
-        caches.mkdir(parents=True, exist_ok=True)
-        with FileLock(caches / f"{key}.lock"):
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(caches / f"{key}.lock", timeout=PATIENCE))
+            except HeldError as error:
+                raise StateError(f"{folder} has been in the making for {PATIENCE / 60:.0f} minutes, by {error}") from None
             if not folder.exists():
                 partial = caches / f"{key}.partial"
                 shutil.rmtree(partial, ignore_errors=True)
@@ -86,7 +90,7 @@ def _tidy(caches: Path, new: Path) -> None:
                 index.parent.rename(index.parent.with_suffix(".partial"))
                 index.parent.with_suffix(".skipped.csv").unlink(missing_ok=True)
     for partial in caches.glob("*.partial"):
-        with suppress(Timeout), FileLock(partial.with_suffix(".lock"), timeout=0):
+        with suppress(HeldError), locked(partial.with_suffix(".lock"), timeout=0):
             shutil.rmtree(partial, ignore_errors=True)
 
 
