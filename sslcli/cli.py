@@ -19,6 +19,8 @@ from typer.main import get_command
 from sslcli import config
 from sslcli.config import Command, check_typed, with_file
 from sslcli.errors import Interrupted, StateError, UsageError, UserError
+from sslcli.launch import Launch, read_launch
+from sslcli.streams import lasting, say_aloud
 
 COMMANDS = {
     "pretrain": (config.Pretrain, "sslcli.commands.pretrain:run"),
@@ -113,7 +115,7 @@ def _dispatching(options: type[Command], path: str) -> type[TyperCommand]:
             with _errors_to_exit_codes(debug=command.debug):
                 _hold_to_one_process(command)
                 getattr(importlib.import_module(module), function)(command)
-                sys.stdout.flush()
+                sys.stdout.flush()  # here what a full disk does to it is an error of the command
 
     return Dispatching
 
@@ -141,7 +143,7 @@ def _benching(dispatching: type[Any]) -> type[TyperCommand]:
 
 def _hold_to_one_process(command: Command) -> None:
     """A UsageError if torchrun started several processes of a command that knows of one."""
-    count = int(os.environ.get("WORLD_SIZE", "1"))
+    count = read_launch().world
     if count > 1 and not isinstance(command, (config.Pretrain, config.Resume)):
         raise UsageError(
             f"this command on {count} processes: accepted are ssl pretrain, and ssl resume of its "
@@ -152,11 +154,19 @@ def _hold_to_one_process(command: Command) -> None:
 @contextmanager
 def _one_voice() -> Iterator[None]:
     """Of the processes that torchrun started let the first alone be heard. Bugs are heard from all: they leave this block."""
-    if os.environ.get("RANK", "0") == "0":
+    if _launch().rank == 0:
         yield
         return
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         yield
+
+
+def _launch() -> Launch:
+    """How this process was started; one alone where the environment says what cannot be, of which each command speaks."""
+    try:
+        return read_launch()
+    except UsageError:
+        return Launch()
 
 
 @contextmanager
@@ -168,9 +178,6 @@ def _errors_to_exit_codes(*, debug: bool) -> Iterator[None]:
         code, message = error.exit_code, str(error)
     except KeyboardInterrupt:
         code, message = 130, "stopped"
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the last flush finds a reader
-        sys.exit(0)
     except OSError as error:
         code, message = StateError.exit_code, str(error)
     except (MemoryError, RuntimeError) as error:
@@ -181,13 +188,16 @@ def _errors_to_exit_codes(*, debug: bool) -> Iterator[None]:
         return
     if debug:
         traceback.print_exc()
-    heard = os.environ.get("LOCAL_RANK", "0") == "0"  # an error is said once on every machine
-    print(f"ssl: {message}", file=sys.__stderr__ if heard and os.environ.get("RANK", "0") != "0" else sys.stderr)
+    if _launch().local_rank == 0:  # an error is said once on every machine
+        say_aloud(f"ssl: {message}")
     sys.exit(code)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit with its code: 0, 2, 3, 130, 143; 1 is a bug."""
+    """Run the command line and exit with its code: 0, 2, 3, 129, 130, 143; 1 is a bug."""
     sys.argv[1:] = sys.argv[1:] if arguments is None else arguments
-    with _one_voice(), _errors_to_exit_codes(debug="--debug" in sys.argv):
-        command_line()(sys.argv[1:])
+    with lasting(), _errors_to_exit_codes(debug="--debug" in sys.argv), _one_voice():
+        try:
+            command_line()(sys.argv[1:])
+        finally:
+            sys.stdout.flush()

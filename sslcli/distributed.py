@@ -7,7 +7,6 @@ do nothing; one that compares images puts them through `gather`, and computes on
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from sslcli.errors import PeerLostError, StateError, UsageError, UserError
+from sslcli.launch import Launch, read_launch
 
 PATIENCE = timedelta(hours=1)  # for processes that wait while the first one downloads, measures or saves
 CAUSE = "cause"
@@ -43,7 +43,8 @@ def world() -> int:
 
 def place() -> tuple[int, int]:
     """Which of the processes on this machine this one is, and how many they are."""
-    return (int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])) if _together() else (0, 1)
+    launch = read_launch()
+    return (launch.local_rank, launch.local_world) if _together() else (0, 1)
 
 
 @contextmanager
@@ -52,10 +53,11 @@ def joined() -> Iterator[None]:
 
     If the block fails on one process for a reason that a user can cause, it fails on the others for the same reason.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    launch = read_launch()
+    if launch.world == 1:
         yield
         return
-    store = _join()
+    store = _join(launch)
     try:
         yield
     except PeerLostError as error:
@@ -68,14 +70,13 @@ def joined() -> Iterator[None]:
     dist.destroy_process_group()  # not after an error: who waits for us there is to find us gone
 
 
-def _join() -> Any:
+def _join(launch: Launch) -> Any:
     from torch.distributed.rendezvous import rendezvous  # which a torch without processes lacks
 
     try:
         shared, this, processes = next(rendezvous("env://", timeout=PATIENCE))
         # torchrun's store outlives the processes that it replaces, and with it the addresses where those could be reached.
-        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        store = dist.PrefixStore(f"attempt {attempt}", shared)  # type: ignore[attr-defined]
+        store = dist.PrefixStore(f"attempt {launch.attempt}", shared)  # type: ignore[attr-defined]
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         dist.init_process_group(backend, store=store, rank=this, world_size=processes, timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:

@@ -34,4 +34,4 @@ class Interrupted(BaseException):
 
     def __init__(self, number: int, advice: str = "") -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}" + (f"; {advice}" if advice else ""))
-        self.exit_code = 130 if number == signal.SIGINT else 143
+        self.exit_code = {"SIGINT": 130, "SIGHUP": 129}.get(signal.Signals(number).name, 143)

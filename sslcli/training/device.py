@@ -14,6 +14,7 @@ import torch
 
 from sslcli.distributed import place, world
 from sslcli.errors import StateError
+from sslcli.launch import read_launch
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Environment variables that hold torch to fewer threads."""
@@ -81,12 +82,17 @@ def use_well(device: torch.device) -> None:
     """
     if device.type != "cpu":
         return
-    if not any(name in os.environ for name in THREADS):
+    if not any(map(_holds, THREADS)):
         torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
     if platform.libc_ver()[0] == "glibc":
         keep = ctypes.CDLL(None).mallopt
         if keep(M_MMAP_THRESHOLD, 1 << 30):  # older versions refuse it, and then the other is of no use
             keep(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def _holds(name: str) -> bool:
+    """Whether an environment variable holds torch to a number of threads; of a list of numbers the first counts."""
+    return os.environ.get(name, "").partition(",")[0].strip().isdecimal()
 
 
 def slow_by_choice(device: torch.device, precision: str | None) -> list[str]:
@@ -96,9 +102,9 @@ def slow_by_choice(device: torch.device, precision: str | None) -> list[str]:
     to be chosen.
     """
     found = []
-    cores = usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # which torchrun sets: each process has its share
+    cores = usable_cores() // read_launch().local_world  # each process of torchrun's has its share
     if device.type == "cpu" and torch.get_num_threads() == 1 and cores > 1:
-        holding = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ]
+        holding = [f"{name}={os.environ[name]}" for name in THREADS if _holds(name)]
         by = f" ({', '.join(holding)})" if holding else ""
         found.append(f"torch computes on one thread, of {cores} cores{by}; to use all, set OMP_NUM_THREADS={cores}")
     if precision == "fp32" and choose_precision("auto", device) == "bf16":

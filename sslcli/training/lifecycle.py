@@ -15,7 +15,7 @@ from sslcli.errors import Interrupted, PeerLostError, StateError
 from sslcli.files import now, remove_unfinished
 from sslcli.registry import Registry, Run
 
-SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if name in signal.Signals.__members__]
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP") if name in signal.Signals.__members__]
 BEAT_EVERY = 10.0  # seconds between two signs of life
 PATIENCE = 2.0  # seconds to wait for a run that another process asks the status of
 
@@ -83,8 +83,9 @@ def _beating(registry: Registry, run: Run) -> Iterator[None]:
 
 @contextmanager
 def _listening(stop: Stop) -> Iterator[None]:
-    """Have signals be requests to stop."""
-    previous = {number: signal.signal(number, stop) for number in SIGNALS}
+    """Have signals be requests to stop, but for SIGHUP under nohup, which has it ignored."""
+    heeded = [number for number in SIGNALS if number.name != "SIGHUP" or signal.getsignal(number) != signal.SIG_IGN]
+    previous = {number: signal.signal(number, stop) for number in heeded}
     try:
         yield
     finally:

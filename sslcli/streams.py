@@ -1,0 +1,119 @@
+"""The standard streams, so that a training outlives whoever reads its messages: a closed terminal, a pipe into head.
+
+What nobody can read any more is dropped, and the work goes on. Results that a full disk cannot take are an error, messages are
+not. No character is refused: one that the stream's encoding lacks is escaped.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import select
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
+
+from sslcli.errors import StateError
+
+GONE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN)
+"""What writing to a pipe or a connection gives when its reader has gone. A terminal that is lost gives EIO."""
+FORGIVING = ("replace", "ignore", "backslashreplace", "xmlcharrefreplace", "namereplace")
+"""Ways to write a character that the encoding lacks which raise nothing."""
+PATIENCE = 1.0  # seconds to wait for a reader of a stream that does not wait itself
+_MESSAGES: list[TextIO] = []
+
+
+class _Lasting(io.RawIOBase):
+    """Writes to a file descriptor, which it leaves open. What no reader is there for counts as written."""
+
+    def __init__(self, file: int, *, results: bool) -> None:
+        self._file, self._results, self._terminal, self._failed = file, results, os.isatty(file), False
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._file
+
+    def isatty(self) -> bool:
+        return os.isatty(self._file)
+
+    def write(self, data: Any) -> int:
+        """Write all of it; a StateError, once, for results that cannot be written though there is a reader."""
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        while rest:
+            try:
+                rest = rest[os.write(self._file, rest) :]
+            except BlockingIOError:
+                if not select.select([], [self._file], [], PATIENCE)[1]:
+                    break
+            except OSError as error:
+                self._lose(error)
+                break
+        return size
+
+    def _lose(self, error: OSError) -> None:
+        if error.errno in GONE or (error.errno == errno.EIO and self._terminal):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._file)  # for what libraries in C print, and for processes that are started
+            os.close(nowhere)
+        elif self._results and not self._failed:
+            self._failed = True
+            raise StateError(
+                f"the results cannot be written to stdout: {error.strerror}; make room, or name another place"
+            ) from error
+
+
+@contextmanager
+def lasting() -> Iterator[None]:
+    """Have stdout and stderr last for the block, and what was closed at the start be a place where all is dropped."""
+    before = sys.stdin, sys.stdout, sys.stderr
+    _open_what_is_closed()
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115  (for the block)
+    ours = sys.stdout, sys.stderr = _wrapped(sys.stdout, results=True), _wrapped(sys.stderr, results=False)
+    _MESSAGES.append(sys.stderr)
+    try:
+        yield
+    finally:
+        _MESSAGES.pop()
+        for stream in ours:
+            with suppress(StateError):
+                stream.flush()
+        sys.stdin, sys.stdout, sys.stderr = before
+
+
+def say_aloud(text: str) -> None:
+    """A message, also of a process whose stderr has been put aside since the block of `lasting` began."""
+    print(text, file=_MESSAGES[-1] if _MESSAGES else sys.stderr)
+
+
+def _open_what_is_closed() -> None:
+    """Give the numbers 0 to 2 to no file of ours: what C libraries print to stderr would end up in a checkpoint."""
+    for file in range(3):
+        try:
+            os.fstat(file)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, file)
+            if nowhere != file:
+                os.close(nowhere)
+
+
+def _wrapped(stream: TextIO | None, *, results: bool) -> TextIO:
+    """A stream that lasts over the same file; one that is no file of the system's, as a test puts in place, as it is."""
+    if stream is None:  # it was closed when Python started
+        return open(os.devnull, "w", encoding="utf-8")
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    with suppress(OSError):
+        stream.flush()
+    raw = _Lasting(stream.fileno(), results=results)
+    buffer: Any = io.BufferedWriter(raw) if results and not stream.write_through else raw
+    errors = stream.errors if stream.errors in FORGIVING else "backslashreplace"
+    return io.TextIOWrapper(
+        buffer, encoding=stream.encoding, errors=errors, line_buffering=raw.isatty() or stream.line_buffering,
+        write_through=not results or stream.write_through,
+    )  # fmt: skip
