@@ -19,7 +19,7 @@ from typer.main import get_command
 from sslcli import config
 from sslcli.config import Command, check_typed, with_file
 from sslcli.errors import Interrupted, StateError, UsageError, UserError
-from sslcli.launch import Launch, read_launch
+from sslcli.launch import Launch, read_launch, read_world
 from sslcli.streams import lasting, say_aloud
 
 COMMANDS = {
@@ -52,7 +52,7 @@ RUNS_COMMANDS = {
 DATA_COMMANDS = {"check": (config.DataCheck, "sslcli.commands.data_check:run")}
 
 
-ORIGINS = {"COMMANDLINE": "command line", "ENVIRONMENT": "environment"}
+ORIGINS = {"COMMANDLINE": "command line", "ENVIRONMENT": config.ENVIRONMENT}
 
 
 @cache
@@ -142,13 +142,14 @@ def _benching(dispatching: type[Any]) -> type[TyperCommand]:
 
 
 def _hold_to_one_process(command: Command) -> None:
-    """A UsageError if torchrun started several processes of a command that knows of one."""
-    count = read_launch().world
+    """A UsageError if torchrun started several processes of a command that knows of one, or says what cannot be."""
+    count = read_world()
     if count > 1 and not isinstance(command, (config.Pretrain, config.Resume)):
         raise UsageError(
             f"this command on {count} processes: accepted are ssl pretrain, and ssl resume of its "
             "runs; type the others without torchrun"
         )
+    read_launch()
 
 
 @contextmanager

@@ -25,6 +25,8 @@ from sslcli.models import BACKBONES, SIZED, STEMS, TIMM
 DATA, MODEL, TRAINING, VIEWS, MACHINE, RUN = "Data", "Model", "Training", "Views", "Machine", "Run"
 
 MAX_SEED = 2**63 - 1
+ENVIRONMENT = "environment"
+"""The origin of an option's value that is neither typed nor a default."""
 NO_OPTION_OF_A_RUN = ("config", "project", "debug", "origins", "dry_run", "run")
 
 

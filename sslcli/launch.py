@@ -24,6 +24,11 @@ class Launch:
     attempt: int = 0
 
 
+def read_world() -> int:
+    """How many processes the environment says that there are."""
+    return _number("WORLD_SIZE", low=1, default=1)
+
+
 def read_launch() -> Launch:
     """What the environment says, where empty counts as not set; a UsageError if it cannot be so.
 
@@ -32,8 +37,7 @@ def read_launch() -> Launch:
     """
     if not _text("WORLD_SIZE"):
         return Launch()
-    world = _number("WORLD_SIZE", low=1)
-    if world == 1:
+    if (world := read_world()) == 1:
         return Launch(_number("RANK", high=0, default=0), attempt=_number("TORCHELASTIC_RESTART_COUNT", default=0))
     rank = _number("RANK", high=world - 1)
     _number("MASTER_PORT", low=1, high=65535)

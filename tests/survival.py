@@ -28,6 +28,7 @@ from tests.measuring import PATIENCE
 def command(folder: str, line: str, save_every: float, bad_write: int, how: str, narrow: bool) -> None:
     """Type a command in a folder. Before its `bad_write`-th step of writing a file the process dies, or the disk is full."""
     os.chdir(folder)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the tests have it ignored
     sys.stdout = sys.stderr = open("output.txt", "a", buffering=1, encoding="utf-8")  # noqa: SIM115  (for the process's life)
     torch.set_num_threads(1)
     shapes.TRAIN, shapes.TEST, log.SAVE_EVERY = 240, 80, save_every
@@ -47,6 +48,20 @@ def command(folder: str, line: str, save_every: float, bad_write: int, how: str,
             return call
 
         os.replace, os.fsync, os.chmod = bad(os.replace), bad(os.fsync), bad(os.chmod)  # type: ignore[assignment]
+    main(shlex.split(line))
+
+
+def heard(folder: str, line: str, out: str, err: str, ignored: int = 0) -> None:
+    """Type a command in a folder whose results and messages go to what is at these paths; a signal may be ignored."""
+    os.chdir(folder)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if ignored:
+        signal.signal(ignored, signal.SIG_IGN)
+    for file, path in ((1, out), (2, err)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_NOCTTY), file)
+    sys.stdout, sys.stderr = (os.fdopen(file, "w", closefd=False, encoding="utf-8") for file in (1, 2))
+    torch.set_num_threads(1)
+    shapes.TRAIN, shapes.TEST = 240, 80
     main(shlex.split(line))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sslcli import config
-from sslcli.config import INIT_WORDS, Command
+from sslcli.config import ENVIRONMENT, INIT_WORDS, Command
 from sslcli.data import FOLDER
 from sslcli.errors import StateError
 from sslcli.registry import EXPERIMENTS, Registry, Run, find_project
@@ -37,10 +37,11 @@ def open_registry(command: Command) -> Registry:
     """The registry of the project that a command works in."""
     named = command.project or os.environ.get("SSL_PROJECT")
     root = Path(named) if named else find_project(Path.cwd())
+    said = f"SSL_PROJECT={root}" if command.origins.get("project") == ENVIRONMENT else f"--project {root}"
     if root.exists() and not root.is_dir():
-        raise StateError(f"--project {root} is not a folder")
+        raise StateError(f"{said} is not a folder")
     if not root.exists() and type(command) in READERS:
-        raise StateError(f"--project {root}: there is no such folder; to make a study in it, type: ssl study --project {root}")
+        raise StateError(f"{said}: there is no such folder; to make a study in it, type: ssl study --project {root}")
     return Registry(root.resolve())
 
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -29,6 +29,7 @@ from sslcli.locks import HeldError, locked
 VERSION = 2  # of what is in a cache; another one is another cache
 SOME = 32  # pictures that a process is given at a time
 FEW = 256  # pictures for which no process is started
+SAFE_PATH = "PYTHONSAFEPATH"
 PATIENCE = 3600.0  # seconds to wait for another process that decodes the same
 
 Progress = Callable[[float], None]
@@ -154,11 +155,27 @@ def _mapped(tasks: list[Any], workers: int) -> Iterator[list[Made]]:
         return
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_belong_to_the_parent)
     try:
-        yield from pool.map(_decode_some, tasks)
+        with _without_the_current_folder():  # map begins them all
+            made = pool.map(_decode_some, tasks)
+        yield from made
     except BrokenProcessPool as error:
         raise StateError("a process that decoded pictures was killed, perhaps for want of memory; start again") from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _without_the_current_folder() -> Iterator[None]:
+    """Have processes that are started import Python's own modules, not a pickle.py of the person's in the current folder."""
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
 
 
 def _belong_to_the_parent() -> None:
