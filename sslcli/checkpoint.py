@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from sslcli.errors import DivergedError, StateError
+from sslcli.file_kinds import TORCH_ARCHIVE, kind_of, marked_kind
 from sslcli.files import atomic_write
 from sslcli.registry import Registry, Run
 
@@ -62,7 +63,8 @@ def load_checkpoint(registry: Registry, run: Run, name: str) -> State:
     found = hashlib.sha256(content).hexdigest()
     if found not in run.checkpoints.get(file, []):
         known = " or ".join(run.checkpoints.get(file, ["none on record"]))
-        raise StateError(f"run {run.id}: {path} is damaged or foreign: its sha256 is {found}, recorded is {known}")
+        it_is = f"it is {kind}; " if (kind := marked_kind(content)) and kind != TORCH_ARCHIVE else ""
+        raise StateError(f"run {run.id}: {path} is damaged or foreign: {it_is}its sha256 is {found}, recorded is {known}")
     return parse_checkpoint(content, f"run {run.id}: {path}")
 
 
@@ -71,7 +73,14 @@ def parse_checkpoint(content: bytes, place: str) -> State:
     try:
         state: State = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise StateError(f"{place} holds more than tensors and plain data; it is not loaded") from error
+        if kind_of(content) == TORCH_ARCHIVE:
+            raise StateError(f"{place} holds more than tensors and plain data; it is not loaded") from error
+        raise StateError(f"{place} is no checkpoint that can be read: {_reason(content, error)}") from error
     except Exception as error:  # torch's readers raise whatever a foreign file leads them to
-        raise StateError(f"{place} is no checkpoint that can be read: {str(error)[:120] or type(error).__name__}") from error
+        raise StateError(f"{place} is no checkpoint that can be read: {_reason(content, error)}") from error
     return state
+
+
+def _reason(content: bytes, error: Exception) -> str:
+    kind = kind_of(content)
+    return f"it is {kind}" if kind and kind != TORCH_ARCHIVE else str(error)[:120] or type(error).__name__

@@ -13,6 +13,7 @@ from typing import IO, Any
 import yaml
 
 from sslcli.errors import StateError, UsageError
+from sslcli.file_kinds import marked_kind
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -22,8 +23,11 @@ UNFINISHED = ".unfinished"
 
 def load_yaml(path: Path) -> Any:
     """Read plain data from a YAML file; anything else (tags that would run code too) is a UsageError with its place."""
+    content = path.read_bytes()
+    if kind := marked_kind(content):
+        raise UsageError(f"{path}: this is not YAML: it is {kind}")
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506  (a safe loader)
+        return yaml.load(content.decode("utf-8"), Loader)  # noqa: S506  (a safe loader)
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""

@@ -13,6 +13,7 @@ from sslcli.commands.data_access import data_of_run
 from sslcli.commands.pretrain import kept_epochs, kept_name
 from sslcli.data.transform import Transform, preprocessing
 from sslcli.errors import StateError, UsageError
+from sslcli.file_kinds import marked_kind
 from sslcli.models.encoder import Encoder, build_encoder, weights_hash
 from sslcli.models.weights import read_tensors
 from sslcli.registry import Registry, Run, find_project
@@ -156,7 +157,10 @@ def _of_export(folder: Path) -> Loaded:
         encoder = build_encoder(about["backbone"], stem=about["stem"], seed=0)
         transform, provenance = _transform_of(about), about["provenance"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{folder / ABOUT} is not as ssl export wrote it: {error!r}") from error
+        kind = marked_kind((folder / ABOUT).read_bytes())
+        raise UsageError(
+            f"{folder / ABOUT} is not as ssl export wrote it: {f'it is {kind}' if kind else repr(error)}"
+        ) from error
     if about["format"] == "onnx":
         raise UsageError(f"{folder} is an ONNX export, a graph without a module; accepted are the other formats")
     weights, sha256 = read_tensors(path)

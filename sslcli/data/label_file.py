@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sslcli.data.entry import PARTS, PARTS_TOO, Entry, class_word
 from sslcli.errors import StateError, UsageError
+from sslcli.file_kinds import marked_kind
 
 HEADS = (["path", "label"], ["path", "label", "split"])
 DELIMITERS = ",;\t"
@@ -105,6 +106,8 @@ def _text_of(file: Path) -> str:
         raise StateError(f"--labels {file}: there is no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--labels {file} is no CSV file that can be read: {error}") from error
+    if kind := marked_kind(content):
+        raise UsageError(f"--labels {file} is no CSV file: it is {kind}")
     if "\0" in text:
         raise UsageError(
             f"--labels {file} is no plain text: it has NUL bytes (a workbook, or UTF-16 without its mark?): {SAVE}"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,12 +16,18 @@ import torch
 from torch import Tensor, nn
 
 from sslcli.errors import StateError, UsageError
+from sslcli.file_kinds import TORCH_ARCHIVE, TORCHSCRIPT, is_safetensors, kind_of
 from sslcli.models import BACKBONES, STEMS
 from sslcli.models.encoder import Encoder, build_encoder
+from sslcli.models.salvage import advice, read_inertly, tensors_in
 
 INSTALL = "pip install 'sslcli[export]', or in a checkout: pip install -e '.[export]'"
 COUNTER = "num_batches_tracked"
 """What torch has counted for averages that are not in use here; old files lack it, and it changes no output."""
+TORCH = (b"PK\x03\x04", b"\x80")
+"""How files of torch.save begin, now and before 1.6."""
+ALONE = "so it is not loaded. This line writes a file with its tensors alone:"
+SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 AVERAGED = ("momentum", "encoder_k", "target", "ema", "student")
 """In names of networks that are kept beside the one to take: moving averages, but of DINO's two the teacher is taken."""
 
@@ -33,13 +38,19 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
     Tensors and plain data only: code is never run. A UsageError for what is not there, not such a file, or holds more.
     """
     if not path.is_file():
-        raise UsageError(
-            f"{path} is {'a folder; name a file in it' if path.is_dir() else 'not there'}: accepted is a file of weights"
-        )
+        raise UsageError(f"{path} is {_no_file(path)}: accepted is a file of weights")
     content = path.read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
-    read = _read_safetensors if path.suffix == ".safetensors" else _read_torch
-    return dict(_flat(read(content, path))), sha256
+    named_so = path.suffix == ".safetensors" and not content.startswith(TORCH)
+    read = _read_safetensors if named_so or is_safetensors(content) else _read_torch
+    return tensors_in(read(content, path)), sha256
+
+
+def _no_file(path: Path) -> str:
+    if not path.is_dir():
+        return "not there"
+    there = sorted(file.name for file in path.iterdir() if file.suffix in SUFFIXES)
+    return "a folder; name a file in it" + (f", as {path / there[0]}" if there else "")
 
 
 def _read_safetensors(content: bytes, path: Path) -> Any:
@@ -51,32 +62,35 @@ def _read_safetensors(content: bytes, path: Path) -> Any:
     try:
         return load(content)
     except SafetensorError as error:
-        raise UsageError(f"{path} is no safetensors file that can be read: {error}") from error
+        it_is = f"it is {kind_of(content)}" if kind_of(content) and not is_safetensors(content) else f"{error} (cut off?)"
+        raise UsageError(f"{path} is no safetensors file that can be read: {it_is}") from error
 
 
 def _read_torch(content: bytes, path: Path) -> Any:
+    if kind_of(content) == TORCHSCRIPT:  # which torch would run
+        raise UsageError(f"{path} is {TORCHSCRIPT}, which holds code, {ALONE} {advice(path, script=True)}")
     try:  # a Namespace holds plain options, and many training scripts keep theirs in the file
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # torch's readers raise whatever a damaged file leads them to
-        if more := re.search(r"Unsupported \w+: GLOBAL ([\w.]+)|(?:type|class) ([\w.]+)", str(error)):
-            raise UsageError(
-                f"{path} holds more than tensors and plain data ({more[1] or more[2]}), so it is not loaded. If you trust who "
-                f"made it, keep its tensors alone: python -c \"import torch; c = torch.load('{path}', weights_only=False, "
-                "map_location='cpu'); torch.save(c.get('state_dict', c), 'weights.pt')\""
-            ) from error
-        raise UsageError(
-            f"{path} is no file of torch.save that can be read: {str(error)[:120] or type(error).__name__}"
-        ) from error
+        raise UsageError(f"{path} {_why_unread(content, path, error)}") from error
 
 
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
-    if isinstance(value, Tensor):
-        yield name, value
-        return
-    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, (list, tuple)) else ()
-    for key, entry in items:
-        yield from _flat(entry, f"{name}.{key}" if name else str(key))
+def _why_unread(content: bytes, path: Path, error: Exception) -> str:
+    """What a file is that torch.load refuses, and if there are tensors in it the line that keeps them."""
+    kind = kind_of(content)
+    try:
+        _, names = read_inertly(content)
+    except Exception:  # it is damaged, or no such file at all
+        reason = f"it is {kind}" if kind and kind != TORCH_ARCHIVE else first_line(error)
+        return f"is no file of torch.save that can be read: {reason}"
+    listed = ", ".join(names[:3]) + ", …" * (len(names) > 3)
+    return f"holds more than tensors and plain data ({listed or first_line(error)}), {ALONE} {advice(path)}"
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in a line of 120 characters at most; of one that says nothing its type."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
 
 
 @dataclass(frozen=True)
