@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import zipfile
 
 BEGINNINGS = (
     (b"version https://git-lfs", "a pointer of Git LFS, not the file itself; to get that, type: git lfs pull"),
@@ -72,6 +71,8 @@ def marked_kind(content: bytes) -> str | None:
 
 def _archive(content: bytes) -> str:
     """What an archive by zip is of."""
+    import zipfile  # which takes long to import, for a message that is rare
+
     try:
         names = zipfile.ZipFile(io.BytesIO(content)).namelist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError):

@@ -16,8 +16,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from sslcli.errors import StateError
 
 try:
@@ -89,6 +87,8 @@ def is_held(path: Path) -> bool:
 @contextmanager
 def _by_library(path: Path, timeout: float) -> Iterator[None]:
     """The lock of a system without flock(2)."""
+    from filelock import FileLock, Timeout
+
     path.parent.mkdir(parents=True, exist_ok=True)
     held = FileLock(path, timeout=timeout)
     try:
