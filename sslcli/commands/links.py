@@ -16,7 +16,7 @@ from urllib.parse import quote
 from sslcli.commands.page_images import IMAGES, Link, image_links
 from sslcli.errors import StateError, UsageError
 from sslcli.files import atomic_write
-from sslcli.training.events import OLD_NAMES
+from sslcli.training.tags import OLD_NAMES
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sslcli.commands.next_step import record_or_index
+from sslcli.commands.over_time import epochs_of, figure_over_time
 from sslcli.commands.project import newest_pairs, open_registry, say, study_runs
 from sslcli.commands.words import folder_name, in_words
 from sslcli.config import Plots
 from sslcli.errors import StateError, UsageError
 from sslcli.pictures.canvas import save_picture
-from sslcli.pictures.curves import Curve, Measured, draw_accuracy_over_time, draw_curves
+from sslcli.pictures.curves import Curve, draw_curves
 from sslcli.registry import Registry, Run
 from sslcli.training.events import Points, Scalars, event_folders, read_scalars
+from sslcli.training.tags import OLD_NAMES, PLAIN, marked, name_of, names_of, plain
 
 LABELS = {
     "test_acc": "test accuracy (%)",
@@ -75,31 +78,23 @@ def _draw_pair(registry: Registry, records: list[Run], folder: Path) -> list[Pat
     words = in_words(first.experiment, first.label_fraction, protocol=first.protocol).capitalize()
     looks = [int(record.init == "scratch") for record in records]
     names = [f"{record.init}, {record.id}" if record.init else record.id for record in records]
-    epochs = [_epochs(record) for record in records]
+    epochs = [epochs_of(record) for record in records]
     written = []
-    for name in _all_names(scalars):
-        points = [found.points.get(name, []) for found in scalars]
-        by_epoch = all(step in known for known, series in zip(epochs, points, strict=True) for step, _ in series)
+    for scalar in _scalars_of(scalars):
+        by_epoch = all(step in known for known, series in zip(epochs, scalar.points, strict=True) for step, _ in series)
+        points = scalar.in_per_cent
         if by_epoch:
             points = [[(known[step], y) for step, y in series] for known, series in zip(epochs, points, strict=True)]
-        curves = [Curve(*found) for found in zip(names, _per_cent(name, points), looks, strict=True) if found[1]]
-        label = LABELS.get(name, _label(name))
+        curves = [Curve(*found) for found in zip(names, points, looks, strict=True) if found[1]]
+        label = LABELS.get(scalar.name, scalar.label)
         figure = draw_curves(
             curves, title=f"{words}: {_without_unit(label)}\n({first.backbone} on {first.dataset})",
-            x_label="epoch" if by_epoch else "step", y_label=label, noisy="loss" in name, lines=_references(name, first),
+            x_label="epoch" if by_epoch else "step", y_label=label, noisy=scalar.noisy, lines=_references(scalar.name, first),
         )  # fmt: skip
-        path = folder / f"{name}.png"
+        path = folder / f"{scalar.name}.png"
         save_picture(figure, path, description=f"Runs: {', '.join(names)}")
         written.append(path)
     return written
-
-
-def _epochs(record: Run) -> dict[float, float]:
-    """The steps at which a run's epochs ended, and how many epochs that were; --max-steps may have cut the last one off."""
-    if not record.history:
-        return {}
-    first = record.history[0]["step"] / min(1, record.epochs or 1)
-    return {entry["step"]: entry["step"] / first for entry in record.history}
 
 
 def _references(name: str, record: Run) -> list[tuple[float, str]]:
@@ -111,28 +106,11 @@ def _references(name: str, record: Run) -> list[tuple[float, str]]:
 
 
 def _draw_over_time(runs: list[Run], pretrain: Run, folder: Path) -> list[Path]:
-    """Linear and kNN accuracy over epochs and minutes, where more than the last checkpoint was measured."""
-    probes = [r for r in runs if r.protocol == "linear" and r.status == "finished" and r.label_fraction == 1]
-    mine = [probe for probe in probes if probe.parent == pretrain.id]
-    at = {pair: {p.at_epoch: p for p in mine if p.pair == pair} for pair in {p.pair: None for p in reversed(mine)}}
-    pair = max(at, key=lambda pair: len(at[pair]), default=None)  # the most epochs; of equals the newest
-    scratch = [probe.metrics["test_acc"] for probe in probes if probe.init == "scratch" and probe.pair == pair]
-    epochs = _epochs(pretrain)
-    clock = {epochs[entry["step"]]: entry["seconds"] for entry in pretrain.history if "seconds" in entry}
-    last = max(clock, default=0.0)
-    accuracies = {epoch or last: probe.metrics["test_acc"] for epoch, probe in at.get(pair, {}).items()}
-    linear = [Measured(epoch, clock[epoch], accuracies[epoch]) for epoch in sorted(accuracies) if epoch in clock]
-    known = {epochs[entry["step"]]: entry["val/knn"] for entry in pretrain.history if "val/knn" in entry}
-    knn = [Measured(epoch, clock[epoch], accuracy) for epoch, accuracy in known.items() if epoch in clock]
-    if len(linear) < 2 and len(knn) < 2:
+    if (drawn := figure_over_time(runs, pretrain)) is None:
         return []
-    figure = draw_accuracy_over_time(
-        linear, knn, scratch=scratch[-1] if scratch else None, machine=pretrain.device or "",
-        title=f"Accuracy over time: {pretrain.backbone} on {pretrain.dataset}\n({pretrain.id})",
-    )  # fmt: skip
+    figure, description = drawn
     path = folder / "accuracy_over_time.png"
-    shown = ", ".join(f"epoch {m.epoch:g} ({m.seconds / 60:.1f} min) {m.accuracy:.4f}" for m in linear)
-    save_picture(figure, path, description=f"Run: {pretrain.id}. Linear evaluation: {shown}")
+    save_picture(figure, path, description=description)
     return [path]
 
 
@@ -163,23 +141,22 @@ def _draw_group(title: str, parent: Path, members: list[Path], out: Path) -> lis
     scalars = [_read(folder) for folder in members]
     names = [folder.relative_to(parent).as_posix() if folder != parent else title for folder in members]
     written = []
-    for name in _all_names(scalars):
-        points = _per_cent(name, [found.points.get(name, []) for found in scalars])
-        named = enumerate(zip(names, points, strict=True))
-        label = _label(name)
+    for scalar in _scalars_of(scalars):
+        named = enumerate(zip(names, scalar.in_per_cent, strict=True))
         figure = draw_curves(
-            [Curve(member, series, look) for look, (member, series) in named if series],
-            title=f"{title}: {_without_unit(label)}", x_label="step", y_label=label, noisy="loss" in name,
+            [Curve(member, points, look) for look, (member, points) in named if points],
+            title=f"{title}: {scalar.label.removesuffix(' (%)')}", x_label="step", y_label=scalar.label, noisy=scalar.noisy,
         )  # fmt: skip
-        save_picture(figure, out / f"{name}.png", description=f"Event files: {', '.join(map(str, members))}")
-        written.append(out / f"{name}.png")
+        path = out / f"{scalar.name}.png"
+        save_picture(figure, path, description=f"Tag: {scalar.tag}. Event files: {', '.join(map(str, members))}")
+        written.append(path)
     return written
 
 
 def _free_name(title: str, taken: Collection[str]) -> str:
     """A title as the lower-case name of a folder, another than those that are taken."""
-    name = re.sub(r"[^a-z0-9._-]+", "_", title.lower()).strip("._") or "logs"
-    return name if name not in taken else _free_name(f"{name}_2", taken)
+    name = plain(title, empty="logs")
+    return name if name not in taken else marked(name, title)
 
 
 def _read(folder: Path) -> Scalars:
@@ -189,23 +166,61 @@ def _read(folder: Path) -> Scalars:
     return found
 
 
-def _all_names(scalars: Iterable[Scalars]) -> list[str]:
-    return sorted({name for found in scalars for name in found.points})
+@dataclass(frozen=True)
+class Scalar:
+    """What a figure shows: its name, the tag (of several that share the name the first), a label, and each folder's points."""
+
+    name: str
+    tag: str
+    label: str
+    points: list[Points]
+
+    @property
+    def noisy(self) -> bool:
+        """Whether its curves may be smoothed."""
+        return "loss" in _words(self.tag)
+
+    @property
+    def in_per_cent(self) -> list[Points]:
+        """The points, accuracies as per cent; those of other programs may be so already."""
+        scales = [100 if _is_accuracy(self.tag) and all(abs(y) <= 1 for _, y in series) else 1 for series in self.points]
+        return [[(x, scale * y) for x, y in series] for scale, series in zip(scales, self.points, strict=True)]
 
 
-def _per_cent(name: str, points: Sequence[Points]) -> list[Points]:
-    """Accuracies as per cent; those of other programs may be so already."""
-    scales = [100 if _is_accuracy(name) and all(abs(y) <= 1 for _, y in series) else 1 for series in points]
-    return [[(x, scale * y) for x, y in series] for scale, series in zip(scales, points, strict=True)]
+def _scalars_of(folders: Sequence[Scalars]) -> list[Scalar]:
+    """What is drawn of folders that share figures. A label says the tag in words, or as it is where words would not do."""
+    names = names_of([found.series for found in folders])
+    unclear = {name_of(tag) for tag, name in names.items() if name != name_of(tag)}
+    scalars: dict[str, Scalar] = {}
+    for tag, name in names.items():
+        clear = PLAIN.fullmatch(tag) and name_of(tag) not in unclear
+        label = _label(name if name in OLD_NAMES.values() else tag) if clear else _as_it_is(tag)
+        scalar = scalars.setdefault(name, Scalar(name, tag, label, [[] for _ in folders]))
+        for points, found in zip(scalar.points, folders, strict=True):
+            points.extend(found.series.get(tag, []))
+    return [scalars[name] for name in sorted(scalars)]
 
 
-def _is_accuracy(name: str) -> bool:
-    return name.endswith(("acc", "knn"))
+def _words(tag: str) -> list[str]:
+    """The words of a tag, in lower case: those of valAcc are val and acc."""
+    apart = re.sub(r"(?<=[^\W_A-Z])(?=[A-Z][a-z])", " ", tag)
+    return re.split(r"[\s/_-]+", apart.lower().strip())
 
 
-def _label(name: str) -> str:
+def _is_accuracy(tag: str) -> bool:
+    return _words(tag)[-1] in ("acc", "accuracy", "knn")
+
+
+def _label(tag: str) -> str:
     """A scalar of another program in words; its unit is known only if it is an accuracy."""
-    return name.replace("_", " ").replace("acc", "accuracy") + " (%)" * _is_accuracy(name)
+    words = ["accuracy" if word == "acc" else word for word in _words(tag)]
+    return " ".join(words).strip() + " (%)" * _is_accuracy(tag)
+
+
+def _as_it_is(tag: str) -> str:
+    """A tag as a label, on one line."""
+    shown = " ".join("".join(c if c.isprintable() else " " for c in tag).split())
+    return (shown or "no tag") + " (%)" * _is_accuracy(tag)
 
 
 def _without_unit(label: str) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import textwrap
+import unicodedata
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from matplotlib.figure import Figure
 
 from sslcli.errors import UsageError
 from sslcli.files import atomic_write
+from sslcli.pictures.fonts import make_legible
 
 DPI = 120
 styled = rc_context({
@@ -42,10 +46,31 @@ def save_picture(figure: Figure, path: Path, *, description: str) -> None:
 
     A StateError if it cannot be written.
     """
-    buffer = io.BytesIO()
     text = {"Title": figure.get_suptitle(), "Description": description, "Software": "ssl"}
-    figure.savefig(buffer, format="png", metadata={key: _latin(value) for key, value in text.items()})
-    atomic_write(path, lambda handle: handle.write(buffer.getvalue()))
+    content = png_of(figure, {key: _latin(value) for key, value in text.items()}).getvalue()
+    atomic_write(path, lambda handle: handle.write(content))
+
+
+def png_of(figure: Figure, text: dict[str, str] | None = None) -> io.BytesIO:
+    """A figure as PNG, with what its text chunks say."""
+    buffer = io.BytesIO()
+    make_legible(figure)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # said already, once
+        figure.savefig(buffer, format="png", metadata=text or {})
+    return buffer
+
+
+def wrapped(text: str, width: int) -> str:
+    """A text in lines of at most `width` letters, those of double width counted twice; lines that it has are kept."""
+    lines = []
+    for line in text.splitlines():
+        rows = textwrap.wrap("".join(c + _WIDE * (unicodedata.east_asian_width(c) in "WF") for c in line), width)
+        lines += [row.replace(_WIDE, "") for row in rows]
+    return "\n".join(lines)
+
+
+_WIDE = "\ue000"  # the second half of a letter of double width: a character that no text has
 
 
 def _latin(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from sslcli.pictures.canvas import new_figure, styled
+from sslcli.pictures.canvas import new_figure, styled, wrapped
 
 MANY, CROWDED = 200, 60  # points from which on a noisy curve is smoothed, and any has no markers
 LOOKS: tuple[dict[str, Any], ...] = (
@@ -34,6 +33,11 @@ class Curve:
     look: int = 0
 
     @property
+    def shown(self) -> str:
+        """Its label as the legend shows it, which leaves out what begins with an underscore."""
+        return f" {self.label}" if self.label.startswith("_") else self.label
+
+    @property
     def style(self) -> dict[str, Any]:
         """How matplotlib draws it."""
         return LOOKS[self.look % len(LOOKS)] | {"markersize": 4.5}
@@ -51,14 +55,14 @@ def draw_curves(
 ) -> Figure:
     """One panel with all curves, and horizontal lines (y, label). Long noisy curves are smoothed, which the legend says."""
     figure = new_figure(6.4, 3.4 + 0.17 * (len(lines) + len(curves) * (1 + noisy)))
-    figure.suptitle(title)
+    figure.suptitle(wrapped(title, 66))
     axes = figure.add_subplot()
     for curve in curves:
         (_draw_smoothed if noisy and len(curve.points) >= MANY else _draw)(axes, curve)
     for y, label in lines:
         axes.axhline(y, color="0.35", linestyle=(0, (1, 2)), label=label)
     axes.set_xlabel(x_label)
-    axes.set_ylabel(textwrap.fill(y_label, 42))
+    axes.set_ylabel(wrapped(y_label, 42))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # epochs or steps
     figure.legend(fontsize=8, loc="outside lower center")
     return figure
@@ -67,7 +71,7 @@ def draw_curves(
 def _draw(axes: Axes, curve: Curve) -> None:
     x, y = np.array(curve.points).T
     style = curve.style | ({"marker": ""} if len(x) >= CROWDED else {})
-    axes.plot(x, y, label=curve.label, **style)
+    axes.plot(x, y, label=curve.shown, **style)
 
 
 def _draw_smoothed(axes: Axes, curve: Curve) -> None:
@@ -77,7 +81,7 @@ def _draw_smoothed(axes: Axes, curve: Curve) -> None:
     kernel = np.full(window, 1 / window)
     style = curve.style | {"marker": ""}
     axes.plot(x, y, color=style["color"], linewidth=0.6, alpha=0.3)
-    label = f"{curve.label}\n(mean of {window} points; the points pale)"
+    label = f"{curve.shown}\n(mean of {window} points; the points pale)"
     axes.plot(np.convolve(x, kernel, "valid"), np.convolve(y, kernel, "valid"), label=label, **style)
 
 

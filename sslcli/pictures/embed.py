@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sslcli.errors import StateError
+from sslcli.pictures.canvas import png_of
 
 DAMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 """What Pillow raises of a file that is no whole picture."""
@@ -68,9 +69,7 @@ def read_picture(path: Path, *, name: str) -> Picture:
 
 def picture_of(figure: Figure, *, name: str, description: str) -> Picture:
     """A figure as a picture, its title the figure's, with no file in between."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    with Image.open(buffer) as image:
+    with Image.open(png_of(figure)) as image:
         packed, size = _packed(_on_white(image)), image.size
     return Picture(name, " ".join(figure.get_suptitle().split()), description, size, packed)
 

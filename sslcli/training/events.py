@@ -1,35 +1,32 @@
-"""TensorBoard's event files read back: every point of every scalar, whoever wrote them. Imports no torch."""
+"""TensorBoard's event files read back: every point that its own pages show, whoever wrote them. Imports no torch."""
 
 from __future__ import annotations
 
 import math
 import os
-import re
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
+
+from sslcli.training.tags import names_of
 
 Points = list[tuple[float, float]]
 """(step, value), or (epoch, value)."""
 
-OLD_NAMES = {"train_epoch": "train_loss_epoch"}
-"""Names that the original study used, and what they are called here."""
-
-
-def name_of(tag: str) -> str:
-    """A tag as lower-case words: train/loss_step and Train_Loss_step are train_loss_step."""
-    name = re.sub(r"[^a-z0-9.]+", "_", tag.lower()).strip("_.")[:60] or "unnamed"
-    return OLD_NAMES.get(name, name)
-
 
 @dataclass
 class Scalars:
-    """What a folder's event files hold: points (step, value) by name, by step; and what is not drawn of it, in words."""
+    """What a folder's event files hold: finite points (step, value) by tag, by step; and what is not drawn of it, in words."""
 
-    points: dict[str, Points] = field(default_factory=dict)
+    series: dict[str, Points] = field(default_factory=dict)
     losses: list[str] = field(default_factory=list)
+
+    @property
+    def points(self) -> dict[str, Points]:
+        """The points by name, as `names_of` this folder alone."""
+        return {name: self.series[tag] for tag, name in names_of([self.series]).items()}
 
 
 def event_folders(root: Path) -> list[Path]:
@@ -39,34 +36,125 @@ def event_folders(root: Path) -> list[Path]:
 
 def read_scalars(folder: Path) -> Scalars:
     """Read all event files of a folder. Of a damaged file what stands before the damage is read, and the loss named."""
-    found, tags, unusable = Scalars(), dict[str, str](), Counter[str]()
-    for tag, step, value in (scalar for path in sorted(folder.glob("*tfevents*")) for scalar in _values(path, found.losses)):
-        name = name_of(tag)
-        if tags.setdefault(name, tag) != tag:
-            unusable[f"of {tag}, since {tags[name]} is called {name} too"] += 1
-        elif math.isfinite(value):
-            found.points.setdefault(name, []).append((step, value))
-        else:
-            unusable[f"of {tag}, since they are no finite numbers"] += 1
-    found.losses += [f"{folder}: {count} points are not drawn {why}" for why, count in unusable.items()]
-    for name, points in found.points.items():
-        if any(later <= earlier for (earlier, _), (later, _) in pairwise(points)):
-            found.losses.append(f"{folder}: the steps of {tags[name]} are not in order, or written twice")
-            points.sort(key=lambda point: point[0])
+    found, reader = Scalars(), _Reader()
+    paths = [path for path in sorted(folder.glob("*tfevents*")) if _is_readable(path, found.losses)]
+    for number, path in enumerate(sorted(paths, key=_began)):
+        for event in _events(path, found.losses):
+            reader.take(event, number)
+    series = {tag: reader.kept(tag) for tag in reader.series}
+    if reader.taken_back:
+        found.losses.append(f"{folder}: not drawn are {reader.taken_back} points that a restart from an earlier step took back")
+    for tag, points in series.items():
+        finite: Points = [(step, value) for step, value in points if math.isfinite(value)]
+        if count := len(points) - len(finite):
+            found.losses.append(f"{folder}: {count} points are not drawn of {tag}, since they are no finite numbers")
+        if any(later <= earlier for (earlier, _), (later, _) in pairwise(finite)):
+            found.losses.append(f"{folder}: the steps of {tag} are not in order, or written twice")
+            finite.sort(key=lambda point: point[0])
+        if finite:
+            found.series[tag] = finite
     return found
 
 
-def _values(path: Path, losses: list[str]) -> Iterator[tuple[str, int, float]]:
-    """Tag, step and value of each scalar of a file, in either form that TensorBoard has for them."""
+class _Reader:
+    """Takes a run's events in the order in which they were written, and forgets what a restart took back.
+
+    The rules are those of TensorBoard's EventAccumulator. From version 2 of event files on a session's start takes back every
+    point from its step on, of all tags; before that, a step that goes back takes back the points of its event's tags.
+    """
+
+    def __init__(self) -> None:
+        self.series: dict[str, list[tuple[int, float, int]]] = {}  # (step, value, number of the file) by tag
+        self.taken_back = 0
+        self._scalars: set[str] = set()
+        self._version = 0.0
+        self._newest_step = -1
+
+    def take(self, event: Any, file: int) -> None:
+        """Take an event from the file of this number."""
+        if event.HasField("file_version"):
+            self._version = _version(event.file_version)
+        if self._version >= 2:
+            if event.HasField("session_log") and event.session_log.status == event.session_log.START:
+                self._take_back(self.series, event.step)
+        elif event.step < self._newest_step and event.HasField("summary"):
+            self._take_back([value.tag for value in event.summary.value], event.step)
+        else:
+            self._newest_step = event.step
+        for tag, value in self._values(event):
+            self.series.setdefault(tag, []).append((event.step, value, file))
+
+    def kept(self, tag: str) -> list[tuple[int, float]]:
+        """The points of a tag. What a later file goes through again is the later's: a restart need not say that it is one."""
+        kept: list[tuple[int, float]] = []
+        bound, lowest, newest = math.inf, math.inf, math.inf
+        for step, value, file in reversed(self.series[tag]):
+            if file < newest:
+                newest, bound = file, lowest
+            if step < bound:
+                kept.append((step, value))
+                lowest = min(lowest, step)
+        self.taken_back += len(self.series[tag]) - len(kept)
+        return kept[::-1]
+
+    def _take_back(self, tags: Iterable[str], step: int) -> None:
+        for tag in self.series.keys() & tags:
+            before = self.series[tag]
+            self.series[tag] = [point for point in before if point[0] < step]
+            self.taken_back += len(before) - len(self.series[tag])
+
+    def _values(self, event: Any) -> Iterator[tuple[str, float]]:
+        """Tag and value of each scalar of an event, in either form that TensorBoard has for them."""
+        for value in event.summary.value:
+            if value.HasField("simple_value"):
+                yield value.tag, value.simple_value
+            if value.metadata.plugin_data.plugin_name == "scalars":
+                self._scalars.add(value.tag)  # said with the first point alone
+            if value.HasField("tensor") and value.tag in self._scalars:
+                yield value.tag, _number(value.tensor)
+
+
+def _version(text: str) -> float:
+    """The number in "brain.Event:2"; -1 where there is none, as TensorBoard has it."""
+    try:
+        return float(text.rpartition("brain.Event:")[2])
+    except ValueError:
+        return -1
+
+
+def _number(tensor: Any) -> float:
+    """A tensor's one number; NaN where it is not one number."""
+    from tensorboard.util.tensor_util import make_ndarray
+
+    try:
+        array = make_ndarray(tensor)
+        return float(array.item()) if array.size == 1 and array.dtype.kind not in "OSUc" else math.nan
+    except (TypeError, ValueError):  # of a kind that it does not know, or with fewer numbers than its shape says
+        return math.nan
+
+
+def _is_readable(path: Path, losses: list[str]) -> bool:
+    if not path.is_file() or not os.access(path, os.R_OK):
+        losses.append(f"{path}: not a file that can be read")
+        return False
+    if str(path) != str(path).encode(errors="replace").decode():
+        losses.append(f"{path}: TensorBoard's reader takes only paths in UTF-8; rename the folder or the file")
+        return False
+    return True
+
+
+def _began(path: Path) -> float:
+    """When a file's first event was written, in seconds; 0 of a file that has none."""
+    return next((event.wall_time for event in _events(path, [])), 0.0)
+
+
+def _events(path: Path, losses: list[str]) -> Iterator[Any]:
+    """The events of a file, up to where it is damaged."""
     from google.protobuf.message import DecodeError
     from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
     from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.util.tensor_util import make_ndarray
 
-    if not path.is_file() or not os.access(path, os.R_OK):
-        losses.append(f"{path}: not a file that can be read")
-        return
-    whole, scalars, records = 0, set(), RawEventFileLoader(str(path)).Load()
+    whole, records = 0, RawEventFileLoader(str(path)).Load()
     while True:
         try:
             record = next(records, None)
@@ -76,13 +164,6 @@ def _values(path: Path, losses: list[str]) -> Iterator[tuple[str, int, float]]:
         if record is None:
             break
         whole += len(record) + 16  # its length, and two checksums
-        for value in event.summary.value:
-            if value.HasField("simple_value"):
-                yield value.tag, event.step, value.simple_value
-            if value.metadata.plugin_data.plugin_name == "scalars":
-                scalars.add(value.tag)  # said with the first point alone
-            if value.HasField("tensor") and value.tag in scalars:
-                array = make_ndarray(value.tensor)
-                yield value.tag, event.step, float(array.item()) if array.size == 1 else math.nan
+        yield event
     if lost := path.stat().st_size - whole:
         losses.append(f"{path}: cut off or damaged after {whole:,} bytes; what follows, {lost:,} bytes, is not drawn")

@@ -31,7 +31,8 @@ class Log:
         self.epoch_steps, self.batch_size, self.record_every = epoch_steps, batch_size, record_every
         self._began = self._saved = self._lined = time.monotonic()
         self._epoch_lined = 0.0
-        self._writer = SummaryWriter(str(events)) if events else None
+        # A reader that has seen steps which a resume takes back is told so.
+        self._writer = SummaryWriter(str(events), purge_step=start + 1 if start else None) if events else None
         self._bar = _bar(title, work_until(steps), work_until(start)) if events and sys.stderr.isatty() else None
 
     def __enter__(self) -> Log:

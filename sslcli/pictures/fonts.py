@@ -1,0 +1,63 @@
+"""Letters that the usual font lacks: taken from the machine's other fonts, or said to be missing, once."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+from matplotlib.text import Text
+
+SHOWN = 20  # missing letters that the message names
+_SAID: list[str] = []  # once a process is enough
+
+
+def make_legible(figure: Figure) -> None:
+    """Have the texts of a figure drawn with fonts that have their letters; say of which letters there is no font."""
+    texts = [text for text in figure.findobj(Text) if isinstance(text, Text)]
+    for text in texts:
+        if not text.get_text().isascii():  # a file's name need not be text
+            text.set_text(text.get_text().encode("utf-8", "replace").decode())
+    letters = dict.fromkeys(c for text in texts for c in text.get_text() if c.isprintable() and not c.isascii())
+    usual = _letters_of(findfont(FontProperties()))
+    lacking = "".join(letter for letter in letters if letter not in usual)
+    if not lacking:
+        return
+    families, missing = families_with(lacking)
+    for text in texts:
+        text.set_fontfamily([*text.get_fontfamily(), *families])
+    if missing:
+        _say_missing(missing)
+
+
+@cache
+def families_with(letters: str) -> tuple[list[str], str]:
+    """Families of this machine's fonts that have some of the letters, and the letters that none has."""
+    families: list[str] = []
+    missing = list(letters)
+    for font in fontManager.ttflist:
+        if not missing:
+            break
+        if (font.style, font.weight) != ("normal", 400) or font.name.startswith("Last Resort"):  # which has boxes alone
+            continue
+        left = [letter for letter in missing if letter not in _letters_of(font.fname)]
+        families += [font.name] * (len(left) < len(missing))
+        missing = left
+    return families, "".join(missing)
+
+
+@cache
+def _letters_of(path: str) -> frozenset[str]:
+    return frozenset(map(chr, get_font(path).get_charmap()))
+
+
+def _say_missing(letters: str) -> None:
+    if _SAID:
+        return
+    _SAID.append(letters)
+    print(
+        f"ssl: no font of this machine has some letters of the labels ({letters[:SHOWN]}), so boxes are drawn for them; "
+        "a font such as Noto Sans CJK has most",
+        file=sys.stderr,
+    )
