@@ -18,6 +18,7 @@ from sslcli.commands.differences import (
 )
 from sslcli.commands.next_step import partner_command, record_or_index
 from sslcli.commands.project import changed_options, newest_study, open_registry
+from sslcli.commands.settings import NO_SETTINGS, Settings, settings_in_words
 from sslcli.commands.tables import print_rows
 from sslcli.commands.words import PROTOCOLS, heading
 from sslcli.config import INIT_WORDS, Compare
@@ -25,12 +26,13 @@ from sslcli.errors import StateError
 from sslcli.registry import Registry, Run
 
 COLUMNS = {
-    "dataset": "data set", "backbone": "backbone", "epochs": "epochs", "label_fraction": "labels", "init": "init",
+    "dataset": "data set", "backbone": "backbone", "epochs": "epochs", "label_fraction": "labels", "setting": "setting",
+    "init": "init",
     "seeds": "seed", "test_acc": "test accuracy", "interval_acc": "95 % interval", "best_test_acc": "best test accuracy",
     "run": "run",
 }  # fmt: skip
 CSV_COLUMNS = ("experiment", "protocol", "init", "dataset", "label_fraction", "at_epoch", "backbone", "epochs", "seed",
-               "test_acc", "test_images", "best_test_acc", "test_nll", "test_ece", "run")  # fmt: skip
+               "test_acc", "test_images", "best_test_acc", "test_nll", "test_ece", "run", "setting")  # fmt: skip
 EVALUATIONS = ("linear_eval", "knn", "finetune")
 FIGURES = ("test_acc", "best_test_acc", "val_acc", "test_nll", "test_ece", "test_images")
 
@@ -44,14 +46,15 @@ def run(command: Compare) -> None:
 
         chosen = without_duplicates(registry, chosen)
     setups = pretrain_setups(registry, chosen)
-    found = results(chosen, setups) | {"without_duplicates": command.without_duplicates}
+    settings = settings_in_words(registry, chosen, setups)
+    found = results(chosen, setups, settings) | {"without_duplicates": command.without_duplicates}
     if command.format == "json":
         print_rows(found["rows"], {}, style="json", whole=found)
     elif command.format == "csv":
         print_rows(found["rows"], dict(zip(CSV_COLUMNS, CSV_COLUMNS, strict=True)), style="csv")
     else:
         epochs_shown = {"at_epoch": "of epoch"} if any(run.at_epoch for run in chosen) else {}
-        for protocol, rows in tables(chosen, found["differences"], setups).items():
+        for protocol, rows in tables(chosen, found["differences"], setups, settings).items():
             print(f"\n### {heading(protocol)}\n" if command.format == "markdown" else f"\n{heading(protocol)}")
             used = {key: words for key, words in (COLUMNS | epochs_shown).items() if any(row.get(key) for row in rows)}
             print_rows(rows, used, style=command.format)
@@ -78,14 +81,15 @@ def _repeated(run: Run, runs: list[Run]) -> bool:
     return any((other.pair, other.init) == (run.pair, run.init) for other in runs[runs.index(run) + 1 :] if run.pair)
 
 
-def results(chosen: list[Run], setups: dict[str, str | None]) -> dict[str, Any]:
+def results(chosen: list[Run], setups: dict[str, str | None], settings: Settings = NO_SETTINGS) -> dict[str, Any]:
     """What `--format json` prints: a row for each run, a difference for each setting, and the answer."""
-    differences = [difference_of(pairs) for pairs in over_settings(pair_up(chosen)[0], setups)]
-    return {"rows": [row_of(run) for run in chosen], "differences": differences, "answer": answer(differences)}
+    groups = over_settings(pair_up(chosen)[0], setups)
+    differences = [difference_of(pairs) | {"setting": settings.get(pairs[0][0].id)} for pairs in groups]
+    return {"rows": [row_of(run, settings) for run in chosen], "differences": differences, "answer": answer(differences)}
 
 
 def tables(
-    chosen: list[Run], differences: list[dict[str, Any]], setups: dict[str, str | None]
+    chosen: list[Run], differences: list[dict[str, Any]], setups: dict[str, str | None], settings: Settings = NO_SETTINGS
 ) -> dict[str, list[dict[str, Any]]]:
     """For each protocol, in words, its rows: runs that differ in seed alone in one (a seed done twice also in one of its own),
     and each difference under its scratch."""
@@ -100,8 +104,8 @@ def tables(
         rows = made.setdefault(PROTOCOLS.get(group[0].protocol or "", group[0].experiment), [])
         of_seed = {run.seed: run for run in group}
         newest_each = list(of_seed.values())
-        rows += [_row_over_seeds([run]) for run in group if run not in newest_each]
-        rows.append(_row_over_seeds(newest_each))
+        rows += [_row_over_seeds([run], settings) for run in group if run not in newest_each]
+        rows.append(_row_over_seeds(newest_each, settings))
         mine = [found for run in group for found in of_scratch.get(run.id, [])]
         rows += [_difference_row(found, name_it=len(mine) > 1) for found in mine]
     return made
@@ -114,8 +118,8 @@ def pretrain_setups(registry: Registry, chosen: list[Run]) -> dict[str, str | No
     return {run.id: run.setup for run in registry.runs() if run.experiment == "pretrain"}
 
 
-def _row_over_seeds(runs: list[Run]) -> dict[str, Any]:
-    row = row_of(runs[0]) | {"seeds": ", ".join(str(run.seed) for run in runs if run.seed is not None)}
+def _row_over_seeds(runs: list[Run], settings: Settings) -> dict[str, Any]:
+    row = row_of(runs[0], settings) | {"seeds": ", ".join(str(run.seed) for run in runs if run.seed is not None)}
     if len(runs) == 1:
         return row
     for key in ("test_acc", "best_test_acc"):
@@ -128,6 +132,7 @@ def _difference_row(found: dict[str, Any], *, name_it: bool) -> dict[str, Any]:
     whose = {"run": f"of {found['pretrained_run']}"} if name_it else {}
     return {
         "init": "difference",
+        "setting": found.get("setting"),
         "seeds": ", ".join(str(seed) for seed in found["seeds"] if seed is not None),
         "at_epoch": found["at_epoch"],
         found["metric"]: _points(found["difference"]),
@@ -168,11 +173,13 @@ def newest(runs: Iterable[Run], setups: dict[str, str | None]) -> list[Run]:
     return list({same(run): run for run in runs}.values())
 
 
-def row_of(run: Run) -> dict[str, Any]:
+def row_of(run: Run, settings: Settings = NO_SETTINGS) -> dict[str, Any]:
     """A run as a row of the comparison; accuracies are fractions."""
     keys = ("experiment", "protocol", "init", "dataset", "label_fraction", "backbone", "epochs", "seed", "status", "parent",
             "at_epoch")  # fmt: skip
-    return {key: getattr(run, key) for key in keys} | {key: run.metrics.get(key) for key in FIGURES} | {"run": run.id}
+    return {key: getattr(run, key) for key in keys} | {key: run.metrics.get(key) for key in FIGURES} | {
+        "setting": settings.get(run.id), "run": run.id
+    }  # fmt: skip
 
 
 def _points(difference: float | None) -> str:

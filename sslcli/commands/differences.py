@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from statistics import fmean, stdev
 from typing import Any
 
-from sslcli.commands.words import PROTOCOLS, in_words
+from sslcli.commands.words import PROTOCOLS, in_words, told_apart
 from sslcli.config import INIT_WORDS
 from sslcli.evaluation.statistics import Difference, over_seeds, unpaired
 from sslcli.registry import Run
@@ -139,9 +138,8 @@ def answer(differences: list[dict[str, Any]]) -> str:
     if not differences:
         return "There is no pair of pretrained and scratch runs with otherwise equal options, so no difference to state."
     places = [in_words(d["experiment"], d["label_fraction"], d["at_epoch"], d["protocol"]) for d in differences]
-    count, parts = Counter(places), []
-    for found, place in zip(differences, places, strict=True):
-        where = place if count[place] == 1 else f"{place} ({found['pretrained_run']})"
+    parts = []
+    for found, where in zip(differences, told_apart(places, differences), strict=True):
         figures = f"{found['pretrained']:.2%} against {found['scratch']:.2%}"
         figures += ", best epoch on the test images" if found["metric"] == "best_test_acc" else ""
         low, high = 100 * found["low"], 100 * found["high"]

@@ -23,6 +23,7 @@ from sslcli.commands.report_pictures import find_pictures, in_order, missing, se
 from sslcli.commands.report_quality import quality_figures
 from sslcli.commands.report_runs import Measured, data_checks, gaps, machine, provenance
 from sslcli.commands.report_tables import few_label_tables, result_tables
+from sslcli.commands.settings import settings_in_words
 from sslcli.config import Report
 from sslcli.errors import UsageError
 from sslcli.files import write_text
@@ -78,7 +79,8 @@ def _runs_of(registry: Registry, chosen: Sequence[Run]) -> list[Run]:
 
 def _numbers(registry: Registry, chosen: list[Run], runs: list[Run]) -> dict[str, Any]:
     """All of the page that is no picture."""
-    comparison = results(chosen, pretrain_setups(registry, chosen))
+    setups = pretrain_setups(registry, chosen)
+    comparison = results(chosen, setups, settings_in_words(registry, chosen, setups))
     rows, differences = comparison["rows"], comparison["differences"]
     datasets = {run.dataset: run.data.get("sha256") for run in runs if run.dataset}
     checks, unchecked = data_checks(registry.root, datasets)

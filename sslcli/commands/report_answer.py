@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import floor, log10
 from typing import Any
 
-from sslcli.commands.words import PROTOCOLS, heading
+from sslcli.commands.words import PROTOCOLS, heading, told_apart
 
 Values = Mapping[str, Any]
 
@@ -69,11 +69,7 @@ def places(differences: Sequence[Values]) -> list[str]:
         best = " (best epoch on the test images)" if found.get("metric") == "best_test_acc" else ""
         data = f" of {found['dataset']}" if several else ""
         words.append(words_of(protocol_of(found)).inline + labels + epoch + data + best)
-    count = Counter(words)
-    return [
-        word if count[word] == 1 else f"{word} ({found.get('pretrained_run')})"
-        for word, found in zip(words, differences, strict=True)
-    ]
+    return told_apart(words, differences)
 
 
 def verdict_of(found: Values) -> str:

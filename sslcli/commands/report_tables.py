@@ -34,7 +34,7 @@ class Table:
 
 COLUMNS = {
     "dataset": "data set", "backbone": "backbone", "label_fraction": "labels", "epochs": "epochs",
-    "at_epoch": "of epoch", "init": "init",
+    "at_epoch": "of epoch", "setting": "setting", "init": "init",
     "seed": "seed", "test_acc": "test accuracy (%)", "best_test_acc": "best test accuracy (%)", "test_nll": "NLL (nats)",
     "test_ece": "ECE (%)", "run": "run",
 }  # fmt: skip
@@ -92,7 +92,11 @@ def _difference_row(keys: Sequence[str], found: Values) -> list[Cell]:
     if found.get("best_test_difference") is not None:
         cells["best_test_acc"] = Cell(points(found["best_test_difference"], 2), kind="number")
     cells[metric] = Cell(points(found["difference"], 2), note=interval(found, 2), kind="number")
-    plain = {key: Cell(str(found[key]), kind="number" * (key in NUMBERS)) for key in ("dataset", "at_epoch") if found.get(key)}
+    plain = {
+        key: Cell(str(found[key]), kind="number" * (key in NUMBERS))
+        for key in ("dataset", "at_epoch", "setting")
+        if found.get(key)
+    }
     return [(plain | cells).get(key, Cell()) for key in keys]
 
 
@@ -104,10 +108,20 @@ def few_label_tables(differences: Sequence[Values]) -> list[Table]:
         mine.sort(key=lambda found: found.get("label_fraction") or 1)
         if (mine[0].get("label_fraction") or 1) == 1:
             continue
-        columns = ["labels", "seeds", "pretrained (%)", "scratch (%)", "difference (points)", "95 % interval (points)"]
+        several = any(found.get("setting") for found in mine)
+        columns = [
+            "labels",
+            *(["setting"] * several),
+            "seeds",
+            "pretrained (%)",
+            "scratch (%)",
+            "difference (points)",
+            "95 % interval (points)",
+        ]
         rows = [
             [
                 _cell("label_fraction", found.get("label_fraction")),
+                *([Cell(str(found.get("setting") or ""))] * several),
                 Cell(", ".join(map(str, found.get("seeds") or [found.get("seed")])), kind="number"),
                 Cell(f"{100 * found['pretrained']:.2f}", found["pretrained"], kind="number"),
                 Cell(f"{100 * found['scratch']:.2f}", found["scratch"], kind="number"),
@@ -117,5 +131,5 @@ def few_label_tables(differences: Sequence[Values]) -> list[Table]:
             for found in mine
         ]
         caption = f"{words_of(protocol).heading} by part of the training labels"
-        tables.append(Table(caption, [(column, True) for column in columns], rows))
+        tables.append(Table(caption, [(column, column != "setting") for column in columns], rows))
     return tables

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,16 @@ def in_words(experiment: str, label_fraction: float | None, at_epoch: int | None
     """An experiment in words, with the part of the labels and the epoch of the encoder if they are not all and the last."""
     labels = "" if label_fraction in (None, 1) else f" on {100 * label_fraction:g} % of the labels"
     return PROTOCOLS.get(protocol or "", WORDS[experiment]) + labels + (f" after epoch {at_epoch}" if at_epoch else "")
+
+
+def told_apart(places: Sequence[str], differences: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Places of differences in words that tell them apart: by the settings that they have, else by their runs."""
+    settings = [found.get("setting") for found in differences]
+    words = [f"{place} ({setting})" if setting else place for place, setting in zip(places, settings, strict=True)]
+    return [
+        word if words.count(word) == 1 else f"{place} ({found.get('pretrained_run')})"
+        for word, place, found in zip(words, places, differences, strict=True)
+    ]
 
 
 def heading(words: str) -> str:

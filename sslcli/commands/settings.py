@@ -1,0 +1,81 @@
+"""In which options evaluations differ that a table would show alike: kNN of another k, another pretraining. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from sslcli.commands.differences import setting_of
+from sslcli.commands.next_step import record_or_index
+from sslcli.commands.project import NOT_IN_PAIR
+from sslcli.registry import Registry, Run
+
+OF_DATA = ("labels", "image_size", "fit")
+SHOWN = ("seed", "protocol", "dataset", "label_fraction", "run", "dry_run")
+LEFT_OUT = {*NOT_IN_PAIR, *SHOWN} - {*OF_DATA}
+"""Options that are no setting, or that every table shows."""
+MOST = 4  # options that are named; there may be more in which two pretrainings differ
+Settings = Mapping[str, str]
+"""By the ids of runs: the options that tell them from those beside them, "k 200, temperature 0.1"; others are left out."""
+
+NO_SETTINGS: Settings = MappingProxyType({})
+
+
+def settings_in_words(registry: Registry, runs: Sequence[Run], setups: Mapping[str, str | None]) -> Settings:
+    """What tells evaluations apart that are of one protocol, data set, part of the labels and epoch, seeds aside.
+
+    `setups` are those of the pretrain runs by id. Records are read only where there is something to tell apart; of a run
+    without one (a published run) nothing can be told.
+    """
+    alike: dict[tuple[Any, ...], list[Run]] = {}
+    for run in runs:
+        alike.setdefault((run.experiment, run.protocol, run.dataset, run.label_fraction, run.at_epoch), []).append(run)
+    found: dict[str, str] = {}
+    for group in alike.values():
+        settings: dict[tuple[Any, ...], list[Run]] = {}
+        for run in group:
+            settings.setdefault(setting_of(run, dict(setups)), []).append(run)
+        if len(settings) > len({run.init for run in group}) or len({run.setup or run.pair for run in group}) > 1:
+            found |= _told_apart(registry, list(settings.values()))
+    return found
+
+
+def _told_apart(registry: Registry, settings: Sequence[Sequence[Run]]) -> dict[str, str]:
+    """For the runs of each setting the options that not all settings share."""
+    own = [_options(record_or_index(registry, runs[0])) for runs in settings]
+    known = {run.id: run for run in registry.runs()} if any(runs[0].parent for runs in settings) else {}
+    parents = [known.get(runs[0].parent or "") for runs in settings]
+    of_parents = [_options(record_or_index(registry, parent)) if parent else {} for parent in parents]
+    begun = [number for number, options in enumerate(of_parents) if options]
+    words = [_differing(own, number) for number in range(len(settings))]
+    for number in begun:
+        among = _differing([of_parents[n] for n in begun], begun.index(number))
+        words[number] += [f"pretraining's {word}" for word in among if word not in words[number]]
+    return {run.id: _listed(found) for runs, found in zip(settings, words, strict=True) for run in runs if found}
+
+
+def _options(record: Run) -> dict[str, Any]:
+    """What a record says of its setting; empty where nothing was recorded."""
+    options = {name: value for name, value in record.options.items() if name not in LEFT_OUT}
+    return options | ({"data": record.data["sha256"][:12]} if options and "sha256" in record.data else {})
+
+
+def _differing(options: Sequence[dict[str, Any]], number: int) -> list[str]:
+    """Name and value of each option of one setting that the others do not all share; options not recorded are no difference."""
+    recorded = [values for values in options if values]
+    differing = [name for name, value in options[number].items() if any(other.get(name) != value for other in recorded)]
+    if len(differing) > 1:
+        differing = [name for name in differing if name != "data"]  # what made the data differ says more
+    return [f"{name.replace('_', ' ')} {_value(options[number][name])}" for name in differing]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _listed(words: Sequence[str]) -> str:
+    rest = len(words) - MOST
+    return ", ".join(words[:MOST]) + (f" and {rest} more" if rest > 0 else "")
