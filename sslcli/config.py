@@ -423,7 +423,7 @@ class Probe(Command):
     """Linear evaluation: the encoder is frozen, a linear classifier is trained on its representation. Or kNN.
 
     Data set, backbone, stem and seed are the pretrain run's, for --init scratch too, so that the two make a pair. What
-    there is to choose is chosen on held-out training images; the test images are only scored.
+    there is to choose is chosen on a validation part of the training images; the test images are only scored.
     """
 
     protocol: Annotated[
@@ -490,7 +490,7 @@ class Finetune(Command):
     """Train encoder and classifier end to end, from a pretrained or a random encoder.
 
     Data set, backbone, stem and seed are the pretrain run's, for --init scratch too, so that the two make a pair. The
-    epoch is chosen on held-out training images; the test images are only scored.
+    epoch is chosen on a validation part of the training images; the test images are only scored.
     """
 
     init: Init = "pretrained"

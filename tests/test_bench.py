@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from sslcli.commands import bench, cost, probe_cost
 from sslcli.commands.cost import Costs
@@ -25,7 +28,7 @@ from sslcli.registry import Registry
 from sslcli.training import device, timing
 from sslcli.training.device import slow_by_choice, usable_cores
 from sslcli.training.parts import Training
-from sslcli.training.timing import PHASES, StepTime, time_step
+from sslcli.training.timing import ATTENTION, PHASES, StepTime, time_step
 from tests.conftest import TINY, Cli
 from tests.measuring import processor_time
 
@@ -155,6 +158,44 @@ def test_the_parts_of_a_step_add_up_to_the_step(registry: Registry, monkeypatch:
     found = time_step(slowed, 0)
     assert found.split == {"batch": 1, "augmentation": 2, "forward": 3, "backward": 4, "optimizer": 5}
     assert found.seconds == 15
+
+
+def test_attention_counts_as_the_products_that_it_is(registry: Registry) -> None:
+    _, settled = tiny(registry, backbone="vit-tiny", batch_size=4, view_sizes="16:1")
+    _, training = training_of(settled.options, settled.setting)  # type: ignore[attr-defined]
+    fused = time_step(training, 0).operations
+    with sdpa_kernel(SDPBackend.MATH):
+        assert time_step(training, 0).operations == fused
+    # 12 layers, 8 views, 3 heads of 64, 16 patches and a token: scores and weighted values, forward, and twice that backward.
+    of_attention = 12 * 3 * (2 * 2 * 8 * 3 * 17 * 17 * 64)
+    with FlopCounterMode(display=False) as without:
+        training.loss_at(0)[0].backward()
+    assert fused - without.get_total_flops() == of_attention
+
+
+@pytest.mark.parametrize("backbone", ["resnet9", "vit-tiny"])
+def test_no_product_of_a_step_is_left_out(registry: Registry, backbone: str) -> None:
+    _, settled = tiny(registry, backbone=backbone, batch_size=4, optimizer="muon", view_sizes="16:1")
+    _, training = training_of(settled.options, settled.setting)  # type: ignore[attr-defined]
+    with Uncounted() as names:
+        training.loss_at(0)[0].backward()
+        training.optimizer.step()
+    products = re.compile(r"mm|mv|attention|conv|matmul|einsum|linear|dot|outer|ger")
+    assert [name for name in names.seen if products.search(name)] == []
+    assert "relu_" in names.seen or "gelu" in names.seen
+
+
+class Uncounted(TorchDispatchMode):
+    """Notes the names of the operations that `ssl bench` does not count."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func._overloadpacket not in flop_registry | ATTENTION:
+            self.seen.add(func._overloadpacket.__name__)
+        return func(*args, **kwargs or {})
 
 
 def test_operations_are_counted_forward_and_backward_and_of_the_optimizer(registry: Registry) -> None:

@@ -1,6 +1,8 @@
 """Health of a representation: each measure against its definition, healthy and collapsed encoders told apart."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -96,3 +98,14 @@ def test_of_one_image_only_the_alignment_can_be_told() -> None:
 def test_a_pretraining_that_stops_early_is_measured_at_its_end(ssl: Cli, registry: Registry) -> None:
     assert ssl(f"pretrain {TINY} --epochs 9 --knn-every 5 --max-steps 9").code == 0
     assert "val_rank" in registry.load(registry.find("latest")).metrics
+
+
+def test_nothing_says_that_pretraining_does_not_see_the_images_that_it_measures() -> None:
+    """The loss sees every training image; of those that kNN asks only the labels are held out."""
+    root = Path(__file__).parents[1]
+    texts = [root / "README.md", *root.glob("results/*.md"), *root.rglob("sslcli/**/*.py"), *root.rglob("sslcli/**/*.j2")]
+    wrong = re.compile(
+        r"no\s+loss\s+has\s+seen|held[- ]out\s+(training\s+)?images|unseen\s+(training\s+)?images", re.IGNORECASE
+    )
+    found = {path.name: wrong.findall(path.read_text(encoding="utf-8")) for path in texts}
+    assert {name: said for name, said in found.items() if said} == {}

@@ -1,4 +1,8 @@
-"""What pretraining measures on its way: kNN accuracy, and the health of h and z, on held-out training images."""
+"""What pretraining measures on its way: kNN accuracy, and the health of h and z.
+
+The images are training images that the loss sees, too. What is held out of them is their labels: no loss sees any label, and
+in kNN those who ask are never among those who answer.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +26,14 @@ from sslcli.evaluation.knn import knn_accuracy
 from sslcli.methods.method import Method, Projecting
 from sslcli.training.loop import Metrics
 
-KNN_QUERIES = 2000  # held-out training images that ask for their neighbours
+KNN_QUERIES = 2000  # training images that ask for their neighbours; their labels are held out
 
 
 def meter(method: Method, options: Pretrain, setting: Setting) -> Callable[[int], Metrics]:
-    """The function that measures h and z after an epoch, on held-out training images.
+    """The function that measures h and z of some training images after an epoch.
 
-    For kNN accuracy they ask and other training images answer, if there are labels; for the health of z two views of each,
-    always the same.
+    For kNN accuracy they ask and other training images answer, if there are labels; for the health of z there are two views
+    of each, always the same.
     """
     data = setting.data
     bank, queries = asked(options, data)

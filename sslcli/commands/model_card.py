@@ -8,7 +8,7 @@ from sslcli.commands.export_input import steps_of
 from sslcli.data.transform import Transform
 
 PICTURE = 'from PIL import Image\n\npicture = Image.open("picture.png")\n'
-RATES = {"test_acc": "test accuracy", "val_knn": "kNN accuracy on held-out training images"}
+RATES = {"test_acc": "test accuracy", "val_knn": "kNN accuracy on training images whose labels are held out"}
 
 
 def card(

@@ -91,7 +91,8 @@ def carry_out(registry: Registry, run: Run, options: Pretrain, setting: Setting)
         last: dict[str, Any] = history[-1]
         run.metrics = {"loss": last["train/loss_epoch"], "seconds": run.metrics["seconds"]}
         run.metrics |= {key.replace("/", "_"): value for key, value in last.items() if key.startswith("val/")}
-    knn = f", kNN accuracy on held-out training images {run.metrics['val_knn']:.2%}" if "val_knn" in run.metrics else ""
+    of_images = "kNN accuracy on training images whose labels are held out"
+    knn = f", {of_images} {run.metrics['val_knn']:.2%}" if "val_knn" in run.metrics else ""
     print(f"{run.id}: {duration(run.metrics['seconds'])} of training, loss {run.metrics['loss']:.4g}{knn}")
     _warn_of_collapse(run, last, options, setting)
     say(f"wrote {run.checkpoint} and {run.folder}/run.yaml")

@@ -180,7 +180,9 @@ def _of_figures(found: Measured) -> list[str]:
             "new images."
         )
     if any(row.get("test_acc") is not None and row.get("best_test_acc") is not None for row in found.rows):
-        sentences.append("The test accuracy is that of the epoch which held-out training images chose.")
+        sentences.append(
+            "The test accuracy is that of the epoch which the validation images chose, a part of the training images."
+        )
     if any("unpaired" in str(difference.get("interval", "unpaired")) for difference in found.differences):
         sentences.append("Intervals without a record of which images were right are unpaired, and wider than they need be.")
     without = [words_of(protocol).inline for protocol in _run(found) if protocol != "knn" and not any(

@@ -1,4 +1,4 @@
-"""Is the pretraining working? What h and z look like on images that no loss has seen, and when that means collapse."""
+"""Is the pretraining working? What h and z of some training images look like after an epoch, and when that means collapse."""
 
 from __future__ import annotations
 

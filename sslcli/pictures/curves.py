@@ -110,7 +110,7 @@ def draw_accuracy_over_time(
     for axes, (label, x) in zip(panels, units, strict=True):
         for name, measured, look in (
             ("linear evaluation, test images", [*start, *linear], 0),
-            ("kNN, held-out training images", knn, 2),
+            ("kNN, training images, labels held out", knn, 2),
         ):
             if measured:
                 _draw(axes, Curve(name, [(x(m), 100 * m.accuracy) for m in measured], look))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import math
 import platform
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,13 +31,33 @@ BUDGET = 3.0  # seconds that the repeats of one step may take together
 LONG = 4.0  # seconds; a step that takes longer is not repeated
 PART = 8  # of its images a step has so much less when it is taken to warm up
 SHORT = 0.05  # seconds; steps shorter than this are timed by the dozen, so that what surrounds them does not count
+Shape = Sequence[int]
 PRODUCT = {"cpu": 2048, "cuda": 8192}  # side of the square matrices whose product is the peak
+
+
+def _attention(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
+    """The operations of fused attention, from shapes (..., length, dim): scores, and values weighted by them."""
+    return 2 * math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+
+
+def _attention_backward(_: Shape, query: Shape, key: Shape, value: Shape, *__: Any, **___: Any) -> int:
+    """Those of its gradients: twice the forward's. That the scores are made again to save memory is not counted."""
+    return 2 * _attention(query, key, value)
+
+
+FUSED = ("flash_attention_for_cpu", "flash_attention", "efficient_attention", "cudnn_attention")
+ATTENTION = {
+    getattr(torch.ops.aten, f"_scaled_dot_product_{name}{end}"): count
+    for name in FUSED
+    for end, count in (("", _attention), ("_backward", _attention_backward))
+}
+"""What torch's counter does not know (on a CPU), or counts otherwise than the same products one by one (on a GPU)."""
 
 
 @dataclass(frozen=True)
 class StepTime:
-    """Seconds of a step as training takes it, and of each of PHASES; floating-point operations of its matrix products
-    and convolutions, forward, backward and the optimizer's."""
+    """Seconds of a step as training takes it, and of each of PHASES; floating-point operations of its matrix products,
+    convolutions and attention: augmentation's resizing, forward, backward and the optimizer's."""
 
     seconds: float
     split: dict[str, float]
@@ -65,7 +86,7 @@ def time_step(training: Training, step: int, *, in_part: bool = False) -> StepTi
         _seconds_a_step(part, 1)
         seconds = times * _seconds_a_step(part, 1)
         long = on_first(lambda: seconds > LONG) and not compiled
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounterMode(display=False, custom_mapping=ATTENTION) as counter:
             first = _watched(part if long and in_part else same, 1, 1)
     if long:
         return replace(_grown(first, times) if in_part else first, operations=counter.get_total_flops())
