@@ -1,6 +1,7 @@
 """The check of a page's images: what a reader would not see is named, what is certain is mended, nothing else is touched."""
 
 import html
+import shutil
 import subprocess
 from pathlib import Path
 from urllib.parse import unquote
@@ -138,6 +139,116 @@ def test_what_git_does_not_track_is_named_though_it_lies_there(ssl: Cli, page: P
     assert "ignored.png is ignored by git" in result.out
     assert "new.png is not in git yet" in result.out
     assert "New.png is not there; meant may be new.png" in result.out
+
+
+def commit(folder: Path) -> None:
+    git(folder, "add", "-A")
+    git(folder, "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm", "x")
+
+
+def test_a_tracked_picture_that_is_deleted_is_named(ssl: Cli, page: Path) -> None:
+    commit(page.parent)
+    (page.parent / "figures/linear_eval/test_acc.png").unlink()
+    page.write_text("![a](figures/linear_eval/test_acc.png) ![b](figures/linear_eval/Test_acc.png)")
+    result = ssl("plots --check README.md --fix")
+    assert result.code == 3
+    advice = "is in git, but deleted here; to have it back, type: git restore figures/linear_eval/test_acc.png"
+    first, second = result.out.splitlines()
+    assert advice in first
+    assert "meant may be figures/linear_eval/test_acc.png" in second
+    git(page.parent, "restore", "figures/linear_eval/test_acc.png")
+    page.write_text("![a](figures/linear_eval/test_acc.png)")
+    assert ssl("plots --check README.md").code == 0
+
+
+def test_a_deletion_that_is_staged_is_named(ssl: Cli, page: Path) -> None:
+    commit(page.parent)
+    git(page.parent, "rm", "-q", "figures/linear_eval/test_acc.png")
+    page.write_text("![a](figures/linear_eval/test_acc.png)")
+    result = ssl("plots --check README.md")
+    assert (result.code, "is not there" in result.out) == (3, True)
+
+
+def test_a_folder_that_is_gone_with_its_pictures_is_named(ssl: Cli, page: Path) -> None:
+    shutil.rmtree(page.parent / "figures")
+    page.write_text("<img src='figures/my%20picture.png?raw=true'> ![x][r]\n\n[r]: figures/linear_eval/test_acc.png#top\n")
+    result = ssl("plots --check README.md")
+    assert (result.code, result.out.count("deleted here")) == (3, 2)
+    assert "git restore 'figures/my picture.png'" in result.out
+
+
+def test_what_a_sparse_checkout_leaves_out_is_there_for_a_reader(ssl: Cli, page: Path) -> None:
+    commit(page.parent)
+    git(page.parent, "update-index", "--skip-worktree", "figures/linear_eval/test_acc.png")
+    (page.parent / "figures/linear_eval/test_acc.png").unlink()
+    page.write_text("![a](figures/linear_eval/test_acc.png)")
+    assert ssl("plots --check README.md").code == 0
+
+
+def test_a_submodule_a_repository_inside_and_a_link_are_named(ssl: Cli, page: Path) -> None:
+    for name in ("module", "inside"):
+        (page.parent / name).mkdir()
+        (page.parent / name / "a.png").write_bytes(b"picture")
+        git(page.parent / name, "init", "-q")
+        commit(page.parent / name)
+    git(page.parent, "add", "module")
+    (page.parent / "linked").symlink_to("figures")
+    (page.parent / "dangling.png").symlink_to("nowhere.png")
+    (page.parent / "empty.png").touch()
+    git(page.parent, "add", "linked", "dangling.png", "empty.png")
+    page.write_text("![a](module/a.png)\n![b](inside/a.png)\n![c](linked/linear_eval/test_acc.png)\n"
+                    "![d](dangling.png)\n![e](empty.png)\n")  # fmt: skip
+    result = ssl("plots --check README.md")
+    assert result.code == 3
+    for line, words in zip(result.out.splitlines(), (
+        "lies in the submodule module", "lies in inside, a git repository of its own", "lies behind the link linked",
+        "a link that leads nowhere", "is an empty file",
+    ), strict=True):  # fmt: skip
+        assert words in line
+
+
+def test_accents_written_otherwise_are_mended(ssl: Cli, page: Path) -> None:
+    (page.parent / "cafe\u0301.png").write_bytes(b"picture")
+    git(page.parent, "add", ".")
+    page.write_text("![x](caf\u00e9.png)")
+    assert "meant is" in ssl("plots --check README.md").out
+    assert ssl("plots --check README.md --fix").code == 0
+    assert page.read_text() == "![x](cafe\u0301.png)"
+
+
+def test_a_page_of_a_project_without_git_misses_what_is_deleted(ssl: Cli, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("![a](my%20picture.png?raw=true#x) <img src='b.png'>")
+    for name in ("my picture.png", "b.png"):
+        (tmp_path / name).write_bytes(b"picture")
+    assert ssl("plots --check README.md").code == 0
+    (tmp_path / "b.png").unlink()
+    result = ssl("plots --check README.md")
+    assert (result.code, "b.png is not there" in result.out) == (3, True)
+
+
+SRCSETS = [
+    ("a.png 1x, b.png 2x", ["a.png", "b.png"]),
+    ("a.png,b.png 2x", ["a.png,b.png"]),
+    ("a.png, b.png", ["a.png", "b.png"]),
+    ("data:image/png;base64,AAAA 1x, a.png 2x", ["a.png"]),
+    ("  a.png   100w ,\n b.png 200w,", ["a.png", "b.png"]),
+    ("a.png", ["a.png"]),
+]
+
+
+@pytest.mark.parametrize(("srcset", "paths"), SRCSETS)
+def test_a_srcset_is_taken_apart_as_browsers_do(srcset: str, paths: list[str]) -> None:
+    text = f'<img srcset="{srcset}">'
+    found = image_links(text)
+    assert [link.path for link in found] == paths
+    assert [text[link.start : link.end] for link in found] == paths
+
+
+def test_an_attribute_that_ends_alike_is_left(ssl: Cli, page: Path) -> None:
+    before = '<img data-src="figures/linear_eval/Test_acc.png" src="figures/linear_eval/Test_acc.png">'
+    page.write_text(before)
+    assert ssl("plots --check README.md --fix").code == 0
+    assert page.read_text() == before[::-1].replace("Test"[::-1], "test"[::-1], 1)[::-1]
 
 
 def test_case_counts_where_the_file_system_ignores_it(ssl: Cli, page: Path, monkeypatch: pytest.MonkeyPatch) -> None:

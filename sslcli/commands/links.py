@@ -8,9 +8,10 @@ import os
 import re
 import shlex
 import subprocess
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from sslcli.commands.page_images import IMAGES, Link, image_links
@@ -23,7 +24,7 @@ from sslcli.training.tags import OLD_NAMES
 class Served:
     """What a reader of the page can get: paths relative to `root`, in their exact case.
 
-    Inside git those are the tracked files, which a host serves; `unserved` then says of others that lie there why not.
+    Inside git those are the tracked files that are not deleted, which a host serves; `unserved` then says of others why not.
     """
 
     root: Path
@@ -33,21 +34,34 @@ class Served:
     def problem(self, path: str) -> str | None:
         """Why a path cannot be had, with what is probably meant; None if it can."""
         if path in self.paths:
-            return None
+            return _damage(self.root / path)
         if path in self.unserved:
             return self.unserved[path]
+        if beyond := self._beyond(path):
+            return beyond
         if path.startswith("../"):
             return f"lies outside {self.root}"
         if meant := self.meant(path):
             return f"is not there; {'meant is' if len(meant) == 1 else 'meant may be'} {' or '.join(meant)}"
-        if hidden := [known for known in self.unserved if known.casefold() in _readings(path)]:
+        if hidden := [known for known in self.unserved if _folded(known) in _readings(path)]:
             return f"is not there; meant may be {hidden[0]}, which {self.unserved[hidden[0]]}"
         similar = self._similar(path)
         return "is not there" + (f"; perhaps {' or '.join(similar)} is meant" if similar else "")
 
     def meant(self, path: str) -> list[str]:
-        """The files that are the path but for case and the original study's names."""
-        return sorted(known for known in self.paths if path not in self.unserved and known.casefold() in _readings(path))
+        """The files that are the path but for case, how accents are written, and the original study's names."""
+        return sorted(known for known in self.paths if path not in self.unserved and _folded(known) in _readings(path))
+
+    def _beyond(self, path: str) -> str | None:
+        """Why a host would not look into a folder on the way to a path: git has a link or another repository there."""
+        for folder in map(str, PurePosixPath(path).parents):
+            if folder in self.paths and (self.root / folder).is_symlink():
+                return f"lies behind the link {folder}, which a host does not follow"
+            if folder in self.paths and (self.root / folder).is_dir():
+                return f"lies in the submodule {folder}, whose files a host does not show with this page"
+            if f"{folder}/" in self.unserved:
+                return f"lies in {folder}, a git repository of its own, so a host does not have it"
+        return None
 
     def _similar(self, path: str) -> list[str]:
         """Up to three pictures whose names look like the path's."""
@@ -59,9 +73,20 @@ class Served:
 
 def _readings(path: str) -> set[str]:
     """What a path may mean, in lower case: itself, and with the name here of what the original study called otherwise."""
-    folder, slash, file = path.casefold().rpartition("/")
+    folder, slash, file = _folded(path).rpartition("/")
     stem, dot, suffix = file.rpartition(".")
-    return {path.casefold(), folder + slash + OLD_NAMES.get(stem, stem) + dot + suffix}
+    return {_folded(path), folder + slash + OLD_NAMES.get(stem, stem) + dot + suffix}
+
+
+def _folded(path: str) -> str:
+    return unicodedata.normalize("NFC", path.casefold())
+
+
+def _damage(file: Path) -> str | None:
+    """Why a file that can be had shows nothing. One that a sparse checkout leaves out is whole on the host."""
+    if file.is_file():
+        return None if file.stat().st_size else "is an empty file"
+    return "is no file: a folder, or a link that leads nowhere" if file.is_symlink() or file.is_dir() else None
 
 
 def served_around(page: Path, links: Iterable[Link]) -> Served:
@@ -75,8 +100,16 @@ def served_around(page: Path, links: Iterable[Link]) -> Served:
 
     ignored = listed("--others", "--ignored", "--exclude-standard")
     unserved = dict.fromkeys(ignored, "is ignored by git, so a host does not have it")
-    unserved |= dict.fromkeys(listed("--others", "--exclude-standard"), "is not in git yet; to add it, type: git add")
-    return Served(root, frozenset(listed()), unserved)
+    for name in listed("--others", "--exclude-standard"):
+        unserved[name] = f"is not in git yet; to add it, type: {_git_command('add', root / name)}"
+    gone = listed("--deleted")
+    for name in gone:
+        unserved[name] = f"is in git, but deleted here; to have it back, type: {_git_command('restore', root / name)}"
+    return Served(root, frozenset(listed()) - {*gone}, unserved)
+
+
+def _git_command(verb: str, path: Path) -> str:
+    return shlex.join(["git", verb, os.path.relpath(path)])
 
 
 def _on_disk(page: Path, links: Iterable[Link]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from markdown_it.token import Token
 
 IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ico")
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-ATTRIBUTE = re.compile(r"""(?:src|srcset)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
+ATTRIBUTE = re.compile(r"""(?<![\w-])(?:src|srcset)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,14 @@ def _links_of_html(content: str, source: Source) -> Iterator[Link]:
         for value in (value for name, value in attributes if name == "src" and value):
             yield _in_tag(value, value, tag, begin, source)
         for value in (value for name, value in attributes if name == "srcset" and value):
-            for candidate in re.findall(r"(?:^|,)\s*([^\s,]+)", value):
+            for candidate in _candidates(value):
                 yield _in_tag(candidate, value, tag, begin, source)
+
+
+def _candidates(srcset: str) -> list[str]:
+    """The addresses of a srcset: each up to white space, behind it a description up to a comma. An address may hold commas."""
+    found = re.findall(r"[\s,]*(\S*[^\s,])(?:,+(?=\s|$)|\s[^,]*|$)", srcset)
+    return [str(address) for address in found]
 
 
 def _in_tag(target: str, value: str, tag: str, begin: int, source: Source) -> Link:
