@@ -236,3 +236,31 @@ def test_other_data_and_too_many_neighbours_are_refused(ssl: Cli, monkeypatch: p
     monkeypatch.setattr(shapes, "TEST", 60)
     result = ssl("map")
     assert (result.code, "is not the data that it was trained on" in result.err) == (3, True)
+
+
+def test_the_accuracy_of_a_part_of_the_images_says_so(
+    ssl: Cli, pair: tuple[Run, Run], figures: dict[str, Figure], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(map_command, "BANK", 50)
+    result = ssl("map --n 40 --queries 3 --neighbours 4")
+    assert result.code == 0, result.err
+    words = "of 40 of the 80 test images, by 50 of the 220 training images"
+    assert result.out.count(words) == 2
+    for axes, run in zip(figures["map.png"].axes, pair, strict=True):
+        assert words in axes.get_title()
+        assert run.id in axes.get_title()
+    assert words in figures["map.png"].get_supxlabel()
+    assert "over 40 of the 80 test images" in figures["neighbours.png"].get_suptitle()
+    for name in ("map.png", "neighbours.png"):
+        with Image.open(FOLDER / name) as picture:
+            assert words in picture.text["Description"]  # type: ignore[attr-defined]
+    assert ssl("report --out page.html").code == 0
+    page = Path("page.html").read_text()
+    assert words in page
+    assert "those of the kNN protocol, in the tables, are of all test images" in page
+
+
+@pytest.mark.usefixtures("pair")
+def test_the_accuracy_of_all_images_says_so_too(ssl: Cli, figures: dict[str, Figure]) -> None:
+    assert "of all 80 test images, by all 220 training images" in ssl("map").out
+    assert "of all 80 test images, by all 220 training images" in figures["map.png"].axes[0].get_title()

@@ -7,9 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.stats import binomtest
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_calibration_error
 
 from sslcli.errors import StateError
@@ -228,6 +230,45 @@ def test_reliability_shows_both_curves_the_diagonal_and_the_bins_images(judged: 
         assert all(abs(x - 100 * c) < 100 / BINS for x, c in zip(middles, confidence, strict=True))
     assert f"ECE {judged[0].quality.ece:.2%}" in legend_texts(figure)[1]
     assert lower.patches[0].get_hatch() != lower.patches[-1].get_hatch()
+
+
+def test_a_bin_of_few_images_is_pale_and_says_how_many(judged: list[Judged]) -> None:
+    upper = draw_reliability(judged, title="t", subtitle="s").axes[0]
+    counts = [np.array(one.quality.reliability)[:, 2] for one in judged]
+    few = [str(int(count)) for of in counts for count in of if count < FEW]
+    assert few
+    assert [text.get_text() for text in upper.texts if text.get_text().isdigit()] == few
+    markers = [found for found in upper.collections if isinstance(found, PathCollection)]
+    for found, of in zip(markers, counts, strict=True):
+        full = of[of >= FEW]
+        assert found.get_sizes().argsort(kind="stable").tolist() == full.argsort(kind="stable").tolist()
+        assert len(found.get_offsets()) == len(full)  # type: ignore[arg-type]
+        assert found.get_sizes().min() >= 3**2
+    for pale in upper.lines[2::2]:
+        assert pale.get_alpha() < 0.5
+        assert pale.get_markersize() == 3
+
+
+def test_the_bars_of_a_bin_are_the_intervals_of_its_accuracy(judged: list[Judged]) -> None:
+    upper = draw_reliability(judged, title="t", subtitle="s").axes[0]
+    drawn = sorted(
+        tuple(segment[:, 1])
+        for bars in upper.collections
+        if isinstance(bars, LineCollection)
+        for segment in bars.get_segments()
+    )
+    expected = []
+    for one in judged:
+        for _, accuracy, count in one.quality.reliability:
+            ends = binomtest(round(accuracy * count), count).proportion_ci(method="wilson")
+            expected.append((100 * ends.low, 100 * ends.high))
+    assert np.array(drawn) == pytest.approx(np.array(sorted(expected)), abs=1e-3)
+
+
+@pytest.mark.parametrize("images", [1, 3, 15])
+def test_reliability_of_few_images_alone_is_drawn(images: int) -> None:
+    found = kept(sharpness=2)
+    check(draw_reliability([Judged("a", quality(found.logits[:images], found.labels[:images]))], title="t", subtitle="s"))
 
 
 def test_risk_over_coverage_ends_at_the_error_of_all_images(judged: list[Judged]) -> None:

@@ -19,7 +19,7 @@ from PIL.PngImagePlugin import PngInfo
 from sslcli.commands import report
 from sslcli.commands.report import make
 from sslcli.commands.report_answer import forest, verdicts
-from sslcli.commands.report_pictures import find_pictures
+from sslcli.commands.report_pictures import find_pictures, kind_of
 from sslcli.commands.report_runs import data_checks
 from sslcli.errors import StateError, UsageError
 from sslcli.pictures.canvas import new_figure, save_picture
@@ -430,3 +430,20 @@ def test_figures_made_of_test_logits_stand_in_their_sections(study: Registry, mo
     text = make(study, "s").read_text(encoding="utf-8")
     assert '<h2 id="reliability-h">Reliability</h2>' in text
     assert "Confusions; Risk and coverage: " in text
+
+
+KIND_OF = {
+    "results/figures/linear_eval/map.png": "map", "results/figures/x/my_map.png": "map", "results/figures/x/bitmap.png": "other",
+    "results/figures/x/mapping.png": "other", "results/figures/x/val_map.png": "curves", "results/figures/x/map/lr.png": "other",
+    "results/figures/pretrain/views.png": "views", "results/figures/x/reviews.png": "other", "risk_linear.png": "risk",
+    "results/figures/x/asterisk.png": "other", "results/figures/x/train_risk.png": "curves", "confusion_finetune.png": "confusion",
+    "results/data/folder-risk_duplicates.png": "data", "results/data/folder-views_duplicates.png": "data",
+    "results/predictions/neighbours.png": "predictions", "results/figures/linear_eval/neighbours.png": "neighbours",
+    "results/figures/pretrain/accuracy_over_time.png": "over-time", "reliability_linear-augmented.png": "reliability",
+    "results/figures/x/unreliability.png": "other",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "kind"), KIND_OF.items())
+def test_a_pictures_kind_is_told_by_whole_words(name: str, kind: str) -> None:
+    assert kind_of(name).key == kind

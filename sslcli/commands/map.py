@@ -50,6 +50,16 @@ class Sample:
     training: int  # images of the training part, of which the bank is drawn
 
     @property
+    def in_words(self) -> str:
+        """Which images its figures are of."""
+        return f"of {_part(len(self.test), len(self.data.test_labels))} test images, by {self.bank_in_words}"
+
+    @property
+    def bank_in_words(self) -> str:
+        """Which images answer."""
+        return f"{_part(len(self.bank), self.training)} training images"
+
+    @property
     def labels(self) -> Tensor:
         """The classes (n,) of the test images that are drawn."""
         return self.data.test_labels[self.test]
@@ -58,6 +68,10 @@ class Sample:
     def bank_labels(self) -> Tensor:
         """The classes (m,) of the bank."""
         return self.data.train_labels[self.bank]
+
+
+def _part(count: int, whole: int) -> str:
+    return f"{count:,} of the {whole:,}" if count < whole else f"all {whole:,}"
 
 
 @dataclass(frozen=True)
@@ -86,7 +100,7 @@ def draw(registry: Registry, command: Map) -> list[Path]:
     for one in seen:
         print(
             f"{one.run.id}: kNN accuracy {one.knn:.2%} (k = {K}), "
-            f"{one.share:.2%} of the {command.neighbours} nearest are of the query's class"
+            f"{one.share:.2%} of the {command.neighbours} nearest are of the query's class; both {sample.in_words}"
         )
     return [_draw_map(seen, sample, command, folder), _draw_neighbours(seen, sample, command, folder)]
 
@@ -130,7 +144,11 @@ def _draw_map(seen: list[Seen], sample: Sample, command: Map, folder: Path) -> P
     say(f"map of {len(sample.test):,} test images by t-SNE, for each encoder")
     maps = [flatten(one.h, seed=command.seed % 2**32) for one in seen]
     panels = [
-        Panel(f"{one.run.init}: kNN accuracy in h {one.knn:.2%}\n{one.run.id}", flat.points, sample.labels.numpy())
+        Panel(
+            f"{one.run.init}: kNN accuracy in h {one.knn:.2%}\n{sample.in_words}\n{one.run.id}",
+            flat.points,
+            sample.labels.numpy(),
+        )
         for one, flat in zip(seen, maps, strict=True)
     ]
     first = seen[0].run
@@ -138,14 +156,14 @@ def _draw_map(seen: list[Seen], sample: Sample, command: Map, folder: Path) -> P
         f"t-SNE of h, standardised and reduced to {maps[0].components} principal components; perplexity "
         f"{maps[0].perplexity:.3g}, seed {command.seed}; names and large markers at each class's median point\n"
         "only who is near whom can be read: distances between clusters, their sizes and the axes mean nothing in t-SNE\n"
-        f"kNN accuracy: of these images, by the {K} nearest {_bank_in_words(sample)}, in all dimensions of h; "
-        "the kNN protocol asks more"
+        f"kNN accuracy: {sample.in_words}, the {K} nearest in all dimensions of h; "
+        "ssl probe --protocol knn asks all test images and all labels"
     )
     figure = draw_map(
         panels, classes=sample.data.classes, subtitle=subtitle,
         title=f"Map of the representations h of {len(sample.test):,} test images ({first.backbone} on {first.dataset})",
     )  # fmt: skip
-    return _save(figure, folder / "map.png", seen, "kNN accuracy", [one.knn for one in seen])
+    return _save(figure, folder / "map.png", seen, f"kNN accuracy {sample.in_words}", [one.knn for one in seen])
 
 
 def _draw_neighbours(seen: list[Seen], sample: Sample, command: Map, folder: Path) -> Path:
@@ -161,16 +179,17 @@ def _draw_neighbours(seen: list[Seen], sample: Sample, command: Map, folder: Pat
     figure = draw_neighbours(
         queries, [Found(f"{one.run.init}\n{one.run.id}", rows(one)) for one in seen],
         title="Nearest training images by cosine of h\n"
-        f"of the query's class are, over {len(sample.test):,} test images: {shares}",
-        subtitle=f"neighbours: the {command.neighbours} nearest {_bank_in_words(sample)}; "
+        f"of the query's class are, over {_part(len(sample.test), len(data.test_labels))} test images: {shares}",
+        subtitle=f"neighbours: the {command.neighbours} nearest of {sample.bank_in_words}; "
         f"queries are test images; both chosen by seed {command.seed}",
     )  # fmt: skip
-    return _save(figure, folder / "neighbours.png", seen, "neighbours of the query's class", [one.share for one in seen])
-
-
-def _bank_in_words(sample: Sample) -> str:
-    few = len(sample.bank) < sample.training
-    return f"of {len(sample.bank):,} training images" + (f" (drawn from {sample.training:,})" if few else "")
+    return _save(
+        figure,
+        folder / "neighbours.png",
+        seen,
+        f"neighbours of the query's class {sample.in_words}",
+        [one.share for one in seen],
+    )
 
 
 def _save(figure: Figure, path: Path, seen: list[Seen], what: str, values: list[float]) -> Path:

@@ -28,20 +28,29 @@ class Kind:
     meaning: str = ""
 
 
+def _word(name: str) -> str:
+    """The pattern of a file that has this word, and not just these letters, in its name."""
+    return rf"(^|[/_-]){name}(?=[_.-])[^/]*$"
+
+
 KINDS = (
-    Kind("over-time", "Accuracy over time", r"accuracy_over_time", "plots",
-         "What the frozen encoder knows as training goes on."),
     Kind("predictions", "Predictions", r"^results/predictions/", "predict",
          "The same test images for every run: the true class above, the prediction and its confidence below."),
-    Kind("views", "Views", r"/views[^/]*$", "views", "What pretraining sees: training images and augmented views of them."),
-    Kind("map", "Map of the representations", r"/[^/]*map[^/]*$", "map", "Test images that the encoder finds alike lie close."),
-    Kind("neighbours", "Nearest neighbours", r"neighbours", "map", "Test images and what the encoder finds most like them."),
-    Kind("reliability", "Reliability", r"reliability", "probe", "How often predictions of a confidence are right."),
-    Kind("confusion", "Confusions", r"confusion", "probe", "Which classes are taken for which."),
-    Kind("risk", "Risk and coverage", r"risk", "probe",
-         "Errors among the images that remain if the least confident are left out."),
     Kind("data", "Data", r"^results/data/", "data check", "What the data check drew."),
     Kind("curves", "Curves", r"/(test|val|train)_[^/]*$", "plots"),
+    Kind("over-time", "Accuracy over time", _word("accuracy_over_time"), "plots",
+         "What the frozen encoder knows as training goes on."),
+    Kind("views", "Views", _word("views"), "views", "What pretraining sees: training images and augmented views of them."),
+    Kind("map", "Map of the representations", _word("map"), "map",
+         "Test images that the encoder finds alike lie close. The kNN accuracy above a map is of the images that its heading "
+         "names; those of the kNN protocol, in the tables, are of all test images and all labels."),
+    Kind("neighbours", "Nearest neighbours", _word("neighbours"), "map",
+         "Test images and what the encoder finds most like them."),
+    Kind("reliability", "Reliability", _word("reliability"), "probe",
+         "How often predictions of a confidence are right. What few images tell is pale."),
+    Kind("confusion", "Confusions", _word("confusion"), "probe", "Which classes are taken for which."),
+    Kind("risk", "Risk and coverage", _word("risk"), "probe",
+         "Errors among the images that remain if the least confident are left out."),
     Kind("other", "Further pictures", r"", ""),
 )  # fmt: skip
 """A picture is of the first kind whose pattern fits."""

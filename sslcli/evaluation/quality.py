@@ -112,6 +112,14 @@ def reliability_bins(confidence: Floats, right: NDArray[np.bool_]) -> list[Bin]:
     return list(zip(mean.tolist(), accuracy.tolist(), counts[counts > 0].tolist(), strict=True))
 
 
+def wilson(accuracy: Floats, counts: Floats) -> tuple[Floats, Floats]:
+    """The ends of Wilson's 95 % interval (1927) of accuracies (B,) in [0, 1], each of so many images (B,), at least one."""
+    z = 1.959964
+    centre = (accuracy + z**2 / (2 * counts)) / (1 + z**2 / counts)
+    half = z * np.sqrt(accuracy * (1 - accuracy) / counts + (z / (2 * counts)) ** 2) / (1 + z**2 / counts)
+    return (centre - half).clip(0, 1), (centre + half).clip(0, 1)
+
+
 def calibration_error(bins: list[Bin]) -> float:
     """The mean distance of a bin's accuracy from its confidence, weighted by its images (Guo et al. 2017, eq. 3).
 

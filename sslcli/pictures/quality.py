@@ -10,11 +10,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sslcli.evaluation.quality import BINS, Quality
+from sslcli.evaluation.quality import BINS, Quality, wilson
 from sslcli.pictures.canvas import new_figure, styled
 from sslcli.pictures.curves import LOOKS
 
 FEW = 20  # images: a bin of fewer is drawn pale and joined to none
+PALE = 0.3
+SMALLEST, LARGEST = 3.0, 9.0  # points: the sides of the markers of an empty bin and of the fullest
 HATCHES = ("", "////", "....", "xxxx", "----", "\\\\\\\\")
 CELL = 0.42  # inches of a class in a confusion matrix
 MOST_NUMBERED = 20  # classes; of more, the cells are too small for numbers
@@ -73,24 +75,42 @@ def _draw_matrix(axes: Axes, one: Judged, classes: Sequence[str]) -> None:
 
 @styled
 def draw_reliability(judged: Sequence[Judged], *, title: str, subtitle: str) -> Figure:
-    """Accuracy over confidence, bin by bin, beside the diagonal of a true confidence; below how many images a bin holds."""
-    figure = new_figure(6.4, 6.0 + 0.17 * len(judged))
+    """Accuracy over confidence, bin by bin, beside the diagonal of a true confidence; below how many images a bin holds.
+
+    A marker's area grows with the images of its bin, and its bar is the accuracy's 95 % interval. A bin of few images is pale,
+    joined to none, and says how many they are.
+    """
+    figure = new_figure(6.4, 6.2 + 0.17 * len(judged))
     figure.suptitle(title, wrap=True)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     upper.plot([0, 100], [0, 100], color="0.35", linestyle=(0, (1, 2)), label="confidence that is true: accuracy equals it")
     for one in judged:
-        confidence, accuracy, counts = np.array(one.quality.reliability).T
-        few = counts < FEW
-        label = f"{one.label}: ECE {one.quality.ece:.2%}, NLL {one.quality.nll:.3f} nats"
-        upper.plot(100 * confidence, 100 * np.where(few, np.nan, accuracy), label=label, **one.style)
-        upper.plot(100 * confidence[few], 100 * accuracy[few], alpha=0.35, **one.style | {"linestyle": ""})
-    upper.set_ylabel(f"accuracy in the bin (%); pale: under {FEW} images")
-    upper.set(xlim=(0, 100), ylim=(0, 101))
+        _draw_bins(upper, one)
+    upper.set_ylabel(f"accuracy in the bin, 95 % interval (%)\npale, with their number: under {FEW} images")
+    upper.set(xlim=(0, 100), ylim=(-2, 102))
     upper.text(3, 96, "above the diagonal: too modest", fontsize=8, color="0.3", va="top")
     upper.text(97, 4, "below the diagonal: too sure", fontsize=8, color="0.3", ha="right")
     _draw_counts(lower, judged)
-    figure.legend(fontsize=8, loc="outside lower center", title=subtitle, title_fontsize=7.5)
+    note = f"{subtitle}\nthe larger a marker, the more images are in its bin"
+    figure.legend(fontsize=8, loc="outside lower center", title=note, title_fontsize=7.5)
     return figure
+
+
+def _draw_bins(axes: Axes, one: Judged) -> None:
+    confidence, accuracy, counts = np.array(one.quality.reliability).T
+    few, x, y = counts < FEW, 100 * confidence, 100 * accuracy
+    low, high = (100 * end for end in wilson(accuracy, counts))
+    style, colour = one.style, one.style["color"]
+    face = style.get("markerfacecolor", colour)
+    label = f"{one.label}: ECE {one.quality.ece:.2%}, NLL {one.quality.nll:.3f} nats"
+    for chosen, alpha in ((~few, 0.7), (few, PALE)):
+        axes.vlines(x[chosen], low[chosen], high[chosen], color=colour, alpha=alpha, linewidth=1.0, zorder=1.9)
+    axes.plot(x, np.where(few, np.nan, y), label=label, **style, markevery=[])
+    axes.plot(x[few], y[few], alpha=PALE, **style | {"linestyle": "", "markersize": SMALLEST})
+    sizes = SMALLEST**2 + (LARGEST**2 - SMALLEST**2) * counts / counts.max()
+    axes.scatter(x[~few], y[~few], sizes[~few], marker=style["marker"], facecolor=face, edgecolor=colour, zorder=2.5)
+    for place, height, count in zip(x[few], y[few], counts[few], strict=True):
+        axes.annotate(f"{count:.0f}", (place, height), (4, 2), textcoords="offset points", fontsize=6.5, color="0.45")
 
 
 def _draw_counts(axes: Axes, judged: Sequence[Judged]) -> None:
