@@ -433,17 +433,27 @@ def test_figures_made_of_test_logits_stand_in_their_sections(study: Registry, mo
 
 
 KIND_OF = {
-    "results/figures/linear_eval/map.png": "map", "results/figures/x/my_map.png": "map", "results/figures/x/bitmap.png": "other",
-    "results/figures/x/mapping.png": "other", "results/figures/x/val_map.png": "curves", "results/figures/x/map/lr.png": "other",
-    "results/figures/pretrain/views.png": "views", "results/figures/x/reviews.png": "other", "risk_linear.png": "risk",
-    "results/figures/x/asterisk.png": "other", "results/figures/x/train_risk.png": "curves", "confusion_finetune.png": "confusion",
-    "results/data/folder-risk_duplicates.png": "data", "results/data/folder-views_duplicates.png": "data",
-    "results/predictions/neighbours.png": "predictions", "results/figures/linear_eval/neighbours.png": "neighbours",
-    "results/figures/pretrain/accuracy_over_time.png": "over-time", "reliability_linear-augmented.png": "reliability",
-    "results/figures/x/unreliability.png": "other",
+    "figures/linear_eval/map.png": "map", "figures/x/my_map.png": "map", "figures/x/bitmap.png": "other",
+    "figures/x/mapping.png": "other", "figures/x/val_map.png": "curves", "figures/x/map/lr.png": "other",
+    "figures/pretrain/views.png": "views", "figures/x/reviews.png": "other", "figures/x/asterisk.png": "other",
+    "figures/x/train_risk.png": "curves", "figures/x/unreliability.png": "other", "figures/x/risk_linear.png": "risk",
+    "figures/x/confusion_finetune.png": "confusion", "figures/x/reliability_linear-augmented.png": "reliability",
+    "data/folder-risk_duplicates.png": "data", "data/folder-views_duplicates.png": "data",
+    "predictions/neighbours.png": "predictions", "figures/linear_eval/neighbours.png": "neighbours",
+    "figures/pretrain/accuracy_over_time.png": "over-time",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "kind"), KIND_OF.items())
 def test_a_pictures_kind_is_told_by_whole_words(name: str, kind: str) -> None:
-    assert kind_of(name).key == kind
+    assert kind_of(f"results/{name}").key == kind
+
+
+def test_a_study_with_the_name_of_a_device_has_a_page_that_windows_can_write(registry: Registry) -> None:
+    for init in ("pretrained", "scratch"):
+        run = registry.create(
+            init, experiment="knn", protocol="knn", status="finished", study="nul", init=init, pair="p", seed=1
+        )
+        run.metrics = {"test_acc": 0.5, "test_images": 100}
+        registry.save(run)
+    assert make(registry, "nul").name == "report.html"

@@ -29,6 +29,7 @@ from sslcli.errors import UsageError
 from sslcli.files import write_text
 from sslcli.pictures.embed import Picture, fit
 from sslcli.registry import LEGAL_ID, Registry, Run
+from sslcli.training.tags import RESERVED
 
 QUESTION = "Does self-supervised pretraining help here?"
 LIMIT = 5_000_000  # bytes that the page stays below
@@ -52,7 +53,8 @@ def make(registry: Registry, study: str | None, out: Path | None = None, *, titl
         raise UsageError(f"--out {out}: a report is written as HTML; accepted are names that end in .html")
     chosen, _ = choose(registry, study=study, everything=False)
     name = chosen[0].study
-    file = f"{name}.html" if name and LEGAL_ID.fullmatch(name) else "report.html"
+    lawful = name and LEGAL_ID.fullmatch(name) and not RESERVED.fullmatch(name)
+    file = f"{name}.html" if lawful else "report.html"
     path = out or registry.path(f"results/{file}")
     write_text(path, _page(registry, chosen, title or QUESTION))
     return path

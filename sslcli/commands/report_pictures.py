@@ -30,7 +30,7 @@ class Kind:
 
 def _word(name: str) -> str:
     """The pattern of a file that has this word, and not just these letters, in its name."""
-    return rf"(^|[/_-]){name}(?=[_.-])[^/]*$"
+    return rf"(?<![a-z0-9]){name}(?![a-z0-9])[^/]*$"
 
 
 KINDS = (

@@ -33,7 +33,7 @@ class Panel:
 @styled
 def draw_map(panels: Sequence[Panel], *, classes: Sequence[str], title: str, subtitle: str) -> Figure:
     """A panel for each encoder, side by side. A class is told by colour and marker, and named at its median point."""
-    figure = new_figure(6.2 * len(panels), 7.5)
+    figure = new_figure(6.2 * len(panels), 7.8)
     figure.suptitle(title, wrap=True)
     figure.supxlabel(subtitle, fontsize=7.5, color="0.3", wrap=True)
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False).flat, panels, strict=True):
