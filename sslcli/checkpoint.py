@@ -13,13 +13,14 @@ import torch
 from sslcli.errors import DivergedError, StateError
 from sslcli.file_kinds import TORCH_ARCHIVE, kind_of, marked_kind
 from sslcli.files import atomic_write
+from sslcli.proofs import sealed
 from sslcli.registry import Registry, Run
 
 State = dict[str, Any]
 
 
 def save_checkpoint(registry: Registry, run: Run, name: str, state: State) -> None:
-    """Write `state` as checkpoints/<name>.pt of the run; last.pt becomes previous.pt first.
+    """Write `state`, and beside it "record", what the run is, as checkpoints/<name>.pt; last.pt becomes previous.pt first.
 
     The newest "last" or "best" is the run's checkpoint in the registry; others are kept beside it. Weights that are no
     numbers are a DivergedError, and nothing is written.
@@ -31,7 +32,7 @@ def save_checkpoint(registry: Registry, run: Run, name: str, state: State) -> No
     file = f"{name}.pt"
     path = registry.path(f"{run.folder}/checkpoints/{file}")
     buffer = io.BytesIO()  # torch.save into a file hides a full disk behind an error of its own
-    torch.save(state, buffer)
+    torch.save(state | {"record": sealed(run)}, buffer)
     sha256 = hashlib.sha256(buffer.getbuffer()).hexdigest()
 
     def record() -> None:

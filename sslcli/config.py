@@ -816,12 +816,20 @@ class RunsNote(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class RunsVerify(Command):
-    """Check every checkpoint against its recorded hash; exit code 3 if something is wrong."""
+    """Check that every run is as recorded; exit code 3 if one is not.
 
-    numbers: Annotated[bool, Option("--numbers", help="Make every headline figure again from the test logits kept.")] = False
+    Compares each checkpoint with its recorded sha256, registry.yaml with run.yaml, and the fields of each record with each
+    other. --numbers compares the records with what the checkpoints and test logits say, too.
+    """
+
+    numbers: Annotated[
+        bool,
+        Option("--numbers", help="Check every field against the checkpoint's own copy, every figure against the test logits."),
+    ] = False
     from_checkpoint: Annotated[
         bool, Option("--from-checkpoint", help="And the test logits again from weights and data, which takes longer.")
     ] = False
+    fields: Annotated[bool, Option("--fields", help="Check nothing; list what proves each field of a record.")] = False
     data_dir: DataDir = None
     device: Device = "auto"
 

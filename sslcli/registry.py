@@ -43,8 +43,9 @@ class Run:
     file, which are in no pair. `both_right` counts, for other runs of the setup by their ids, the test images
     that both have right: what intervals are made of.
     `at_epoch` is the epoch of the parent whose kept checkpoint was evaluated; None is its last.
-    `checkpoints` maps a file's name to the sha256 it may have: the newest first, then the one before, since a file and
-    its hash cannot be replaced in one stroke.
+    `choices` holds what was chosen before the first step, and a resume takes over: "rate", and "tried", each rate's validation
+    accuracy. `checkpoints` maps a file's name to the sha256 it may have: the newest first, then the one before, since a file
+    and its hash cannot be replaced in one stroke.
     """
 
     id: str
@@ -74,6 +75,7 @@ class Run:
     versions: dict[str, Any] = field(default_factory=dict)
     device: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
+    choices: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     checkpoints: dict[str, list[str]] = field(default_factory=dict)
     attempts: list[dict[str, Any]] = field(default_factory=list)
@@ -109,6 +111,14 @@ def _is_epoch(entry: Any) -> bool:
     )  # fmt: skip
 
 
+def _are_choices(choices: dict[str, Any]) -> bool:
+    tried = choices.get("tried", [])
+    if not isinstance(tried, list) or not all(isinstance(entry, dict) for entry in tried):
+        return False
+    numbers = [choices.get("rate", 0.0), *(entry.get(name) for entry in tried for name in ("rate", "val_acc"))]
+    return all(isinstance(number, float) and number >= 0 for number in numbers)
+
+
 def parse_run(content: Any, source: str) -> Run:
     """Turn what YAML gave into a Run, or say what is wrong with it in `source`."""
     if not isinstance(content, dict):
@@ -133,6 +143,8 @@ def parse_run(content: Any, source: str) -> Run:
         raise UsageError(f"{source}: both_right maps the ids of other runs to numbers of images, 0 to {images}")
     if not all(_is_epoch(entry) for entry in run.history):
         raise UsageError(f"{source}: the history has an entry for each epoch: epoch, step and measurements, all numbers")
+    if not _are_choices(run.choices):
+        raise UsageError(f"{source}: choices are the rate taken, and of each rate that was tried its validation accuracy")
     if not all(isinstance(hashes, list) for hashes in run.checkpoints.values()):
         raise UsageError(f"{source}: checkpoints map a file to the list of its hashes")
     if not LEGAL_ID.fullmatch(run.id) or run.experiment not in EXPERIMENTS or run.status not in STATUSES:

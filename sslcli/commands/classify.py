@@ -191,19 +191,23 @@ def figures_of(kept: Kept, protocol: str | None, history: list[Metrics]) -> dict
     return found if protocol == "knn" else found | headline(kept.logits, kept.labels)
 
 
-def count_both_right(registry: Registry, run: Run, kept: Kept) -> dict[str, int]:
-    """For other runs of the same setup and study: how many test images they have right that this one has right too.
-
-    The newest MOST of those that are finished, or still run but have kept their logits: they keep them before they count, so
-    that of two that end together one counts the other. Those whose logits cannot be read, or are of other images, are left out.
-    """
+def kin_of(registry: Registry, run: Run) -> list[Run]:
+    """The other runs of the same setup and study that are finished, or still run but may have kept their logits."""
     try:
         runs = registry.runs()
     except UsageError:  # the index was damaged meanwhile; it can be rebuilt, and a training cannot
-        return {}
-    kin = [r for r in runs if (r.setup, r.study) == (run.setup, run.study) and r.status in COUNTED and r.id != run.id]
+        return []
+    return [r for r in runs if (r.setup, r.study) == (run.setup, run.study) and r.status in COUNTED and r.id != run.id]
+
+
+def count_both_right(registry: Registry, run: Run, kept: Kept) -> dict[str, int]:
+    """For the newest MOST of a run's kin: how many test images they have right that this one has right too.
+
+    They keep their logits before they count, so that of two that end together one counts the other. Those whose logits cannot
+    be read, or are of other images, are left out.
+    """
     found = {}
-    for other in kin[-MOST:]:
+    for other in kin_of(registry, run)[-MOST:]:
         try:
             theirs = read_kept(registry.path(f"{other.folder}/{FILE}"))
         except StateError:  # `ssl runs verify --numbers` says it of that run; this one is none the worse
