@@ -508,6 +508,14 @@ class Finetune(Command):
     batch_size: BatchSize = 128
     optimizer: Optimizer = "sgd"
     lr: Lr = None
+    search_lr: Annotated[
+        bool,
+        Option(
+            "--search-lr",
+            help="Choose --lr on validation images: short trainings at 0.1, 0.3, 1 and 3 times the default.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = False
     weight_decay: WeightDecay = None
     momentum: Momentum = 0.9
     warmup_epochs: Warmup = None
@@ -520,7 +528,14 @@ class Finetune(Command):
     deterministic: Deterministic = False
     name: Name = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.search_lr and self.lr is not None:
+            raise UsageError(f"--lr {self.lr:g} with --search-lr: accepted is one of them; leave the other out")
 
+
+NEWER = {"search_lr": Finetune.search_lr}
+"""Options that runs of earlier versions do not have on record, and the value with which they were made."""
 TRAININGS: dict[str, type[Pretrain] | type[Probe] | type[Finetune]] = {
     "pretrain": Pretrain,
     "probe": Probe,

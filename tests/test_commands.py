@@ -176,7 +176,7 @@ def test_a_stopped_protocol_without_steps_says_that_it_starts_again(
 ) -> None:
     done(f"pretrain {TINY}")
     with monkeypatch.context() as patch:
-        patch.setattr("sslcli.commands.probe.standardisation", lambda _: os.kill(os.getpid(), signal.SIGINT))
+        patch.setattr("sslcli.commands.representations.standardisation", lambda _: os.kill(os.getpid(), signal.SIGINT))
         stopped = ssl(f"probe --protocol {protocol}")
     assert stopped.code == 130
     assert "keeps nothing on the way: ssl resume starts it again" in stopped.err

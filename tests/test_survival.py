@@ -99,6 +99,9 @@ def same(folder: Path, whole: Path) -> None:
         metrics = {k: v for k, v in run.metrics.items() if k != "seconds"}
         del state["last.pt"]["events"], state["last.pt"]["progress"]["seconds"], state["last.pt"]["progress"]["history"]
         state["last.pt"]["progress"].get("best", {}).get("metrics", {}).pop("seconds", None)
+        for held in state.values():  # which run it is of, and when that worked
+            for name in ("id", "created", "attempts"):
+                del held["record"][name]
         scalars = read_scalars(registry.path(run.folder))
         assert not scalars.losses
         states.append((state, history, metrics, scalars.points))

@@ -1,4 +1,4 @@
-"""Rates that a run chooses on validation images before its first step: on record as soon as they are known, and kept by a resume."""
+"""Rates that a run chooses on validation images before its first step, once: a resume takes them from its record."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Mapping
 
-from sslcli.commands.common import Setting, default_rate
+from sslcli.commands.common import default_rate
 from sslcli.commands.project import say
 from sslcli.config import Finetune
 from sslcli.errors import DivergedError
@@ -46,7 +46,7 @@ def trial_rates(options: Finetune) -> list[float]:
 
 
 def trial_options(options: Finetune, *, rate: float) -> Finetune:
-    """The recipe of one trial: the training's own at this rate, its schedule run to its end in a share of the epochs and steps."""
+    """The recipe of one trial: the training's own at this rate, its schedule run to its end in a share of the epochs."""
     epochs = math.ceil(options.epochs / SHARE)
     steps = None if options.max_steps is None else math.ceil(options.max_steps / SHARE)
     warmup = (options.warmup_epochs or 0.0) * epochs / options.epochs

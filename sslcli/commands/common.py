@@ -102,7 +102,7 @@ def default_rate(optimizer: str, batch_size: int, epochs: int) -> float:
 
 
 def resolve_training(options: Any) -> Any:
-    """Fill in rate, weight decay and warm-up where none was given."""
+    """Fill in rate, weight decay and warm-up where none was given; a rate that is to be searched stays open."""
     filled = {
         "lr": default_rate(options.optimizer, options.batch_size, options.epochs),
         # Muon's steps have a fixed size: without decay the weights grow sevenfold in pretraining, and fine-tuning at the
@@ -110,6 +110,8 @@ def resolve_training(options: Any) -> Any:
         "weight_decay": {"sgd": 5e-4, "adamw": 0.05, "muon": 0.06}[options.optimizer],
         "warmup_epochs": min(10, options.epochs / 20),
     }
+    if options.options().get("search_lr"):
+        del filled["lr"]
     missing = {name: value for name, value in filled.items() if getattr(options, name) is None}
     return options.because("from optimizer, batch and epochs", **missing)
 

@@ -29,7 +29,7 @@ COLUMNS = {
     "dataset": "data set", "backbone": "backbone", "epochs": "epochs", "label_fraction": "labels", "setting": "setting",
     "init": "init",
     "seeds": "seed", "test_acc": "test accuracy", "interval_acc": "95 % interval", "best_test_acc": "best test accuracy",
-    "run": "run",
+    "rate": "rate", "run": "run", "kept": "kept",
 }  # fmt: skip
 CSV_COLUMNS = ("experiment", "protocol", "init", "dataset", "label_fraction", "at_epoch", "backbone", "epochs", "seed",
                "test_acc", "test_images", "best_test_acc", "test_nll", "test_ece", "run", "setting")  # fmt: skip
@@ -47,6 +47,7 @@ def run(command: Compare) -> None:
         chosen = without_duplicates(registry, chosen)
     setups = pretrain_setups(registry, chosen)
     settings = settings_in_words(registry, chosen, setups)
+    own = any(run.status != "published" for run in registry.runs())
     found = results(chosen, setups, settings) | {"without_duplicates": command.without_duplicates}
     if command.format == "json":
         print_rows(found["rows"], {}, style="json", whole=found)
@@ -54,7 +55,7 @@ def run(command: Compare) -> None:
         print_rows(found["rows"], dict(zip(CSV_COLUMNS, CSV_COLUMNS, strict=True)), style="csv")
     else:
         epochs_shown = {"at_epoch": "of epoch"} if any(run.at_epoch for run in chosen) else {}
-        for protocol, rows in tables(chosen, found["differences"], setups, settings).items():
+        for protocol, rows in tables(chosen, found["differences"], setups, settings, tell_published=own).items():
             print(f"\n### {heading(protocol)}\n" if command.format == "markdown" else f"\n{heading(protocol)}")
             used = {key: words for key, words in (COLUMNS | epochs_shown).items() if any(row.get(key) for row in rows)}
             print_rows(rows, used, style=command.format)
@@ -89,10 +90,15 @@ def results(chosen: list[Run], setups: dict[str, str | None], settings: Settings
 
 
 def tables(
-    chosen: list[Run], differences: list[dict[str, Any]], setups: dict[str, str | None], settings: Settings = NO_SETTINGS
+    chosen: list[Run],
+    differences: list[dict[str, Any]],
+    setups: dict[str, str | None],
+    settings: Settings = NO_SETTINGS,
+    *,
+    tell_published: bool = False,
 ) -> dict[str, list[dict[str, Any]]]:
     """For each protocol, in words, its rows: runs that differ in seed alone in one (a seed done twice also in one of its own),
-    and each difference under its scratch."""
+    and each difference under its scratch. `tell_published` marks the rows of runs whose numbers alone are here."""
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in chosen:
         groups.setdefault(setting_of(run, setups), []).append(run)
@@ -104,8 +110,8 @@ def tables(
         rows = made.setdefault(PROTOCOLS.get(group[0].protocol or "", group[0].experiment), [])
         of_seed = {run.seed: run for run in group}
         newest_each = list(of_seed.values())
-        rows += [_row_over_seeds([run], settings) for run in group if run not in newest_each]
-        rows.append(_row_over_seeds(newest_each, settings))
+        of_seeds = [[run] for run in group if run not in newest_each] + [newest_each]
+        rows += [_row_over_seeds(runs, settings) | (_kept(runs) if tell_published else {}) for runs in of_seeds]
         mine = [found for run in group for found in of_scratch.get(run.id, [])]
         rows += [_difference_row(found, name_it=len(mine) > 1) for found in mine]
     return made
@@ -120,12 +126,19 @@ def pretrain_setups(registry: Registry, chosen: list[Run]) -> dict[str, str | No
 
 def _row_over_seeds(runs: list[Run], settings: Settings) -> dict[str, Any]:
     row = row_of(runs[0], settings) | {"seeds": ", ".join(str(run.seed) for run in runs if run.seed is not None)}
+    searched = [run.metrics["rate"] for run in runs if run.experiment == "finetune" and "rate" in run.metrics]
+    row["rate"] = ", ".join(dict.fromkeys(f"{rate:.3g}" for rate in searched))
     if len(runs) == 1:
         return row
     for key in ("test_acc", "best_test_acc"):
         known = [run.metrics[key] for run in runs if key in run.metrics]
         row[key] = f"{fmean(known):.2%} ± {100 * (spread(known) or 0):.2f}" if len(known) == len(runs) else None
     return row | {"run": f"{runs[0].id} and {len(runs) - 1} more"}
+
+
+def _kept(runs: list[Run]) -> dict[str, Any]:
+    """What is kept of runs, where that is less than all: of published ones only numbers, which nothing here proves."""
+    return {"kept": "published: numbers only"} if any(run.status == "published" for run in runs) else {}
 
 
 def _difference_row(found: dict[str, Any], *, name_it: bool) -> dict[str, Any]:

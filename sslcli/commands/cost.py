@@ -16,7 +16,8 @@ from torch import nn
 
 from sslcli.checkpoint import State, save_checkpoint
 from sslcli.commands import finetune, pretrain, probe
-from sslcli.commands.common import Plan
+from sslcli.commands.choosing import FACTORS, trial_options
+from sslcli.commands.common import Plan, total_steps
 from sslcli.commands.measuring import is_measured, measured_images, meter
 from sslcli.commands.probe_cost import neighbours, random_h, regression, searching
 from sslcli.commands.project import say
@@ -38,7 +39,7 @@ STARTING = time.process_time()
 """Seconds of computing that it took to start: the interpreter, importing torch and the rest. A cold disk comes on top."""
 FREE = ("epochs", "lr", "weight_decay", "momentum", "temperature", "warmup_epochs", "max_steps", "seed", "view_sizes", "name",
         "knn_every", "knn_images", "keep_every", "data_dir", "download", "init", "encoder", "label_fraction",
-        "at_epoch")  # fmt: skip
+        "at_epoch", "search_lr")  # fmt: skip
 """Options that leave a step's cost as it is."""
 
 T = TypeVar("T")
@@ -157,6 +158,11 @@ class Costs:
         saving = self._saving(plan, model, training.optimizer.state_dict())
         expected = {"steps": seconds, "measuring": seen * self._seeing(plan, model.encoder)}
         expected["checkpoints"] = (_saves(sum(expected.values())) + 1) * saving
+        if options.search_lr:
+            validating = len(parts.val) * self._seeing(plan, model.encoder)
+            expected["choosing the rate"] = _trials(
+                plan, training, step_seconds=seconds / training.steps, validating=validating
+            )
         return Cost(expected, step, training.steps, training.epoch_steps, training.batch_size)
 
     def _probe(self, plan: Plan) -> Cost:
@@ -231,6 +237,12 @@ def _encoder(plan: Plan) -> Encoder:
 
 def _split(plan: Plan) -> Split:
     return plan.setting.data.split(seed=plan.options.seed, label_fraction=plan.options.label_fraction)
+
+
+def _trials(plan: Plan, training: Training, *, step_seconds: float, validating: float) -> float:
+    """Seconds of the short trainings that choose fine-tuning's rate, where to validate once takes so many."""
+    steps = total_steps(trial_options(plan.options, rate=0.0), training.epoch_steps)
+    return len(FACTORS) * (steps * step_seconds + math.ceil(steps / training.epoch_steps) * validating)
 
 
 def _saves(seconds: float) -> int:

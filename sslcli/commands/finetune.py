@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sslcli.commands.choosing import with_rate
 from sslcli.commands.classify import Outcome, finish, inherit, report, settle_encoder, starting_encoder
 from sslcli.commands.common import (
     Plan,
@@ -65,19 +68,27 @@ def carry_out(registry: Registry, run: Run, options: Finetune, setting: Setting)
 
 
 def _fit(registry: Registry, run: Run, options: Finetune, setting: Setting, stop: Stop) -> None:
-    data, device = setting.data, setting.device
-    model, training = training_of(starting_encoder(registry, run, options), options, setting)
-    val_rows = data.split(seed=training.seed, label_fraction=options.label_fraction).val.to(device)
+    data = setting.data
+    val_rows = data.split(seed=options.seed or 0, label_fraction=options.label_fraction).val.to(setting.device)
+
+    def validate(model: Classifier) -> Metrics:
+        val = outputs(model, chosen(data.train_images, val_rows), normalise=data.normalise, autocast=setting.autocast)
+        return score(val, data.train_labels[val_rows], prefix="val")
+
+    encoder = starting_encoder(registry, run, options)
+    build = partial(training_of, setting=setting)
+    settled = with_rate(registry, run, options, encoder, training_of=build, validate=validate, stop=stop)
+    model, training = build(encoder, settled)
 
     def evaluate(_: int) -> Metrics:
-        val = outputs(model, chosen(data.train_images, val_rows), normalise=data.normalise, autocast=setting.autocast)
         test = outputs(model, data.test_images, normalise=data.normalise, autocast=setting.autocast)
-        return score(val, data.train_labels[val_rows], prefix="val") | score(test, data.test_labels, prefix="test")
+        return validate(model) | score(test, data.test_labels, prefix="test")
 
     progress = train(registry, run, training, stop=stop, evaluate=evaluate)
     model.load_state_dict(progress.best["weights"])
     test_logits = outputs(model, data.test_images, normalise=data.normalise, autocast=setting.autocast)
-    finish(registry, run, model, setting, Outcome(None, test_logits, progress))
+    figures = {"rate": settled.lr or 0.0} if options.search_lr else {}
+    finish(registry, run, model, setting, Outcome(None, test_logits, progress, figures))
 
 
 def training_of(encoder: Encoder, options: Finetune, setting: Setting) -> tuple[Classifier, Training]:

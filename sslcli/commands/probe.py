@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sslcli.commands.choosing import rate_of
 from sslcli.commands.classify import Outcome, finish, inherit, report, settle_encoder, settle_epoch, starting_encoder
 from sslcli.commands.common import Plan, Setting, prepare, start
 from sslcli.commands.data_access import Load, take_labels
 from sslcli.commands.others_weights import plan_of
 from sslcli.commands.project import open_registry, say
-from sslcli.commands.training_run import train
+from sslcli.commands.representations import Represented, fixed_of, represent, standardised_as_begun
+from sslcli.commands.training_run import begun_state, train
 from sslcli.commands.words import PROTOCOLS, UNTRAINED
 from sslcli.config import DEFAULTS, Probe
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator, hand_over
 from sslcli.data.image_data import load_data, pick
-from sslcli.data.stored import chosen
 from sslcli.errors import Interrupted, UsageError
-from sslcli.evaluation.features import outputs
 from sslcli.evaluation.knn import knn_votes
-from sslcli.evaluation.linear import MOMENTUM, RATES, HeadPerRate, search_rate, standardisation
+from sslcli.evaluation.linear import MOMENTUM, RATES, HeadPerRate, search_rate
 from sslcli.evaluation.logistic import fit_logistic
 from sslcli.evaluation.metrics import score
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import Encoder
 from sslcli.registry import Registry, Run
-from sslcli.training.lifecycle import Stop, running
-from sslcli.training.loop import Metrics
+from sslcli.training.lifecycle import running
+from sslcli.training.loop import Metrics, Progress
 from sslcli.training.optim import build_optimizer, warmup_cosine
 from sslcli.training.parts import Batch, Loss, Training, batch_itself
 
@@ -77,10 +77,14 @@ def carry_out(registry: Registry, run: Run, options: Probe, setting: Setting) ->
             outcome = _knn(h, options)
         elif options.protocol == "logistic":
             outcome = _logistic(h)
-        elif options.protocol == "linear":
-            outcome = _linear(registry, run, options, h, stop)
         else:
-            outcome = _linear_augmented(registry, run, options, setting, h, stop, encoder)
+            begun = begun_state(registry, run)
+            h = standardised_as_begun(run, h, encoder, begun)
+            go_on = partial(train, registry, run, stop=stop, begun=begun, fixed=fixed_of(h, encoder))
+            if options.protocol == "linear":
+                outcome = _linear(registry, run, options, h, go_on)
+            else:
+                outcome = _linear_augmented(options, setting, h, encoder, go_on)
         classifier = Classifier(encoder, len(setting.data.classes)).to(setting.device)
         if outcome.head is not None:
             classifier.head.load_state_dict(outcome.head.state_dict())
@@ -101,44 +105,6 @@ def _stopped_in_words(run: Run) -> Iterator[None]:
         raise
 
 
-@dataclass(frozen=True)
-class Represented:
-    """Representations (N, dim) as the encoder made them, with labels (N,): of training, validation and test images.
-
-    `rows` are the training images' places in the data set; `mean` and `std` (dim,) standardise h by the training ones.
-    """
-
-    train: Tensor
-    train_labels: Tensor
-    val: Tensor
-    val_labels: Tensor
-    test: Tensor
-    test_labels: Tensor
-    rows: Tensor
-    mean: Tensor
-    std: Tensor
-    classes: int
-
-    def standardised(self, h: Tensor) -> Tensor:
-        """h with mean 0 and deviation 1 over the training images."""
-        return (h - self.mean) / self.std
-
-
-def represent(run: Run, encoder: Encoder, options: Probe, setting: Setting) -> Represented:
-    """Have the frozen encoder see every image once."""
-    data = setting.data
-    parts = data.split(seed=options.seed or 0, label_fraction=options.label_fraction)
-    train_rows, val_rows = parts.train.to(setting.device), parts.val.to(setting.device)
-    say(f"{run.id}: representations of {len(train_rows) + len(val_rows) + len(data.test_labels):,} images, once")
-    train_h, val_h, test_h = (
-        outputs(encoder, images, normalise=data.normalise, autocast=setting.autocast)
-        for images in (chosen(data.train_images, train_rows), chosen(data.train_images, val_rows), data.test_images)
-    )
-    mean, std = standardisation(train_h)
-    return Represented(train_h, data.train_labels[train_rows], val_h, data.train_labels[val_rows], test_h, data.test_labels,
-                       train_rows, mean, std, len(data.classes))  # fmt: skip
-
-
 def _knn(h: Represented, options: Probe) -> Outcome:
     """All labelled training images answer: nothing is chosen, so none need be held out."""
     bank, labels = torch.cat([h.train, h.val]), torch.cat([h.train_labels, h.val_labels])
@@ -155,19 +121,22 @@ def _logistic(h: Represented) -> Outcome:
         return Outcome(head, head(h.standardised(h.test)), figures={"val_acc": val_acc, "c": strength})
 
 
-def _linear(registry: Registry, run: Run, options: Probe, h: Represented, stop: Stop) -> Outcome:
-    seed, epochs = options.seed or 0, options.epochs
+def _linear(registry: Registry, run: Run, options: Probe, h: Represented, go_on: Callable[..., Progress]) -> Outcome:
     train_h, val_h, test_h = h.standardised(h.train), h.standardised(h.val), h.standardised(h.test)
-    batches = Batches(len(train_h), options.batch_size, seed=seed, drop_last=False)
-    found = search_rate(train_h, h.train_labels, val_h, h.val_labels, classes=h.classes, epochs=epochs, batches=batches)
-    rate = max(found, key=lambda candidate: found[candidate])
+
+    def search() -> dict[float, float]:
+        batches = Batches(len(train_h), options.batch_size, seed=options.seed or 0, drop_last=False)
+        rows = (train_h, h.train_labels, val_h, h.val_labels)
+        return search_rate(*rows, classes=h.classes, epochs=options.epochs, batches=batches)
+
+    rate = rate_of(registry, run, search)
     head, training = linear_training(train_h, h, options, rate=rate)
 
     @torch.no_grad()
     def evaluate(_: int) -> Metrics:
         return score(head(val_h), h.val_labels, prefix="val") | score(head(test_h), h.test_labels, prefix="test")
 
-    progress = train(registry, run, training, stop=stop, evaluate=evaluate)
+    progress = go_on(training, evaluate=evaluate)
     head.load_state_dict(progress.best["weights"])
     with torch.no_grad():
         return Outcome(head, head(test_h), progress, {"rate": rate})
@@ -209,7 +178,7 @@ def _by_sgd(
 
 
 def _linear_augmented(
-    registry: Registry, run: Run, options: Probe, setting: Setting, h: Represented, stop: Stop, encoder: Encoder
+    options: Probe, setting: Setting, h: Represented, encoder: Encoder, go_on: Callable[..., Progress]
 ) -> Outcome:
     """The encoder, frozen, sees another crop of every training image each epoch; rate and epoch are chosen as in linear."""
     heads, training = augmented_training(encoder, h, options, setting)
@@ -222,7 +191,7 @@ def _linear_augmented(
         best = max(range(len(RATES)), key=lambda i: (val[i]["val/acc"], -val[i]["val/loss"]))
         return val[best] | score(heads(test_h)[best], h.test_labels, prefix="test") | {"rate": RATES[best]}
 
-    progress = train(registry, run, training, stop=stop, evaluate=evaluate)
+    progress = go_on(training, evaluate=evaluate)
     heads.load_state_dict(progress.best["weights"])
     rate = progress.best["metrics"]["rate"]
     head = nn.Linear(encoder.dim, h.classes, device=setting.device)

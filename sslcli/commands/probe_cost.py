@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from sslcli.commands.common import Setting
-from sslcli.commands.probe import Represented
+from sslcli.commands.representations import Represented
 from sslcli.config import Probe
 from sslcli.data.batches import Batches, generator
 from sslcli.data.image_data import ImageData

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sslcli import config
-from sslcli.config import ENVIRONMENT, INIT_WORDS, Command
+from sslcli.config import ENVIRONMENT, INIT_WORDS, NEWER, Command
 from sslcli.data import FOLDER
 from sslcli.errors import StateError
 from sslcli.registry import EXPERIMENTS, Registry, Run, find_project
@@ -101,8 +101,14 @@ def newest_pairs(runs: list[Run]) -> list[list[Run]]:
 
 
 def comparable(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that the two runs of a pair share. Of a folder its place is none: the fingerprint tells what is in it."""
-    shared = {name: value for name, value in options.items() if name not in NOT_IN_PAIR}
+    """The options that the two runs of a pair share. Of a folder its place is none: the fingerprint tells what is in it.
+
+    An option that earlier versions did not have is one only where it is not at its default: it changes no key of older runs.
+    """
+    shared = {
+        name: value for name, value in options.items()
+        if name not in NOT_IN_PAIR and not (name in NEWER and value == NEWER[name])
+    }  # fmt: skip
     return shared | ({"dataset": FOLDER} if str(shared.get("dataset")).startswith(FOLDER) else {})
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from typing import Any
 
-from sslcli.commands.common import prepare, tell_of_speed
+import torch
+
+from sslcli.commands.common import Setting, prepare, tell_of_speed
 from sslcli.commands.data_access import keep_manifest
 from sslcli.commands.next_step import next_command
 from sslcli.commands.paths import located, recorded
@@ -115,4 +118,12 @@ def carry_on(registry: Registry, run: Run, changed: dict[str, Any]) -> None:
     if (here := describe(setting.device)) != record.device:
         say(f"{run.id}: began on {record.device}, goes on on {here}: the last bits may differ from those of an undisturbed run")
     tell_of_speed(setting.device, None)  # the run's precision stays as it is
-    importlib.import_module(f"sslcli.commands.{command}").carry_out(registry, record, options, setting)
+    importlib.import_module(f"sslcli.commands.{command}").carry_out(registry, record, options, as_begun(record, setting))
+
+
+def as_begun(record: Run, setting: Setting) -> Setting:
+    """The setting with images normalised as when the run began; runs of earlier versions did not record it."""
+    if not {"mean", "std"} <= set(record.data):
+        return setting
+    moments = (torch.tensor(record.data["mean"]), torch.tensor(record.data["std"]))
+    return replace(setting, data=replace(setting.data, moments=moments))

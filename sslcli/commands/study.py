@@ -17,6 +17,7 @@ from sslcli.commands import map as map_command
 from sslcli.commands.common import Plan, new_run, prepare, tell_of_speed
 from sslcli.commands.pretrain import kept_epochs
 from sslcli.commands.project import changed_options, open_registry, say
+from sslcli.commands.resume import as_begun
 from sslcli.config import TRAININGS, Compare, Map, Predict, Pretrain, Study, Views, from_mapping
 from sslcli.data.image_data import enough_labels
 from sslcli.errors import UsageError
@@ -163,6 +164,10 @@ def _section(command: Study, preset: dict[str, list[dict[str, Any]]], kind: str,
     """A section of the preset, checked; a UsageError if it has what the study itself decides."""
     place = f"{command.preset}: {kind} {number + 1}"
     arguments: dict[str, Any] = from_mapping(TRAININGS[kind], preset[kind][number], place)
+    try:
+        TRAININGS[kind](**arguments)
+    except UsageError as error:  # of options that do not go together
+        raise UsageError(f"{place}: {error}") from error
     if "at_epoch" in arguments:
         raise UsageError(f"{place}: a study probes the checkpoints of --keep-every by itself")
     decided = ("name", "run", "init") if kind == "pretrain" else ("name", "run", "init", "encoder", "seed")
@@ -198,7 +203,8 @@ def _do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) ->
         say(f"{same[-1].id}: finished already")
         return registry.load(same[-1])
     if same:
-        unfinished: Run = module.carry_out(registry, registry.load(same[-1]), plan.options, plan.setting)
+        record = registry.load(same[-1])
+        unfinished: Run = module.carry_out(registry, record, plan.options, as_begun(record, plan.setting))
         return unfinished
     values = plan.options.options()
     kin = (plan.protocol, plan.init, plan.options.seed, values.get("label_fraction"), values.get("at_epoch"))

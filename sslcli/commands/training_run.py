@@ -28,17 +28,21 @@ def train(
     *,
     stop: Stop,
     evaluate: Callable[[int], Metrics],
+    begun: State | None = None,
+    fixed: State | None = None,
 ) -> Progress:
     """`fit` from the run's last checkpoint, or from the start, with a bar, event files and checkpoints.
 
     Returns the progress with its history and, where it was validated, the best weights. Of several processes the first
-    alone reads and writes files; the others begin with what it has.
+    alone reads and writes files; the others begin with what it has. `begun` is that checkpoint where it was read already, and
+    `fixed` what was measured before the first step, which every checkpoint holds: a resume takes it from there.
     """
     module, optimizer, steps = training.module, training.optimizer, training.steps
     events = registry.path(run.folder)
     run.epochs = round(steps / training.epoch_steps, 3)  # less than asked for under --max-steps
     first = rank() == 0
-    progress = _restored(registry, run, module, optimizer, events, of=steps) if first else Progress()
+    state = begun if begun is not None else begun_state(registry, run) if first else {}
+    progress = _restored(run, state, module, optimizer, events, of=steps) if first else Progress()
     _begin_alike(module, optimizer, progress)
     saved = progress.step
     log = Log(
@@ -53,7 +57,8 @@ def train(
         sizes = {path.name: path.stat().st_size for path in events.glob("events.*")}
         state = {"model": module.state_dict(), "optimizer": optimizer.state_dict()}
         run.history = progress.history
-        save_checkpoint(registry, run, "last", state | {"progress": vars(progress), "events": sizes})
+        held = {"fixed": fixed} if fixed else {}
+        save_checkpoint(registry, run, "last", state | held | {"progress": vars(progress), "events": sizes})
         saved = progress.step
 
     try:
@@ -74,19 +79,25 @@ def train(
     return progress
 
 
-def _restored(registry: Registry, run: Run, module: nn.Module, optimizer: Optimizer, events: Path, *, of: int) -> Progress:
-    """Bring module, optimizer and event files to the run's last checkpoint; without one, to the start."""
-    if not any((events / "checkpoints" / file).exists() for file in ("last.pt", "previous.pt")):
-        if run.attempts[1:]:  # it died before its first checkpoint was in place
-            say(f"{run.id}: there is no checkpoint yet; from the start")
-        run.checkpoints.clear()
-        _cut_events(events, {})
+def begun_state(registry: Registry, run: Run) -> State:
+    """A run's last checkpoint; {} where it has none yet, and so begins."""
+    folder = registry.path(f"{run.folder}/checkpoints")
+    if any((folder / file).exists() for file in ("last.pt", "previous.pt")):
+        return load_last(registry, run)
+    if run.attempts[1:]:  # it died before its first checkpoint was in place
+        say(f"{run.id}: there is no checkpoint yet; from the start")
+    run.checkpoints.clear()
+    return {}
+
+
+def _restored(run: Run, state: State, module: nn.Module, optimizer: Optimizer, events: Path, *, of: int) -> Progress:
+    """Bring module, optimizer and event files to a checkpoint; without one, to the start."""
+    _cut_events(events, state.get("events", {}))
+    if not state:
         return Progress()
-    state = load_last(registry, run)
     module.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     progress = Progress(**state["progress"])
-    _cut_events(events, state["events"])
     say(f"{run.id}: going on from step {progress.step} of {of}")
     return progress
 
