@@ -69,6 +69,10 @@ its hash into the record, is not found. Nor is who deletes a run's files and cal
 """
 
 
+ABSENT: Any = type("Absent", (), {"__repr__": lambda _: "absent"})()
+"""In the place of a value that is not there: None is one."""
+
+
 def _pattern(name: str) -> str:
     return next(pattern for pattern in PROOFS if fnmatchcase(name, pattern))
 
@@ -133,10 +137,10 @@ def changed(record: Run, evidence: Sequence[Evidence]) -> list[str]:
     found: dict[str, str] = {}
     for item in evidence:
         for name in filter(item.tells, {**told, **item.values}):
-            if name not in found and not _equal(told.get(name), item.values.get(name), within=item.within):
+            here, there = told.get(name, ABSENT), item.values.get(name, ABSENT)
+            if name not in found and not _equal(here, there, within=item.within):
                 shown = name.replace("metrics.", "metric ", 1)
-                value, by = item.values.get(name), SOURCES[item.source]
-                found[name] = f"changed: {shown} is {told.get(name)} on record, and {value} by {by}"
+                found[name] = f"changed: {shown} is {here} on record, and {there} by {SOURCES[item.source]}"
     return list(found.values())
 
 

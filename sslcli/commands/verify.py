@@ -139,7 +139,8 @@ def by_itself(record: Run) -> Evidence:
     if file in record.checkpoints or values["status"] == "finished":
         values["checkpoint"] = f"{record.folder}/checkpoints/{file}"
         values["sha256"] = next(iter(record.checkpoints.get(file, [])), None)
-    values |= {"attempts.last.status": record.status} if "status" in _last_attempt(record) else {}
+    if "status" in (last := _last_attempt(record)) or (last and record.status not in ("running", "interrupted")):
+        values["attempts.last.status"] = record.status
     return Evidence("record", values)
 
 
