@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -18,6 +19,7 @@ from sslcli.data.batches import Batches
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.data.split import split
 from sslcli.evaluation.features import outputs
+from sslcli.evaluation.kept import FILE, read_kept
 from sslcli.evaluation.knn import knn_accuracy
 from sslcli.evaluation.linear import RATES, search_rate, standardisation
 from sslcli.models.classifier import Classifier
@@ -114,7 +116,11 @@ def test_shuffled_test_labels_change_no_choice_and_no_weight(
     change_data(monkeypatch, shuffle)
     blind = done(command)
     assert blind.id != honest.id
-    assert blind.metrics["test_acc"] != honest.metrics["test_acc"]
+    kept, kept_blind = (read_kept(registry.path(f"{run.folder}/{FILE}")) for run in (honest, blind))
+    assert kept_blind.labels.tolist() == np.roll(kept.labels, 7).tolist() != kept.labels.tolist()  # it saw other test labels
+    assert kept_blind.logits.tolist() == kept.logits.tolist()
+    for run, labels in ((honest, kept.labels), (blind, kept_blind.labels)):
+        assert run.metrics["test_acc"] == (kept.logits.argmax(1) == labels).mean()
     for name in {"epoch", "val_acc", "rate", "c"} & honest.metrics.keys():
         assert blind.metrics[name] == honest.metrics[name], name
     first, second = (artifact(registry, run)[0] for run in (honest, blind))
@@ -205,23 +211,44 @@ def test_the_rate_is_searched_on_validation_images() -> None:
     assert found[0.3] > 0.85 > found[0.003]
 
 
+def by_epoch(h: Tensor, labels: Tensor, val_h: Tensor, val: Tensor, *, rate: float, epochs: int) -> list[float]:
+    """Validation accuracies after each epoch of three steps of plain SGD on 96 images of three classes, at one rate."""
+    batches, steps = Batches(96, 32, seed=0, drop_last=False), 3 * epochs
+    head = probe.zero_head(h.shape[1], 3)
+    optimizer = torch.optim.SGD(head.parameters(), lr=rate, momentum=0.9)
+    scores = []
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = rate * 0.5 * (1 + torch.cos(torch.tensor(torch.pi * step / steps)).item())
+        optimizer.zero_grad()
+        rows = batches.at(step)
+        nn.functional.cross_entropy(head(h[rows]), labels[rows]).backward()
+        optimizer.step()
+        scores.append(accuracy(head(val_h), val))
+    return scores[2::3]
+
+
 def test_training_all_rates_at_once_equals_training_one() -> None:
     torch.manual_seed(0)
     h, labels = torch.randn(96, 6), torch.arange(96) % 3
     batches = Batches(96, 32, seed=0, drop_last=False)
     found = search_rate(h, labels, h, labels, classes=3, epochs=2, batches=batches)
     for rate in (0.01, 1.0):
-        head = probe.zero_head(6, 3)
-        optimizer = torch.optim.SGD(head.parameters(), lr=rate, momentum=0.9)
-        scores = []
-        for step in range(6):
-            optimizer.param_groups[0]["lr"] = rate * 0.5 * (1 + torch.cos(torch.tensor(torch.pi * step / 6)).item())
-            optimizer.zero_grad()
-            rows = batches.at(step)
-            nn.functional.cross_entropy(head(h[rows]), labels[rows]).backward()
-            optimizer.step()
-            scores.append(accuracy(head(h), labels))
-        assert max(scores[2], scores[5]) == pytest.approx(found[rate], abs=1e-6)
+        assert max(by_epoch(h, labels, h, labels, rate=rate, epochs=2)) == pytest.approx(found[rate], abs=1e-6)
+
+
+def test_a_rate_is_judged_by_its_best_epoch_on_the_validation_images() -> None:
+    torch.manual_seed(0)
+    h, labels, val_h, val = torch.randn(96, 6), torch.arange(96) % 3, torch.randn(50, 6), torch.arange(50) % 3
+    batches = Batches(96, 32, seed=0, drop_last=False)
+    found = search_rate(h, labels, val_h, val, classes=3, epochs=4, batches=batches)
+    scores = {rate: by_epoch(h, labels, val_h, val, rate=rate, epochs=4) for rate in RATES}
+    assert any(max(of_rate) > of_rate[-1] for of_rate in scores.values())  # or the last epoch would do as well
+    assert found == {rate: pytest.approx(max(of_rate), abs=1e-6) for rate, of_rate in scores.items()}
+
+
+def test_the_probe_starts_from_zero() -> None:
+    head = probe.zero_head(4, 3)
+    assert not any(parameter.any() for parameter in head.parameters())
 
 
 def test_folding_the_standardisation_changes_no_logit() -> None:
