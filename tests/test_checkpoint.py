@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sslcli.checkpoint import load_checkpoint, save_checkpoint
-from sslcli.errors import StateError
+from sslcli.errors import DivergedError, StateError
 from sslcli.registry import Registry, Run
 
 STATE = {"model": {"weight": torch.arange(6.0).view(2, 3)}, "step": 3}
@@ -62,6 +62,18 @@ def test_a_crash_between_hash_and_file_leaves_a_checkpoint_that_loads(
             save_checkpoint(registry, run, "best", {**STATE, "step": 4})
     registry.save(run)  # the record names the new hash, the file is the old one
     assert load_checkpoint(registry, registry.load(run), "best")["step"] == 3
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused_and_the_checkpoint_before_stays(
+    registry: Registry, run: Run, value: float
+) -> None:
+    save_checkpoint(registry, run, "last", STATE)
+    broken = torch.ones(2, 3)
+    broken[1, 2] = value
+    with pytest.raises(DivergedError, match="weight is not finite"):
+        save_checkpoint(registry, run, "last", {"model": {"weight": broken}, "step": 4})
+    assert load_checkpoint(registry, registry.load(run), "last")["step"] == 3
 
 
 def test_code_in_a_checkpoint_is_never_run(registry: Registry, run: Run) -> None:

@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from torch import Tensor
 from torchvision.datasets import CIFAR10
 
 from sslcli.data.batches import Batches, generator
-from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.image_data import ImageData, centre, load_data
 from sslcli.data.shapes import OUTLINES, make_shapes
 from sslcli.data.split import split
 from sslcli.errors import StateError
@@ -58,6 +59,19 @@ def test_label_fractions_are_nested_stratified_and_hold_for_choices_too() -> Non
     assert torch.equal(torch.bincount(LABELS[parts[0.1].train]), torch.full((10,), 9))
 
 
+def test_images_without_a_label_are_in_no_part() -> None:
+    labels = torch.where(torch.arange(1000) % 4 == 0, -1, LABELS)
+    parts = split(labels, seed=1)
+    assert torch.equal(torch.cat([parts.train, parts.val]).sort().values, (labels >= 0).nonzero().flatten())
+
+
+def test_where_the_data_say_which_images_choose_those_do() -> None:
+    given = torch.arange(0, 1000, 3)
+    parts = split(LABELS, seed=1, given_val=given)
+    assert torch.equal(parts.val, given)
+    assert torch.equal(parts.train, torch.tensor([i for i in range(1000) if i % 3]))
+
+
 @pytest.fixture(scope="module")
 def shapes() -> tuple[Tensor, Tensor]:
     return make_shapes(400, seed=1)
@@ -95,6 +109,29 @@ def test_normalisation_is_that_of_the_training_pixels(shapes: tuple[Tensor, Tens
     made = data.normalise(data.train_images)
     assert torch.allclose(made.mean((0, 2, 3)), torch.zeros(3), atol=1e-4)
     assert torch.allclose(made.std((0, 2, 3)), torch.ones(3), atol=1e-3)
+
+
+def test_normalisation_does_not_look_at_the_test_images(shapes: tuple[Tensor, Tensor]) -> None:
+    data = tiny_data(shapes[0][:50])
+    darker = replace(data, test_images=data.test_images // 4)
+    assert torch.equal(torch.stack(data.normalisation), torch.stack(darker.normalisation))
+    half = data.train_images.float() / 255
+    assert torch.allclose(data.normalisation[0], half.mean((0, 2, 3)), atol=1e-6)
+    assert torch.allclose(data.normalisation[1], half.std((0, 2, 3), unbiased=False), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["train_images", "train_labels", "test_images", "test_labels"])
+def test_the_fingerprint_is_of_images_and_labels_of_training_and_of_test(shapes: tuple[Tensor, Tensor], name: str) -> None:
+    data = tiny_data(shapes[0][:5])
+    changed = getattr(data, name).clone()
+    changed.view(-1)[2] ^= 1
+    assert replace(data, **{name: changed}).fingerprint != data.fingerprint
+
+
+@pytest.mark.parametrize(("height", "width", "top", "left"), [(32, 32, 4, 4), (24, 40, 0, 8), (27, 24, 1, 0)])
+def test_the_centre_of_an_image_is_what_is_shown(height: int, width: int, top: int, left: int) -> None:
+    images = torch.arange(height * width).view(1, 1, height, width)
+    assert torch.equal(centre(images, 24), images[..., top : top + 24, left : left + 24])
 
 
 def test_the_fingerprint_changes_with_one_pixel_or_label(shapes: tuple[Tensor, Tensor]) -> None:

@@ -12,12 +12,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sslcli.commands.duplicates import without_duplicates
 from sslcli.data import shapes
-from sslcli.data.check_file import Check, Pair, read_check
+from sslcli.data.check_file import Check, Pair, read_check, write_check
+from sslcli.data.check_file import test_duplicates_of as duplicates_of
 from sslcli.data.duplicates import constant_images, duplicate_pairs
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.errors import StateError
-from sslcli.evaluation.kept import FILE, read_kept
+from sslcli.evaluation.kept import FILE, Kept, keep, read_kept
 from sslcli.registry import Registry, Run
 from tests.conftest import TINY, Cli
 
@@ -67,6 +69,37 @@ def test_every_planted_duplicate_is_found_and_no_other_pair() -> None:
     kinds = {pair.j: pair.kind for pair in found}
     assert [kinds[place] for place in range(len(CHANGES))] == ["exact", "near", "near", "mirrored", "near"]
     assert duplicate_pairs(load_data("shapes", Path())) == []
+
+
+def test_of_copies_within_the_test_all_but_the_first_are_left_out_and_of_those_in_training_all() -> None:
+    within = [Pair("exact", "test", 3, "test", 5, 1.0, 0, 0), Pair("near", "test", 3, "test", 8, 0.9, 0, 0)]
+    across = [Pair("exact", "train", 0, "test", 7, 1.0, 0, 0), Pair("exact", "train", 1, "train", 2, 1.0, 0, 0)]
+    assert duplicates_of(within + across) == [5, 7, 8]
+
+
+def test_without_duplicates_every_figure_is_of_the_images_that_are_left(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = np.array([0, 1, 0, 1, 0, 1])
+    said = {"pretrained": [0, 1, 0, 0, 0, 1], "scratch": [0, 1, 1, 1, 1, 1]}
+    data = {"sha256": "f" * 64}
+    runs = []
+    for init, classes in said.items():
+        run = registry.create(init, experiment="linear_eval", status="finished", init=init, dataset="shapes", data=data)
+        keep(registry.path(f"{run.folder}/{FILE}"), Kept(np.eye(2, dtype=np.float32)[classes], labels, np.arange(6)))
+        runs.append(run)
+    pairs = [Pair("exact", "test", 0, "test", 1, 1.0, 0, 1), Pair("near", "train", 9, "test", 3, 0.9, 0, 0)]
+    check = Check(
+        dataset="shapes", fingerprint="f" * 64, sizes={"train": 10, "test": 6}, classes=["a", "b"],
+        class_balance={"train": [5, 5], "test": [3, 3]}, mean=[0.5], std=[0.2], constant=[], threshold=0.8, pairs=pairs,
+        test_duplicates=duplicates_of(pairs),
+    )  # fmt: skip
+    write_check(registry.path("results/data/shapes.json"), check)
+    monkeypatch.setattr("sslcli.commands.duplicates.as_read", lambda *_: [])
+    pretrained, scratch = without_duplicates(registry, runs)
+    assert pretrained.metrics == {"test_acc": 1.0, "test_images": 4}  # 0, 2, 4, 5 are left
+    assert scratch.metrics == {"test_acc": 0.5, "test_images": 4}
+    assert (pretrained.both_right, scratch.both_right) == ({scratch.id: 2}, {pretrained.id: 2})
 
 
 def test_a_copy_within_test_of_an_image_near_one_in_training_counts_as_in_training() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from sslcli.training import device
+from sslcli.training import device, optim
 from sslcli.training.optim import ITERATIONS, Muon, build_optimizer, orthogonalise, warmup_cosine
 
 
@@ -73,6 +73,35 @@ def test_muon_flattens_filters_and_leaves_the_first_ones_and_the_norms_to_adamw(
     assert torch.allclose(moved[0].abs(), torch.full_like(moved[0], 0.002), rtol=1e-2)  # Adam's first step is +-lr
     singular = torch.linalg.svdvals(moved[4].reshape(4, -1)) / 0.06
     assert 0.6 < singular.min() < singular.max() < 1.3
+
+
+@pytest.mark.parametrize("shape", [(12, 3), (3, 12), (6, 2, 2, 2), (4, 8, 3, 3)])
+def test_muons_steps_are_those_of_its_author_written_out_in_float64(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr(optim, "orthogonalise", lambda matrix: literal_iterations(matrix, torch.float64))
+    torch.manual_seed(0)
+    weight = torch.randn(shape, dtype=torch.float64)
+    parameter, momentum = nn.Parameter(weight.clone()), torch.zeros_like(weight)
+    group = {"params": [parameter], "weight_decay": 0.3, "lr_scale": 1.0, "muon": True}
+    optimizer, lr, keep = Muon([group], lr=0.2, momentum=0.8), 0.2, 0.8
+    for _ in range(3):
+        gradient = torch.randn(shape, dtype=torch.float64)
+        parameter.grad = gradient.clone()
+        optimizer.step()
+        momentum = keep * momentum + (1 - keep) * gradient
+        nesterov = (keep * momentum + (1 - keep) * gradient).flatten(1)
+        scale = max(1.0, nesterov.shape[0] / nesterov.shape[1]) ** 0.5
+        weight = (1 - lr * 0.3) * weight - lr * scale * literal_iterations(nesterov, torch.float64).view(shape)
+        assert torch.allclose(parameter, weight, rtol=0, atol=1e-9)
+
+
+def test_muon_builds_with_the_weight_decay_and_momentum_that_were_asked_for() -> None:
+    net = nn.Sequential(nn.Conv2d(8, 4, 3), nn.Flatten(), nn.Linear(4, 2))
+    optimizer = build_optimizer(net, "muon", lr=0.1, weight_decay=0.5, momentum=0.7)
+    (of_muon,) = (group for group in optimizer.param_groups if group["muon"])
+    assert (of_muon["weight_decay"], of_muon["momentum"], of_muon["lr_scale"]) == (0.5, 0.7, 1.0)
+    assert {id(p) for p in of_muon["params"]} == {id(net[0].weight), id(net[2].weight)}
 
 
 def test_adamw_of_muon_equals_torchs() -> None:

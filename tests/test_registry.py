@@ -49,6 +49,14 @@ def test_runs_are_found_by_id_name_prefix_and_latest(registry: Registry) -> None
     assert registry.find("latest", experiment="pretrain").id == first.id
 
 
+def test_only_runs_of_the_kind_and_status_that_are_asked_for_are_found(registry: Registry) -> None:
+    finished = make(registry)
+    make(registry, status="interrupted")
+    make(registry, stem="probe", experiment="linear_eval")
+    assert registry.find("latest", experiment="pretrain", status="finished").id == finished.id
+    assert registry.find("simclr", status="finished").id == finished.id
+
+
 def test_an_id_comes_before_a_name_that_is_equal_to_it(registry: Registry) -> None:
     first = make(registry)
     make(registry, name=first.id)
@@ -180,6 +188,13 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     with pytest.raises(StateError, match="No space left"):
         atomic_write(path, fail)
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("file", "old")]
+
+
+def test_what_is_recorded_before_a_rename_is_recorded_while_the_old_file_is_there(tmp_path: Path) -> None:
+    path, seen = tmp_path / "file", list[str]()
+    path.write_text("old")
+    atomic_write(path, lambda handle: handle.write(b"new"), before_rename=lambda: seen.append(path.read_text()))
+    assert (seen, path.read_text()) == (["old"], "new")
 
 
 def test_a_run_that_is_worked_on_is_not_given_to_another(registry: Registry) -> None:

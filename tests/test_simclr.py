@@ -82,6 +82,15 @@ def test_the_method_pairs_the_views_of_one_image() -> None:
     assert same < shuffled
 
 
+def test_the_method_compares_at_its_own_temperature_and_by_direction_alone() -> None:
+    torch.manual_seed(0)
+    encoder, views = Encoder(nn.Flatten(), 12), [torch.randn(6, 3, 2, 2) for _ in range(2)]
+    for temperature in (0.1, 0.7):
+        method = SimCLR(encoder, temperature=temperature, projector_hidden=8, projector_dim=4).eval()
+        z = method.project(encoder(torch.cat(views))).chunk(2)
+        assert torch.allclose(method(views)[0], literal_nt_xent(*z, temperature), atol=1e-5)
+
+
 def test_z_std_tells_collapse_from_health() -> None:
     torch.manual_seed(0)
     method = SimCLR(Encoder(nn.Flatten(), 12), projector_dim=16)

@@ -1,0 +1,67 @@
+"""What pretraining is shown: two views of each image, each of its own, and others at every step."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from sslcli.commands.common import Setting
+from sslcli.commands.pretrain import training_of
+from sslcli.commands.view_making import fit_to_size, view_maker
+from sslcli.config import Pretrain
+from sslcli.data.image_data import ImageData
+from sslcli.training.device import autocast
+
+STEPS = 10
+
+
+def options(**more: object) -> Pretrain:
+    known = {"batch_size": 16, "epochs": 2, "view_sizes": "16:0.5,32:0.5", "lr": 0.1, "weight_decay": 0.0, "warmup_epochs": 0.0}
+    made: Pretrain = fit_to_size(Pretrain(backbone="resnet9", stem="own", **known | more), 32)  # type: ignore[arg-type]
+    return made
+
+
+@pytest.fixture
+def setting() -> Setting:
+    random = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (40, 3, 32, 32), generator=random, dtype=torch.uint8)
+    labels = torch.arange(40) % 2
+    data = ImageData(train_images=images, train_labels=labels, test_images=images, test_labels=labels, classes=("a", "b"))
+    cpu = torch.device("cpu")
+    return Setting(data, cpu, autocast(cpu, "fp32"), "")
+
+
+@pytest.fixture
+def views_of(setting: Setting) -> Callable[[int], list[Tensor]]:
+    make = view_maker(options(), setting, STEPS, views=2)
+    return lambda step: make(step, (setting.data.train_images[:16],))
+
+
+def differing(first: Tensor, second: Tensor) -> int:
+    return int(((first - second).abs().amax((1, 2, 3)) > 0.01).sum())
+
+
+def test_the_two_views_of_an_image_are_drawn_apart(views_of: Callable[[int], list[Tensor]]) -> None:
+    first, second = views_of(0)
+    assert differing(first, second) == 16
+
+
+def test_every_step_has_views_of_its_own_and_always_the_same(views_of: Callable[[int], list[Tensor]]) -> None:
+    assert all(torch.equal(one, again) for one, again in zip(views_of(3), views_of(3), strict=True))
+    assert differing(views_of(3)[0], views_of(4)[0]) == 16
+
+
+def test_views_have_the_size_that_their_part_of_the_training_asks_for(views_of: Callable[[int], list[Tensor]]) -> None:
+    assert [views_of(step)[0].shape[-1] for step in (0, 4, 5, 9)] == [16, 16, 32, 32]
+
+
+def test_pretraining_leaves_out_the_images_that_fill_no_batch_and_tells_views_apart(setting: Setting) -> None:
+    method, training = training_of(options(view_sizes="32"), setting)
+    assert (training.epoch_steps, training.steps) == (2, 4)
+    batch = training.batch_at(0)
+    views = training.views_of(0, batch)
+    same = training.loss_of([views[0], views[0]], batch)[0]
+    assert training.loss_of(views, batch)[0] > same
+    trained = {id(p) for group in training.optimizer.param_groups for p in group["params"]}
+    assert trained == {id(p) for p in method.parameters()}
