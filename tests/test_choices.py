@@ -156,7 +156,7 @@ def test_what_epochs_and_rates_are_chosen_by_is_measured_on_the_validation_image
 
 
 def marked(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights with a head that says the same of every image, by classes (and of the rate with place 2 alone): 0, 1, 2 and on."""
+    """Weights with a head whose logits are 0, 1, 2 and on for every image; of several rates the one with place 2 has it."""
     made = {key: value.clone() for key, value in weights.items()}
     prefix = "head." if "head.weight" in made else ""
     made[f"{prefix}weight"].zero_()

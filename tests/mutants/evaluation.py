@@ -1,0 +1,213 @@
+"""Wrong versions of how an encoder is measured: what is trained on, chosen by, and reported."""
+
+from tests.mutants.mutant import Mutant
+
+CHOICES = "test_choices.py::"
+CHOSEN = CHOICES + "test_what_is_reported_and_kept_is_of_the_epoch_that_validation_chose"
+JUDGED = CHOICES + "test_what_epochs_and_rates_are_chosen_by_is_measured_on_the_validation_images"
+VOTES = "test_protocols.py::test_knn_votes_equal_scikit_learns_with_and_without_temperature"
+LITERAL = "test_quality.py::test_every_number_is_what_the_slow_literal_computation_gives"
+HEALTH = "test_health.py::test_every_measure_equals_its_definition"
+PROBE, FINETUNE, CLASSIFY = "sslcli/commands/probe.py", "sslcli/commands/finetune.py", "sslcli/commands/classify.py"
+LINEAR, KNN = "sslcli/evaluation/linear.py", "sslcli/evaluation/knn.py"
+QUALITY, MEASURES = "sslcli/evaluation/quality.py", "sslcli/evaluation/health.py"
+
+MUTANTS = (
+    Mutant(
+        "representations are standardised by training and test images together", PROBE,
+        "mean, std = standardisation(train_h)", "mean, std = standardisation(torch.cat([train_h, test_h]))",
+        CHOICES + "test_h_is_standardised_by_the_images_that_train_alone",
+    ),
+    Mutant(
+        "the probe trains on the validation images, too", PROBE,
+        "train_rows, val_rows = parts.train.to(setting.device), parts.val.to(setting.device)",
+        "train_rows, val_rows = torch.cat([parts.train, parts.val]).to(setting.device), parts.val.to(setting.device)",
+        CHOICES + "test_each_representation_is_of_its_image_and_stands_beside_its_label",
+    ),
+    Mutant(
+        "the bank of kNN holds the test images", PROBE,
+        "bank, labels = torch.cat([h.train, h.val]), torch.cat([h.train_labels, h.val_labels])",
+        "bank, labels = torch.cat([h.train, h.val, h.test]), torch.cat([h.train_labels, h.val_labels, h.test_labels])",
+        CHOICES + "test_in_knn_training_and_validation_images_answer_and_test_images_never",
+    ),
+    Mutant(
+        "the worst rate is taken", PROBE,
+        "rate = max(found, key=lambda candidate: found[candidate])",
+        "rate = min(found, key=lambda candidate: found[candidate])",
+        CHOICES + "test_the_rate_is_searched_on_validation_images_and_the_best_one_trained_with",
+    ),
+    Mutant(
+        "the rate is searched on the test images", PROBE,
+        "search_rate(train_h, h.train_labels, val_h, h.val_labels,",
+        "search_rate(train_h, h.train_labels, test_h, h.test_labels,",
+        CHOICES + "test_the_rate_is_searched_on_validation_images_and_the_best_one_trained_with",
+    ),
+    Mutant(
+        "the epoch of linear evaluation is chosen on the test images", PROBE,
+        'return score(head(val_h), h.val_labels, prefix="val")', 'return score(head(test_h), h.test_labels, prefix="val")',
+        JUDGED + "[linear]",
+    ),
+    Mutant(
+        "linear evaluation reports the last epoch instead of the chosen one", PROBE,
+        '    head.load_state_dict(progress.best["weights"])\n', "    assert progress.best\n", CHOSEN + "[linear]",
+    ),
+    Mutant(
+        "rate and epoch on augmented images are chosen on the test images", PROBE,
+        'score(logits, h.val_labels, prefix="val") for logits in heads(val_h)',
+        'score(logits, h.test_labels, prefix="val") for logits in heads(test_h)', JUDGED + "[linear-augmented]",
+    ),
+    Mutant(
+        "linear evaluation on augmented images reports the last epoch", PROBE,
+        '    heads.load_state_dict(progress.best["weights"])\n', "    assert progress.best\n", CHOSEN + "[linear-augmented]",
+    ),
+    Mutant(
+        "linear evaluation on augmented images trains on h that is not standardised", PROBE,
+        "return heads.loss(h.standardised(seen), batch[1]), {}", "return heads.loss(seen, batch[1]), {}",
+        CHOICES + "test_augmented_linear_evaluation_standardises_as_the_plain_one_does",
+    ),
+    Mutant(
+        "the probe starts from random weights", PROBE, "nn.init.zeros_(head.weight)", "nn.init.normal_(head.weight)",
+        "test_evaluation.py::test_the_probe_starts_from_zero",
+    ),
+    Mutant(
+        "a probe's artifact lacks the standardisation", PROBE,
+        "classifier.fold_standardisation(h.mean, h.std)", "assert h.mean is not h.std", CHOSEN + "[linear] "
+        "test_evaluation.py::test_an_artifact_alone_gives_the_accuracy_that_was_reported",
+    ),
+    Mutant(
+        "fine-tuning trains on the validation images, too", FINETUNE,
+        "train_rows = data.split(seed=seed, label_fraction=options.label_fraction).train",
+        "of = data.split(seed=seed, label_fraction=options.label_fraction)\n    train_rows = torch.cat([of.train, of.val])",
+        CHOICES + "test_fine_tuning_trains_every_weight_on_the_training_images_alone",
+    ),
+    Mutant(
+        "fine-tuning trains the classifier and leaves the encoder as it is", FINETUNE,
+        "optimizer=optimizer_for(model, options)", "optimizer=optimizer_for(model.head, options)",
+        CHOICES + "test_fine_tuning_trains_every_weight_on_the_training_images_alone",
+    ),
+    Mutant(
+        "the epoch of fine-tuning is chosen on the test images", FINETUNE,
+        'score(val, data.train_labels[val_rows], prefix="val")', 'score(test, data.test_labels, prefix="val")',
+        JUDGED + "[finetune]",
+    ),
+    Mutant(
+        "fine-tuning reports the last epoch instead of the chosen one", FINETUNE,
+        '    model.load_state_dict(progress.best["weights"])\n', "    assert progress.best\n", CHOSEN + "[finetune]",
+    ),
+    Mutant(
+        "a pretrained fine-tuning starts from the scratch encoder", CLASSIFY,
+        "    if run.parent:\n        return load_pretrained(",
+        '    if run.parent and run.experiment != "finetune":\n        return load_pretrained(',
+        CHOICES + "test_fine_tuning_begins_with_its_parents_encoder_and_scratch_with_a_random_one",
+    ),
+    Mutant(
+        "a pretrained probe starts from the scratch encoder", CLASSIFY,
+        "    if run.parent:\n        return load_pretrained(",
+        '    if run.parent and run.experiment == "finetune":\n        return load_pretrained(',
+        "test_evaluation.py::test_a_frozen_encoder_is_its_parents_to_the_bit",
+    ),
+    Mutant(
+        "a probe of an earlier epoch is of the last one", CLASSIFY, "at_epoch=run.at_epoch)", "at_epoch=None)",
+        "test_commands.py::test_kept_checkpoints_are_probed_and_counted_apart",
+    ),
+    Mutant(
+        "validation accuracy is that of the last epoch", CLASSIFY,
+        '"val_acc": progress.best["metrics"]["val/acc"]', '"val_acc": progress.history[-1]["val/acc"]', CHOSEN + "[linear]",
+    ),
+    Mutant(
+        "test accuracy is the best over epochs", CLASSIFY,
+        '        found["best_test_acc"] = max(epoch["test/acc"] for epoch in history)\n',
+        '        found["test_acc"] = found["best_test_acc"] = max(epoch["test/acc"] for epoch in history)\n',
+        CHOICES + "test_test_acc_is_of_the_kept_logits_and_best_test_acc_the_best_over_epochs",
+    ),
+    Mutant(
+        "the best over epochs is the last", CLASSIFY,
+        'max(epoch["test/acc"] for epoch in history)', 'history[-1]["test/acc"]',
+        CHOICES + "test_test_acc_is_of_the_kept_logits_and_best_test_acc_the_best_over_epochs",
+    ),
+    Mutant(
+        "an encoder is measured in training mode", "sslcli/evaluation/features.py", "net.eval()", "net.train()",
+        "test_evaluation.py::test_the_encoder_is_measured_in_evaluation_mode_and_moves_no_statistic",
+    ),
+    Mutant(
+        "the representations of batches are put together from the last to the first", "sslcli/evaluation/features.py",
+        "return torch.cat(made)", "return torch.cat(made[::-1])",
+        CHOICES + "test_outputs_keep_the_order_of_the_images_over_batches",
+    ),
+    Mutant(
+        "kNN compares by length, too", KNN, "bank, votes = F.normalize(bank), []", "bank, votes = bank, []", VOTES,
+    ),
+    Mutant(
+        "kNN asks one neighbour too few", KNN, "topk(min(k, len(bank)), dim=1)", "topk(min(k, len(bank)) - 1, dim=1)", VOTES,
+    ),
+    Mutant(
+        "kNN's temperature is upside down", KNN, "nearest.values / temperature", "nearest.values * temperature", VOTES,
+    ),
+    Mutant(
+        "a feature that never varies is divided by 0", LINEAR,
+        "torch.where(deviation > 1e-6 * mean.abs().clamp(min=1e-12), deviation, 1.0)", "deviation.clone()",
+        "test_evaluation.py::test_features_that_never_vary_stay_finite",
+    ),
+    Mutant(
+        "a rate is judged by its last epoch", LINEAR,
+        "best = torch.maximum(best, (guesses == val_labels).float().mean(1).cpu())",
+        "best = (guesses == val_labels).float().mean(1).cpu()",
+        "test_evaluation.py::test_a_rate_is_judged_by_its_best_epoch_on_the_validation_images",
+    ),
+    Mutant(
+        "the rates that are searched are a sixth of what they are called", LINEAR,
+        "(losses * rates).sum().backward()", "(losses * rates).mean().backward()",
+        "test_evaluation.py::test_training_all_rates_at_once_equals_training_one",
+    ),
+    Mutant(
+        "on augmented images every rate is the same", LINEAR,
+        "return (losses * torch.tensor(RATES, device=h.device)).sum()",
+        "return (losses * torch.ones(len(RATES), device=h.device)).sum()",
+        "test_protocols.py::test_all_rates_on_augmented_images_train_as_each_would_alone",
+    ),
+    Mutant(
+        "the strength of logistic regression is chosen on the training images", "sslcli/evaluation/logistic.py",
+        "model.score(val_features.numpy(), val_labels.numpy())", "model.score(features.numpy(), labels.numpy())",
+        CHOICES + "test_logistic_regression_takes_the_strength_that_does_best_on_the_validation_images",
+    ),
+    Mutant(
+        "of two classes logistic regression names the other", "sslcli/evaluation/logistic.py",
+        "torch.cat([-weight, weight]) / 2", "torch.cat([weight, -weight]) / 2",
+        "test_protocols.py::test_logistic_regression_chooses_its_strength_on_validation_images",
+    ),
+    Mutant(
+        "the loss of an evaluation is a sum", "sslcli/evaluation/metrics.py",
+        "F.cross_entropy(logits, labels).item()", 'F.cross_entropy(logits, labels, reduction="sum").item()',
+        CHOICES + "test_accuracy_counts_what_is_right_and_the_loss_is_the_mean_cross_entropy",
+    ),
+    Mutant(
+        "too much and too little confidence cancel in the calibration error", QUALITY,
+        "count * abs(accuracy - confidence)", "count * (accuracy - confidence)", LITERAL,
+    ),
+    Mutant(
+        "confusions are counted by predicted and true class, not by true and predicted", QUALITY,
+        "confusion_matrix(answers.labels, answers.predicted,", "confusion_matrix(answers.predicted, answers.labels,", LITERAL,
+    ),
+    Mutant(
+        "risk over coverage answers the least confident first", QUALITY, "np.unique(-confidence,", "np.unique(confidence,",
+        LITERAL,
+    ),
+    Mutant(
+        "among equal logits the last class counts", "sslcli/evaluation/kept.py",
+        "self.logits.argmax(1) == self.labels", "self.logits.shape[1] - 1 - self.logits[:, ::-1].argmax(1) == self.labels",
+        "test_quality.py::test_equal_logits_say_the_first_class_as_the_kept_logits_do",
+    ),
+    Mutant(
+        "the rank of h counts its mean", MEASURES, "h.double() - h.double().mean(0)", "h.double()", HEALTH,
+    ),
+    Mutant(
+        "alignment is over dimensions, not over images", MEASURES,
+        "(first - second).square().sum(1).mean()", "(first - second).square().mean()", HEALTH,
+    ),
+    Mutant(
+        "kNN during pretraining finds each image in its own bank", "sslcli/commands/measuring.py",
+        "bank = parts.train[torch.randperm(len(parts.train), generator=random)[: options.knn_images]]",
+        "bank = torch.cat([parts.train, parts.val])",
+        "test_evaluation.py::test_the_knn_bank_leaves_the_validation_images_out",
+    ),
+)  # fmt: skip

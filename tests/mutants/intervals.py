@@ -1,0 +1,106 @@
+"""Wrong versions of how runs are paired, their differences counted, and an interval called a gain."""
+
+from tests.mutants.mutant import Mutant
+
+DIFFERENCES, COMPARE = "sslcli/commands/differences.py", "sslcli/commands/compare.py"
+STATISTICS = "sslcli/evaluation/statistics.py"
+PAIRS = "test_pairs.py::"
+GAIN = PAIRS + "test_only_an_interval_on_one_side_of_zero_is_called_a_gain_or_a_loss"
+
+MUTANTS = (
+    Mutant(
+        "a difference above 0 is called a gain, whatever its interval", DIFFERENCES,
+        "if low > 0:", 'if found["difference"] > 0:', GAIN,
+    ),
+    Mutant(
+        "an interval around 0 is called a loss", DIFFERENCES, "elif high < 0:", "elif low < 0:", GAIN,
+    ),
+    Mutant(
+        "a difference is scratch minus pretrained", DIFFERENCES,
+        "differences = [first - second for first, second in accuracies]",
+        "differences = [second - first for first, second in accuracies]",
+        PAIRS + "test_a_difference_is_pretrained_minus_scratch_and_its_means_are_over_all_seeds",
+    ),
+    Mutant(
+        "the spread over seeds divides by their number", DIFFERENCES, "from statistics import fmean, stdev",
+        "from statistics import fmean\nfrom statistics import pstdev as stdev",
+        PAIRS + "test_a_difference_is_pretrained_minus_scratch_and_its_means_are_over_all_seeds",
+    ),
+    Mutant(
+        "runs on other numbers of test images are paired", DIFFERENCES,
+        "if _metric([pair]) and _images(pair[0]) == _images(pair[1])]", "if _metric([pair])]",
+        PAIRS + "test_pairs_have_the_same_options_and_the_test_images_of_both",
+    ),
+    Mutant(
+        "a pretrained run is paired with any scratch run", DIFFERENCES,
+        'pairs = [(run, scratch[run.pair]) for run in runs if run.init == "pretrained" and run.pair in scratch]',
+        'pairs = [(run, max(scratch.values(), key=id)) for run in runs if run.init == "pretrained" and scratch]',
+        PAIRS + "test_pairs_have_the_same_options_and_the_test_images_of_both",
+    ),
+    Mutant(
+        "the best over epochs, chosen on test, is compared first", DIFFERENCES,
+        '("test_acc", "best_test_acc") if all', '("best_test_acc", "test_acc") if all',
+        PAIRS + "test_the_accuracy_that_validation_chose_is_compared_before_the_best_over_epochs",
+    ),
+    Mutant(
+        "of a seed that was repeated the oldest pair counts", DIFFERENCES,
+        "_metric([pair])), {})[pair[0].seed] = pair", "_metric([pair])), {}).setdefault(pair[0].seed, pair)",
+        PAIRS + "test_settings_are_told_apart_and_of_each_seed_the_newest_pair_counts",
+    ),
+    Mutant(
+        "differences of few and of all labels are averaged", DIFFERENCES,
+        "run.dataset, run.label_fraction, run.at_epoch, run.setup or run.pair or run.id, run.init", "run.dataset, run.init",
+        PAIRS + "test_settings_are_told_apart_and_of_each_seed_the_newest_pair_counts",
+    ),
+    Mutant(
+        "counts of other test images make an interval", DIFFERENCES,
+        "if count is not None and _images(first) == _images(second) else None", "if count is not None else None",
+        PAIRS + "test_the_count_of_two_runs_is_found_in_either_and_only_of_equally_many_images",
+    ),
+    Mutant(
+        "an interrupted evaluation is compared", COMPARE, 'run.status in ("finished", "published")',
+        'run.status in ("finished", "published", "running", "failed")',
+        PAIRS + "test_only_finished_evaluations_are_compared_and_of_equal_ones_the_newest",
+    ),
+    Mutant(
+        "of equal runs the oldest is shown", COMPARE,
+        "return list({same(run): run for run in runs}.values())",
+        "return list({same(run): run for run in list(runs)[::-1]}.values())",
+        PAIRS + "test_only_finished_evaluations_are_compared_and_of_equal_ones_the_newest",
+    ),
+    Mutant(
+        "a probe of an earlier epoch stands in the place of the last one's", COMPARE,
+        "return run.experiment, run.pair or run.id, run.init, parent, run.at_epoch",
+        "return run.experiment, run.pair or run.id, run.init, parent",
+        PAIRS + "test_an_earlier_epochs_probe_never_stands_in_the_place_of_the_last_ones",
+    ),
+    Mutant(
+        "the table shows the best seed for the mean", COMPARE, 'f"{fmean(known):.2%} ±', 'f"{max(known):.2%} ±',
+        "test_compare.py::test_a_seed_whose_pretraining_was_repeated_counts_once",
+    ),
+    Mutant(
+        "runs on other data are a pair", "sslcli/commands/project.py",
+        "json.dumps([experiment, shared, fingerprint], sort_keys=True)", "json.dumps([experiment, shared], sort_keys=True)",
+        PAIRS + "test_runs_are_a_pair_where_they_differ_in_init_and_where_things_are_alone",
+    ),
+    Mutant(
+        "runs with other parts of the labels are a pair", "sslcli/commands/project.py",
+        'NOT_IN_PAIR = ("init",', 'NOT_IN_PAIR = ("label_fraction", "init",',
+        PAIRS + "test_runs_are_a_pair_where_they_differ_in_init_and_where_things_are_alone",
+    ),
+    Mutant(
+        "right by both counts what either has right", "sslcli/commands/classify.py",
+        "int((theirs.right & kept.right).sum())", "int((theirs.right | kept.right).sum())",
+        "test_choices.py::test_right_by_both_is_counted_image_by_image_for_runs_of_the_setup_and_the_same_images",
+    ),
+    Mutant(
+        "right by both is counted over other images", "sslcli/commands/classify.py",
+        "if np.array_equal(theirs.indices, kept.indices):", "if len(theirs.indices) == len(kept.indices):",
+        "test_choices.py::test_right_by_both_is_counted_image_by_image_for_runs_of_the_setup_and_the_same_images",
+    ),
+    Mutant(
+        "Student's t is that of one seed more", STATISTICS, "a, b, x = freedom / 2, 0.5, freedom / (freedom + t * t)",
+        "freedom += 1\n    a, b, x = freedom / 2, 0.5, freedom / (freedom + t * t)",
+        "test_statistics.py::test_quantiles_are_scipys",
+    ),
+)  # fmt: skip
