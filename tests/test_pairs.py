@@ -1,9 +1,11 @@
 """Which runs may be compared, and what their difference is made of: on runs made up for it, against the formula."""
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
 from sslcli.commands.compare import choose, newest
 from sslcli.commands.differences import answer, both_right, difference_of, over_settings, pair_up
@@ -60,6 +62,48 @@ def test_a_difference_is_pretrained_minus_scratch_and_its_means_are_over_all_see
     )
     assert found["pretrained_runs"] == ["pretrained-1", "pretrained-2", "pretrained-3"]
     assert found["low"] < found["difference"] < found["high"]
+
+
+def literal_interval(differences: np.ndarray) -> tuple[float, float]:
+    """The interval of differences (seeds, images) of -1, 0 and 1, by Bonett and Price and, of several seeds, over them too."""
+    (seeds, images), more = differences.shape, differences.shape[1] + 2
+    of_image, mean = differences.mean(0), differences.mean()
+    padded = np.append(of_image, [1, -1])  # one image more on which each alone is right
+    quantile = student.ppf(0.975, images - 1)
+    half = quantile * np.sqrt(padded.var() / more)
+    if seeds > 1:
+        over = student.ppf(0.975, seeds - 1) * differences.mean(1).std(ddof=1) / np.sqrt(seeds)
+        shared = np.mean([np.cov(a, b, ddof=0)[0, 1] for a, b in combinations(differences, 2)])
+        half = max(half, np.sqrt(over**2 + quantile**2 * max(0.0, shared) / images))
+    centre = images * mean / more
+    return centre - half - 1 / more, centre + half + 1 / more
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3, 5])
+def test_an_interval_is_that_of_the_images_themselves(seeds: int) -> None:
+    pairs, rights = study(seeds)
+    found = difference_of(pairs)
+    wanted = literal_interval(np.array([a.astype(float) - b for a, b in rights]))
+    assert found["interval"] == ("paired" if seeds == 1 else "seeds")
+    assert (found["low"], found["high"]) == (pytest.approx(wanted[0], abs=1e-8), pytest.approx(wanted[1], abs=1e-8))
+
+
+@pytest.mark.parametrize("lost", ["counts", "the chosen accuracy"])
+def test_without_counts_an_interval_is_that_of_independent_ones(lost: str) -> None:
+    (pair,), _ = study(1)
+    for run in pair:
+        if lost == "counts":
+            run.both_right = {}
+        else:
+            run.metrics["best_test_acc"] = run.metrics["test_acc"]
+    if lost != "counts":
+        pair[1].metrics = {name: value for name, value in pair[1].metrics.items() if name != "test_acc"}
+    found = difference_of([pair])
+    first, second = found["pretrained"], found["scratch"]
+    smoothed = [(IMAGES * accuracy + 1) / (IMAGES + 2) for accuracy in (first, second)]
+    half = student.ppf(0.975, IMAGES - 1) * np.sqrt(sum(p * (1 - p) for p in smoothed) / (IMAGES + 2)) + 1 / (IMAGES + 2)
+    assert found["interval"] == "unpaired"
+    assert found["high"] - found["low"] == pytest.approx(2 * half, abs=1e-8)
 
 
 def test_the_count_of_two_runs_is_found_in_either_and_only_of_equally_many_images() -> None:

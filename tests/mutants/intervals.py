@@ -5,6 +5,8 @@ from tests.mutants.mutant import Mutant
 DIFFERENCES, COMPARE = "sslcli/commands/differences.py", "sslcli/commands/compare.py"
 STATISTICS = "sslcli/evaluation/statistics.py"
 PAIRS = "test_pairs.py::"
+IMAGES = PAIRS + "test_an_interval_is_that_of_the_images_themselves"
+UNKNOWN = PAIRS + "test_without_counts_an_interval_is_that_of_independent_ones"
 GAIN = PAIRS + "test_only_an_interval_on_one_side_of_zero_is_called_a_gain_or_a_loss"
 
 MUTANTS = (
@@ -17,8 +19,8 @@ MUTANTS = (
     ),
     Mutant(
         "a difference is scratch minus pretrained", DIFFERENCES,
-        "differences = [first - second for first, second in accuracies]",
-        "differences = [second - first for first, second in accuracies]",
+        "differences = [a - b for a, b in zip(first, second, strict=True)]",
+        "differences = [b - a for a, b in zip(first, second, strict=True)]",
         PAIRS + "test_a_difference_is_pretrained_minus_scratch_and_its_means_are_over_all_seeds",
     ),
     Mutant(
@@ -54,7 +56,8 @@ MUTANTS = (
     ),
     Mutant(
         "counts of other test images make an interval", DIFFERENCES,
-        "if count is not None and _images(first) == _images(second) else None", "if count is not None else None",
+        "if count is None or (images := _images(first)) != _images(second):",
+        "if count is None or not (images := _images(first)):",
         PAIRS + "test_the_count_of_two_runs_is_found_in_either_and_only_of_equally_many_images",
     ),
     Mutant(
@@ -97,6 +100,48 @@ MUTANTS = (
         "right by both is counted over other images", "sslcli/commands/classify.py",
         "if np.array_equal(theirs.indices, kept.indices):", "if len(theirs.indices) == len(kept.indices):",
         "test_choices.py::test_right_by_both_is_counted_image_by_image_for_runs_of_the_setup_and_the_same_images",
+    ),
+    Mutant(
+        "two seeds' differences are multiplied with a wrong sign", DIFFERENCES,
+        "(counts[0] - counts[1] - counts[2] + counts[3])", "(counts[0] - counts[1] + counts[2] + counts[3])", IMAGES,
+    ),
+    Mutant(
+        "what both have right counts as a disagreement", DIFFERENCES, "- 2 * both) / _images", "- both) / _images", IMAGES,
+    ),
+    Mutant(
+        "two seeds are told as surely as if their images were not the same", STATISTICS,
+        "(sum(disagreements) + 2 * sum(products)) / seeds**2", "sum(disagreements) / seeds**2", IMAGES,
+    ),
+    Mutant(
+        "the covariance of seeds forgets their means", STATISTICS,
+        "shared = fmean(products) - (sum(differences) ** 2 - sum(d * d for d in differences)) / (seeds * (seeds - 1))",
+        "shared = fmean(products)", IMAGES,
+    ),
+    Mutant(
+        "an interval has no width where seeds agree", STATISTICS,
+        "half = max(half, sqrt(over**2 + quantile**2 * max(0.0, shared) / images))",
+        "half = sqrt(over**2 + quantile**2 * max(0.0, shared) / images)",
+        "test_statistics.py::test_two_seeds_with_equal_differences_leave_some_doubt",
+    ),
+    Mutant(
+        "an interval over seeds leaves the images out", STATISTICS,
+        "sqrt(over**2 + quantile**2 * max(0.0, shared) / images)", "over", IMAGES,
+    ),
+    Mutant(
+        "few seeds are as sure as many", STATISTICS, "over = t_quantile(seeds - 1) *", "over = Z95 *", IMAGES,
+    ),
+    Mutant(
+        "a difference of few images lacks its correction", STATISTICS,
+        "centre, half = images * mean / more, half + 1 / more", "centre = images * mean / more", IMAGES,
+    ),
+    Mutant(
+        "an interval goes beyond what is possible", STATISTICS,
+        "max(-1.0, centre - half), min(1.0, centre + half)", "centre - half, centre + half",
+        "test_statistics.py::test_every_interval_has_a_width_holds_its_difference_and_is_possible",
+    ),
+    Mutant(
+        "without counts the variance is that of one classifier", STATISTICS,
+        "variance_of_one = sum(p * (1 - p) for p in smoothed)", "variance_of_one = max(p * (1 - p) for p in smoothed)", UNKNOWN,
     ),
     Mutant(
         "Student's t is that of one seed more", STATISTICS, "a, b, x = freedom / 2, 0.5, freedom / (freedom + t * t)",
