@@ -16,7 +16,7 @@ from sslcli.commands.duplicates import without_duplicates
 from sslcli.data import shapes
 from sslcli.data.check_file import Check, Pair, read_check, write_check
 from sslcli.data.check_file import test_duplicates_of as duplicates_of
-from sslcli.data.duplicates import constant_images, duplicate_pairs
+from sslcli.data.duplicates import THRESHOLD, constant_images, duplicate_pairs, first_equal, near_duplicates
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.errors import StateError
 from sslcli.evaluation.kept import FILE, Kept, keep, read_kept
@@ -108,6 +108,25 @@ def test_a_copy_within_test_of_an_image_near_one_in_training_counts_as_in_traini
     pairs = [Pair("near", "train", 3, "test", 5, 0.95, 0, 0), Pair("exact", "test", 5, "test", 7, 1.0, 0, 0)]
     counts = Check(**known, pairs=pairs, test_duplicates=[5, 7]).counts["test_images"]
     assert counts == {"exact_in_train": 0, "near_in_train": 2, "within_test_only": 0, "any": 2, "left_out": 2}
+
+
+def test_pictures_that_differ_in_one_pixel_are_not_the_same_bytes() -> None:
+    image = torch.arange(3 * 32 * 32).remainder(251).to(torch.uint8).view(3, 32, 32)
+    other = image.clone()
+    other[2, 31, 31] += 1
+    assert first_equal([image, other, image.clone(), other.clone()]) == [0, 1, 0, 1]
+
+
+def test_pictures_that_are_alike_by_less_than_the_threshold_are_no_duplicates() -> None:
+    random = torch.Generator().manual_seed(0)
+    images = torch.nn.functional.interpolate(torch.rand(40, 3, 8, 8, generator=random), 32, mode="bilinear") * 255
+    images[1] = 0.7 * images[0] + 0.3 * images[1]  # a third of it another picture
+    images[3] = 0.95 * images[2] + 0.05 * images[3]
+    found = near_duplicates(images.to(torch.uint8), threshold=0.3, progress=lambda _: None)
+    similar = {(i, j): value for _, i, j, value in found}
+    assert 0.4 < similar[0, 1] < THRESHOLD < similar[2, 3]
+    kept = near_duplicates(images.to(torch.uint8), threshold=THRESHOLD, progress=lambda _: None)
+    assert [(i, j) for _, i, j, _ in kept] == [(2, 3)]
 
 
 def test_images_of_one_colour_are_found() -> None:

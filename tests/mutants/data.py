@@ -82,14 +82,14 @@ MUTANTS = (
         "test_folder.py::test_cifar10_written_out_as_pictures_is_the_same_data_set",
     ),
     Mutant(
-        "copies of a test picture train under another class", "sslcli/data/listing.py",
+        "copies of a test picture train under another class", "sslcli/data/parts.py",
         'replace(e, part="test" if d in tested else e.part) for',
         'replace(e, part="test" if d in tested and e.label else e.part) for',
         "test_folder.py::test_all_copies_of_a_test_picture_are_tested_whatever_their_class_and_val_is_the_test_where_there_is_none",
     ),
     Mutant(
         "near duplicates are those from 0.3 on", "sslcli/data/duplicates.py", "THRESHOLD = 0.80", "THRESHOLD = 0.30",
-        "test_data_check.py::test_every_planted_duplicate_is_found_and_no_other_pair",
+        "test_data_check.py::test_pictures_that_are_alike_by_less_than_the_threshold_are_no_duplicates",
     ),
     Mutant(
         "a picture and its mirror image are never compared", "sslcli/data/duplicates.py",
@@ -99,7 +99,7 @@ MUTANTS = (
     Mutant(
         "equal pictures are told by their first bytes", "sslcli/data/duplicates.py",
         "image.numpy().tobytes()).digest()", "image.numpy().tobytes()[:8]).digest()",
-        "test_data_check.py::test_every_planted_duplicate_is_found_and_no_other_pair",
+        "test_data_check.py::test_pictures_that_differ_in_one_pixel_are_not_the_same_bytes",
     ),
     Mutant(
         "a crop reads beyond its edge", AUGMENT,
