@@ -114,5 +114,6 @@ def test_a_cpu_computes_in_bfloat16_only_where_it_multiplies_it_in_hardware(
     from sslcli.training import device
 
     monkeypatch.setattr(device.torch, "cpu", SimpleNamespace(get_capabilities=lambda: has))
+    monkeypatch.setattr(device.torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
     assert device.choose_precision("auto", torch.device("cpu")) == precision
     assert device.choose_precision("fp32", torch.device("cpu")) == "fp32"

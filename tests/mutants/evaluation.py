@@ -87,7 +87,9 @@ MUTANTS = (
     ),
     Mutant(
         "the epoch of fine-tuning is chosen on the test images", FINETUNE,
-        'score(val, data.train_labels[val_rows], prefix="val")', 'score(test, data.test_labels, prefix="val")',
+        'score(val, data.train_labels[val_rows], prefix="val")',
+        "score(outputs(model, data.test_images, normalise=data.normalise, autocast=setting.autocast), "
+        'data.test_labels, prefix="val")',
         JUDGED + "[finetune]",
     ),
     Mutant(
