@@ -318,6 +318,25 @@ def test_a_checkpoint_that_is_on_no_record_is_named(ssl: Cli, made: dict[str, Ru
     assert (result.code, "foreign: " in result.out) == (3, True)
 
 
+@pytest.mark.parametrize("spoil", [lambda path: path.write_text("id: ["), lambda path: path.unlink()])
+def test_a_parent_that_is_spoilt_is_no_fault_of_its_children(
+    ssl: Cli, made: dict[str, Run], registry: Registry, spoil: Callable[[Path], object]
+) -> None:
+    spoil(registry.path(f"{made['pretrain'].folder}/run.yaml"))
+    result = ssl("runs verify --numbers")
+    assert (result.code, result.out.count(": as recorded\n")) == (3, len(made) - 1)
+
+
+def test_the_encoder_of_a_frozen_evaluation_is_held_to_its_parents(
+    made: dict[str, Run], registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify_numbers.Prover, "_frozen", lambda *_: "0" * 64)
+    prover = verify_numbers.Prover(registry, RunsVerify(numbers=True))
+    state, words = verify._look(registry, registry.find(made["linear"].id), prover)
+    assert state == verify.BAD
+    assert f"and {'0' * 64} by the encoder of the pretrain run" in words
+
+
 def test_only_what_needs_checkpoints_takes_torch(made: dict[str, Run], registry: Registry) -> None:
     code = "import sys\nfrom sslcli.cli import main\ntry:\n    main(['runs', 'verify'])\n"
     code += "finally:\n    print({*sys.modules} & {'torch'})"

@@ -20,7 +20,7 @@ from sslcli.data.image_data import ImageData, load_data
 from sslcli.data.manifest import FILE as MANIFEST
 from sslcli.data.manifest import read_manifest, tested_but_seen
 from sslcli.data.stored import chosen
-from sslcli.errors import StateError, UserError
+from sslcli.errors import UserError
 from sslcli.evaluation.kept import FILE, Kept, read_kept
 from sslcli.evaluation.knn import knn_votes
 from sslcli.models.encoder import tensors_hash
@@ -89,7 +89,7 @@ class Prover:
             try:
                 parent = self.registry.load(self.registry.find(record.parent, experiment="pretrain"))
                 self._parents[key] = _encoder_hash(load_checkpoint(self.registry, parent, name))
-            except StateError:  # said of that run itself, or it was deleted
+            except UserError:  # said of that run itself, or it was deleted
                 self._parents[key] = None
         return self._parents[key]
 
