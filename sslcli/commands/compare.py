@@ -47,7 +47,7 @@ def run(command: Compare) -> None:
         chosen = without_duplicates(registry, chosen)
     setups = pretrain_setups(registry, chosen)
     settings = settings_in_words(registry, chosen, setups)
-    own = any(run.status != "published" for run in registry.runs())
+    own = any(run.status != "published" for run in chosen)
     found = results(chosen, setups, settings) | {"without_duplicates": command.without_duplicates}
     if command.format == "json":
         print_rows(found["rows"], {}, style="json", whole=found)
