@@ -350,9 +350,19 @@ def test_one_thread_is_told_where_more_can_run_and_not_where_not(monkeypatch: py
     (told,) = slow_by_choice(CPU, None)
     assert "one thread, of 8 cores (OMP_NUM_THREADS=1)" in told
     assert "set OMP_NUM_THREADS=8" in told
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")  # eight processes on eight cores
+    torchrun = {
+        "WORLD_SIZE": "8",
+        "RANK": "0",
+        "LOCAL_WORLD_SIZE": "8",
+        "LOCAL_RANK": "0",
+        "MASTER_ADDR": "x",
+        "MASTER_PORT": "1",
+    }
+    for name, value in torchrun.items():  # eight processes on eight cores
+        monkeypatch.setenv(name, value)
     assert slow_by_choice(CPU, None) == []
-    monkeypatch.delenv("LOCAL_WORLD_SIZE")
+    for name in torchrun:
+        monkeypatch.delenv(name)
     monkeypatch.setattr(device, "usable_cores", lambda: 1)
     assert slow_by_choice(CPU, None) == []
 
