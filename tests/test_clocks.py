@@ -1,4 +1,4 @@
-"""No test judges by seconds: they differ between machines, and with what else a machine does. Benchmarks may."""
+"""No test judges by seconds: they differ between machines, and with what else a machine does. Benchmarks and mutants may."""
 
 import ast
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def _is_short(value: ast.expr) -> bool:
     return isinstance(value, ast.Constant) and isinstance(value.value, (int, float)) and 0 < value.value < SHORTEST
 
 
-FILES = sorted(path for path in TESTS.rglob("*.py") if path.parent.name != "benchmarks" and path != MEASURING)
+FILES = sorted(path for path in TESTS.rglob("*.py") if path.parent.name not in ("benchmarks", "mutants") and path != MEASURING)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
