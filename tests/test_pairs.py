@@ -43,7 +43,8 @@ def study(seeds: int) -> tuple[list[tuple[Run, Run]], list[tuple[np.ndarray, np.
     """Pairs of runs that have counted what they have right together, and which images each has right."""
     random = np.random.default_rng(seeds)
     hard = random.random(IMAGES)
-    rights = [tuple(random.random(IMAGES) + gain > hard for gain in (0.3, 0.0)) for _ in range(seeds)]
+    gains = 0.3 + 0.6 * random.random(IMAGES), 0.6 * random.random(IMAGES)  # of an init, on an image, for every seed
+    rights = [tuple(random.random(IMAGES) + gain > 2 * hard for gain in gains) for _ in range(seeds)]
     pairs = [(run_of("pretrained", n, a), run_of("scratch", n, b)) for n, (a, b) in enumerate(rights, 1)]
     flat = [(run, right) for pair, both in zip(pairs, rights, strict=True) for run, right in zip(pair, both, strict=True)]
     for place, (run, right) in enumerate(flat):

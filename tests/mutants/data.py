@@ -65,7 +65,7 @@ MUTANTS = (
         DATA + "test_a_truncated_batch_file_is_named_before_it_is_opened",
     ),
     Mutant(
-        "red and blue are exchanged in CIFAR-10", "sslcli/data/torchvision_sets.py",
+        "red and blue are exchanged where pictures are decoded", "sslcli/data/torchvision_sets.py",
         "return images.permute(0, 3, 1, 2).contiguous(), torch.tensor([label for _, label in files])",
         "return images.permute(0, 3, 1, 2).flip(1).contiguous(), torch.tensor([label for _, label in files])",
         "test_sets.py::test_every_pixel_and_label_is_where_it_was",

@@ -9,19 +9,21 @@ VOTES = "test_protocols.py::test_knn_votes_equal_scikit_learns_with_and_without_
 LITERAL = "test_quality.py::test_every_number_is_what_the_slow_literal_computation_gives"
 HEALTH = "test_health.py::test_every_measure_equals_its_definition"
 PROBE, FINETUNE, CLASSIFY = "sslcli/commands/probe.py", "sslcli/commands/finetune.py", "sslcli/commands/classify.py"
+H = "sslcli/commands/representations.py"
 LINEAR, KNN = "sslcli/evaluation/linear.py", "sslcli/evaluation/knn.py"
 QUALITY, MEASURES = "sslcli/evaluation/quality.py", "sslcli/evaluation/health.py"
 
 MUTANTS = (
     Mutant(
-        "representations are standardised by training and test images together", PROBE,
-        "mean, std = standardisation(train_h)", "mean, std = standardisation(torch.cat([train_h, test_h]))",
+        "representations are standardised by training and test images together", H,
+        "mean, std = standardisation(train_h)",
+        "mean, std = standardisation(train_h.new_tensor([*train_h.tolist(), *test_h.tolist()]))",
         CHOICES + "test_h_is_standardised_by_the_images_that_train_alone",
     ),
     Mutant(
-        "the probe trains on the validation images, too", PROBE,
+        "the probe trains on the validation images, too", H,
         "train_rows, val_rows = parts.train.to(setting.device), parts.val.to(setting.device)",
-        "train_rows, val_rows = torch.cat([parts.train, parts.val]).to(setting.device), parts.val.to(setting.device)",
+        "train_rows, val_rows = parts.train.new_tensor([*parts.train.tolist(), *parts.val.tolist()]), parts.val",
         CHOICES + "test_each_representation_is_of_its_image_and_stands_beside_its_label",
     ),
     Mutant(
@@ -31,15 +33,14 @@ MUTANTS = (
         CHOICES + "test_in_knn_training_and_validation_images_answer_and_test_images_never",
     ),
     Mutant(
-        "the worst rate is taken", PROBE,
-        "rate = max(found, key=lambda candidate: found[candidate])",
-        "rate = min(found, key=lambda candidate: found[candidate])",
+        "the worst rate is taken", "sslcli/commands/choosing.py",
+        'max(tried, key=lambda trial: float(trial["val_acc"]))["rate"]',
+        'min(tried, key=lambda trial: float(trial["val_acc"]))["rate"]',
         CHOICES + "test_the_rate_is_searched_on_validation_images_and_the_best_one_trained_with",
     ),
     Mutant(
         "the rate is searched on the test images", PROBE,
-        "search_rate(train_h, h.train_labels, val_h, h.val_labels,",
-        "search_rate(train_h, h.train_labels, test_h, h.test_labels,",
+        "rows = (train_h, h.train_labels, val_h, h.val_labels)", "rows = (train_h, h.train_labels, test_h, h.test_labels)",
         CHOICES + "test_the_rate_is_searched_on_validation_images_and_the_best_one_trained_with",
     ),
     Mutant(

@@ -3,6 +3,8 @@
 from tests.mutants.mutant import Mutant
 
 CHECKPOINT, REGISTRY = "sslcli/checkpoint.py", "sslcli/registry.py"
+PROOFS, VERIFY, NUMBERS = "sslcli/proofs.py", "sslcli/commands/verify.py", "sslcli/commands/verify_numbers.py"
+PROVEN = "test_proofs.py::"
 CHECKPOINTS, RUNS = "test_checkpoint.py::", "test_registry.py::"
 
 MUTANTS = (
@@ -81,6 +83,76 @@ MUTANTS = (
         "test_protocols.py::test_kept_logits_that_do_not_fit_are_refused",
     ),
     Mutant(
+        "verify believes a number that is a tenth off", PROOFS,
+        "math.isclose(first, second, rel_tol=within, abs_tol=within)",
+        "math.isclose(first, second, rel_tol=0.1, abs_tol=within)",
+        PROVEN + "test_values_are_the_same_within_rounding_and_of_one_type",
+    ),
+    Mutant(
+        "verify takes true for 1", PROOFS, "return type(first) is type(second) and bool(first == second)",
+        "return bool(first == second)", PROVEN + "test_values_are_the_same_within_rounding_and_of_one_type",
+    ),
+    Mutant(
+        "verify does not see what was added to a record", PROOFS,
+        '(name in self.values or name.partition(".")[0] in self.whole)', "name in self.values",
+        PROVEN + "test_what_a_source_has_whole_may_have_no_more_and_no_less",
+    ),
+    Mutant(
+        "verify believes the pair on record", VERIFY, 'values["pair"] = _key(record, fingerprint)',
+        'values["pair"] = record.pair',
+        PROVEN + "test_an_edited_field_contradicts_the_rest_of_the_record",
+    ),
+    Mutant(
+        "verify believes the setup on record", VERIFY,
+        'values["setup"] = _key(record, fingerprint, but=("seed",))', 'values["setup"] = record.setup',
+        PROVEN + "test_an_edited_field_contradicts_the_rest_of_the_record",
+    ),
+    Mutant(
+        "verify forgets the hash of the data", VERIFY, 'fingerprint = str(record.data.get("sha256"))', 'fingerprint = "f" * 64',
+        PROVEN + "test_other_data_contradict_the_pair",
+    ),
+    Mutant(
+        "verify does not hold the seed to the options", VERIFY, '"backbone", "seed", "label_fraction")',
+        '"backbone", "label_fraction")',
+        PROVEN + "test_an_edited_field_contradicts_the_rest_of_the_record",
+    ),
+    Mutant(
+        "verify does not hash the checkpoints", VERIFY, "hashlib.sha256(path.read_bytes()).hexdigest()) not in hashes:",
+        "hashlib.sha256(path.read_bytes()).hexdigest()) in ():",
+        PROVEN + "test_a_checkpoint_of_other_bytes_is_damaged_and_one_on_no_record_foreign",
+    ),
+    Mutant(
+        "who calls a run published is not looked at", VERIFY,
+        'if run.status == "published" and not made_here(registry, run):', 'if run.status == "published":',
+        PROVEN + "test_a_run_with_files_that_is_called_published_is_looked_at",
+    ),
+    Mutant(
+        "verify does not compare index and record", VERIFY,
+        "for key in index | own if index.get(key) != own.get(key)]:", "for key in own if own.get(key) is None]:",
+        PROVEN + "test_what_the_index_says_otherwise_is_named",
+    ),
+    Mutant(
+        "verify does not make the figures again", NUMBERS,
+        'by_name({"metrics": made, "both_right": told}, attempts=0)', 'by_name({"both_right": told}, attempts=0)',
+        PROVEN + "test_the_test_logits_prove_the_figures",
+    ),
+    Mutant(
+        "verify does not count again what is right in both", NUMBERS,
+        'by_name({"metrics": made, "both_right": told}, attempts=0)', 'by_name({"metrics": made}, attempts=0)',
+        PROVEN + "test_the_test_logits_prove_the_best_over_epochs_and_what_is_right_in_both",
+    ),
+    Mutant(
+        "verify does not look for epochs that were added", NUMBERS,
+        '("history",) if whole else (), within=SAME)', "(), within=SAME)",
+        PROVEN + "test_the_state_of_a_training_proves_its_history",
+    ),
+    Mutant(
+        "verify does not hash the encoder", NUMBERS,
+        'Evidence("weights", {"data.encoder_sha256": _encoder_hash(best)}),',
+        'Evidence("weights", {"data.encoder_sha256": record.data["encoder_sha256"]}),',
+        PROVEN + "test_the_weights_prove_which_encoder_was_measured",
+    ),
+    Mutant(
         "--without-duplicates leaves out the first copy, too", "sslcli/data/check_file.py",
         'return sorted({pair.j for pair in pairs if pair.where_b == "test"})',
         'first = {pair.i for pair in pairs if pair.where_a == "test"}\n'
@@ -104,7 +176,7 @@ MUTANTS = (
     ),
     Mutant(
         "the hash of weights leaves batch norm's statistics out", "sslcli/models/encoder.py",
-        "sorted(module.state_dict().items())", "sorted(module.named_parameters())",
+        "return tensors_hash(module.state_dict())", "return tensors_hash(dict(module.named_parameters()))",
         "test_encoder.py::test_the_hash_of_weights_is_of_every_parameter_and_statistic",
     ),
     Mutant(

@@ -157,8 +157,8 @@ MUTANTS = (
     ),
     Mutant(
         "bfloat16 is used where no hardware multiplies it", "sslcli/training/device.py",
-        'return "bf16" if has.get("avx512_bf16") or has.get("amx_bf16") else "fp32"',
-        'return "bf16" if has is not None else "fp32"',
+        'bool(has.get("avx512_bf16") or has.get("amx_bf16")) and',
+        "has is not None and",
         "test_loop.py::test_a_cpu_computes_in_bfloat16_only_where_it_multiplies_it_in_hardware",
     ),
 )  # fmt: skip

@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -43,6 +44,7 @@ def _run(copy: str, tests: list[str], output: str) -> NoReturn:
             os.dup2(stream.fileno(), place)
     os.chdir(copy)
     os.environ |= {"PYTHONPATH": copy, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": f"{copy}/tmp"}
+    tempfile.tempdir = None  # what was imported may have asked for the one before
     sys.dont_write_bytecode = True
     sys.path[:] = [copy, *(place for place in sys.path if place and Path(place) != Path(__file__).parents[2])]
     for name in [name for name in sys.modules if name.partition(".")[0] in OURS]:
