@@ -176,7 +176,7 @@ def _copy(root: Path, folder: Path) -> None:
         elif (root / name).exists():
             shutil.copy(root / name, folder / name)
     compileall.compile_dir(folder / "sslcli", quiet=2, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
-    (folder / "tmp").mkdir()
+    folder.with_name(f"{folder.name}.tmp").mkdir()  # of the tests: not below the copy, which looks like a person's project
 
 
 def understood(code: int, output: str) -> tuple[str, str]:

@@ -43,7 +43,7 @@ def _run(copy: str, tests: list[str], output: str) -> NoReturn:
         for stream, place in ((nothing, 0), (file, 1), (file, 2)):
             os.dup2(stream.fileno(), place)
     os.chdir(copy)
-    os.environ |= {"PYTHONPATH": copy, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": f"{copy}/tmp"}
+    os.environ |= {"PYTHONPATH": copy, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": f"{copy}.tmp"}
     tempfile.tempdir = None  # what was imported may have asked for the one before
     sys.dont_write_bytecode = True
     sys.path[:] = [copy, *(place for place in sys.path if place and Path(place) != Path(__file__).parents[2])]
