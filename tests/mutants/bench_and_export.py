@@ -30,7 +30,7 @@ MUTANTS = (
     ),
     Mutant(
         "an export that is not the encoder is written", "sslcli/commands/export.py",
-        "if wrong or not usual <= CLOSE * largest:", "if wrong and not usual <= CLOSE * largest:",
+        "if wrong or not usual <= CLOSE * largest:", "if wrong and not usual <= largest:",
         "test_export.py::test_an_export_that_is_not_the_encoder_is_an_error_and_writes_nothing",
     ),
 )  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from tests.benchmarks import machine
 from tests.mutants.planting import Verdict
@@ -45,7 +44,7 @@ def page_of(verdicts: Sequence[Verdict], *, minutes: float) -> str:
         "A mutant is a wrong version of one important line. `python -m tests.mutants` plants each of them in a copy of the "
         "program, one after the other, and runs the tests that must notice. One that lived would be a wrong number that no "
         "test notices, so none may.", "",
-        f"{datetime.now(UTC):%Y-%m-%d}: **{count_of(verdicts)}**, in {minutes:.0f} min. Machine of class {machine_class()}: "
+        f"**{count_of(verdicts)}**, in {minutes:.0f} min. Machine of class {machine_class()}: "
         f"{machine('tests.mutants')}.", "",
         "| file | what is wrong | killed by |", "|---|---|---|", *lines, "",
     ])  # fmt: skip
