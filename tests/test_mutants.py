@@ -4,12 +4,12 @@ import ast
 import re
 import signal
 import threading
-import time
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.measuring import wait_until
 from tests.mutants import ALL, BELIEVED
 from tests.mutants.__main__ import ROOT, main
 from tests.mutants.mutant import LostTextError, Mutant
@@ -107,8 +107,7 @@ def test_what_is_broken_off_leaves_no_copy_and_nothing_runs_on(tmp_path: Path) -
     main_thread = threading.main_thread().ident or 0
 
     def interrupt(copy: Copy) -> None:
-        while not copy._tests:
-            time.sleep(0.01)
+        wait_until(lambda: bool(copy._tests))
         signal.pthread_kill(main_thread, signal.SIGINT)
 
     with copies(tmp_path, jobs=1, slow=SLOW_HERE) as made:
