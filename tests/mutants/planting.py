@@ -141,8 +141,8 @@ class Copies:
                 self._free.put(copy)
 
         with ThreadPoolExecutor(len(self._all)) as pool:
-            waiting = [pool.submit(in_a_copy, value) for value in values]
             try:
+                waiting = [pool.submit(in_a_copy, value) for value in values]
                 for future in as_completed(waiting):
                     yield future.result()
             except BaseException:
