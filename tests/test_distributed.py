@@ -31,8 +31,9 @@ from tests.measuring import PATIENCE
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.processes"])
-LINE = f"pretrain {TINY} --epochs 4 --optimizer sgd --lr 0.001 --warmup-epochs 0 --precision fp32 --view-sizes 8 --knn-every 2"
-"""28 steps, at a rate so low that what float32 rounds off does not grow: at the usual one, tenfold a step."""
+LINE = f"pretrain {TINY} --epochs 4 --optimizer sgd --lr 0.0003 --warmup-epochs 0 --precision fp32 --view-sizes 8 --knn-every 2"
+"""28 steps, at a rate so low that what float32 rounds off does not grow: at the usual one, tenfold a step; at three times this,
+still where the CPU (AVX2) rounds an image's sums otherwise in a batch of another size."""
 Results = list[dict[str, Any]]
 
 
@@ -100,7 +101,7 @@ def same_within_rounding(folder: Path, undisturbed: tuple[Run, dict[str, Tensor]
     assert (run.status, run.pair) == ("finished", whole.pair)
     for ours, theirs in zip(run.history, whole.history, strict=True):
         assert ours["step"] == theirs["step"]
-        assert ours["train/loss_epoch"] == pytest.approx(theirs["train/loss_epoch"], rel=1e-4)
+        assert ours["train/loss_epoch"] == pytest.approx(theirs["train/loss_epoch"], rel=1e-5)
     found = load_checkpoint(Registry(folder), run, "last")["model"]
     began = build_method(Pretrain(backbone="resnet9", stem="own")).state_dict()
     for name in [name for name, tensor in weights.items() if tensor.ndim > 1]:
