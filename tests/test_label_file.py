@@ -86,7 +86,7 @@ def test_a_delimiter_may_stand_in_values_of_a_file_with_another(tmp_path: Path) 
         (TEXT.encode("latin-1"), r"line 2: label b'K\xe4tzchen' is not in UTF-8: save it as CSV in UTF-8"),
         ("path,label\ncäts/1.png,cat\n".encode("cp1252"), r"(b'c\xe4ts/1.png' is not in UTF-8: save it as CSV in UTF-8)"),
         (TEXT.encode("utf-16-le"), "no plain text: it has NUL bytes (a workbook, or UTF-16 without its mark?): save it"),
-        (codecs.BOM_UTF16_LE + b"p", "no CSV file that can be read"), (b"PK\3\4\0\0", "no plain text"),
+        (codecs.BOM_UTF16_LE + b"p", "no CSV file that can be read"), (b"PK\3\4\0\0", "no CSV file: it is an archive"),
         (b"path:label\na:b\n", "its first line is 'path:label'; accepted is path,label or path,label,split (semi"),
         (b"path;label\ncats/1.png,cat\n", "line 2: 1 values where the head has 2"),
         (b"path,label\ncats/1.png,cat,dog\n", "line 2: 3 values where the head has 2"),
