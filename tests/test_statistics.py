@@ -1,5 +1,6 @@
 """Intervals of a difference: what they cover, in simulated studies, and that a difference by chance is seldom called a gain."""
 
+from bisect import bisect
 from itertools import combinations, product
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.stats import multinomial, norm
+from scipy.stats import binom, multinomial, norm
 from scipy.stats import t as student
 
 from sslcli.commands.differences import answer, difference_of
@@ -110,6 +111,16 @@ def test_one_seeds_interval_covers_95_percent_of_all_outcomes_in_every_corner(im
             chance = multinomial.pmf(cells, images, [first, second, max(0.0, 1 - first - second)])
             truth = first - second
             assert chance[(low <= truth + 1e-9) & (high >= truth - 1e-9)].sum() >= 0.95, (first, second)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 1.0])
+def test_of_10000_images_at_most_49_in_1000_studies_of_one_seed_without_an_effect_are_called(share: float) -> None:
+    """Exactly: over every count of images on which the two disagree, `share` of them in the mean."""
+    called = 0.0
+    for disagreeing in range(int(binom.ppf(1e-9, 10_000, share)), int(binom.ppf(1 - 1e-9, 10_000, share)) + 1):
+        fewest = bisect(range(disagreeing + 1), 0, key=lambda first: paired(first, disagreeing - first, 0, 10_000).low)
+        called += binom.pmf(disagreeing, 10_000, share) * 2 * binom.sf(fewest - 1, disagreeing, 0.5)
+    assert 0.04 < called <= 0.049
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,8 @@ The settings are all pairs of an expected accuracy of pretrained against scratch
 images' difficulty, of what an init makes of each image, and of the seeds' skill, in units of the noise of one network on one
 image. So networks range from independent guesses to ones that are right on the same images. The three worst settings
 of each row were simulated anew with {again:,} studies (a quarter of that for 10,000 images), and the table shows those.
-A share of 5 % has a standard error of 0.15 points then (0.3 for 10,000 images).
+A share of 5 % has a standard error of 0.15 points then (0.3 for 10,000 images): one just below 5 % may be shown as 5.3 %. For
+one seed the share can be computed exactly, and with 10,000 images and no effect it is 4.9 % at most (a test).
 
 With one seed the truth is the difference of the two networks at hand; with several it is that of all seeds.
 
