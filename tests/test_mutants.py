@@ -4,6 +4,7 @@ import ast
 import re
 import signal
 import threading
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -102,6 +103,15 @@ def test_killed_is_only_what_a_test_fails_of_and_the_tree_stays_as_it_is(tmp_pat
     assert "ALIVE" in as_text(rows_of(found))
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """SIGINT is a KeyboardInterrupt, also where a shell has started the tests in the background, which lets them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_what_is_broken_off_leaves_no_copy_and_nothing_runs_on(tmp_path: Path) -> None:
     (laid_out(tmp_path) / "tests" / "test_toy.py").write_text("import time\n\n\ndef test_two():\n    time.sleep(600)\n")
     main_thread = threading.main_thread().ident or 0

@@ -50,6 +50,15 @@ def test_neighbours_of_another_number_are_told_apart_by_it(registry: Registry, t
     assert words(registry) == {run.id: word for run, word in zip(two, expected, strict=True)}
 
 
+@pytest.mark.usefixtures("two")
+def test_of_very_many_settings_no_record_is_read(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "MOST_SETTINGS", 4)
+    assert words(registry)
+    monkeypatch.setattr(settings, "MOST_SETTINGS", 3)
+    monkeypatch.setattr(settings, "record_or_index", lambda *_: pytest.fail("a record is read"))
+    assert words(registry) == {}
+
+
 @pytest.mark.parametrize("style", ["table", "markdown"])
 def test_the_table_has_a_column_for_what_differs(ssl: Cli, two: list[Run], style: str) -> None:
     shown = ssl(f"compare --format {style}").out

@@ -16,6 +16,7 @@ SHOWN = ("seed", "protocol", "dataset", "label_fraction", "run", "dry_run")
 LEFT_OUT = {*NOT_IN_PAIR, *SHOWN} - {*OF_DATA}
 """Options that are no setting, or that every table shows."""
 MOST = 4  # options that are named; there may be more in which two pretrainings differ
+MOST_SETTINGS = 100  # that are told apart; of more the records would take longer to read than the table
 Settings = Mapping[str, str]
 """By the ids of runs: the options that tell them from those beside them, "k 200, temperature 0.1"; others are left out."""
 
@@ -26,8 +27,9 @@ def settings_in_words(registry: Registry, runs: Sequence[Run], setups: Mapping[s
     """What tells evaluations apart that are of one protocol, data set, part of the labels and epoch, seeds aside.
 
     `setups` are those of the pretrain runs by id. Records are read only where there is something to tell apart; of a run
-    without one (a published run) nothing can be told.
+    without one (a published run), and of more than MOST_SETTINGS settings, nothing is told.
     """
+    known = dict(setups)
     alike: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
         alike.setdefault((run.experiment, run.protocol, run.dataset, run.label_fraction, run.at_epoch), []).append(run)
@@ -35,8 +37,9 @@ def settings_in_words(registry: Registry, runs: Sequence[Run], setups: Mapping[s
     for group in alike.values():
         settings: dict[tuple[Any, ...], list[Run]] = {}
         for run in group:
-            settings.setdefault(setting_of(run, dict(setups)), []).append(run)
-        if len(settings) > len({run.init for run in group}) or len({run.setup or run.pair for run in group}) > 1:
+            settings.setdefault(setting_of(run, known), []).append(run)
+        several = len(settings) > len({run.init for run in group}) or len({run.setup or run.pair for run in group}) > 1
+        if several and len(settings) <= MOST_SETTINGS:
             found |= _told_apart(registry, list(settings.values()))
     return found
 
