@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -187,10 +188,14 @@ class Registry:
         here = Path(os.environ.get("SSL_PROJECT") or find_project(Path.cwd())).resolve()
         return line if here == self.root.resolve() else f"{line} --project {shlex.quote(os.path.relpath(self.root))}"
 
+    @cached_property
+    def _real_root(self) -> Path:
+        return self.root.resolve()
+
     def path(self, relative: str) -> Path:
         """A path of the project as an absolute one; a UsageError if it, or a link in it, leaves the project."""
         path = (self.root / relative).resolve()
-        if not path.is_relative_to(self.root.resolve()):
+        if not path.is_relative_to(self._real_root):
             raise UsageError(f"{relative!r} in the registry leaves the project {self.root}: paths are relative and stay in it")
         return path
 

@@ -6,7 +6,6 @@ import shlex
 
 from sslcli.commands.project import has_partner
 from sslcli.config import INIT_WORDS
-from sslcli.errors import StateError
 from sslcli.registry import EXPERIMENTS, Registry, Run
 
 
@@ -70,7 +69,4 @@ def recorded_command(registry: Registry, run: Run, addition: str = "") -> str:
 
 def record_or_index(registry: Registry, run: Run) -> Run:
     """The whole record of a run; what the index has where its folder is lost."""
-    try:
-        return registry.load(run)
-    except StateError:
-        return run
+    return registry.load(run) if registry.path(f"{run.folder}/run.yaml").exists() else run

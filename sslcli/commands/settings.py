@@ -51,9 +51,8 @@ def _told_apart(registry: Registry, settings: Sequence[Sequence[Run]]) -> dict[s
     parents = [known.get(runs[0].parent or "") for runs in settings]
     of_parents = [_options(record_or_index(registry, parent)) if parent else {} for parent in parents]
     begun = [number for number, options in enumerate(of_parents) if options]
-    words = [_differing(own, number) for number in range(len(settings))]
-    for number in begun:
-        among = _differing([of_parents[n] for n in begun], begun.index(number))
+    words = _differing(own)
+    for number, among in zip(begun, _differing([of_parents[number] for number in begun]), strict=True):
         words[number] += [f"pretraining's {word}" for word in among if word not in words[number]]
     return {run.id: _listed(found) for runs, found in zip(settings, words, strict=True) for run in runs if found}
 
@@ -64,13 +63,18 @@ def _options(record: Run) -> dict[str, Any]:
     return options | ({"data": record.data["sha256"][:12]} if options and "sha256" in record.data else {})
 
 
-def _differing(options: Sequence[dict[str, Any]], number: int) -> list[str]:
-    """Name and value of each option of one setting that the others do not all share; options not recorded are no difference."""
+def _differing(options: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Of each setting name and value of the options that not all share; options not recorded are no difference."""
     recorded = [values for values in options if values]
-    differing = [name for name, value in options[number].items() if any(other.get(name) != value for other in recorded)]
+    first = recorded[0] if recorded else {}
+    shared = {name for name, value in first.items() if all(other.get(name) == value for other in recorded)}
+    return [_in_words({name: value for name, value in values.items() if name not in shared}) for values in options]
+
+
+def _in_words(differing: dict[str, Any]) -> list[str]:
     if len(differing) > 1:
-        differing = [name for name in differing if name != "data"]  # what made the data differ says more
-    return [f"{name.replace('_', ' ')} {_value(options[number][name])}" for name in differing]
+        differing = {name: value for name, value in differing.items() if name != "data"}  # what made the data differ says more
+    return [f"{name.replace('_', ' ')} {_value(value)}" for name, value in differing.items()]
 
 
 def _value(value: Any) -> str:
