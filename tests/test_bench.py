@@ -405,15 +405,14 @@ def test_augmentation_is_below_a_tenth_of_a_step_where_the_net_is_smallest(
 ) -> None:
     """Of the other presets it is less: their encoders are larger, the views the same.
 
-    In float32, with the cheapest optimizer, on any machine; processor time, the least of each part, in the quietest of some
-    attempts, since others' work slows most what fetches from memory.
+    Processor time, the least of each part, in the quietest of some attempts, since others' work slows most what fetches from
+    memory.
     """
     monkeypatch.setattr(shapes, "TRAIN", 512)
     monkeypatch.setattr(timing, "BUDGET", 1.0)
     monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=processor_time))  # which does not count others' work
     monkeypatch.setattr(timing, "median", min)
     options = from_mapping(Pretrain, read_preset(preset)["pretrain"][0], preset)
-    options |= {"precision": "fp32", "optimizer": "sgd"}
     settled = plan(registry, Pretrain(**options), load=Costs(stand_in=True).load)
     _, training = training_of(settled.options, settled.setting)  # type: ignore[arg-type]
     attempts = (time_step(training, 0) for _ in range(5))

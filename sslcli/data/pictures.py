@@ -36,9 +36,7 @@ CONTENT = {
 """Bytes 4 to 12 of a file to the suffix that says the same."""
 
 LARGEST = 100_000_000  # pixels that are decoded; what claims more may be a bomb
-LARGEST_REDUCED = (
-    4 * LARGEST
-)  # pixels of a JPEG that is decoded to fewer: all of its file is read, and perhaps held, all the same
+LARGEST_REDUCED = 4 * LARGEST  # pixels of a JPEG that is decoded to fewer: all of its file is read all the same
 SHARPER = 2  # a JPEG is decoded to at least so many times the side that is wanted, which saves most of its work
 PASSING = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
 """What goes wrong with a machine, not with a file: not to be remembered of it."""

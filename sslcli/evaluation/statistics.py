@@ -2,8 +2,8 @@
 
 Every interval is at least as wide as the test images alone make it: Bonett and Price's for paired proportions (2012, Statistics
 in Medicine 31), with Student's quantile for the normal one and a continuity correction of one image. Over a grid of seeds,
-images, accuracies and correlations these cover at least 93 % of the truths and call at most 5 % of studies without an effect a
-gain or a loss: docs/intervals.md, made by python -m tests.benchmarks.intervals.
+images, accuracies and correlations these cover at least 93 % of the truths and call 5 % of studies without an effect, or fewer,
+a gain or a loss, as far as a simulation can tell: docs/intervals.md, made by python -m tests.benchmarks.intervals.
 """
 
 from __future__ import annotations
