@@ -85,7 +85,7 @@ Download = Annotated[bool, Option("--download", help="Download the data set if i
 Device = Annotated[Literal["auto", "cuda", "mps", "cpu"], Option(help="Where to compute.", rich_help_panel=MACHINE)]
 Precision = Annotated[
     Literal["auto", "bf16", "fp32"],
-    Option(help="Of products and convolutions; auto: bf16 where in hardware.", rich_help_panel=MACHINE),
+    Option(help="Of products and convolutions; auto: bf16 where it is faster here.", rich_help_panel=MACHINE),
 ]
 Deterministic = Annotated[
     bool, Option("--deterministic", help="The same bits each time on a GPU too, where it costs speed.", rich_help_panel=MACHINE)

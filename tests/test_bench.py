@@ -347,7 +347,7 @@ def test_one_thread_is_told_where_more_can_run_and_not_where_not(monkeypatch: py
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     monkeypatch.setattr(device, "usable_cores", lambda: 8)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    (told,) = slow_by_choice(CPU, None)
+    (told,) = slow_by_choice(CPU, [])
     assert "one thread, of 8 cores (OMP_NUM_THREADS=1)" in told
     assert "set OMP_NUM_THREADS=8" in told
     torchrun = {
@@ -360,11 +360,11 @@ def test_one_thread_is_told_where_more_can_run_and_not_where_not(monkeypatch: py
     }
     for name, value in torchrun.items():  # eight processes on eight cores
         monkeypatch.setenv(name, value)
-    assert slow_by_choice(CPU, None) == []
+    assert slow_by_choice(CPU, []) == []
     for name in torchrun:
         monkeypatch.delenv(name)
     monkeypatch.setattr(device, "usable_cores", lambda: 1)
-    assert slow_by_choice(CPU, None) == []
+    assert slow_by_choice(CPU, []) == []
 
 
 def test_a_process_bound_to_one_core_has_one() -> None:
@@ -379,24 +379,37 @@ def test_a_process_bound_to_one_core_has_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("in_hardware", "precision", "told"), [(True, "fp32", True), (True, "bf16", False), (False, "fp32", False)]
+    ("gain", "precision", "told"),
+    [
+        (3.96, "fp32", "float32: bfloat16 is 4 times as fast on this machine; use --precision bf16"),
+        (0.02, "bf16", "bfloat16: float32 is 50 times as fast on this machine; use --precision fp32"),
+        (0.0, "bf16", "bfloat16: this device cannot compute in it; use --precision fp32"),
+        (3.96, "bf16", ""),
+        (1.1, "bf16", ""),
+        (0.02, "fp32", ""),
+        (0.02, "auto", ""),
+    ],
 )
-def test_float32_is_told_where_bfloat16_is_in_hardware(
-    ssl: Cli, monkeypatch: pytest.MonkeyPatch, in_hardware: bool, precision: str, told: bool
+def test_the_slower_precision_is_told_with_the_measured_factor(
+    ssl: Cli, monkeypatch: pytest.MonkeyPatch, gain: float, precision: str, told: str
 ) -> None:
-    monkeypatch.setattr(device, "_cpu_multiplies_bfloat16", lambda: in_hardware)
+    monkeypatch.setattr(device, "bfloat16_gain", lambda _: gain)
     for line in (f"pretrain {TINY} --max-steps 1 {QUICK}", f"bench {TINY} --no-presets {QUICK}"):
         result = ssl(f"{line} --precision {precision}")
         assert result.code == 0
-        assert ("slower than it could be: float32" in result.err) == told
+        assert "".join(re.findall("slower than it could be: (.*)\n", result.err)) == told
 
 
-def test_a_resumed_run_is_not_told_of_a_precision_that_stays(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = []
-    monkeypatch.setattr("sslcli.commands.common.slow_by_choice", lambda _, precision: told.append(precision) or [])
-    assert ssl(f"pretrain {TINY} --precision fp32 --optimizer sgd --lr 1e30 --warmup-epochs 0").code == 3
-    ssl("resume")
-    assert told == ["fp32", None]
+@pytest.mark.parametrize(("precision", "gain", "told"), [("fp32", 4.0, 0), ("bf16", 4.0, 0), ("bf16", 0.25, 1)])
+def test_a_resumed_run_keeps_its_precision_and_is_told_where_that_is_slow(
+    ssl: Cli, monkeypatch: pytest.MonkeyPatch, precision: str, gain: float, told: int
+) -> None:
+    line = f"pretrain {TINY} --precision {precision} --optimizer sgd --lr 1e30 --warmup-epochs 0"
+    assert ssl(line).code == 3
+    monkeypatch.setattr(device, "bfloat16_gain", lambda _: gain)
+    result = ssl("resume")
+    words = "bfloat16: float32 is 4 times as fast on this machine; the run began with it and keeps it"
+    assert result.err.count(f"slower than it could be: {words}") == result.err.count("slower than") == told
 
 
 @pytest.mark.parametrize("preset", ["demo", "speedrun-30s"])

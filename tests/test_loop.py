@@ -1,6 +1,5 @@
 """The training loop, against the same steps written out; the rates that it goes through; what it chooses and averages."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -105,15 +104,3 @@ def test_where_no_rate_is_given_it_goes_with_the_batch_and_by_its_root_for_adam(
 def test_products_have_the_precision_that_was_asked_for(precision: str, dtype: torch.dtype) -> None:
     with autocast(torch.device("cpu"), precision)():
         assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == dtype
-
-
-@pytest.mark.parametrize(("has", "precision"), [({}, "fp32"), ({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16")])
-def test_a_cpu_computes_in_bfloat16_only_where_it_multiplies_it_in_hardware(
-    monkeypatch: pytest.MonkeyPatch, has: dict[str, bool], precision: str
-) -> None:
-    from sslcli.training import device
-
-    monkeypatch.setattr(device.torch, "cpu", SimpleNamespace(get_capabilities=lambda: has))
-    monkeypatch.setattr(device.torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
-    assert device.choose_precision("auto", torch.device("cpu")) == precision
-    assert device.choose_precision("fp32", torch.device("cpu")) == "fp32"

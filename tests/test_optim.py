@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from sslcli.training import device, optim
+from sslcli.training import optim
 from sslcli.training.optim import ITERATIONS, Muon, build_optimizer, orthogonalise, warmup_cosine
 
 
@@ -17,14 +17,16 @@ def test_the_rate_warms_up_linearly_and_falls_as_a_cosine() -> None:
     assert 0 < rates[-1] < 0.001
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
 @pytest.mark.parametrize("shape", [(8, 40), (40, 8), (16, 16)])
-def test_orthogonalise_brings_the_singular_values_near_one(shape: tuple[int, int]) -> None:
+def test_orthogonalise_brings_the_singular_values_near_one(shape: tuple[int, int], precision: str) -> None:
     torch.manual_seed(0)
     u, _, v = torch.linalg.svd(torch.randn(shape), full_matrices=False)
     matrix = u @ torch.diag(torch.logspace(0, -1, min(shape))) @ v
-    values = torch.linalg.svdvals(orthogonalise(matrix))
+    made = orthogonalise(matrix, precision)
+    values = torch.linalg.svdvals(made)
     assert 0.6 < values.min() < values.max() < 1.3
-    assert (orthogonalise(matrix) * (u @ v)).sum() > 0.8 * min(shape)  # along the matrix's own polar factor
+    assert (made * (u @ v)).sum() > 0.8 * min(shape)  # along the matrix's own polar factor
 
 
 def literal_iterations(matrix: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -43,21 +45,33 @@ def test_orthogonalise_is_nearly_as_exact_as_literal_iterations_in_bfloat16(shap
     torch.manual_seed(1)
     u, _, v = torch.linalg.svd(torch.randn(shape, dtype=torch.float64), full_matrices=False)
     matrix = u @ torch.diag(torch.logspace(0, least, min(shape), dtype=torch.float64)) @ v
-    wanted, made = literal_iterations(matrix, torch.float64), orthogonalise(matrix)
+    wanted, made = literal_iterations(matrix, torch.float64), orthogonalise(matrix, "bf16")
     assert made.dtype == torch.float64
     assert torch.linalg.svdvals(made).max() < 1.25  # none, however small, outgrows the rest
     literal = (literal_iterations(matrix, torch.bfloat16) - wanted).norm()
     assert (made - wanted).norm() < 1.4 * literal < 0.07 * wanted.norm()  # each rounds otherwise
 
 
-@pytest.mark.parametrize(("in_hardware", "least", "most"), [(True, 1e-3, 1e-1), (False, 0.0, 1e-4)])
-def test_orthogonalise_computes_in_float32_where_the_cpu_has_no_bfloat16(
-    in_hardware: bool, least: float, most: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(device, "_cpu_multiplies_bfloat16", lambda: in_hardware)
+@pytest.mark.parametrize(("precision", "least", "most"), [("bf16", 1e-3, 1e-1), ("fp32", 0.0, 1e-4)])
+def test_orthogonalise_computes_in_the_precision_that_was_asked_for(precision: str, least: float, most: float) -> None:
     matrix = torch.randn(16, 40, generator=torch.Generator().manual_seed(0))
     wanted = literal_iterations(matrix, torch.float64)
-    assert least <= (orthogonalise(matrix) - wanted).norm() / wanted.norm() < most
+    assert least <= (orthogonalise(matrix, precision) - wanted).norm() / wanted.norm() < most
+
+
+def test_muon_goes_on_in_the_precision_that_it_began_with_and_from_earlier_versions_in_bfloat16() -> None:
+    def muon(precision: str) -> torch.optim.Optimizer:
+        return build_optimizer(nn.Linear(4, 4), "muon", lr=0.1, weight_decay=0.0, momentum=0.9, precision=precision)
+
+    state = muon("fp32").state_dict()
+    resumed = muon("bf16")
+    resumed.load_state_dict(state)
+    assert resumed.param_groups[0]["precision"] == "fp32"
+    for group in state["param_groups"]:
+        del group["precision"]
+    earlier = muon("fp32")
+    earlier.load_state_dict(state)
+    assert earlier.param_groups[0]["precision"] == "bf16"
 
 
 def test_muon_flattens_filters_and_leaves_the_first_ones_and_the_norms_to_adamw() -> None:
@@ -79,7 +93,7 @@ def test_muon_flattens_filters_and_leaves_the_first_ones_and_the_norms_to_adamw(
 def test_muons_steps_are_those_of_its_author_written_out_in_float64(
     monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
 ) -> None:
-    monkeypatch.setattr(optim, "orthogonalise", lambda matrix: literal_iterations(matrix, torch.float64))
+    monkeypatch.setattr(optim, "orthogonalise", lambda matrix, _: literal_iterations(matrix, torch.float64))
     torch.manual_seed(0)
     weight = torch.randn(shape, dtype=torch.float64)
     parameter, momentum = nn.Parameter(weight.clone()), torch.zeros_like(weight)

@@ -65,7 +65,7 @@ def measure(registry: Registry, command: Any, costs: Costs) -> dict[str, Any]:
     """A column: the training's step, its memory, and the seconds that the command takes."""
     plan = settle(registry, command, costs)
     device, options = plan.setting.device, plan.options
-    tell_of_speed(device, options.precision)
+    tell_of_speed(device, [options.precision])
     peak = matmul_peak(device, options.precision)
     costs.forget()
     forget_peak_memory(device)

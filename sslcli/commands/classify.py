@@ -28,7 +28,7 @@ from sslcli.evaluation.quality import headline
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import Encoder, build_encoder, weights_hash
 from sslcli.registry import Registry, Run
-from sslcli.training.device import autocast
+from sslcli.training.device import autocast, precision_here
 from sslcli.training.log import duration
 from sslcli.training.loop import Metrics, Progress
 
@@ -229,17 +229,18 @@ def load_classifier(registry: Registry, record: Run) -> tuple[Classifier, State]
 def outputs_as_in(record: Run, artifact: State, device: torch.device) -> Callable[[nn.Module, Images], Tensor]:
     """The function from a net and uint8 images (N, 3, H, W) to the net's outputs (N, d) on the CPU.
 
-    Images are normalised, and numbers have the precision, as in the run whose best.pt holds `artifact`.
+    Images are normalised, and numbers have the precision, as in the run whose best.pt holds `artifact`; but float32 where
+    bfloat16 is slow.
     """
     mean, std, size = artifact["mean"].to(device), artifact["std"].to(device), artifact["image_size"]
-    precision = autocast(device, record.options["precision"])
+    quick = autocast(device, precision_here(record.options["precision"], device))
 
     def scale(images: Tensor) -> Tensor:
         return normalise(centre(images, size), mean, std)
 
     def of(net: nn.Module, images: Images) -> Tensor:
         net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return outputs(net, images, normalise=scale, autocast=precision).cpu()
+        return outputs(net, images, normalise=scale, autocast=quick).cpu()
 
     return of
 

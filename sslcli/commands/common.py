@@ -7,7 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,7 +83,7 @@ def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: L
     if str(options.dataset).startswith(FOLDER) and options.image_size is None:
         options = options.because("from the median of the pictures", image_size=data.image_size)
     if options.precision == "auto":
-        options = options.because(f"from the device, {device.type}", precision=choose_precision("auto", device))
+        options = options.because(f"measured on this {device.type}", precision=choose_precision("auto", device))
     if options.stem in (None, "auto") and options.backbone:
         stem = default_stem(options.backbone, data.image_size)
         options = options.because(f"from the image size, {data.image_size}", stem=stem)
@@ -195,14 +195,14 @@ def _plain(name: str) -> str:
 
 def start(registry: Registry, plan: Plan, carry_out: Callable[[Registry, Run, Any, Setting], Run]) -> None:
     """Enter a settled training into the registry, carry it out, and say what to type next."""
-    tell_of_speed(plan.setting.device, plan.options.precision)
+    tell_of_speed(plan.setting.device, [plan.options.precision])
     carry_out(registry, on_first(lambda: new_run(registry, plan, study=None)), plan.options, plan.setting)
     say(f"next, type: {next_command(registry)}")
 
 
-def tell_of_speed(device: torch.device, precision: str | None) -> None:
-    """Say what makes a training slower than this machine is; of the precision, unless it is None."""
-    for line in slow_by_choice(device, precision):
+def tell_of_speed(device: torch.device, precisions: Sequence[str], *, settled: bool = False) -> None:
+    """Say what makes trainings slower than this machine is: see `slow_by_choice`."""
+    for line in slow_by_choice(device, precisions, settled=settled):
         say(f"slower than it could be: {line}")
 
 
@@ -235,8 +235,10 @@ def rate_schedule(options: Pretrain | Finetune, steps: int, epoch_steps: int) ->
 
 def optimizer_for(module: nn.Module, options: Pretrain | Finetune) -> Optimizer:
     """The optimizer that the options ask for."""
-    decay = options.weight_decay or 0.0
-    return build_optimizer(module, options.optimizer, lr=options.lr or 0.0, weight_decay=decay, momentum=options.momentum)
+    return build_optimizer(
+        module, options.optimizer, lr=options.lr or 0.0, weight_decay=options.weight_decay or 0.0, momentum=options.momentum,
+        precision=options.precision,
+    )  # fmt: skip
 
 
 def accuracies(metrics: Metrics) -> str:

@@ -31,9 +31,10 @@ from sslcli.errors import StateError
 from sslcli.evaluation.features import BATCH, outputs
 from sslcli.models.encoder import Encoder, build_encoder
 from sslcli.registry import Registry
+from sslcli.training.device import seconds_of
 from sslcli.training.log import SAVE_EVERY
 from sslcli.training.parts import Training
-from sslcli.training.timing import BUDGET, StepTime, seconds_of, time_step
+from sslcli.training.timing import BUDGET, StepTime, time_step
 
 STARTING = time.process_time()
 """Seconds of computing that it took to start: the interpreter, importing torch and the rest. A cold disk comes on top."""

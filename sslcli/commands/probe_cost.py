@@ -19,7 +19,7 @@ from sslcli.evaluation.knn import QUERIES, knn_votes
 from sslcli.evaluation.linear import search_rate
 from sslcli.evaluation.logistic import fit_logistic
 from sslcli.models.encoder import Encoder
-from sslcli.training.timing import seconds_of
+from sslcli.training.device import seconds_of
 
 STEPS = 50  # of the search of a rate that are timed, at least
 SOME = 2000  # images that logistic regression is tried on

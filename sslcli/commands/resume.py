@@ -117,7 +117,7 @@ def carry_on(registry: Registry, run: Run, changed: dict[str, Any]) -> None:
     on_first(lambda: keep_manifest(registry, record, setting.data))  # it may have been killed before
     if (here := describe(setting.device)) != record.device:
         say(f"{run.id}: began on {record.device}, goes on on {here}: the last bits may differ from those of an undisturbed run")
-    tell_of_speed(setting.device, None)  # the run's precision stays as it is
+    tell_of_speed(setting.device, [options.precision], settled=True)
     importlib.import_module(f"sslcli.commands.{command}").carry_out(registry, record, options, as_begun(record, setting))
 
 

@@ -45,9 +45,7 @@ def run(command: Study) -> None:
     say(
         f"study {name} in {registry.root}: {len(steps)} trainings" + f" for each of {command.seeds} seeds" * (command.seeds > 1)
     )
-    device = choose_device(command.device)
-    precisions = {arguments.get("precision", "auto") for _, arguments in steps}
-    tell_of_speed(device, "fp32" if "fp32" in precisions else None)
+    tell_of_speed(choose_device(command.device), [arguments.get("precision", "auto") for _, arguments in steps])
     _hold_to_labels(registry, steps)
     first = int(steps[0][1].get("seed", Pretrain.seed))
     pretrained = _whole(registry, name, steps, seed=first, whole=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import platform
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -18,6 +21,9 @@ from sslcli.launch import read_launch
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Environment variables that hold torch to fewer threads."""
+ENOUGH = 1.3
+"""So many times as fast bfloat16 must be to be chosen. In hardware it is 2 to 10 times as fast, without 0.6 times at most."""
+SIDE, ROUNDS = {"cpu": 256}, 20  # of the square matrices that are multiplied to find out, and how often
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
@@ -56,21 +62,57 @@ def be_deterministic(*, on: bool) -> None:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """Turn "auto" into "bf16" where the device multiplies it in hardware, else into "fp32"."""
+    """Turn "auto" into "bf16" where the device multiplies it faster, else into "fp32"."""
     if name != "auto":
         return name
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    return "bf16" if device.type == "cpu" and _cpu_multiplies_bfloat16() else "fp32"
+    return "bf16" if bfloat16_gain(device.type) >= ENOUGH else "fp32"
 
 
-def _cpu_multiplies_bfloat16() -> bool:
-    """Whether the CPU has instructions for it, and oneDNN, which computes torch's products, uses them.
+def precision_here(recorded: str, device: torch.device) -> str:
+    """What to compute in where a trained net is only read: the precision on record, but float32 where bfloat16 is slow."""
+    return "fp32" if recorded == "fp32" else choose_precision("auto", device)
 
-    ONEDNN_MAX_CPU_ISA=AVX2 forbids it to: then such products are hundreds of times slower, as on a CPU without them.
+
+@cache
+def bfloat16_gain(kind: str) -> float:
+    """How many times as fast a kind of device multiplies matrices in bfloat16 as in float32; 0 where it cannot.
+
+    Measured, once in a process: flags do not tell. Sapphire Rapids with AMX has 4 times, with AVX-512's instructions for
+    bfloat16 alone 0.5 times, a CPU with neither 0.02 times. It takes 10 ms, or 100 ms where bfloat16 is that slow. It is the
+    least of interleaved times, on one thread: other programs cannot stretch each of them, so the choice is always the same.
     """
-    has = torch.cpu.get_capabilities()
-    return bool(has.get("avx512_bf16") or has.get("amx_bf16")) and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    device, threads = torch.device(kind), torch.get_num_threads()
+    side, best = SIDE.get(kind, 2048), {torch.float32: math.inf, torch.bfloat16: math.inf}
+    torch.set_num_threads(1)
+    try:
+        matrices = {dtype: torch.ones(side, side, device=device, dtype=dtype) for dtype in best}
+        for turn in range(ROUNDS):
+            for dtype, matrix in matrices.items():
+                best[dtype] = min(best[dtype], seconds_of(partial(torch.matmul, matrix, matrix), device))
+            if turn >= 2 and best[torch.bfloat16] > 4 * best[torch.float32]:
+                break
+    except (RuntimeError, TypeError):  # macOS before 14 has no bfloat16 on mps
+        return 0.0
+    finally:
+        torch.set_num_threads(threads)
+    return best[torch.float32] / best[torch.bfloat16]
+
+
+def wait_for(device: torch.device) -> None:
+    """Return when the device has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def seconds_of(work: Callable[[], object], device: torch.device) -> float:
+    """How long a piece of work takes, once, with what it leaves on the device."""
+    wait_for(device)
+    began = time.perf_counter()
+    work()
+    wait_for(device)
+    return time.perf_counter() - began
 
 
 def use_well(device: torch.device) -> None:
@@ -95,11 +137,11 @@ def _holds(name: str) -> bool:
     return os.environ.get(name, "").partition(",")[0].strip().isdecimal()
 
 
-def slow_by_choice(device: torch.device, precision: str | None) -> list[str]:
-    """What makes a training slower than this machine is, in words, with what changes it; empty if nothing does.
+def slow_by_choice(device: torch.device, precisions: Sequence[str], *, settled: bool = False) -> list[str]:
+    """What makes trainings slower than this machine is, in words, with what changes it; empty if nothing does.
 
-    One thread on a CPU where more can run, and float32 where bfloat16 is multiplied in hardware. `precision` None: it is not
-    to be chosen.
+    One thread on a CPU where more can run, and a precision that is not the fastest here. `settled`: it cannot be changed any
+    more, and is told where it is many times slower.
     """
     found = []
     cores = usable_cores() // read_launch().local_world  # each process of torchrun's has its share
@@ -107,8 +149,12 @@ def slow_by_choice(device: torch.device, precision: str | None) -> list[str]:
         holding = [f"{name}={os.environ[name]}" for name in THREADS if _holds(name)]
         by = f" ({', '.join(holding)})" if holding else ""
         found.append(f"torch computes on one thread, of {cores} cores{by}; to use all, set OMP_NUM_THREADS={cores}")
-    if precision == "fp32" and choose_precision("auto", device) == "bf16":
-        found.append("float32, where this machine multiplies bfloat16 in hardware, about twice as fast: --precision bf16")
+    gain = bfloat16_gain(device.type)
+    if "fp32" in precisions and gain >= ENOUGH and not settled:
+        found.append(f"float32: bfloat16 is {gain:.2g} times as fast on this machine; use --precision bf16")
+    if "bf16" in precisions and gain < 1:
+        why = f"float32 is {1 / gain:.2g} times as fast on this machine" if gain else "this device cannot compute in it"
+        found.append(f"bfloat16: {why}; " + ("the run began with it and keeps it" if settled else "use --precision fp32"))
     return found
 
 

@@ -20,6 +20,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from sslcli.distributed import on_first
+from sslcli.training.device import choose_precision, seconds_of, wait_for
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
 from sslcli.training.loop import Progress, fit
@@ -191,26 +192,10 @@ class _Laps:
         self.last = now
 
 
-def wait_for(device: torch.device) -> None:
-    """Return when the device has done all that it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
-
-
-def seconds_of(work: Callable[[], object], device: torch.device) -> float:
-    """How long a piece of work takes, once, with what it leaves on the device."""
-    wait_for(device)
-    began = time.perf_counter()
-    work()
-    wait_for(device)
-    return time.perf_counter() - began
-
-
 def matmul_peak(device: torch.device, precision: str, *, budget: float = 0.5) -> float:
     """Floating-point operations a second of the fastest of some products of large square matrices, in "bf16" or "fp32"."""
-    side = PRODUCT.get(device.type, 4096)
+    quick = precision == choose_precision("auto", device) or precision == "fp32"
+    side = PRODUCT.get(device.type, 4096) if quick else 512  # else it would take minutes on a CPU
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     times = [seconds_of(lambda: a @ b, device) for _ in range(2)]

@@ -156,9 +156,18 @@ MUTANTS = (
         "test_loop.py::test_products_have_the_precision_that_was_asked_for",
     ),
     Mutant(
-        "bfloat16 is used where no hardware multiplies it", "sslcli/training/device.py",
-        'bool(has.get("avx512_bf16") or has.get("amx_bf16")) and',
-        "has is not None and",
-        "test_loop.py::test_a_cpu_computes_in_bfloat16_only_where_it_multiplies_it_in_hardware",
+        "bfloat16 is used where it is slower", "sslcli/training/device.py",
+        "bfloat16_gain(device.type) >= ENOUGH else", "bfloat16_gain(device.type) >= 0 else",
+        "test_device.py::test_bfloat16_is_chosen_where_its_products_are_faster",
+    ),
+    Mutant(
+        "a neighbour decides on the precision", "sslcli/training/device.py",
+        "best[dtype] = min(best[dtype], seconds_of(partial(torch.matmul, matrix, matrix), device))",
+        "best[dtype] = seconds_of(partial(torch.matmul, matrix, matrix), device)",
+        "test_device.py::test_the_gain_is_the_ratio_of_the_least_times_whatever_a_neighbour_does",
+    ),
+    Mutant(
+        "Muon computes in bfloat16 always", COMMON, "        precision=options.precision,\n", '        precision="bf16",\n',
+        "test_number_formats.py::test_muon_multiplies_in_the_precision_of_its_run",
     ),
 )  # fmt: skip

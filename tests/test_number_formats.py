@@ -1,0 +1,95 @@
+"""Nothing is multiplied in a number format that the machine is slow at."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from sslcli.commands import pretrain
+from sslcli.commands.common import Plan
+from sslcli.config import Pretrain
+from sslcli.methods import METHODS
+from sslcli.registry import Registry
+from sslcli.training import device
+from sslcli.training.parts import Training
+from tests.conftest import Cli
+
+PRODUCTS = {"mm", "addmm", "bmm", "baddbmm", "mv", "dot", "convolution", "convolution_backward"}
+SMALL = {"dataset": "shapes", "batch_size": 8, "view_sizes": "16", "epochs": 1}
+PRETRAIN = "pretrain --dataset shapes --backbone resnet9 --optimizer muon --batch-size 8 --view-sizes 16 --max-steps 2"
+EVALUATIONS = (
+    "predict --n 4", "embed", "runs verify --numbers", "probe --protocol linear-augmented --epochs 1", "probe --protocol knn",
+    "finetune --epochs 1 --batch-size 32 --max-steps 2 --optimizer muon",
+)  # fmt: skip
+
+
+class Recorder(TorchDispatchMode):
+    """Notes the number formats of every product and convolution, forward, backward and of the optimizer, by its name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.formats: dict[str, set[torch.dtype]] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        if name in PRODUCTS or "attention" in name:
+            tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+            self.formats.setdefault(name, set()).update(tensor.dtype for tensor in tensors)
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def machine(gain: float) -> Iterator[Recorder]:
+    """A machine on which bfloat16 is so many times as fast as float32."""
+    with pytest.MonkeyPatch.context() as patch, Recorder() as recorder:
+        patch.setattr(device, "bfloat16_gain", lambda _: gain)
+        yield recorder
+
+
+def one_step(plan: Plan, training: Training) -> None:
+    """Take the first step of a training that is settled."""
+    training.loss_at(0)[0].backward()
+    training.optimizer.step()
+    assert plan.options.precision in ("bf16", "fp32")
+
+
+@pytest.mark.parametrize("backbone", ["resnet9", "vit-tiny"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon"])
+@pytest.mark.parametrize("method", METHODS)
+def test_no_step_of_pretraining_multiplies_bfloat16_where_it_is_slow(
+    registry: Registry, method: str, optimizer: str, backbone: str
+) -> None:
+    options = Pretrain(method=method, backbone=backbone, optimizer=optimizer, **SMALL)  # type: ignore[arg-type]
+    formats = {}
+    for gain in (0.02, 4.0):
+        with machine(gain) as recorder:
+            plan = pretrain.plan(registry, options)
+            one_step(plan, pretrain.training_of(plan.options, plan.setting)[1])
+        formats[gain] = recorder.formats
+        assert {"mm", "convolution", "convolution_backward"} <= set(recorder.formats)
+    assert not [name for name, found in formats[0.02].items() if torch.bfloat16 in found]
+    assert torch.bfloat16 in formats[4.0]["convolution"] & formats[4.0]["convolution_backward"]  # the recorder sees it
+
+
+def test_no_evaluation_multiplies_bfloat16_where_it_is_slow_though_the_encoder_was_trained_in_it(ssl: Cli) -> None:
+    with machine(gain=4.0):
+        for line in (PRETRAIN, "probe --epochs 1 --init scratch", "probe --epochs 1"):
+            assert ssl(line).code == 0
+    with machine(gain=0.02) as slow:
+        for line in EVALUATIONS:
+            result = ssl(line)
+            assert result.code == 0, (line, result.err)
+    assert {"mm", "convolution", "convolution_backward"} <= set(slow.formats)
+    assert not [name for name, formats in slow.formats.items() if torch.bfloat16 in formats]
+
+
+@pytest.mark.parametrize(("precision", "formats"), [("fp32", {torch.float32}), ("bf16", {torch.bfloat16})])
+def test_muon_multiplies_in_the_precision_of_its_run(ssl: Cli, precision: str, formats: set[torch.dtype]) -> None:
+    with machine(gain=4.0) as recorder:
+        assert ssl(f"{PRETRAIN} --precision {precision}").code == 0
+    assert recorder.formats["addmm"] >= formats
+    assert recorder.formats["convolution"] == formats
