@@ -27,7 +27,7 @@ DATA, MODEL, TRAINING, VIEWS, MACHINE, RUN = "Data", "Model", "Training", "Views
 MAX_SEED = 2**63 - 1
 ENVIRONMENT = "environment"
 """The origin of an option's value that is neither typed nor a default."""
-NO_OPTION_OF_A_RUN = ("config", "project", "debug", "origins", "dry_run", "run")
+NO_OPTION_OF_A_RUN = ("config", "project", "debug", "origins", "dry_run", "run", "minutes")
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,16 @@ Momentum = Annotated[float, Option(min=0, max=0.9999, help="Momentum of SGD and 
 Warmup = Annotated[
     float | None, Option(min=0, help="Epochs of linear warm-up; default: a twentieth, 10 at most.", rich_help_panel=TRAINING)
 ]
+Minutes = Annotated[
+    float | None,
+    Option(
+        max=1e6,
+        help="Minutes of pretraining, in place of --epochs: a few steps are timed here, and what you left open is set to what "
+        "trains best in that time.",
+        rich_help_panel=TRAINING,
+    ),
+    Above(0),
+]
 MaxSteps = Annotated[int | None, Option(min=1, help="Stop after so many steps, for a trial.", rich_help_panel=TRAINING)]
 _LEAST = "Least part of the image's area in a crop"
 BY = "; default: by the size of the images"
@@ -137,6 +147,13 @@ LabelFraction = Annotated[
     Above(0),
 ]
 Taken = "; default: the pretrain run's."
+StudyDataset = Annotated[
+    str | None,
+    Option(
+        help=f"One of: {', '.join(DATASETS)}; or folder:PATH, your own pictures; default: the preset's.", rich_help_panel=DATA
+    ),
+    _DATASETS,
+]
 ParentsDataset = Annotated[str | None, Option(help="Data set" + Taken, rich_help_panel=DATA), _DATASETS]
 ParentsFit = Annotated[Literal["crop", "pad"] | None, Option(help=_FIT + Taken, rich_help_panel=DATA)]
 ParentsBackbone = Annotated[
@@ -195,10 +212,16 @@ class Command:
         copy.origins.update({**self.origins, **dict.fromkeys(values, origin)})
         return copy
 
+    def was_chosen(self, name: str) -> bool:
+        """Whether an option has another value than its default, or was given."""
+        default = type(self).__dataclass_fields__[name].default
+        return self.origins.get(name, "default") != "default" or getattr(self, name) != default
+
     def at_most(self, name: str, most: int) -> Self:
         """The command, or where nobody chose the number `name` and it is more than there are, a copy with `most`."""
-        chosen = self.origins.get(name, "default") != "default"
-        return self if chosen or getattr(self, name) <= most else self.because(f"there are {most}", **{name: most})
+        return (
+            self if self.was_chosen(name) or getattr(self, name) <= most else self.because(f"there are {most}", **{name: most})
+        )
 
     def options(self) -> dict[str, Any]:
         """Plain values of the command's own options, as a run records them. Paths become text."""
@@ -376,6 +399,7 @@ class Pretrain(Command):
     data_dir: DataDir = None
     download: Download = False
     epochs: Annotated[int, Option(min=1, help="Passes over the training images.", rich_help_panel=TRAINING)] = 200
+    minutes: Minutes = None
     batch_size: BatchSize = 512
     optimizer: Optimizer = "sgd"
     lr: Lr = None
@@ -776,8 +800,14 @@ class Study(Command):
     Started again it goes on where it stopped and repeats nothing that is finished.
     """
 
-    preset: Annotated[str, Option(help="demo, cifar10-cpu, cifar10, or a YAML file like theirs.")] = "demo"
-    name: Annotated[str | None, Option(help="The study's name; default: the preset's.")] = None
+    preset: Annotated[
+        str | None,
+        Option(help="demo, cifar10-cpu, cifar10, or a YAML file like theirs; default: demo, or by --minutes."),
+    ] = None
+    dataset: StudyDataset = None
+    labels: Labels = None
+    minutes: Minutes = None
+    name: Annotated[str | None, Option(help="The study's name; default: the preset's or the data set's.")] = None
     set: Annotated[
         list[str] | None, Option(help="Change an option: COMMAND.OPTION=VALUE, e.g. pretrain.epochs=2. Can be given again.")
     ] = None

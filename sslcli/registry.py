@@ -45,8 +45,8 @@ class Run:
     that both have right: what intervals are made of.
     `at_epoch` is the epoch of the parent whose kept checkpoint was evaluated; None is its last.
     `choices` holds what was chosen before the first step, and a resume takes over: "rate", and "tried", each rate's validation
-    accuracy. `checkpoints` maps a file's name to the sha256 it may have: the newest first, then the one before, since a file
-    and its hash cannot be replaced in one stroke.
+    accuracy; "minutes", for which epochs, views and net were settled. `checkpoints` maps a file's name to the sha256 it may
+    have: the newest first, then the one before, since a file and its hash cannot be replaced in one stroke.
     """
 
     id: str
@@ -116,7 +116,11 @@ def _are_choices(choices: dict[str, Any]) -> bool:
     tried = choices.get("tried", [])
     if not isinstance(tried, list) or not all(isinstance(entry, dict) for entry in tried):
         return False
-    numbers = [choices.get("rate", 0.0), *(entry.get(name) for entry in tried for name in ("rate", "val_acc"))]
+    numbers = [
+        choices.get("rate", 0.0),
+        choices.get("minutes", 0.0),
+        *(entry.get(name) for entry in tried for name in ("rate", "val_acc")),
+    ]
     return all(isinstance(number, float) and number >= 0 for number in numbers)
 
 
@@ -145,7 +149,9 @@ def parse_run(content: Any, source: str) -> Run:
     if not all(_is_epoch(entry) for entry in run.history):
         raise UsageError(f"{source}: the history has an entry for each epoch: epoch, step and measurements, all numbers")
     if not _are_choices(run.choices):
-        raise UsageError(f"{source}: choices are the rate taken, and of each rate that was tried its validation accuracy")
+        raise UsageError(
+            f"{source}: choices are the rate taken, of each rate that was tried its validation accuracy, and minutes"
+        )
     if not all(isinstance(hashes, list) for hashes in run.checkpoints.values()):
         raise UsageError(f"{source}: checkpoints map a file to the list of its hashes")
     if not LEGAL_ID.fullmatch(run.id) or run.experiment not in EXPERIMENTS or run.status not in STATUSES:

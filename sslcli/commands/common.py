@@ -127,6 +127,7 @@ class Plan:
     parent: str | None = None
     protocol: str | None = None
     origin: dict[str, Any] = field(default_factory=dict)  # of the file of others' weights that it begins with
+    choices: dict[str, Any] = field(default_factory=dict)  # what was settled by measuring, beside the options
 
     @property
     def key(self) -> tuple[str, str | None, str | None, int | None, str]:
@@ -183,6 +184,7 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
             **preprocessing(plan.setting.data),
             **({"init": plan.origin} if plan.origin else {}),
         },
+        choices=dict(plan.choices),
     )
     keep_manifest(registry, run, plan.setting.data)
     return run

@@ -68,11 +68,12 @@ class Costs:
     """Times trainings; what two of them have in common is timed once, until `forget`.
 
     `stand_in`: a data set that is not there is stood in for by random images. `in_part`: long steps are timed with a part
-    of their images.
+    of their images. `budget`: seconds that the repeats of each timing take together.
     """
 
-    def __init__(self, *, stand_in: bool = False) -> None:
+    def __init__(self, *, stand_in: bool = False, budget: float = BUDGET) -> None:
         self.stand_in = stand_in
+        self.budget = budget
         self.in_part = False
         self._data: dict[tuple[str, Path, Reading | None], tuple[ImageData, float]] = {}
         self._known: dict[Hashable, Any] = {}
@@ -106,11 +107,11 @@ class Costs:
         """The cost of a settled training."""
         by_experiment = {"pretrain": self._pretrain, "finetune": self._finetune}
         cost = by_experiment.get(plan.experiment, self._probe)(plan)
-        loading = max(seconds for (name, *_), (_, seconds) in self._data.items() if name == plan.options.dataset)
-        return replace(cost, expected={"starting": STARTING, "data": loading} | cost.expected)
+        loaded = [seconds for (name, *_), (_, seconds) in self._data.items() if name == plan.options.dataset]
+        return replace(cost, expected={"starting": STARTING, "data": max(loaded, default=0.0)} | cost.expected)
 
     def _step(self, training: Training, step: int) -> StepTime:
-        return time_step(training, step, in_part=self.in_part)
+        return time_step(training, step, in_part=self.in_part, budget=self.budget)
 
     def _once(self, key: Hashable, work: Callable[[], T]) -> T:
         if key not in self._known:
@@ -142,7 +143,7 @@ class Costs:
         """Seconds of measuring h and z once: of the whole, or where that takes long of fewer images, times their share."""
         options, setting = plan.options, plan.setting
         images = measured_images(options, setting.data)
-        some = max(BATCH, int(BUDGET / self._seeing(plan, method.encoder)))
+        some = max(BATCH, int(self.budget / self._seeing(plan, method.encoder)))
         fewer = setting if some >= images else replace(setting, data=setting.data.first(some))
         share = images / measured_images(options, fewer.data)
         measure = meter(method, options, fewer)
@@ -206,7 +207,7 @@ class Costs:
 
         def timed() -> float:
             first = see(BATCH // 4)
-            return median(see(BATCH) for _ in range(max(1, min(5, int(BUDGET / (BATCH * first))))))
+            return median(see(BATCH) for _ in range(max(1, min(5, int(self.budget / (BATCH * first))))))
 
         options = plan.options
         return self._once((options.backbone, options.stem, options.dataset, options.precision, str(device)), timed)

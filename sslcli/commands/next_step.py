@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 from sslcli.commands.project import has_partner
 from sslcli.config import INIT_WORDS
@@ -56,11 +57,11 @@ def _words(record: Run) -> list[str]:
     return words if len(words) > 1 else ["ssl", EXPERIMENTS[record.experiment]]
 
 
-def recorded_command(registry: Registry, run: Run, addition: str = "") -> str:
-    """The command that made a run, to be typed from here, with options added or changed."""
+def recorded_command(registry: Registry, run: Run, addition: str = "", *, without: Sequence[str] = ()) -> str:
+    """The command that made a run, to be typed from here, with options added or changed; `without` some that take a value."""
     words = _words(record_or_index(registry, run))
     of_the_run = [] if words[1] == "study" else ["--name", "--at-epoch"]  # a study's name says which study
-    for option in ("--project", *of_the_run, *(word for word in addition.split() if word.startswith("--"))):
+    for option in ("--project", *of_the_run, *without, *(word for word in addition.split() if word.startswith("--"))):
         while option in words:
             del words[words.index(option) : words.index(option) + 2]
         words = [word for word in words if not word.startswith(f"{option}=")]

@@ -65,7 +65,13 @@ def plan(registry: Registry, command: Pretrain, *, load: Load = load_data) -> Pl
     """Load the data and settle every option."""
     setting, options = prepare(registry, command, load=load)
     origin = on_first(lambda: take_stock(options))
-    return Plan(resolve(options, setting), setting, "pretrain", init=init_label("", origin) or None, origin=origin)
+    if options.minutes is not None:
+        from sslcli.commands.minutes import fit_to_minutes
+
+        options = fit_to_minutes(options, setting)
+    choices = {} if options.minutes is None else {"minutes": options.minutes}
+    resolved, init = resolve(options, setting), init_label("", origin) or None
+    return Plan(resolved, setting, "pretrain", init=init, origin=origin, choices=choices)
 
 
 def resolve(options: Pretrain, setting: Setting) -> Pretrain:
@@ -86,6 +92,10 @@ def carry_out(registry: Registry, run: Run, options: Pretrain, setting: Setting)
     """Train a run that is in the registry, from its last checkpoint if it has one, to its end."""
     say(f"run {run.id}; to watch it, type: tensorboard --logdir {os.path.relpath(registry.path('runs/pretrain'))}")
     say(f"{run.id}: {_in_words(options, setting)}")
+    if not run.checkpoints and "minutes" not in run.choices:
+        from sslcli.commands.minutes import tell_of_hours
+
+        tell_of_hours(registry, run, options, setting)
     with running(registry, run) as stop:
         history = _fit(registry, run, options, setting, stop)
         last: dict[str, Any] = history[-1]

@@ -13,7 +13,7 @@ ssl: self-supervised learning on images, and whether it helped.
 
   ssl study                          the whole study on made pictures, in minutes, no data needed
   ssl study --preset cifar10-cpu     the same on CIFAR-10, on two CPU cores
-  ssl pretrain                       train an encoder without labels
+  ssl pretrain --minutes 15          train an encoder without labels
   ssl probe, ssl finetune            measure it; --init scratch: beside an untrained one
   ssl compare                        the table, and the answer
   ssl plots, ssl predict, ssl views  curves, predictions, augmented views as pictures

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import math
 import os
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ import yaml
 from sslcli.commands import compare, plots, predict, report, views
 from sslcli.commands import map as map_command
 from sslcli.commands.common import Plan, new_run, prepare, tell_of_speed
+from sslcli.commands.minutes import SETTLED
 from sslcli.commands.pretrain import kept_epochs
 from sslcli.commands.project import changed_options, open_registry, say
 from sslcli.commands.resume import as_begun
+from sslcli.commands.words import dataset_word
 from sslcli.config import TRAININGS, Compare, Map, Predict, Pretrain, Study, Views, from_mapping
 from sslcli.data.image_data import enough_labels
 from sslcli.errors import UsageError
@@ -28,6 +31,18 @@ from sslcli.training.device import choose_device
 Step = tuple[str, dict[str, Any]]
 """A training of a study: the command's name, and its options."""
 PRESETS = resources.files("sslcli") / "presets"
+PRESET, MINUTES = "demo", 15.0
+"""The preset where nothing is chosen, and the minutes of pretraining where a data set alone is."""
+BY_MINUTES: dict[str, list[dict[str, Any]]] = {
+    "pretrain": [{}],
+    "probe": [{"epochs": 30}, {"protocol": "knn"}],
+    "finetune": [{"epochs": 10, "optimizer": "muon", "lr": 0.1}],
+}
+"""The trainings of a study of so many minutes, on any data."""
+BY_TIME = ("epochs", "max_steps", "view_sizes", "knn_every", "keep_every")
+"""What --minutes settles in the place of a preset."""
+OF_PRETRAINING = ("dataset", "labels", "minutes")
+"""Options of `ssl study` that go to its pretraining; evaluations take them from there."""
 SHARED = ("seed", "max_steps", "data_dir", "download", "device")
 """Options of `ssl study` that go to every training that has them, if given."""
 
@@ -35,10 +50,10 @@ SHARED = ("seed", "max_steps", "data_dir", "download", "device")
 def run(command: Study) -> None:
     """Do what of the study is not done yet, then compare."""
     registry = open_registry(command)
-    preset = read_preset(command.preset)
+    command, preset = _recipe(command)
     for assignment in command.set or []:
         _assign(preset, assignment)
-    name = command.name or Path(command.preset).stem
+    name = command.name or (Path(command.preset).stem if command.preset else dataset_word(command.dataset))
     if not LEGAL_ID.fullmatch(name):
         raise UsageError(f"--name {name!r}: accepted are lower-case letters, digits, '.', '_' and '-'")
     steps = trainings_of(preset, command)
@@ -59,6 +74,18 @@ def run(command: Study) -> None:
         f"to look at the curves, type: tensorboard --logdir {os.path.relpath(registry.root / 'runs')}; "
         f"to see every run: {registry.command('ssl runs list')}"
     )
+
+
+def _recipe(command: Study) -> tuple[Study, dict[str, list[dict[str, Any]]]]:
+    """The preset's trainings, with --minutes without what those settle; without a preset those of BY_MINUTES."""
+    if command.preset is None and (command.dataset or command.minutes):
+        dataset, minutes = command.dataset or Pretrain.dataset, command.minutes or MINUTES
+        return command.because("--minutes", dataset=dataset, minutes=minutes), copy.deepcopy(BY_MINUTES)
+    command = command if command.preset else command.because("default", preset=PRESET)
+    preset = read_preset(command.preset or PRESET)
+    if command.minutes:
+        preset["pretrain"] = [{k: v for k, v in preset["pretrain"][0].items() if k.replace("-", "_") not in BY_TIME}]
+    return command, preset
 
 
 def _hold_to_labels(registry: Registry, steps: list[Step]) -> None:
@@ -152,7 +179,8 @@ def trainings_of(preset: dict[str, list[dict[str, Any]]], command: Study) -> lis
         sections = [_section(command, preset, kind, number) for number in range(len(preset.get(kind, [])))]
         if fractions and kind != "pretrain":
             sections = _on_fractions(kind, sections, fractions)
-        shared = {f.name: getattr(command, f.name) for f in fields(TRAININGS[kind]) if f.name in given.intersection(SHARED)}
+        names = given.intersection(SHARED + (OF_PRETRAINING if kind == "pretrain" else ()))
+        shared = {f.name: getattr(command, f.name) for f in fields(TRAININGS[kind]) if f.name in names}
         inits = ({},) if kind == "pretrain" else ({"init": "pretrained"}, {"init": "scratch"})
         steps += [(kind, {**arguments, **shared, **init}) for arguments in sections for init in inits]
     return steps
@@ -160,7 +188,7 @@ def trainings_of(preset: dict[str, list[dict[str, Any]]], command: Study) -> lis
 
 def _section(command: Study, preset: dict[str, list[dict[str, Any]]], kind: str, number: int) -> dict[str, Any]:
     """A section of the preset, checked; a UsageError if it has what the study itself decides."""
-    place = f"{command.preset}: {kind} {number + 1}"
+    place = f"{command.preset or 'the study'}: {kind} {number + 1}"
     arguments: dict[str, Any] = from_mapping(TRAININGS[kind], preset[kind][number], place)
     try:
         TRAININGS[kind](**arguments)
@@ -195,7 +223,9 @@ def _do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) ->
     """One training: nothing if it is finished, the rest of it if it was interrupted, else all of it."""
     module = importlib.import_module(f"sslcli.commands.{kind}")
     before = [run for run in registry.runs() if run.study == study and run.status != "published"]
-    plan: Plan = module.plan(registry, TRAININGS[kind](**arguments))
+    arguments, choices = _settled_before(registry, before, arguments)
+    plan: Plan = module.plan(registry, TRAININGS[kind]().because(f"study {study}", **arguments))
+    plan = replace(plan, choices=plan.choices | choices)
     same = [run for run in before if _key(run) == plan.key]
     if same and same[-1].status == "finished":
         say(f"{same[-1].id}: finished already")
@@ -212,6 +242,20 @@ def _do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) ->
         say(f"{kind}: not the options of {similar[-1].id}: {', '.join(changed) or 'another encoder or other data'}; a new run")
     started: Run = module.carry_out(registry, new_run(registry, plan, study=study), plan.options, plan.setting)
     return started
+
+
+def _settled_before(registry: Registry, before: list[Run], arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A pretraining's arguments with what an earlier one of the study settled for the same minutes, and its choices.
+
+    So another seed has the same steps, and a study that is started again repeats nothing, however busy the machine is now.
+    """
+    minutes = arguments.get("minutes")
+    found = [run for run in before if run.experiment == "pretrain"] if minutes else []
+    for record in (registry.load(run) for run in reversed(found)):
+        if record.choices.get("minutes") == minutes:
+            settled = {name: record.options[name] for name in SETTLED}
+            return settled | {name: value for name, value in arguments.items() if name != "minutes"}, dict(record.choices)
+    return arguments, {}
 
 
 def _key(run: Run) -> tuple[Any, ...]:

@@ -27,7 +27,8 @@ def run(command: Views) -> None:
     """Draw the views of these options, or of a pretrain run's."""
     registry = open_registry(command)
     path = draw(registry, command)
-    say(f"wrote {os.path.relpath(path)}; next, type: {registry.command('ssl pretrain')}, with options whose views look right")
+    following = registry.command("ssl pretrain --minutes 15")
+    say(f"wrote {os.path.relpath(path)}; next, type: {following}, with options whose views look right")
 
 
 def draw(registry: Registry, command: Views) -> Path:
