@@ -118,7 +118,7 @@ def draw_accuracy_over_time(
             axes.axhline(100 * scratch, color=LOOKS[1]["color"], linestyle="--", label=f"linear, scratch: {scratch:.2%}")
         for m in linear[-1:]:
             axes.annotate(f"{m.accuracy:.2%}", (x(m), 100 * m.accuracy), (-4, 6), textcoords="offset points", ha="right")
-        axes.set_xlabel(label)
+        axes.set_xlabel(wrapped(label, 40))
         axes.set_xlim(left=0)
         axes.margins(y=0.1)
     panels[0].set_ylabel("accuracy (%)")
