@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from sslcli.cli import main
-from sslcli.data import shapes
+from sslcli.data import patchwork, shapes
 from sslcli.registry import Registry, Run
 from sslcli.training import device
 from tests.layouts import lay_out
@@ -39,10 +39,11 @@ T = TypeVar("T")
 
 @pytest.fixture(autouse=True)
 def _small_and_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Shapes of 240 training and 80 test pictures; one core; an empty current folder; no settings of the person's own."""
+    """Made data of 240 training and 80 test pictures; one core; an empty current folder; no settings of the person's own."""
     monkeypatch.setattr(device, "usable_cores", lambda: 1)
-    monkeypatch.setattr(shapes, "TRAIN", 240)
-    monkeypatch.setattr(shapes, "TEST", 80)
+    for made in (shapes, patchwork):
+        monkeypatch.setattr(made, "TRAIN", 240)
+        monkeypatch.setattr(made, "TEST", 80)
     monkeypatch.chdir(tmp_path)
     for name in ("SSL_PROJECT", "SSL_DATA_DIR"):
         monkeypatch.delenv(name, raising=False)

@@ -412,14 +412,14 @@ def test_a_resumed_run_keeps_its_precision_and_is_told_where_that_is_slow(
     assert result.err.count(f"slower than it could be: {words}") == result.err.count("slower than") == told
 
 
-@pytest.mark.parametrize("preset", ["demo", "speedrun-30s"])
-def test_augmentation_is_below_a_tenth_of_a_step_where_the_net_is_smallest(
-    registry: Registry, preset: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("preset", "most"), [("speedrun-30s", 0.1), ("demo", 0.2)])
+def test_augmentation_is_a_small_part_of_a_step_where_the_net_is_smallest(
+    registry: Registry, preset: str, most: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the other presets it is less: their encoders are larger, the views the same.
+    """Below a tenth; of the demo, whose net is a quarter of the smallest of the others, below a fifth.
 
-    Processor time, the least of each part, in the quietest of some attempts, since others' work slows most what fetches from
-    memory.
+    Of the other presets it is less: their encoders are larger, the views the same. Processor time, the least of each part, in
+    the quietest of some attempts, since others' work slows most what fetches from memory.
     """
     monkeypatch.setattr(shapes, "TRAIN", 512)
     monkeypatch.setattr(timing, "BUDGET", 1.0)
@@ -429,7 +429,7 @@ def test_augmentation_is_below_a_tenth_of_a_step_where_the_net_is_smallest(
     settled = plan(registry, Pretrain(**options), load=Costs(stand_in=True).load)
     _, training = training_of(settled.options, settled.setting)  # type: ignore[arg-type]
     attempts = (time_step(training, 0) for _ in range(5))
-    assert any(0 < step.split["augmentation"] < 0.1 * step.seconds for step in attempts)
+    assert any(0 < step.split["augmentation"] < most * step.seconds for step in attempts)
 
 
 def test_protocols_with_and_without_steps_stand_side_by_side(ssl: Cli) -> None:

@@ -361,6 +361,7 @@ def test_a_study_does_nothing_twice_and_says_what_changed(ssl: Cli, registry: Re
 @pytest.mark.usefixtures("no_pictures")
 def test_a_study_probes_the_checkpoints_that_pretraining_kept(ssl: Cli, registry: Registry) -> None:
     line = "study --set pretrain.batch_size=32 --set pretrain.epochs=3 --set probe.epochs=2 --set finetune.max_steps=1"
+    line += " --set pretrain.keep_every=1"
     result = ssl(line)
     assert result.code == 0, result.err
     probes = [run for run in registry.runs() if run.experiment == "linear_eval"]

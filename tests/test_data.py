@@ -1,3 +1,4 @@
+import hashlib
 import pickle
 from dataclasses import replace
 from itertools import pairwise
@@ -8,8 +9,10 @@ import torch
 from torch import Tensor
 from torchvision.datasets import CIFAR10
 
+from sslcli.data import patchwork
 from sslcli.data.batches import Batches, generator
 from sslcli.data.image_data import ImageData, centre, load_data
+from sslcli.data.patchwork import make_patchwork
 from sslcli.data.shapes import OUTLINES, make_shapes
 from sslcli.data.split import split
 from sslcli.errors import StateError
@@ -77,26 +80,58 @@ def shapes() -> tuple[Tensor, Tensor]:
     return make_shapes(400, seed=1)
 
 
-def test_shapes_are_the_same_every_time_and_balanced(shapes: tuple[Tensor, Tensor]) -> None:
-    images, labels = shapes
-    again = make_shapes(400, seed=1)
+MAKERS = {"shapes": make_shapes, "patchwork": make_patchwork}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_made_pictures_are_the_same_every_time_and_balanced(name: str) -> None:
+    make = MAKERS[name]
+    images, labels = make(400, seed=1)
+    again = make(400, seed=1)
     assert images.dtype == torch.uint8
     assert images.shape == (400, 3, 32, 32)
     assert torch.equal(images, again[0])
     assert torch.equal(labels, again[1])
     assert torch.equal(torch.bincount(labels), torch.full((len(OUTLINES),), 40))
-    assert not torch.equal(images, make_shapes(400, seed=2)[0])
+    assert not torch.equal(images, make(400, seed=2)[0])
 
 
-def test_the_class_of_a_shape_cannot_be_read_from_its_colours() -> None:
+@pytest.mark.parametrize("name", MAKERS)
+def test_the_class_of_a_made_picture_cannot_be_read_from_its_colours(name: str) -> None:
     from sklearn.linear_model import LogisticRegression
 
-    images, labels = make_shapes(3000, seed=5)
+    images, labels = MAKERS[name](3000, seed=5)
     pixels = images.float() / 255
     colours = torch.cat([pixels.mean((2, 3)), pixels.std((2, 3)), pixels.amin((2, 3)), pixels.amax((2, 3))], 1)
-    colours = (colours - colours.mean(0)) / colours.std(0)
+    colours = (colours - colours.mean(0)) / colours.std(0).clamp(min=1e-6)  # grain makes some pixel black everywhere
     score = LogisticRegression(max_iter=500).fit(colours[:2000], labels[:2000]).score(colours[2000:], labels[2000:])
     assert score < 0.2  # chance is 0.1; what is left is how much of the picture each shape covers
+
+
+def test_the_pictures_that_runs_were_made_on_stay_as_they_were() -> None:
+    def digest(images: Tensor) -> str:
+        return hashlib.sha256(images.numpy().tobytes()).hexdigest()[:16]
+
+    assert {name: digest(make(400, seed=1)[0]) for name, make in MAKERS.items()} == {
+        "shapes": "77c338473b2f804d", "patchwork": "d2198ffd90255ac8",
+    }  # fmt: skip
+
+
+def test_each_patch_has_its_own_two_colours_and_a_figure_of_the_pictures_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patchwork, "GRAIN", 0.0)
+    images, labels = make_patchwork(40, seed=3)
+    patches = images.view(40, 3, 2, 16, 2, 16).permute(0, 2, 4, 1, 3, 5).reshape(160, 3, 256)
+    brightness = patches.float().mean(1)
+    light, dark = brightness.amax(1), brightness.amin(1)
+    assert (light - dark > 0.1 * 255).all()  # a figure can be told from its ground in grey, too
+    corners = patches[:, :, [0, 15, 240, 255]]
+    assert (corners == corners[:, :, :1]).all()  # the ground is of one colour, and no figure reaches into the corners
+    grounds = corners[:, :, 0].view(40, 4, 3)
+    assert all(len(set(map(tuple, picture.tolist()))) == 4 for picture in grounds)
+    covered = ((patches.int() - corners[:, :, :1].int()).abs().amax(1) > 8).float().mean(1)
+    assert 0.1 < covered.min() < covered.max() < 0.6
+    ring, disc = (covered.view(40, 4)[labels == list(OUTLINES).index(kind)].mean() for kind in ("ring", "disc"))
+    assert abs(ring - disc) < 0.15  # equal in area, about
 
 
 def tiny_data(images: Tensor) -> ImageData:

@@ -71,9 +71,9 @@ class Costs:
     of their images. `budget`: seconds that the repeats of each timing take together.
     """
 
-    def __init__(self, *, stand_in: bool = False, budget: float = BUDGET) -> None:
+    def __init__(self, *, stand_in: bool = False, budget: float | None = None) -> None:
         self.stand_in = stand_in
-        self.budget = budget
+        self.budget = budget or BUDGET
         self.in_part = False
         self._data: dict[tuple[str, Path, Reading | None], tuple[ImageData, float]] = {}
         self._known: dict[Hashable, Any] = {}

@@ -16,6 +16,7 @@ import yaml
 from sslcli.commands import compare, plots, predict, report, views
 from sslcli.commands import map as map_command
 from sslcli.commands.common import Plan, new_run, prepare, tell_of_speed
+from sslcli.commands.differences import answer, difference_of, pair_up
 from sslcli.commands.minutes import SETTLED
 from sslcli.commands.pretrain import kept_epochs
 from sslcli.commands.project import changed_options, open_registry, say
@@ -101,8 +102,12 @@ def _whole(registry: Registry, name: str, steps: list[Step], *, seed: int, whole
     """Every training of the study at one seed; returns the pretraining. `whole` probes its kept checkpoints too."""
     pretrained = _do(registry, name, steps[0][0], {**steps[0][1], "seed": seed})
     probes, finetunes = ([step for step in steps if step[0] == kind] for kind in ("probe", "finetune"))
-    for kind, arguments in [*probes, *(over_time(probes, kept_epochs(pretrained)) if whole else []), *finetunes]:
-        _do(registry, name, kind, {**arguments, "seed": seed, "encoder": pretrained.id})
+    done: list[Run] = []
+    for kind, arguments in [*probes, *finetunes, *(over_time(probes, kept_epochs(pretrained)) if whole else [])]:
+        done.append(_do(registry, name, kind, {**arguments, "seed": seed, "encoder": pretrained.id}))
+        pairs, _ = pair_up(done[-2:])
+        if pairs:
+            say(f"so far: {answer([difference_of(pairs)])}")
     return pretrained
 
 

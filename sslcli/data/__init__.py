@@ -12,6 +12,7 @@ DATASETS = {
     "eurosat": "sslcli.data.torchvision_sets:eurosat",
     "pets": "sslcli.data.torchvision_sets:pets",
     "shapes": "sslcli.data.shapes:load",
+    "patchwork": "sslcli.data.patchwork:load",
 }
 """Name to the function `load(data_dir: Path, *, download: bool) -> ImageData`."""
 

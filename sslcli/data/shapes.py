@@ -56,6 +56,13 @@ def _area(outline: Callable[[Tensor, Tensor], Tensor]) -> float:
     return float((outline(u, v) < 0).sum()) * 0.02**2
 
 
+def cover(outline: Callable[[Tensor, Tensor], Tensor], u: Tensor, v: Tensor, radius: Tensor) -> Tensor:
+    """How much of each pixel a thing covers, 0 to 1, with one pixel of soft edge; `radius` in pixels, (u, v) in units of it."""
+    size = (AREA / _area(outline)) ** 0.5
+    distance: Tensor = outline(u / size, v / size) * radius * size
+    return (0.5 - distance).clamp(0, 1)
+
+
 def load(data_dir: Path, *, download: bool) -> ImageData:
     """Make 10,000 training and 2,000 test pictures, the same ones every time; nothing is read or downloaded."""
     train_images, train_labels = make_shapes(TRAIN, seed=1)
@@ -77,14 +84,12 @@ def make_shapes(count: int, *, seed: int) -> tuple[Tensor, Tensor]:
     brightness = images.mean((1, 2, 3))
     cells = torch.rand(count, 9, generator=random).argsort(1)[:, :THINGS]  # of a 3x3 grid, so that few overlap
     for thing in range(THINGS):
-        cover = torch.empty(count, 1, SIZE, SIZE)
+        covers = torch.empty(count, 1, SIZE, SIZE)
         u, v, radius = _places(cells[:, thing], random)
         for label, outline in enumerate(OUTLINES.values()):
             of_class = labels == label
-            size = (AREA / _area(outline)) ** 0.5
-            distance = outline(u[of_class] / size, v[of_class] / size) * radius[of_class] * size
-            cover[of_class] = (0.5 - distance).clamp(0, 1)[:, None]  # one pixel of soft edge
-        images = images + cover * (_colours(brightness, random) - images)
+            covers[of_class] = cover(outline, u[of_class], v[of_class], radius[of_class])[:, None]
+        images = images + covers * (_colours(brightness, random) - images)
     images = images + 0.04 * torch.randn(images.shape, generator=random)
     return (images.clamp(0, 1) * 255).round().to(torch.uint8), labels
 

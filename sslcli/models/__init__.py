@@ -12,6 +12,7 @@ BACKBONES = {
     "efficientnet-b0": "sslcli.models.torchvision_nets:efficientnet_b0",
     "vit-tiny": "sslcli.models.vit:vit_tiny",
     "vit-small": "sslcli.models.vit:vit_small",
+    "resnet9-small": "sslcli.models.resnet9:resnet9_small",
     "resnet9": "sslcli.models.resnet9:ResNet9",
     "resnet9-wide": "sslcli.models.resnet9:resnet9_wide",
     "resnet9-large": "sslcli.models.resnet9:resnet9_large",

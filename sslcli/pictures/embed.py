@@ -107,5 +107,5 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 def _packed(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, format="png", optimize=True)
+    image.save(buffer, format="png", compress_level=6)  # the highest makes them 2 % smaller, in seven times as long
     return buffer.getvalue()

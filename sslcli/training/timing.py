@@ -83,11 +83,11 @@ def rough_seconds(training: Training) -> float:
     return step.seconds * training.work_until(training.steps) / training.work_until(1)
 
 
-def time_step(training: Training, step: int, *, in_part: bool = False, budget: float = BUDGET) -> StepTime:
+def time_step(training: Training, step: int, *, in_part: bool = False, budget: float | None = None) -> StepTime:
     """Time `step` of a training: medians over repeats in the very loop of training, at rate 0, after some to warm up.
 
-    The repeats take `budget` seconds together. A step that takes longer than LONG is taken once, after two with a part of its
-    images to warm up; with `in_part` it is not taken at all, but what the part takes is multiplied.
+    The repeats take `budget` seconds together, or BUDGET. A step that takes longer than LONG is taken once, after two with a
+    part of its images to warm up; with `in_part` it is not taken at all, but what the part takes is multiplied.
     """
     same = _always(training, step)
     part, times = _part_of(same)
@@ -103,7 +103,7 @@ def time_step(training: Training, step: int, *, in_part: bool = False, budget: f
     if compiled:
         _seconds_a_step(same, 1)  # it is compiled here
     seconds = on_first(lambda: first.seconds)  # all processes take as many steps
-    found = _repeated(same, max(1, min(5, int(budget / seconds))), 10 if seconds < SHORT else 1)
+    found = _repeated(same, max(1, min(5, int((budget or BUDGET) / seconds))), 10 if seconds < SHORT else 1)
     return replace(found, operations=counter.get_total_flops())
 
 
