@@ -94,12 +94,14 @@ def _dispatching(options: type[Command], path: str) -> type[TyperCommand]:
 
     class Dispatching(TyperCommand):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            typed = list(args)
             try:
                 return super().parse_args(ctx, args)
             except typer.BadParameter as error:
-                refused: list[Any] = getattr(error.__cause__, "errors", list)()
-                if error.param is not None and refused:  # say it in the words in which a file's values are refused
-                    check_typed(options, error.param.name or "", str(refused[0]["input"]))
+                if error.param is not None:  # say it in the words in which a file's values are refused
+                    given = self.make_parser(ctx).parse_args(typed)[0].get(error.param.name or "")
+                    for text in given if isinstance(given, list) else [given or error.param.value_from_envvar(ctx)]:
+                        check_typed(options, error.param.name or "", str(text))
                 raise
 
         def build(self, ctx: Any) -> Command:

@@ -315,3 +315,12 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
         with pytest.raises(StateError, match=r"2 processes on this machine and 1 GPUs; accepted .* --nproc-per-node 1"):
             choose_device(name)
     assert choose_device("cpu").type == "cpu"
+
+
+def test_several_processes_settle_the_same_minutes(tmp_path: Path) -> None:
+    line = "pretrain --dataset shapes --backbone resnet9 --batch-size 32 --optimizer adamw --view-sizes 8 --minutes 0.05"
+    assert codes(start(tmp_path, line, count=2)) == [0, 0]
+    run = only_run(tmp_path)
+    assert run.status == "finished"
+    assert run.choices == {"minutes": 0.05}
+    assert run.history[-1]["step"] == (run.options["max_steps"] or 7 * run.options["epochs"])

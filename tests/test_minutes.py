@@ -70,6 +70,10 @@ def test_what_a_person_chose_stays_and_the_rest_is_the_recipe(registry: Registry
     options = settled(registry, minutes=5.0, **chosen)
     assert {name: getattr(options, name) for name in chosen} == chosen
     assert (options.momentum, options.temperature) == (RECIPE["momentum"], RECIPE["temperature"])
+    stem = settled(registry, minutes=5.0, stem="conv3-s2")
+    assert (stem.backbone, stem.stem) == ("resnet18", "conv3-s2")
+    setting, begun = pretrain.prepare(registry, Pretrain(dataset="shapes", minutes=5.0, init="weights.pt"))
+    assert minutes.fit_to_minutes(begun, begun, setting).backbone == "resnet18"  # the weights are of it
     assert options.origins["temperature"] == options.origins["epochs"] == "--minutes 5"
     free = settled(registry, minutes=5.0)
     assert (free.optimizer, free.batch_size) == ("muon", 240)  # of 256 images at a time there are not enough

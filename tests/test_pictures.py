@@ -445,7 +445,8 @@ def test_pictures_of_sixteen_bits_keep_their_tones(tmp_path: Path) -> None:
 
 
 def test_a_study_makes_every_picture(ssl: Cli, tmp_path: Path) -> None:
-    result = ssl("study --set pretrain.batch_size=32 --set pretrain.epochs=2 --set probe.epochs=2 --set finetune.epochs=1")
+    sizes = "--set pretrain.batch_size=32 --set pretrain.epochs=2 --set probe.epochs=2 --set finetune.epochs=1"
+    result = ssl(f"study {sizes} --set pretrain.keep_every=1")
     assert result.code == 0, result.err
     made = {path.relative_to(tmp_path / "results").as_posix() for path in (tmp_path / "results").rglob("*.png")}
     for folder in ("linear_eval", "finetune", "finetune_0p1"):

@@ -20,7 +20,7 @@ from sslcli.errors import StateError
 from tests.conftest import Cli
 from tests.layouts import LAYOUTS, LaidOut, lay_out, picture, pixels_of
 
-FETCHED = sorted(DATASETS.keys() - {"shapes"})
+FETCHED = sorted(DATASETS.keys() - {"shapes", "patchwork"})
 fetched = pytest.mark.parametrize("name", FETCHED)
 
 

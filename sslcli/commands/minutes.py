@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 from sslcli.commands.common import Plan, Setting, total_steps
 from sslcli.commands.cost import Costs
@@ -21,6 +21,8 @@ from sslcli.registry import Registry, Run
 from sslcli.training.log import duration
 from sslcli.training.timing import rough_seconds
 
+T = TypeVar("T")
+
 RECIPE: dict[str, Any] = {"optimizer": "muon", "momentum": 0.95, "temperature": 0.1, "batch_size": 256}
 """What short pretrainings of CIFAR-10 learned most with, by validation accuracy (results/speedrun.md)."""
 SETTLED = (*RECIPE, "backbone", "stem", "epochs", "max_steps", "view_sizes", "knn_every")
@@ -31,44 +33,47 @@ SHARES = ((0.5, 0.375), (0.75, 0.5), (1.0, 0.125))
 """The sides of the views as parts of the image's, and for which part of training: most is learned on small ones."""
 FEW = 100_000  # images; so few are all seen at half their side
 LOOKS = 4  # times that kNN accuracy and health are measured
-PATIENCE = 0.6  # seconds for the repeats of one timing
+PATIENCE = (0.6, 0.02, 3.0)  # seconds for the repeats of one timing: at least, of the minutes, at most
 LONG = 2 * 3600  # seconds; of a longer pretraining on a CPU the person is told before it begins
 NEVER_LONG = 10_000  # images; to see so few takes no net LONG
 
 
-def fit_to_minutes(options: Pretrain, setting: Setting) -> Pretrain:
+def fit_to_minutes(command: Pretrain, options: Pretrain, setting: Setting) -> Pretrain:
     """Settle by a few timed steps what `--minutes` leaves open, as plain options: the run can be repeated without it.
 
     Epochs and steps follow from the time of a step here. The encoder, the sides of the views and RECIPE are settled only where
-    nobody chose them. A UsageError where epochs or steps were chosen too, or the minutes are too few.
+    the `command` does not choose them; `options` are what came of it. Of several processes each times its part, and all take
+    what the first settles. A UsageError where epochs or steps were chosen too, or the minutes are too few.
     """
     for name in ("epochs", "max_steps"):
-        if options.was_chosen(name):
+        if command.was_chosen(name):
             option = "--" + name.replace("_", "-")
             raise UsageError(f"--minutes with {option}: accepted is one of them; leave the other out")
     budget, origin = 60 * float(options.minutes or 0), f"--minutes {options.minutes:g}"
     images = len(setting.data.train_images)
     recipe = RECIPE | {"batch_size": min(RECIPE["batch_size"], images) // world() * world()}
-    open_ones = {name: value for name, value in recipe.items() if not options.was_chosen(name)}
+    open_ones = {name: value for name, value in recipe.items() if not command.was_chosen(name)}
     options = options.because(origin, **open_ones)
-    options, seen = _with_net(options, setting, budget, origin)
-    if not options.was_chosen("view_sizes"):
+    options, seen = _with_net(command, options, setting, budget, origin)
+    if not command.was_chosen("view_sizes"):
         options = options.because(origin, view_sizes=_sides(options, setting.data.image_size, seen))
-    return _with_steps(options, setting, budget, origin)
+    return _with_steps(command, options, setting, budget, origin)
 
 
-def _with_net(options: Pretrain, setting: Setting, budget: float, origin: str) -> tuple[Pretrain, float]:
+def _with_net(command: Pretrain, options: Pretrain, setting: Setting, budget: float, origin: str) -> tuple[Pretrain, float]:
     """The options with the largest net that sees enough images within the budget, and about how many those are."""
     small = setting.device.type == "cpu" and setting.data.image_size < LARGE
-    nets = SMALL_NETS if small and not options.was_chosen("backbone") else ((options.backbone, 0),)
+    chosen = any(map(command.was_chosen, ("backbone", "stem", "init")))
+    nets = SMALL_NETS if small and not chosen else ((options.backbone, 0),)
     for net, enough in nets:
         tried = options
         if net != options.backbone:
             tried = options.because(origin, backbone=net, stem=default_stem(net, setting.data.image_size))
         tried = tried.because(origin, epochs=1)
         _, training = training_of(resolve(tried, setting), setting)
-        one_pass = on_first(lambda training=training: rough_seconds(training))  # type: ignore[misc]
-        seen = budget / one_pass * training.epoch_steps * training.batch_size * 1.5  # most views are smaller than the images
+        seen = (
+            budget / _of_first(rough_seconds(training)) * training.epoch_steps * training.batch_size * 1.5
+        )  # most views are smaller than the images
         if seen >= enough:
             break
     return tried, seen
@@ -89,22 +94,28 @@ def _sides(options: Pretrain, size: int, seen: float) -> str:
     return ",".join(f"{side}:{share:g}" for side, (_, share) in zip([*sides, size], SHARES, strict=True))
 
 
-def _with_steps(options: Pretrain, setting: Setting, budget: float, origin: str) -> Pretrain:
+def _of_first(value: T) -> T:
+    """The first process's value, on all."""
+    return on_first(lambda: value)
+
+
+def _with_steps(command: Pretrain, options: Pretrain, setting: Setting, budget: float, origin: str) -> Pretrain:
     """The options with as many epochs and steps as fit into the budget with what is measured and saved on the way."""
-    costs = Costs(budget=PATIENCE)
-    cost = on_first(lambda: costs.of(Plan(resolve(options, setting), setting, "pretrain")))
+    least, share, most = PATIENCE
+    costs = Costs(budget=min(max(least, share * budget), most))
+    cost = _of_first(costs.of(Plan(resolve(options, setting), setting, "pretrain")))
     a_step, measuring, saving = cost.expected["steps"] / cost.steps, cost.expected["measuring"], cost.expected["checkpoints"]
     steps, knn_every = 0, options.knn_every
     for _ in range(3):  # each part depends on the other a little
         epochs = max(1, math.ceil(steps / cost.epoch_steps))
-        if not options.was_chosen("knn_every"):
+        if not command.was_chosen("knn_every"):
             knn_every = max(1, math.ceil(epochs / LOOKS)) if LOOKS * measuring < budget / 10 else epochs
         looking = options.because(origin, knn_every=knn_every)
         measured = sum(is_measured(epoch, looking, of=epochs) for epoch in range(1, epochs + 1))
         steps = int((budget - measured * measuring - saving) / a_step)
     if steps < 10:
-        least = (10 * a_step + measuring + saving) / 60
-        raise UsageError(f"{origin}: ten steps and what is measured take {least:.2g} minutes here; accepted is more than that")
+        few = (10 * a_step + measuring + saving) / 60
+        raise UsageError(f"{origin}: ten steps and what is measured take {few:.2g} minutes here; accepted is more than that")
     epochs = math.ceil(steps / cost.epoch_steps)
     whole = steps == epochs * cost.epoch_steps
     return options.because(origin, epochs=epochs, max_steps=None if whole else steps, knn_every=knn_every)

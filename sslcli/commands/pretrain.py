@@ -68,7 +68,7 @@ def plan(registry: Registry, command: Pretrain, *, load: Load = load_data) -> Pl
     if options.minutes is not None:
         from sslcli.commands.minutes import fit_to_minutes
 
-        options = fit_to_minutes(options, setting)
+        options = fit_to_minutes(command, options, setting)
     choices = {} if options.minutes is None else {"minutes": options.minutes}
     resolved, init = resolve(options, setting), init_label("", origin) or None
     return Plan(resolved, setting, "pretrain", init=init, origin=origin, choices=choices)
