@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from sslcli.commands.export_input import PREPARE, call_lines, preprocess_lines, sides_of, steps_of
 from sslcli.data.transform import Transform
+from sslcli.errors import StateError
 from sslcli.models import BACKBONES, SIZED, TIMM
 from sslcli.models.convolution import plain_convolutions
 from sslcli.models.encoder import Encoder
@@ -156,7 +157,13 @@ class _Normalising(nn.Module):
 
 def _onnx(encoder: Encoder, transform: Transform, backbone: str, stem: str, folder: Path) -> str:
     import onnx
+    import onnxscript
 
+    if torch.__version__ < "2.7" and not onnxscript.__version__.startswith("0.2."):
+        raise StateError(
+            f"torch {torch.__version__} writes no ONNX with onnxscript {onnxscript.__version__}; accepted are torch 2.7 or newer, "
+            "or: pip install 'onnxscript<0.3'"
+        )
     size = transform.size
     net = _Normalising(plain_convolutions(encoder), transform).eval()
     with warnings.catch_warnings():

@@ -135,8 +135,9 @@ def _decoded(files: Sequence[tuple[Path, int]], side: int) -> Labelled:
 
 def _read_flowers102(root: str) -> ImageData:
     def part(*which: str) -> Labelled:
-        sets = [Flowers102(root, split=name, loader=lambda path: path) for name in which]
-        return _decoded([(path, label) for found in sets for path, label in found], SIZES["flowers102"][2])
+        sets = [Flowers102(root, split=name) for name in which]
+        files = [file for found in sets for file in zip(found._image_files, found._labels, strict=True)]
+        return _decoded(files, SIZES["flowers102"][2])
 
     return _data(part("train", "val"), part("test"), Flowers102.classes)
 
@@ -150,7 +151,7 @@ flowers102 = Source(
 
 
 def _read_eurosat(root: str) -> ImageData:
-    found = EuroSAT(root, loader=lambda path: path)
+    found = EuroSAT(root)
     files = [(Path(path), label) for path, label in found.samples]
     parts = split(torch.tensor([label for _, label in files]), seed=0, val_fraction=0.2)
     train, test = (_decoded([files[i] for i in part.tolist()], SIZES["eurosat"][2]) for part in (parts.train, parts.val))

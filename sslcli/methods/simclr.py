@@ -51,7 +51,7 @@ def nt_xent(first: Tensor, second: Tensor, *, temperature: float, rows: slice = 
     first, second: (B, d) projections of the two views of each image, of unit length, float32 or float64. Of a large batch the
     similarities are made PART images at a time, and made again for the gradient: memory grows as B, not as its square.
     """
-    start, stop, _ = rows.indices(len(first))
+    start, stop = rows.start or 0, len(first) if rows.stop is None else rows.stop
     if stop - start <= PART:
         return _nt_xent_of(first, second, temperature, rows)
     total = first.new_zeros(())

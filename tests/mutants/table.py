@@ -10,8 +10,8 @@ from tests.benchmarks import machine
 from tests.mutants.planting import Verdict
 
 HEAD = ("file", "what is wrong", "killed by", "seconds")
-CLASSES = {"bf16": ("avx512_bf16", "amx_bf16"), "avx512": ("avx512_f",), "avx2": ("avx2",)}
-"""Class of machine to what torch calls it, the best first."""
+CLASSES = {"AVX512": "avx512", "AVX2": "avx2"}
+"""What torch calls a CPU's best instructions for float32, and the class of machine."""
 
 
 def rows_of(verdicts: Sequence[Verdict]) -> list[tuple[str, str, str, str]]:
@@ -54,9 +54,12 @@ def machine_class() -> str:
     """The class of this machine: what it computes fast decides how numbers are rounded."""
     import torch  # which the rest of the command does without
 
+    from sslcli.training.device import choose_precision
+
     if torch.cuda.is_available():
         return "cuda"
     if platform.machine().lower() in ("arm64", "aarch64"):
         return "arm"
-    has = torch.cpu.get_capabilities()
-    return next((name for name, words in CLASSES.items() if any(has.get(word) for word in words)), platform.machine())
+    if choose_precision("auto", torch.device("cpu")) == "bf16":
+        return "bf16"
+    return CLASSES.get(torch.backends.cpu.get_cpu_capability(), platform.machine())
