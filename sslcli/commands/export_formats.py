@@ -161,8 +161,8 @@ def _onnx(encoder: Encoder, transform: Transform, backbone: str, stem: str, fold
 
     if torch.__version__ < "2.7" and not onnxscript.__version__.startswith("0.2."):
         raise StateError(
-            f"torch {torch.__version__} writes no ONNX with onnxscript {onnxscript.__version__}; accepted are torch 2.7 or newer, "
-            "or: pip install 'onnxscript<0.3'"
+            f"torch {torch.__version__} writes no ONNX with onnxscript {onnxscript.__version__}; accepted are torch 2.7 or "
+            "newer, or: pip install 'onnxscript<0.3'"
         )
     size = transform.size
     net = _Normalising(plain_convolutions(encoder), transform).eval()
