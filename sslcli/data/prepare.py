@@ -123,6 +123,8 @@ def squared(picture: Image.Image, side: int, fit: Fit) -> NDArray[np.uint8]:
     """An RGB picture as (3, side, side) uint8, resized with antialiasing: cropped to its centre, or padded with grey."""
     if fit == "crop":
         made = ImageOps.fit(picture, (side, side), Image.Resampling.BICUBIC)
+    elif round(min(picture.size) / max(picture.size) * side) == 0:  # nothing is left; Pillow before 12 refuses it
+        made = Image.new("RGB", (side, side), (PADDING,) * 3)
     else:
         made = ImageOps.pad(picture, (side, side), Image.Resampling.BICUBIC, color=(PADDING,) * 3)
     return np.ascontiguousarray(np.asarray(made).transpose(2, 0, 1))
