@@ -21,6 +21,7 @@ from tests.layouts import lay_out
 
 torch.set_num_threads(1)  # two workers share the machine; on pictures as small as these more threads gain nothing
 
+NEEDS_ONNX = pytest.mark.skipif(torch.__version__ < "2.7", reason="torch 2.6 writes no ONNX")
 TINY = "--dataset shapes --backbone resnet9 --batch-size 32 --epochs 1 --optimizer adamw"
 
 

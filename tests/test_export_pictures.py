@@ -19,7 +19,7 @@ from sslcli.commands.export_input import odd_pictures
 from sslcli.data.prepare import Fit
 from sslcli.data.transform import Transform
 from sslcli.registry import Registry, Run
-from tests.conftest import Cli
+from tests.conftest import NEEDS_ONNX, Cli
 from tests.test_export import make_run
 
 ELSEWHERE = """
@@ -76,7 +76,8 @@ def lay_odd_ones(folder: Path, kept: int) -> dict[str, Image.Image]:
     ("form", "kept", "fit"),
     [
         ("safetensors", 37, "crop"), ("safetensors", 32, "pad"), ("torchvision", 35, "crop"), ("torchvision", 32, "pad"),
-        ("timm", 36, "crop"), ("timm", 32, "pad"), ("onnx", 39, "crop"), ("onnx", 32, "pad"),
+        ("timm", 36, "crop"), ("timm", 32, "pad"), pytest.param("onnx", 39, "crop", marks=NEEDS_ONNX),
+        pytest.param("onnx", 32, "pad", marks=NEEDS_ONNX),
     ],
 )  # fmt: skip
 def test_odd_pictures_are_prepared_to_the_bit_where_this_program_cannot_be_imported(
@@ -160,6 +161,7 @@ def test_an_export_that_prepares_a_kind_of_picture_in_another_way_is_refused_and
     assert not registry.path("results/export").exists()
 
 
+@NEEDS_ONNX
 @pytest.mark.parametrize(("kept", "fit"), [(37, "crop"), (32, "pad")])
 def test_an_onnx_file_says_how_a_picture_becomes_square(ssl: Cli, registry: Registry, kept: int, fit: Fit) -> None:
     run = run_of(registry, "resnet9", "own", kept=kept, fit=fit)

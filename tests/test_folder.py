@@ -36,7 +36,7 @@ from sslcli.data.stored import Stored, chosen
 from sslcli.errors import StateError, UsageError
 from sslcli.registry import Registry, Run
 from tests.benchmarks.pictures import hold_to_same, write_out
-from tests.conftest import Cli
+from tests.conftest import NEEDS_ONNX, Cli
 
 Done = Callable[[str], Run]
 CLASSES = {"red": (200, 60, 50), "blue": (50, 80, 200)}
@@ -496,6 +496,7 @@ def test_the_same_folder_named_again_keeps_its_labels(pictures: Path, done: Done
     assert probe.data["test_seen_in_pretraining"] == 0
 
 
+@NEEDS_ONNX
 @pytest.mark.parametrize("fit", ["crop", "pad"])
 def test_own_pictures_are_seen_as_those_of_the_folder_were(fit: str, pictures: Path, done: Done, ssl: Cli) -> None:
     run = done(f"pretrain --dataset 'folder:{pictures.name}' {RUN} --precision fp32 --fit {fit}")

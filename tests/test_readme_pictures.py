@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.conftest import Cli
+from tests.conftest import NEEDS_ONNX, Cli
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
+@NEEDS_ONNX
 def test_the_walk_through_on_own_pictures_can_be_typed(ssl: Cli, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for name, colour in {"cats": (190, 120, 60), "dogs": (70, 110, 170)}.items():

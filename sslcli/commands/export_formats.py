@@ -157,13 +157,9 @@ class _Normalising(nn.Module):
 
 def _onnx(encoder: Encoder, transform: Transform, backbone: str, stem: str, folder: Path) -> str:
     import onnx
-    import onnxscript
 
-    if torch.__version__ < "2.7" and not onnxscript.__version__.startswith("0.2."):
-        raise StateError(
-            f"torch {torch.__version__} writes no ONNX with onnxscript {onnxscript.__version__}; accepted are torch 2.7 or "
-            "newer, or: pip install 'onnxscript<0.3'"
-        )
+    if torch.__version__ < "2.7":
+        raise StateError(f"torch {torch.__version__} cannot write this encoder as ONNX; accepted is a newer one")
     size = transform.size
     net = _Normalising(plain_convolutions(encoder), transform).eval()
     with warnings.catch_warnings():
