@@ -139,7 +139,8 @@ def _read_flowers102(root: str) -> ImageData:
         files = [file for found in sets for file in zip(found._image_files, found._labels, strict=True)]
         return _decoded(files, SIZES["flowers102"][2])
 
-    return _data(part("train", "val"), part("test"), Flowers102.classes)
+    names = getattr(Flowers102, "classes", [str(number) for number in range(1, 103)])  # torchvision 0.21 knows no names
+    return _data(part("train", "val"), part("test"), names)
 
 
 flowers102 = Source(
