@@ -100,7 +100,8 @@ def _dispatching(options: type[Command], path: str) -> type[TyperCommand]:
             except typer.BadParameter as error:
                 if error.param is not None:  # say it in the words in which a file's values are refused
                     given = self.make_parser(ctx).parse_args(typed)[0].get(error.param.name or "")
-                    for text in given if isinstance(given, list) else [given or error.param.value_from_envvar(ctx)]:
+                    texts = given if isinstance(given, list) else [given or error.param.value_from_envvar(ctx)]
+                    for text in (text for text in texts if text is not None):  # None: it is missing
                         check_typed(options, error.param.name or "", str(text))
                 raise
 

@@ -219,9 +219,9 @@ class Command:
 
     def at_most(self, name: str, most: int) -> Self:
         """The command, or where nobody chose the number `name` and it is more than there are, a copy with `most`."""
-        return (
-            self if self.was_chosen(name) or getattr(self, name) <= most else self.because(f"there are {most}", **{name: most})
-        )
+        if self.was_chosen(name) or getattr(self, name) <= most:
+            return self
+        return self.because(f"there are {most}", **{name: most})
 
     def options(self) -> dict[str, Any]:
         """Plain values of the command's own options, as a run records them. Paths become text."""

@@ -28,7 +28,10 @@ RECIPE: dict[str, Any] = {"optimizer": "muon", "momentum": 0.95, "temperature": 
 SETTLED = (*RECIPE, "backbone", "stem", "epochs", "max_steps", "view_sizes", "knn_every")
 """The options that `fit_to_minutes` may settle."""
 SMALL_NETS = (("resnet9-large", 1_200_000), ("resnet9-wide", 300_000), ("resnet9", 0))
-"""For images below LARGE on a CPU: the first of these encoders for which so many images fit into the minutes."""
+"""For images below LARGE on a CPU: the first of these encoders for which so many images fit into the minutes.
+
+The numbers follow the budgets of the speedruns; they were not searched.
+"""
 SHARES = ((0.5, 0.375), (0.75, 0.5), (1.0, 0.125))
 """The sides of the views as parts of the image's, and for which part of training: most is learned on small ones."""
 FEW = 100_000  # images; so few are all seen at half their side

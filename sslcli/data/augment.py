@@ -209,7 +209,7 @@ def turn_hue(views: Tensor, turns: Tensor) -> Tensor:
     v - c * clamp(min(k, 4 - k), 0, 1), k = (n + h) mod 6.
     """
     r, g, b = views.unbind(1)
-    value = torch.maximum(torch.maximum(r, g), b)  # six times as fast as amax over the channels
+    value = torch.maximum(torch.maximum(r, g), b)  # several times as fast as amax over the channels
     chroma = value - torch.minimum(torch.minimum(r, g), b)
     safe = torch.where(chroma == 0, 1.0, chroma)
     hue = torch.where(value == r, (g - b) / safe, torch.where(value == g, 2 + (b - r) / safe, 4 + (r - g) / safe))
