@@ -44,7 +44,7 @@ def test_a_step_of_ours_trains_on_two_views_of_each_image(tmp_path: Path) -> Non
 @pytest.mark.parametrize("fast", [False, True])
 def test_lightlys_step_is_of_the_same_net(tmp_path: Path, fast: bool) -> None:
     pytest.importorskip("lightly")
-    task = Task(batch_size=4, data_dir=tmp_path, fast=fast)
+    task = Task(batch_size=4, data_dir=tmp_path, channels_last=fast, bf16=fast)
     program = lightly(task)
     assert program.net == ours(task).net
     assert program.step().data > 0
@@ -77,7 +77,7 @@ def apart(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, object]], None
     def install(net_of_lightly: dict[str, object]) -> None:
         def make(build: object, task: Task, *, threads: int) -> Any:
             assert threads == 1
-            name = [*SECONDS][0 if build is ours else 1 + task.fast]
+            name = [*SECONDS][0 if build is ours else 1 + task.channels_last]
             fake = Program(lambda: Timing(0.0, SECONDS[name]), {"backbone": 5, "projector": 6, "views": []})
             made = Program(fake.step, net_of_lightly if build is lightly else fake.net)
             made.__dict__["end"] = lambda: None
@@ -87,18 +87,24 @@ def apart(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, object]], None
         monkeypatch.setattr(step, "cores", lambda: 1)
         monkeypatch.setattr(step, "find_spec", lambda _: True)
         monkeypatch.setattr(step, "machine", lambda *_: "a machine")
+        monkeypatch.setattr(step, "choose_precision", lambda *_: "bf16")
 
     return install
 
 
 def test_the_step_benchmark_prints_ratios_and_whether_they_are_reached(
-    apart: Callable[[dict[str, object]], None], capsys: pytest.CaptureFixture[str]
+    apart: Callable[[dict[str, object]], None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     apart({"backbone": 5, "projector": 6, "views": []})
     assert step.main(["--rounds", "3", "--threads", "1", "--markdown"]) == 0
     out = capsys.readouterr().out
     assert "| lightly | 3.00 (3.00 to 3.00) | 2.5 (reached) |" in out
     assert "| lightly + bf16 + channels_last | 1.05 (1.05 to 1.05) | 1.1 (missed) |" in out
+    monkeypatch.setattr(step, "choose_precision", lambda *_: "fp32")
+    assert step.main(["--rounds", "3", "--threads", "1", "--markdown"]) == 0
+    out = capsys.readouterr().out
+    assert "| lightly | 3.00 (3.00 to 3.00) | 1.25 (reached) |" in out
+    assert "| lightly + channels_last | 1.05 (1.05 to 1.05) | 1.1 (missed) |" in out
 
 
 def test_programs_with_different_nets_are_not_compared(

@@ -1,5 +1,6 @@
-"""Convolutions of small maps as products, against torch's own."""
+"""Convolutions as products, of small maps and by Winograd's way, against torch's own."""
 
+from collections.abc import Callable
 from itertools import product
 
 import pytest
@@ -7,9 +8,13 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from sslcli.models import convolution
-from sslcli.models.convolution import QuickConv2d, quicken
+from sslcli.checkpoint import load_checkpoint, save_checkpoint
+from sslcli.commands import training_run
+from sslcli.models import convolution, winograd
+from sslcli.models.convolution import QuickConv2d, quicken, use_winograd
 from sslcli.models.encoder import build_encoder
+from sslcli.registry import Registry, Run
+from tests.conftest import TINY, Cli
 
 SIDES = [(side, side) for side in range(1, 6)] + [(1, 2), (2, 1), (3, 2), (5, 4), (8, 7)]
 
@@ -91,3 +96,90 @@ def test_an_encoder_is_the_one_that_torchvision_has(size: int) -> None:
         made.square().sum().backward()
     for (name, mine), torchs in zip(ours.named_parameters(), theirs.parameters(), strict=True):
         assert torch.allclose(mine.grad, torchs.grad, rtol=1e-8, atol=1e-8), name
+
+
+WINOGRAD = [(1, 1), (2, 3), (4, 4), (4, 8), (5, 6), (7, 7), (9, 14), (16, 16)]
+
+
+@pytest.mark.parametrize("sides", WINOGRAD)
+@pytest.mark.parametrize("turns", ["one", "many"])
+def test_winograds_way_gives_the_convolution_and_its_gradients(
+    sides: tuple[int, int], turns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(winograd, "CACHED", 1 if turns == "many" else winograd.CACHED)
+    torch.manual_seed(0)
+    exact = nn.Conv2d(5, 7, 3, padding=1, bias=False).double()
+    x = torch.randn(3, 5, *sides, dtype=torch.float64)
+    dy = torch.randn(3, 7, *sides, dtype=torch.float64)
+    y, dx, d_weight = gradients(exact, x, dy)
+    x, y, dx, dy = (of.permute(0, 2, 3, 1).contiguous() for of in (x, y, dx, dy))
+    weight = exact.weight.detach()
+    assert torch.allclose(winograd.convolve(x, weight), y, rtol=0, atol=1e-12)
+    found = winograd.gradients(x, weight, dy, of_x=True, of_weight=True)
+    for mine, torchs in zip(found, (dx, d_weight), strict=True):
+        assert mine is not None
+        assert torch.allclose(mine, torchs, rtol=0, atol=1e-12)
+    assert winograd.gradients(x, weight, dy, of_x=False, of_weight=True)[0] is None
+    assert winograd.gradients(x, weight, dy, of_x=True, of_weight=False)[1] is None
+
+
+@pytest.mark.parametrize("side", [4, 7, 16])
+def test_in_float32_winograds_way_is_exact_to_four_digits(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    torch.manual_seed(0)
+    exact = nn.Conv2d(128, 128, 3, padding=1, bias=False)
+    x, dy = torch.randn(2, 16, 128, side, side)
+    truth = gradients(exact.double(), x.double(), dy.double())
+    ours = QuickConv2d(exact.float())
+    assert ours(x).grad_fn.name() == "_WinogradBackward"
+    for mine, true in zip(gradients(ours, x, dy), truth, strict=True):
+        assert (mine - true).norm() < 4e-6 * true.norm()
+        assert (mine - true).abs().max() < 1e-4 * true.abs().max()
+
+
+def ways(channels: tuple[int, int], side: int, **options: object) -> str:
+    """How a convolution that trains in float32 on a map of that side is computed."""
+    ours = QuickConv2d(nn.Conv2d(*channels, 3, padding=1, bias=False, **options))  # type: ignore[arg-type]
+    return str(ours(torch.randn(2, channels[0], side, side)).grad_fn.name())
+
+
+def test_winograds_way_is_taken_where_it_was_measured_to_be_quicker(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick, torchs = "_WinogradBackward", "ConvolutionBackward0"
+    wanted = {"AVX2": (quick, quick, torchs), "AVX512": (torchs, quick, torchs), "DEFAULT": (torchs, torchs, torchs)}
+    for capability, found in wanted.items():
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda capability=capability: capability)
+        assert (ways((64, 128), 8), ways((256, 256), 4), ways((64, 64), 8)) == found, capability
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert [ways((128, 128), side) for side in (4, 5, 6, 7, 8)] == [quick, torchs, quick, quick, quick]
+    assert ways((128, 128), 8, stride=2) == torchs
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert ways((128, 128), 8) == torchs
+
+
+def test_what_is_only_read_and_what_began_without_it_is_computed_torchs_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    torchs = nn.Conv2d(128, 128, 3, padding=1, bias=False)
+    net, x = nn.Sequential(QuickConv2d(torchs)), torch.randn(4, 128, 8, 8)
+    assert not torch.equal(net(x), torchs(x))
+    with torch.no_grad():
+        assert torch.equal(net(x), torchs(x))
+    use_winograd(net, on=False)
+    assert torch.equal(net(x), torchs(x))
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_training_goes_on_with_the_convolutions_that_it_began_with(
+    ssl: Cli, done: Callable[[str], Run], registry: Registry, monkeypatch: pytest.MonkeyPatch, earlier: bool
+) -> None:
+    """Without Winograd's way if an earlier version began it, whose checkpoints do not name it."""
+    run = done(f"pretrain {TINY}")
+    run.status = "interrupted"  # before it could say that it is done
+    registry.save(run)
+    begun = load_checkpoint(registry, run, "last")
+    assert begun.pop("winograd") is True
+    if earlier:
+        save_checkpoint(registry, run, "last", begun)
+    asked = []
+    monkeypatch.setattr(training_run, "use_winograd", lambda _, *, on: asked.append(on))
+    assert ssl("resume").code == 0
+    assert asked == [not earlier]

@@ -14,6 +14,7 @@ from sslcli.checkpoint import State, load_checkpoint, save_checkpoint
 from sslcli.commands.project import say
 from sslcli.distributed import on_first, rank, world
 from sslcli.errors import DivergedError, StateError
+from sslcli.models.convolution import use_winograd
 from sslcli.registry import Registry, Run
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
@@ -45,6 +46,8 @@ def train(
     progress = _restored(run, state, module, optimizer, events, of=steps) if first else Progress()
     _begin_alike(module, optimizer, progress)
     saved = progress.step
+    winograd = on_first(lambda: not state or "winograd" in state)  # runs of earlier versions go on without it
+    use_winograd(module, on=winograd)
     log = Log(
         run.id, events=events if first else None, start=progress.step, steps=steps, epoch_steps=training.epoch_steps,
         batch_size=training.batch_size, record_every=max(1, min(10, steps // 200)),
@@ -57,7 +60,7 @@ def train(
         sizes = {path.name: path.stat().st_size for path in events.glob("events.*")}
         state = {"model": module.state_dict(), "optimizer": optimizer.state_dict()}
         run.history = progress.history
-        held = {"fixed": fixed} if fixed else {}
+        held = ({"fixed": fixed} if fixed else {}) | ({"winograd": True} if winograd else {})
         save_checkpoint(registry, run, "last", state | held | {"progress": vars(progress), "events": sizes})
         saved = progress.step
 

@@ -1,4 +1,4 @@
-"""3x3 convolutions of small maps on a CPU, as matrix products: what oneDNN computes, without the zeros of the padding."""
+"""3x3 convolutions on a CPU as matrix products: without the zeros of the padding on small maps, by Winograd's way on others."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from sslcli.models import winograd
+
 Module = TypeVar("Module", bound=nn.Module)
 DENSE = 2  # the largest side of a map that is seen as a vector: there every tap of a filter reads one pixel or none
 SMALL = {torch.bfloat16: 4, torch.float32: 3}
 """The largest side of an output for which products give the gradient of the weights sooner, by number format."""
 FEWEST, MANY = 64, 512  # input channels: with fewer products are too thin; so many they must be on 4x4 pixels with stride 1
+
+WORTH_IT = {"AVX2": 64 * 128, "AVX512": 256 * 256}
+"""From so many weights of a tap on Winograd's way is the quicker one, by the instructions that torch uses on this CPU."""
+WASTE = 1.8  # so many times the map's pixels its tiles may have
 
 
 def quicken(module: nn.Module) -> None:
@@ -27,6 +33,13 @@ def quicken(module: nn.Module) -> None:
         if type(child) is nn.Conv2d and _is_plain(child):
             setattr(module, name, QuickConv2d(child))
         quicken(child)
+
+
+def use_winograd(module: nn.Module, *, on: bool) -> None:
+    """Have the module's convolutions train by Winograd's way where that is quicker, or not: its sums round otherwise."""
+    for part in module.modules():
+        if isinstance(part, QuickConv2d):
+            part.winograd = on
 
 
 def plain_convolutions(module: Module) -> Module:
@@ -48,21 +61,37 @@ def _is_plain(convolution: nn.Conv2d) -> bool:
 
 
 class QuickConv2d(nn.Conv2d):
-    """A 3x3 convolution (B, I, H, W) to (B, O, H', W'), padding 1, no bias; torch's own but for small maps on a CPU."""
+    """A 3x3 convolution (B, I, H, W) to (B, O, H', W'), padding 1, no bias; on a CPU by the quicker way.
+
+    Without gradients it is torch's own but for small maps, so that a net is measured to the same bits however it was trained.
+    """
 
     def __init__(self, like: nn.Conv2d) -> None:
         super().__init__(like.in_channels, like.out_channels, 3, device="meta")
         vars(self).update(vars(like))
+        self.winograd = True
 
     def forward(self, input: Tensor) -> Tensor:
         """The convolution, in the number format that autocast asks for."""
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else input.dtype
         side = _out(max(input.shape[-2:]), self.stride[0])
         thin = side == SMALL[torch.bfloat16] and self.stride[0] == 1 and self.in_channels < MANY
-        if input.device.type != "cpu" or side > SMALL.get(dtype, DENSE) or thin:
-            return super().forward(input)
-        made: Tensor = _Product.apply(input.to(dtype), self.weight.to(dtype), self.stride[0])
+        if input.device.type == "cpu" and side <= SMALL.get(dtype, DENSE) and not thin:
+            made: Tensor = _Product.apply(input.to(dtype), self.weight.to(dtype), self.stride[0])
+        elif self._winograd_is_quicker(input, dtype):
+            made = _Winograd.apply(input, self.weight)
+        else:
+            made = super().forward(input)
         return made
+
+    def _winograd_is_quicker(self, x: Tensor, dtype: torch.dtype) -> bool:
+        """Of forward and backward together, and in float32 alone: in bfloat16 its sums would round too coarsely."""
+        if not (self.winograd and torch.is_grad_enabled() and x.device.type == "cpu" and self.stride == (1, 1)):
+            return False
+        least = WORTH_IT.get(torch.backends.cpu.get_cpu_capability())
+        (height, width), pixels = x.shape[-2:], 16 * winograd.count(x.shape[-2]) * winograd.count(x.shape[-1])
+        enough = least is not None and self.in_channels * self.out_channels >= least
+        return enough and x.dtype == dtype == torch.float32 and pixels <= WASTE * height * width
 
 
 class _Product(torch.autograd.Function):
@@ -91,6 +120,24 @@ class _Product(torch.autograd.Function):
             sides, only_dx = [ctx.stride] * 2, [True, False, False]
             dx = torch.ops.aten.convolution_backward(dy, x, weight, None, sides, [1, 1], [1, 1], False, [0, 0], 1, only_dx)[0]
         return dx, _weight_gradient(x, dy, ctx.stride) if ctx.needs_input_grad[1] else None, None
+
+
+class _Winograd(torch.autograd.Function):
+    """The convolution with channels last, stride 1. Its sums are torch's to the fourth or fifth digit."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return winograd.convolve(_last(x).contiguous(), weight).permute(0, 3, 1, 2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        of_x, of_weight = ctx.needs_input_grad
+        maps = _last(x).contiguous(), weight, _last(dy).contiguous()
+        dx, d_weight = winograd.gradients(*maps, of_x=of_x, of_weight=of_weight)
+        return None if dx is None else dx.permute(0, 3, 1, 2), d_weight
 
 
 def _out(side: int, stride: int) -> int:

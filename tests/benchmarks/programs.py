@@ -52,12 +52,13 @@ class Program:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What both are to do. `workers` and `fast` (bfloat16 and channels_last) concern lightly alone."""
+    """What both are to do. `workers`, `channels_last` and `bf16` concern lightly alone."""
 
     batch_size: int
     data_dir: Path
     workers: int = 0
-    fast: bool = False
+    channels_last: bool = False
+    bf16: bool = False
 
 
 def ours(task: Task) -> Program:
@@ -120,7 +121,7 @@ def lightly(task: Task) -> Program:
     backbone.maxpool = backbone.fc = nn.Identity()
     head = SimCLRProjectionHead(512, *PROJECTOR)
     model = nn.Sequential(backbone, head)
-    model.to(memory_format=torch.channels_last if task.fast else torch.contiguous_format)
+    model.to(memory_format=torch.channels_last if task.channels_last else torch.contiguous_format)
     images = Pictures(images_of(task.data_dir), SimCLRTransform(input_size=SIZE, gaussian_blur=0.0))
     loader = DataLoader(images, batch_size=task.batch_size, shuffle=True, drop_last=True, num_workers=task.workers)
     batches = endless(loader)
@@ -129,10 +130,10 @@ def lightly(task: Task) -> Program:
     def step() -> Timing:
         began = time.perf_counter()
         views = next(batches)
-        if task.fast:
+        if task.channels_last:
             views = [view.contiguous(memory_format=torch.channels_last) for view in views]
         ready = time.perf_counter()
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=task.fast):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=task.bf16):
             loss = criterion(*(model(view) for view in views))
         loss.backward()
         optimizer.step()
