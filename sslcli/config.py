@@ -558,8 +558,6 @@ class Finetune(Command):
             raise UsageError(f"--lr {self.lr:g} with --search-lr: accepted is one of them; leave the other out")
 
 
-NEWER = {"search_lr": Finetune.search_lr}
-"""Options that runs of earlier versions do not have on record, and the value with which they were made."""
 TRAININGS: dict[str, type[Pretrain] | type[Probe] | type[Finetune]] = {
     "pretrain": Pretrain,
     "probe": Probe,

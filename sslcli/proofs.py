@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sslcli.registry import Run
+from sslcli.option_versions import FIELD, as_now, current, version_in
+from sslcli.registry import EXPERIMENTS, Run
 
 SOURCES = {
     "record": "other fields of the record",
@@ -91,7 +92,13 @@ SEALED = tuple(
 
 def sealed(run: Run) -> dict[str, Any]:
     """What a run is, in plain data, for its checkpoint."""
-    return {name: value for name, value in asdict(run).items() if name in SEALED}
+    return {name: value for name, value in asdict(run).items() if name in SEALED} | {FIELD: current()}
+
+
+def unsealed(copy: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """What `sealed` gave, of this version or an older one: the options have their names of today."""
+    options = as_now(EXPERIMENTS[copy["experiment"]], copy["options"], version_in(copy, source))
+    return {name: value for name, value in copy.items() if name != FIELD} | {"options": options}
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ import yaml
 from sslcli.errors import StateError, UsageError
 from sslcli.files import Dumper, load_yaml, now, remove_unfinished, write_text
 from sslcli.locks import SOMEBODY, HeldError, is_held, locked
+from sslcli.option_versions import FIELD, as_now, current, version_in
 
 EXPERIMENTS = {"pretrain": "pretrain", "linear_eval": "probe", "knn": "probe", "finetune": "finetune"}
 """Experiment to the command that makes its runs."""
@@ -125,12 +126,15 @@ def _are_choices(choices: dict[str, Any]) -> bool:
 
 
 def parse_run(content: Any, source: str) -> Run:
-    """Turn what YAML gave into a Run, or say what is wrong with it in `source`."""
+    """Turn what YAML gave into a Run, or say what is wrong with it in `source`. Its options have their names of today."""
     if not isinstance(content, dict):
         raise UsageError(f"{source}: a run is a mapping, this is {type(content).__name__}: {str(content)[:60]!r}")
     for required in ("id", "experiment", "status"):
         if not isinstance(content.get(required), str):
             raise UsageError(f"{source}: the run lacks its {required!r}, or it is not text")
+    version = version_in(content, source)
+    if FIELD in content:
+        content = {key: value for key, value in content.items() if key != FIELD}
     for key, value in content.items():
         if key not in _FIELDS or not _accepts(_FIELDS[key], value):
             wanted = f"{key!r} takes {_FIELDS[key]}" if key in _FIELDS else f"a run has no field {key!r}"
@@ -159,6 +163,8 @@ def parse_run(content: Any, source: str) -> Run:
             f"{source}: no run can be {run.id!r}, {run.experiment!r}, {run.status!r}: an id is lower-case letters, digits, "
             f"'.', '_' and '-'; an experiment one of {', '.join(EXPERIMENTS)}; a status one of {', '.join(STATUSES)}"
         )
+    if run.options:
+        run.options = as_now(EXPERIMENTS[run.experiment], run.options, version)
     return run
 
 
@@ -338,6 +344,7 @@ class Registry:
 
     def _write_record(self, run: Run) -> None:
         content = {name: value for name, value in asdict(run).items() if value not in (None, {}, [])}
+        content |= {FIELD: current()} if run.options else {}
         text = yaml.dump(content, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
         path = self.path(f"{run.folder}/run.yaml")
         remove_unfinished(path)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sslcli.checkpoint import save_checkpoint
-from sslcli.commands.project import pair_key
+from sslcli.commands.keys import pair_key
 from sslcli.commands.verify import BAD, GOOD, PUBLISHED, _look, by_itself, check
 from sslcli.commands.verify_numbers import _of_best, _of_logits, _of_training
 from sslcli.evaluation.kept import FILE, Kept, keep, read_kept

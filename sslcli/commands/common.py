@@ -20,9 +20,10 @@ from torch.optim import Optimizer
 
 import sslcli
 from sslcli.commands.data_access import Load, data_folder, keep_manifest, reading_of
+from sslcli.commands.keys import pair_key
 from sslcli.commands.next_step import next_command
 from sslcli.commands.paths import recorded
-from sslcli.commands.project import pair_key, say
+from sslcli.commands.project import say
 from sslcli.commands.words import UNTRAINED, dataset_word, share_label
 from sslcli.config import Finetune, Pretrain, Probe
 from sslcli.data import FOLDER

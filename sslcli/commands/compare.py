@@ -16,8 +16,9 @@ from sslcli.commands.differences import (
     setting_of,
     spread,
 )
+from sslcli.commands.keys import changed_options
 from sslcli.commands.next_step import partner_command, record_or_index
-from sslcli.commands.project import changed_options, newest_study, open_registry
+from sslcli.commands.project import newest_study, open_registry
 from sslcli.commands.settings import NO_SETTINGS, Settings, settings_in_words
 from sslcli.commands.tables import print_rows
 from sslcli.commands.words import PROTOCOLS, heading
@@ -208,7 +209,7 @@ def why_lonely(registry: Registry, run: Run, others: list[Run]) -> str:
     mine = _identity(registry, run)
     best: list[str] = []
     for other in candidates:
-        different = changed_options(mine, _identity(registry, other))
+        different = changed_options(run.experiment, mine, _identity(registry, other))
         if not best or len(different) < len(best):
             best = different
     return f"the closest run of the other init differs in {', '.join(best) or 'options that are not on record'}"

@@ -1,25 +1,15 @@
-"""Where a command works and what counts as the same: imports no torch."""
+"""Where a command works, and which runs it shows: imports no torch."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from sslcli import config
-from sslcli.config import ENVIRONMENT, INIT_WORDS, NEWER, Command
-from sslcli.data import FOLDER
+from sslcli.config import ENVIRONMENT, INIT_WORDS, Command
 from sslcli.errors import StateError
 from sslcli.registry import EXPERIMENTS, Registry, Run, find_project
-
-NOT_IN_PAIR = ("init", "encoder", "at_epoch", "name", "data_dir", "download", "device", "deterministic", "labels", "image_size",
-               "fit")  # fmt: skip
-"""Options in which the two runs of a pair may differ: init, the encoder that it stands for, where things are, and what the
-fingerprint of the data tells.
-"""
 
 READERS = (
     config.Compare, config.RunsList, config.RunsShow, config.RunsVerify, config.Report, config.Plots, config.Map,
@@ -98,30 +88,3 @@ def newest_pairs(runs: list[Run]) -> list[list[Run]]:
     order = [*EXPERIMENTS]
     pairs = [sorted(group, key=lambda run: run.init == "scratch") for group in groups.values()]
     return sorted(pairs, key=lambda pair: (order.index(pair[0].experiment), -(pair[0].label_fraction or 1)))
-
-
-def comparable(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that the two runs of a pair share. Of a folder its place is none: the fingerprint tells what is in it.
-
-    An option that earlier versions did not have is one only where it is not at its default: it changes no key of older runs.
-    """
-    shared = {
-        name: value for name, value in options.items()
-        if name not in NOT_IN_PAIR and not (name in NEWER and value == NEWER[name])
-    }  # fmt: skip
-    return shared | ({"dataset": FOLDER} if str(shared.get("dataset")).startswith(FOLDER) else {})
-
-
-def pair_key(experiment: str, options: dict[str, Any], fingerprint: str, *, but: tuple[str, ...] = ()) -> str:
-    """Twelve hexadecimal digits that are equal for runs on equal data whose options differ in `init`, and `but`, alone."""
-    shared = {name: value for name, value in comparable(options).items() if name not in but}
-    text = json.dumps([experiment, shared, fingerprint], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def changed_options(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """The options in which two runs differ and a pair may not, in words: name (old against new)."""
-    first, second = comparable(old), comparable(new)
-    return [
-        f"{key} ({first.get(key)} against {second.get(key)})" for key in first | second if first.get(key) != second.get(key)
-    ]

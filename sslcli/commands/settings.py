@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from sslcli.commands.differences import setting_of
+from sslcli.commands.keys import NOT_IN_PAIR, defaults_of_newer
 from sslcli.commands.next_step import record_or_index
-from sslcli.commands.project import NOT_IN_PAIR
 from sslcli.registry import Registry, Run
 
 OF_DATA = ("labels", "image_size", "fit")
@@ -59,7 +59,8 @@ def _told_apart(registry: Registry, settings: Sequence[Sequence[Run]]) -> dict[s
 
 def _options(record: Run) -> dict[str, Any]:
     """What a record says of its setting; empty where nothing was recorded."""
-    options = {name: value for name, value in record.options.items() if name not in LEFT_OUT}
+    recorded = defaults_of_newer(record.experiment) | record.options if record.options else {}
+    options = {name: value for name, value in recorded.items() if name not in LEFT_OUT}
     return options | ({"data": record.data["sha256"][:12]} if options and "sha256" in record.data else {})
 
 

@@ -17,9 +17,10 @@ from sslcli.commands import compare, plots, predict, report, views
 from sslcli.commands import map as map_command
 from sslcli.commands.common import Plan, new_run, prepare, tell_of_speed
 from sslcli.commands.differences import answer, difference_of, pair_up
+from sslcli.commands.keys import changed_options
 from sslcli.commands.minutes import SETTLED
 from sslcli.commands.pretrain import kept_epochs
-from sslcli.commands.project import changed_options, open_registry, say
+from sslcli.commands.project import open_registry, say
 from sslcli.commands.resume import as_begun
 from sslcli.commands.words import dataset_word
 from sslcli.config import TRAININGS, Compare, Map, Predict, Pretrain, Study, Views, from_mapping
@@ -243,7 +244,7 @@ def _do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) ->
     kin = (plan.protocol, plan.init, plan.options.seed, values.get("label_fraction"), values.get("at_epoch"))
     similar = [run for run in before if (run.protocol, run.init, run.seed, run.label_fraction, run.at_epoch) == kin]
     if similar:
-        changed = changed_options(registry.load(similar[-1]).options, values)
+        changed = changed_options(plan.experiment, registry.load(similar[-1]).options, values)
         say(f"{kind}: not the options of {similar[-1].id}: {', '.join(changed) or 'another encoder or other data'}; a new run")
     started: Run = module.carry_out(registry, new_run(registry, plan, study=study), plan.options, plan.setting)
     return started

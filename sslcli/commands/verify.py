@@ -7,7 +7,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sslcli.commands.project import open_registry, pair_key, say
+from sslcli.commands.keys import pair_key
+from sslcli.commands.project import open_registry, say
 from sslcli.commands.tables import print_rows
 from sslcli.commands.words import init_label
 from sslcli.config import RunsVerify

@@ -12,8 +12,9 @@ import torch
 from sslcli.checkpoint import State, load_checkpoint
 from sslcli.commands.classify import MOST, count_both_right, figures_of, kin_of, load_classifier, outputs_as_in
 from sslcli.commands.data_access import data_of_run
+from sslcli.commands.keys import NOT_IN_PAIR
 from sslcli.commands.pretrain import kept_name
-from sslcli.commands.project import comparable, say
+from sslcli.commands.project import say
 from sslcli.commands.verify import by_itself, file_of
 from sslcli.config import RunsVerify
 from sslcli.data.image_data import ImageData, load_data
@@ -24,7 +25,7 @@ from sslcli.errors import UserError
 from sslcli.evaluation.kept import FILE, Kept, read_kept
 from sslcli.evaluation.knn import knn_votes
 from sslcli.models.encoder import tensors_hash
-from sslcli.proofs import Evidence, by_name, changed, unproven
+from sslcli.proofs import Evidence, by_name, changed, unproven, unsealed
 from sslcli.registry import Registry, Run
 from sslcli.training.device import choose_device
 
@@ -108,7 +109,8 @@ def _of_copy(record: Run, held: State) -> list[Evidence]:
     """What a checkpoint's copy of the record says; of a run that is not finished the record has gone on since."""
     if "record" not in held:
         return []
-    copy, whole = held["record"], tuple(held["record"])
+    copy = unsealed(held["record"], f"the copy in the checkpoint of run {record.id}")
+    whole = tuple(copy)
     if record.status != "finished":
         copy, whole = {name: value for name, value in copy.items() if name not in ("attempts", "both_right")}, ()
     elif record.experiment == "pretrain":  # it may have been killed between its last checkpoint and its end
@@ -119,7 +121,7 @@ def _of_copy(record: Run, held: State) -> list[Evidence]:
 def _of_best(record: Run, best: State, held: State) -> list[Evidence]:
     """What an evaluation's best.pt says beside the copy of the record, which those of earlier versions do not have."""
     identity = {"data.sha256" if name == "data" else name: value for name, value in best.get("run", {}).items()}
-    keyed = tuple(f"options.{name}" for name in comparable(record.options)) if "pair" in identity else ()
+    keyed = tuple(f"options.{name}" for name in record.options if name not in NOT_IN_PAIR) if "pair" in identity else ()
     read = {name: best[name] for name in ("image_size", "kept_size", "fit", "classes") if name in best}
     moments = {name: best[name].tolist() for name in ("mean", "std")}
     net = {f"options.{name}": best[name] for name in ("backbone", "stem")}

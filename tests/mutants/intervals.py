@@ -82,12 +82,12 @@ MUTANTS = (
         "test_compare.py::test_a_seed_whose_pretraining_was_repeated_counts_once",
     ),
     Mutant(
-        "runs on other data are a pair", "sslcli/commands/project.py",
+        "runs on other data are a pair", "sslcli/commands/keys.py",
         "json.dumps([experiment, shared, fingerprint], sort_keys=True)", "json.dumps([experiment, shared], sort_keys=True)",
         PAIRS + "test_runs_are_a_pair_where_they_differ_in_init_and_where_things_are_alone",
     ),
     Mutant(
-        "runs with other parts of the labels are a pair", "sslcli/commands/project.py",
+        "runs with other parts of the labels are a pair", "sslcli/commands/keys.py",
         'NOT_IN_PAIR = ("init",', 'NOT_IN_PAIR = ("label_fraction", "init",',
         PAIRS + "test_runs_are_a_pair_where_they_differ_in_init_and_where_things_are_alone",
     ),

@@ -1,0 +1,95 @@
+"""The options that runs record, by version, so that a new or renamed option changes nothing about older runs. No torch.
+
+A record names the version of its options as `options_version`. Without that they are of version 1, as sslcli 0.1.0 had them.
+Whoever adds or renames an option that runs record appends a `Change` to CHANGES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sslcli.errors import UsageError
+
+FIELD = "options_version"
+"""What the version is called in a record, and in a checkpoint's copy of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What one version of the options changed, by command.
+
+    `added` maps a new option to the value that describes what runs did before there was this option. `renamed` maps an option's
+    old name to its new one. A name is never used again for another option.
+    """
+
+    added: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    renamed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+FIRST: dict[str, dict[str, Any]] = {
+    "pretrain": {
+        "method": "simclr", "backbone": "resnet18", "stem": "auto", "init": "scratch", "projector_hidden": 1024,
+        "projector_dim": 128, "temperature": 0.5, "dataset": "cifar10", "labels": None, "image_size": None, "fit": "crop",
+        "data_dir": None, "download": False, "epochs": 200, "batch_size": 512, "optimizer": "sgd", "lr": None,
+        "weight_decay": None, "momentum": 0.9, "warmup_epochs": None, "max_steps": None, "seed": 1, "view_sizes": "auto",
+        "crop_min": None, "flip": 0.5, "jitter": 0.8, "brightness": None, "contrast": None, "saturation": None, "hue": None,
+        "grey": None, "blur": None, "knn_every": 1, "knn_images": 5000, "keep_every": 0, "device": "auto", "precision": "auto",
+        "compile": False, "deterministic": False, "name": None,
+    },
+    "probe": {
+        "protocol": "linear", "k": 10, "temperature": None, "init": "pretrained", "encoder": "latest", "at_epoch": None,
+        "dataset": None, "labels": None, "image_size": None, "fit": None, "data_dir": None, "download": False,
+        "label_fraction": 1.0, "backbone": None, "stem": None, "epochs": 30, "batch_size": 256, "seed": None, "device": "auto",
+        "precision": "auto", "deterministic": False, "name": None,
+    },
+    "finetune": {
+        "init": "pretrained", "encoder": "latest", "dataset": None, "labels": None, "image_size": None, "fit": None,
+        "data_dir": None, "download": False, "label_fraction": 1.0, "backbone": None, "stem": None, "epochs": 10,
+        "batch_size": 128, "optimizer": "sgd", "lr": None, "weight_decay": None, "momentum": 0.9, "warmup_epochs": None,
+        "max_steps": None, "seed": None, "crop_min": 0.6, "flip": 0.5, "device": "auto", "precision": "auto",
+        "deterministic": False, "name": None,
+    },
+}  # fmt: skip
+"""The options of version 1 and their defaults, by command."""
+CHANGES: tuple[Change, ...] = (Change(added={"finetune": {"search_lr": False}}),)
+"""What versions 2, 3, … of the options changed."""
+
+
+def current() -> int:
+    """The version of the options that runs record now."""
+    return 1 + len(CHANGES)
+
+
+def version_in(record: Mapping[str, Any], source: str) -> int:
+    """The version of the options in a record; a UsageError if it is not known here. `source` names the record."""
+    version = record.get(FIELD, 1)
+    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= current():
+        raise UsageError(
+            f"{source}: {FIELD} {str(version)[:60]!r}: accepted is a whole number from 1 to {current()}. If a newer sslcli "
+            "wrote the file, type: pip install --upgrade sslcli"
+        )
+    return version
+
+
+def as_now(command: str, options: Mapping[str, Any], version: int) -> dict[str, Any]:
+    """Options recorded at `version`, by their names of today; newer ones have the value that describes what such a run did."""
+    found = dict(options)
+    for change in CHANGES[version - 1 :]:
+        names = change.renamed.get(command, {})
+        found = dict(change.added.get(command, {})) | {names.get(name, name): value for name, value in found.items()}
+    return found
+
+
+def added_since_first(command: str) -> dict[str, Any]:
+    """The options that CHANGES added, by their names of today, and the values that describe what runs did before."""
+    return as_now(command, {}, 1)
+
+
+def first_name(command: str, name: str) -> str:
+    """The name that an option of today had at first."""
+    for change in reversed(CHANGES):
+        before = {new: old for old, new in change.renamed.get(command, {}).items()}
+        name = before.get(name, name)
+    return name
