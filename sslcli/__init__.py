@@ -9,14 +9,19 @@ TYPE_CHECKING = False  # as type checkers understand it, without the module typi
 if TYPE_CHECKING:
     from typing import Any
 
-    from sslcli.commands.encoders import load_encoder
+    from sslcli.python import compare, finetune, load_encoder, pretrain, probe, study
+    from sslcli.registry import Registry
 
-__all__ = ["__version__", "load_encoder"]
+_PLACES = {
+    **dict.fromkeys(("pretrain", "probe", "finetune", "compare", "study", "load_encoder"), "sslcli.python"),
+    "Registry": "sslcli.registry",
+}
+__all__ = ["Registry", "__version__", "compare", "finetune", "load_encoder", "pretrain", "probe", "study"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> "Any":
-    """`load_encoder`, imported when it is asked for, and torch with it."""
-    if name != "load_encoder":
+    """What can be called from Python, imported when it is asked for, and torch with it."""
+    if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return importlib.import_module("sslcli.commands.encoders").load_encoder
+    return getattr(importlib.import_module(_PLACES[name]), name)

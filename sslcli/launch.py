@@ -1,13 +1,35 @@
-"""How torchrun started this process: what it says in the environment, read in one place. Imports no torch."""
+"""How this process was started: what was typed or called, and what torchrun says in the environment. Imports no torch."""
 
 from __future__ import annotations
 
 import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from sslcli.errors import UsageError
 
 ADVICE = "several processes are started by torchrun; for one, type: unset WORLD_SIZE RANK"
+
+_called: ContextVar[str | None] = ContextVar("called", default=None)
+
+
+def as_typed() -> str:
+    """What a run's record says of how it was made: the line that was typed, or the call in Python."""
+    return _called.get() or shlex.join(["ssl", *sys.argv[1:]])
+
+
+@contextmanager
+def called(text: str) -> Iterator[None]:
+    """What is done in this block was asked for by a call in Python, `text`."""
+    before = _called.set(text)
+    try:
+        yield
+    finally:
+        _called.reset(before)
 
 
 @dataclass(frozen=True)

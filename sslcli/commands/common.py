@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
-import shlex
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -31,6 +29,7 @@ from sslcli.data.image_data import ImageData, load_data
 from sslcli.data.transform import preprocessing
 from sslcli.distributed import first_of_each_machine_first, on_first, world
 from sslcli.errors import StateError, UsageError
+from sslcli.launch import as_typed
 from sslcli.models import TIMM, default_stem, has_stem, stems_in_words
 from sslcli.models.encoder import hold_to_side
 from sslcli.models.timm_nets import hold_to_known
@@ -177,7 +176,7 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
         pair=plan.pair,
         setup=plan.setup,
         options=values,
-        command=shlex.join(["ssl", *sys.argv[1:]]),
+        command=as_typed(),
         versions=versions(),
         device=describe(plan.setting.device),
         data={
@@ -196,11 +195,12 @@ def _plain(name: str) -> str:
     return re.sub("[^a-z0-9]+", "-", name.lower())
 
 
-def start(registry: Registry, plan: Plan, carry_out: Callable[[Registry, Run, Any, Setting], Run]) -> None:
-    """Enter a settled training into the registry, carry it out, and say what to type next."""
+def start(registry: Registry, plan: Plan, carry_out: Callable[[Registry, Run, Any, Setting], Run]) -> Run:
+    """Enter a settled training into the registry, carry it out, and say what to type next; the finished run's record."""
     tell_of_speed(plan.setting.device, [plan.options.precision])
-    carry_out(registry, on_first(lambda: new_run(registry, plan, study=None)), plan.options, plan.setting)
+    made = carry_out(registry, on_first(lambda: new_run(registry, plan, study=None)), plan.options, plan.setting)
     say(f"next, type: {next_command(registry)}")
+    return made
 
 
 def tell_of_speed(device: torch.device, precisions: Sequence[str], *, settled: bool = False) -> None:

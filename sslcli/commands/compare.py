@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
@@ -38,14 +39,37 @@ EVALUATIONS = ("linear_eval", "knn", "finetune")
 FIGURES = ("test_acc", "best_test_acc", "val_acc", "test_nll", "test_ece", "test_images")
 
 
-def run(command: Compare) -> None:
-    """Print the tables of a study, the difference under each pair, and last the sentence."""
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A study's numbers: a row for each run, a difference for each setting, as `--format json` has them, and the answer."""
+
+    rows: list[dict[str, Any]]
+    differences: list[dict[str, Any]]
+    answer: str
+
+
+def compared(command: Compare) -> Comparison:
+    """What `run` prints, as values."""
     registry = open_registry(command)
+    chosen, _ = _chosen(registry, command)
+    setups = pretrain_setups(registry, chosen)
+    return Comparison(**results(chosen, setups, settings_in_words(registry, chosen, setups)))
+
+
+def _chosen(registry: Registry, command: Compare) -> tuple[list[Run], list[str]]:
+    """The runs to compare, and the names of other studies."""
     chosen, others = choose(registry, study=command.study, everything=command.all)
     if command.without_duplicates:
         from sslcli.commands.duplicates import without_duplicates
 
         chosen = without_duplicates(registry, chosen)
+    return chosen, others
+
+
+def run(command: Compare) -> None:
+    """Print the tables of a study, the difference under each pair, and last the sentence."""
+    registry = open_registry(command)
+    chosen, others = _chosen(registry, command)
     setups = pretrain_setups(registry, chosen)
     settings = settings_in_words(registry, chosen, setups)
     own = any(run.status != "published" for run in chosen)

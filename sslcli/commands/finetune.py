@@ -39,10 +39,10 @@ from sslcli.training.loop import Metrics
 from sslcli.training.parts import Batch, Loss, Training
 
 
-def run(command: Finetune) -> None:
-    """Start a new run."""
+def run(command: Finetune) -> Run:
+    """Start a new run; the record of it when it is finished."""
     registry = open_registry(command)
-    start(registry, plan(registry, command), carry_out)
+    return start(registry, plan(registry, command), carry_out)
 
 
 def plan(registry: Registry, command: Finetune) -> Plan:

@@ -47,18 +47,18 @@ from sslcli.training.loop import Metrics
 from sslcli.training.parts import Batch, Loss, Training
 
 
-def run(command: Pretrain) -> None:
-    """Start a new run, go on with the one that --run names, or with --dry-run say what it would be."""
+def run(command: Pretrain) -> Run | None:
+    """Start a new run, or go on with the one that --run names; its record. With --dry-run say what it would be: None."""
     with joined():
         registry = open_registry(command)
         if command.run is not None:
-            if continued(registry, command):
-                return
+            if (begun := continued(registry, command)) is not None:
+                return begun
             command = command.because("--run", name=command.run)
         if command.dry_run:
             _show_plan(registry, command)
-        else:
-            start(registry, plan(registry, command), carry_out)
+            return None
+        return start(registry, plan(registry, command), carry_out)
 
 
 def plan(registry: Registry, command: Pretrain, *, load: Load = load_data) -> Plan:

@@ -39,13 +39,13 @@ from sslcli.training.parts import Batch, Loss, Training, batch_itself
 CROPS = Augmentation(crop_min=0.2, flip=0.5, jitter=0.0, grey=0.0)  # of linear-augmented: crops and mirror images
 
 
-def run(command: Probe) -> None:
-    """Start a new run."""
+def run(command: Probe) -> Run:
+    """Start a new run; the record of it when it is finished."""
     for name, protocols in command.foreign().items():
         option, whose = f"--{name.replace('_', '-')} {getattr(command, name)}", " and ".join(protocols)
         raise UsageError(f"{option}: belongs to {whose}; with --protocol {command.protocol} leave it out")
     registry = open_registry(command)
-    start(registry, plan(registry, command), carry_out)
+    return start(registry, plan(registry, command), carry_out)
 
 
 def plan(registry: Registry, command: Probe) -> Plan:

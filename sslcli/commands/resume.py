@@ -35,22 +35,22 @@ def run(command: Resume) -> None:
         say(f"next, type: {next_command(registry)}")
 
 
-def continued(registry: Registry, command: Pretrain) -> bool:
-    """Go on with the pretrain run that `--run` names, if there is one, unless it is finished; whether there is one."""
+def continued(registry: Registry, command: Pretrain) -> Run | None:
+    """Go on with the pretrain run that `--run` names, if there is one, unless it is finished; its record, None without one."""
     if command.run == "" or command.name not in (None, command.run):
         raise UsageError(f"--run {command.run!r} with --name {command.name!r}: accepted is --run with a name, and no --name")
     run = on_first(lambda: _called(registry, command.run))
     if run is None:
-        return False
+        return None
     _hold_to_record(registry, command, run)
     if run.status == "finished":
         say(f"{run.id} is finished: there is nothing to go on with")
     elif command.dry_run:
         say(f"{run.id} is {run.status} and would be gone on with; for its options, type: ssl runs show {run.id}")
     else:
-        carry_on(registry, run, {name: value for name in MOVABLE if (value := getattr(command, name)) not in (None, "auto")})
+        run = carry_on(registry, run, {name: v for name in MOVABLE if (v := getattr(command, name)) not in (None, "auto")})
     say(f"next, type: {next_command(registry)}")
-    return True
+    return run
 
 
 def _called(registry: Registry, name: str | None) -> Run | None:
@@ -104,8 +104,8 @@ def _chosen(registry: Registry, selector: str | None) -> Run:
     return run
 
 
-def carry_on(registry: Registry, run: Run, changed: dict[str, Any]) -> None:
-    """Go on with a run of any kind, with the options on record but for what has moved since."""
+def carry_on(registry: Registry, run: Run, changed: dict[str, Any]) -> Run:
+    """Go on with a run of any kind to its end, with the options on record but for what has moved since; its record."""
     record = on_first(lambda: registry.load(run))
     command = EXPERIMENTS[record.experiment]
     kind = TRAININGS[command]
@@ -118,7 +118,9 @@ def carry_on(registry: Registry, run: Run, changed: dict[str, Any]) -> None:
     if (here := describe(setting.device)) != record.device:
         say(f"{run.id}: began on {record.device}, goes on on {here}: the last bits may differ from those of an undisturbed run")
     tell_of_speed(setting.device, [options.precision], settled=True)
-    importlib.import_module(f"sslcli.commands.{command}").carry_out(registry, record, options, as_begun(record, setting))
+    module = importlib.import_module(f"sslcli.commands.{command}")
+    done: Run = module.carry_out(registry, record, options, as_begun(record, setting))
+    return done
 
 
 def as_begun(record: Run, setting: Setting) -> Setting:

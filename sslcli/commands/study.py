@@ -49,8 +49,8 @@ SHARED = ("seed", "max_steps", "data_dir", "download", "device")
 """Options of `ssl study` that go to every training that has them, if given."""
 
 
-def run(command: Study) -> None:
-    """Do what of the study is not done yet, then compare."""
+def run(command: Study) -> tuple[str, Path | None]:
+    """Do what of the study is not done yet, then compare; the study's name, and its page where there are evaluations."""
     registry = open_registry(command)
     command, preset = _recipe(command)
     for assignment in command.set or []:
@@ -69,13 +69,15 @@ def run(command: Study) -> None:
     for seed in range(first + 1, first + command.seeds):
         _whole(registry, name, steps, seed=seed, whole=False)
     _draw(registry, name, pretrained, command, steps)
-    if len(steps) > 1:
-        say(f"wrote {os.path.relpath(report.make(registry, name))}, the page to hand in")
+    page = report.make(registry, name) if len(steps) > 1 else None
+    if page is not None:
+        say(f"wrote {os.path.relpath(page)}, the page to hand in")
         compare.run(Compare(project=registry.root, study=name))
     say(
         f"to look at the curves, type: tensorboard --logdir {os.path.relpath(registry.root / 'runs')}; "
         f"to see every run: {registry.command('ssl runs list')}"
     )
+    return name, page
 
 
 def _recipe(command: Study) -> tuple[Study, dict[str, list[dict[str, Any]]]]:

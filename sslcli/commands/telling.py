@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 import time
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sslcli.commands.project import say
-from sslcli.training.log import LINE_EVERY, duration
+from sslcli.training.log import LINE_EVERY, duration, terminal
 
 
 class Telling:
@@ -32,7 +31,7 @@ class Telling:
     def _draw(self, share: float) -> None:
         if self._bar is None and share < 1:
             columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn(), TextColumn("left"))
-            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._bar = Progress(*columns, console=terminal(), transient=True)
             self._bar.add_task(self.title, total=1.0)
             self._bar.start()
         if self._bar is not None:

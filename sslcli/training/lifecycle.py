@@ -83,7 +83,10 @@ def _beating(registry: Registry, run: Run) -> Iterator[None]:
 
 @contextmanager
 def _listening(stop: Stop) -> Iterator[None]:
-    """Have signals be requests to stop, but for SIGHUP under nohup, which has it ignored."""
+    """Have signals be requests to stop, but for SIGHUP under nohup, which has it ignored; only Python's main thread can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     heeded = [number for number in SIGNALS if number.name != "SIGHUP" or signal.getsignal(number) != signal.SIG_IGN]
     previous = {number: signal.signal(number, stop) for number in heeded}
     try:

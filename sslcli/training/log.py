@@ -68,7 +68,7 @@ class Log:
         self._epoch_lined = time.monotonic()
         text = ", ".join(f"{tag} {_figure(tag, value)}" for tag, value in metrics.items())
         line = f"{self.title}: epoch {-(-step // self.epoch_steps)}/{-(-self.steps // self.epoch_steps)}: {text}"
-        (self._bar.console if self._bar else Console(stderr=True, soft_wrap=True)).print(line, markup=False, highlight=False)
+        (self._bar.console if self._bar else terminal(soft_wrap=True)).print(line, markup=False, highlight=False)
 
     def flush(self) -> None:
         """Bring what was recorded to the disk."""
@@ -98,9 +98,14 @@ class Log:
             print(line, file=sys.stderr, flush=True)
 
 
+def terminal(*, soft_wrap: bool = False) -> Console:
+    """What bars and lines are shown on: stderr, also in a notebook, where whoever redirects it then redirects them, too."""
+    return Console(stderr=True, soft_wrap=soft_wrap, force_jupyter=False)
+
+
 def _bar(title: str, total: float, completed: float) -> Progress:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[text]}", markup=False))
-    bar = Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=Console(stderr=True), transient=True)
+    bar = Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=terminal(), transient=True)
     bar.update(bar.add_task(title, total=total, text="starting"), completed=completed)
     return bar
 
