@@ -9,6 +9,7 @@ import pickle
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from sslcli.errors import DivergedError, StateError
 from sslcli.file_kinds import TORCH_ARCHIVE, kind_of, marked_kind
@@ -80,6 +81,12 @@ def parse_checkpoint(content: bytes, place: str) -> State:
     except Exception as error:  # torch's readers raise whatever a foreign file leads them to
         raise StateError(f"{place} is no checkpoint that can be read: {_reason(content, error)}") from error
     return state
+
+
+def encoder_in(state: State) -> dict[str, Tensor]:
+    """The weights of the encoder that is measured, out of a checkpoint: a method's teacher where "evaluated" says so."""
+    prefix = f"{state.get('evaluated', 'encoder')}."
+    return {name.removeprefix(prefix): value for name, value in state["model"].items() if name.startswith(prefix)}
 
 
 def _reason(content: bytes, error: Exception) -> str:

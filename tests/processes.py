@@ -13,6 +13,7 @@ from sslcli.cli import main
 from sslcli.data import shapes
 from sslcli.data.batches import generator
 from sslcli.distributed import gather, joined, on_first, own_part, rank, world
+from sslcli.methods.method import Batch
 from sslcli.methods.simclr import SimCLR
 from sslcli.models.batch_norm import share_batch_norm
 from sslcli.models.encoder import Encoder
@@ -53,7 +54,7 @@ def train(optimizer: str) -> dict[str, Any]:
     def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
         random = torch.Generator().manual_seed(step)
         views = [torch.randn(BATCH, 3, 8, 8, generator=random, dtype=torch.float64)[own_part(BATCH)] for _ in range(2)]
-        loss, scalars = method(views)
+        loss, scalars = method(Batch(views, torch.arange(BATCH)[own_part(BATCH)]), step)
         seen["losses"].append(loss.detach())
         seen["z_std"].append(scalars["z_std"])
         return loss, scalars

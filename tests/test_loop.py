@@ -104,3 +104,33 @@ def test_where_no_rate_is_given_it_goes_with_the_batch_and_by_its_root_for_adam(
 def test_products_have_the_precision_that_was_asked_for(precision: str, dtype: torch.dtype) -> None:
     with autocast(torch.device("cpu"), precision)():
         assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == dtype
+
+
+def test_a_method_may_let_go_of_gradients_before_a_step_and_is_told_how_far_training_is() -> None:
+    module, told = nn.Linear(1, 1, bias=False), list[tuple[str, float, bool]]()
+    weights = []
+
+    def before(progress: float) -> None:
+        told.append(("before", progress, module.weight.grad is not None))
+        weights.append(module.weight.item())
+        if progress < 0.5:
+            module.weight.grad = None
+
+    def after(progress: float) -> None:
+        told.append(("after", progress, module.weight.item() != weights[-1]))
+
+    optimizer = torch.optim.SGD([{"params": [module.weight], "lr_scale": 1.0}], lr=0.1)
+    trained(module, optimizer, before_step=before, after_step=after)
+    expected = [
+        call for step in range(STEPS)
+        for call in (("before", step / STEPS, True), ("after", (step + 1) / STEPS, step / STEPS >= 0.5))
+    ]  # fmt: skip
+    assert told == expected
+
+
+def test_a_group_with_a_constant_rate_of_its_own_keeps_it() -> None:
+    module, rates = nn.Linear(1, 1), list[list[float]]()
+    groups = [{"params": [module.weight], "lr_scale": 1.0}, {"params": [module.bias], "lr_scale": 1.0, "constant_lr": 0.25}]
+    optimizer = torch.optim.SGD(groups, lr=0.1)
+    trained(module, optimizer, before_step=lambda _: rates.append([group["lr"] for group in optimizer.param_groups]))
+    assert rates == [[0.01 * (step + 1), 0.25] for step in range(STEPS)]

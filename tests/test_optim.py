@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from sslcli.methods.method import ParameterGroup
 from sslcli.training import optim
 from sslcli.training.optim import ITERATIONS, Muon, build_optimizer, orthogonalise, warmup_cosine
 
@@ -141,3 +142,23 @@ def test_biases_and_norms_do_not_decay(name: str) -> None:
     assert all(decays[id(p)] == 0 for p in net.parameters() if p.ndim == 1)
     assert decays[id(net[3].weight)] == 0.5
     assert decays[id(net[0].weight)] == (0 if name == "muon" else 0.5)  # AdamW's part of Muon does not decay
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw", "muon"])
+def test_parameters_with_a_rate_and_decay_of_their_own_are_in_groups_of_their_own(name: str) -> None:
+    net = nn.ModuleDict({"encoder": nn.Linear(3, 4), "predictor": nn.Linear(4, 4), "prototypes": nn.Linear(4, 8, bias=False)})
+    own = [
+        ParameterGroup(parameters=list(net["predictor"].parameters()), lr_scale=10.0, constant_lr=True),
+        ParameterGroup(parameters=list(net["prototypes"].parameters()), lr_scale=0.5, weight_decay=0.25),
+    ]
+    optimizer = build_optimizer(net, name, lr=0.1, weight_decay=0.5, momentum=0.9, own=own)
+    plain = build_optimizer(net, name, lr=0.1, weight_decay=0.5, momentum=0.9)
+    group_of = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    usual = {id(p): group for group in plain.param_groups for p in group["params"]}
+    assert group_of.keys() == {id(p) for p in net.parameters()}
+    for part, scale, decay in (("encoder", 1.0, 0.5), ("predictor", 10.0, 0.5), ("prototypes", 0.5, 0.25)):
+        for p in net[part].parameters():
+            group, before = group_of[id(p)], usual[id(p)]
+            assert group["lr_scale"] == pytest.approx(scale * before["lr_scale"])
+            assert group["weight_decay"] == (decay if before["weight_decay"] else 0.0)
+            assert group.get("constant_lr") == (pytest.approx(0.1 * group["lr_scale"]) if part == "predictor" else None)

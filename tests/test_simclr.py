@@ -8,8 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslcli.methods import simclr
+from sslcli.methods.method import Batch
 from sslcli.methods.simclr import SimCLR, nt_xent
 from sslcli.models.encoder import Encoder
+
+
+def seen(*views: Tensor) -> Batch:
+    """Views of the first images of a data set."""
+    return Batch(list(views), torch.arange(len(views[0])))
 
 
 def literal_nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
@@ -77,8 +83,8 @@ def test_the_method_pairs_the_views_of_one_image() -> None:
     encoder = Encoder(nn.Flatten(), 12)
     method = SimCLR(encoder, temperature=0.5, projector_hidden=8, projector_dim=4).eval()
     images = torch.randn(6, 3, 2, 2)
-    same, _ = method([images, images])
-    shuffled, _ = method([images, images.roll(1, 0)])
+    same, _ = method(seen(images, images), 0)
+    shuffled, _ = method(seen(images, images.roll(1, 0)), 0)
     assert same < shuffled
 
 
@@ -88,15 +94,15 @@ def test_the_method_compares_at_its_own_temperature_and_by_direction_alone() -> 
     for temperature in (0.1, 0.7):
         method = SimCLR(encoder, temperature=temperature, projector_hidden=8, projector_dim=4).eval()
         z = method.project(encoder(torch.cat(views))).chunk(2)
-        assert torch.allclose(method(views)[0], literal_nt_xent(*z, temperature), atol=1e-5)
+        assert torch.allclose(method(seen(*views), 0)[0], literal_nt_xent(*z, temperature), atol=1e-5)
 
 
 def test_z_std_tells_collapse_from_health() -> None:
     torch.manual_seed(0)
     method = SimCLR(Encoder(nn.Flatten(), 12), projector_dim=16)
     views = [torch.randn(256, 3, 2, 2) for _ in range(2)]
-    healthy = method(views)[1]["z_std"].item()
+    healthy = method(seen(*views), 0)[1]["z_std"].item()
     nn.init.zeros_(method.projector[-1].weight)
-    collapsed = method(views)[1]["z_std"].item()
+    collapsed = method(seen(*views), 0)[1]["z_std"].item()
     assert healthy > 0.5 / 16**0.5
     assert collapsed < 1e-6

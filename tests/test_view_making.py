@@ -11,6 +11,7 @@ from sslcli.commands.pretrain import training_of
 from sslcli.commands.view_making import fit_to_size, view_maker
 from sslcli.config import Pretrain
 from sslcli.data.image_data import ImageData
+from sslcli.methods.method import ViewSpec
 from sslcli.training.device import autocast
 
 STEPS = 10
@@ -34,7 +35,7 @@ def setting() -> Setting:
 
 @pytest.fixture
 def views_of(setting: Setting) -> Callable[[int], list[Tensor]]:
-    make = view_maker(options(), setting, STEPS, views=2)
+    make = view_maker(options(), setting, STEPS, views=(ViewSpec(count=2),))
     return lambda step: make(step, (setting.data.train_images[:16],))
 
 
@@ -65,3 +66,33 @@ def test_pretraining_leaves_out_the_images_that_fill_no_batch_and_tells_views_ap
     assert training.loss_of(views, batch)[0] > same
     trained = {id(p) for group in training.optimizer.param_groups for p in group["params"]}
     assert trained == {id(p) for p in method.parameters()}
+
+
+def test_views_are_as_many_as_large_and_as_strongly_augmented_as_their_specifications_say(setting: Setting) -> None:
+    plain = {"crop_min": 1.0, "aspect": 1.0, "flip": 0.0, "jitter": 0.0, "grey": 0.0}
+    specs = (ViewSpec(augmentation=plain), ViewSpec(augmentation={**plain, "grey": 1.0}), ViewSpec(count=3, part=0.5))
+    make, images = view_maker(options(), setting, STEPS, views=specs), setting.data.train_images[:16]
+    mean, std = (values.view(3, 1, 1) for values in setting.data.normalisation)
+    for step, side in ((0, 16), (9, 32)):
+        whole, grey, *small = make(step, (images,))
+        assert [tuple(view.shape) for view in (whole, grey, *small)] == [(16, 3, side, side)] * 2 + [
+            (16, 3, side // 2, side // 2)
+        ] * 3
+        coloured = grey * std + mean
+        assert torch.allclose(coloured[:, 0], coloured[:, 2], atol=1e-5)
+        assert not torch.allclose((whole * std + mean)[:, 0], (whole * std + mean)[:, 2], atol=1e-2)
+        assert differing(small[0], small[1]) == differing(small[1], small[2]) == 16
+    assert torch.allclose(whole, setting.data.normalise(images), atol=1e-4)
+
+
+def test_a_method_is_shown_the_rows_of_its_images_and_the_step(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    method, training = training_of(options(view_sizes="32"), setting)
+    shown = []
+    forward = method.forward
+    monkeypatch.setattr(method, "forward", lambda batch, step: shown.append((batch, step)) or forward(batch, step))
+    for step in (0, 3):
+        training.loss_at(step)
+        batch, told = shown[-1]
+        assert told == step
+        assert torch.equal(setting.data.train_images[batch.rows], training.batch_at(step)[0])
+        assert [len(view) for view in batch.views] == [len(batch.rows)] * 2 == [16, 16]

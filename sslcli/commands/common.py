@@ -30,6 +30,7 @@ from sslcli.data.transform import preprocessing
 from sslcli.distributed import first_of_each_machine_first, on_first, world
 from sslcli.errors import StateError, UsageError
 from sslcli.launch import as_typed
+from sslcli.methods.method import ParameterGroup
 from sslcli.models import TIMM, default_stem, has_stem, stems_in_words
 from sslcli.models.encoder import hold_to_side
 from sslcli.models.timm_nets import hold_to_known
@@ -236,11 +237,12 @@ def rate_schedule(options: Pretrain | Finetune, steps: int, epoch_steps: int) ->
     return lambda step: warmup_cosine(step, steps=steps, warmup=warmup, lr=lr)
 
 
-def optimizer_for(module: nn.Module, options: Pretrain | Finetune) -> Optimizer:
-    """The optimizer that the options ask for."""
+def optimizer_for(module: nn.Module, options: Pretrain | Finetune, *, own: Sequence[ParameterGroup] = ()) -> Optimizer:
+    """The optimizer that the options ask for; `own` are parameters that have a rate or a decay of their own."""
     return build_optimizer(
         module, options.optimizer, lr=options.lr or 0.0, weight_decay=options.weight_decay or 0.0, momentum=options.momentum,
         precision=options.precision,
+        own=own,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sslcli.checkpoint import State, load_checkpoint, parse_checkpoint
+from sslcli.checkpoint import State, encoder_in, load_checkpoint, parse_checkpoint
 from sslcli.commands.data_access import data_of_run
 from sslcli.commands.pretrain import kept_epochs, kept_name
 from sslcli.data.transform import Transform, preprocessing
@@ -121,8 +121,7 @@ def _transform_of(known: dict[str, Any]) -> Transform:
 
 def _encoder_in(state: State, options: dict[str, Any], place: str) -> Encoder:
     """The encoder whose weights a checkpoint holds, in evaluation mode; a UsageError if it holds none."""
-    prefix = "encoder."
-    weights = {name.removeprefix(prefix): value for name, value in state["model"].items() if name.startswith(prefix)}
+    weights = encoder_in(state)
     if not weights:
         raise UsageError(f"{place} holds no encoder, but what is trained on one; accepted of this run is best.pt")
     encoder = build_encoder(options["backbone"], stem=options["stem"], seed=0)

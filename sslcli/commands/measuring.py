@@ -32,8 +32,8 @@ KNN_QUERIES = 2000  # training images that ask for their neighbours; their label
 def meter(method: Method, options: Pretrain, setting: Setting) -> Callable[[int], Metrics]:
     """The function that measures h and z of some training images after an epoch.
 
-    For kNN accuracy they ask and other training images answer, if there are labels; for the health of z there are two views
-    of each, always the same.
+    For kNN accuracy they ask and other training images answer, if there are labels; for the health of z, where the method has
+    one, there are two views of each, always the same.
     """
     data = setting.data
     bank, queries = asked(options, data)
@@ -51,10 +51,10 @@ def meter(method: Method, options: Pretrain, setting: Setting) -> Callable[[int]
     def measure(_: int) -> Metrics:
         asking, labels = chosen(data.train_images, queries), data.train_labels.cpu()
         of = partial(outputs, autocast=setting.autocast)
-        h = of(method.encoder, chosen(data.train_images, torch.cat([bank, queries])), normalise=data.normalise)
+        h = of(method.evaluated, chosen(data.train_images, torch.cat([bank, queries])), normalise=data.normalise)
         h_bank, h_queries = h[: len(bank)], h[len(bank) :]
-        whole = Projecting(method)
-        measured = health(h_queries, *(of(whole, asking, normalise=view(number)) for number in (1, 2)))
+        whole, numbers = Projecting(method), (1, 2) if method.z_dim else ()
+        measured = health(h_queries, *(of(whole, asking, normalise=view(number)) for number in numbers))
         if len(bank):
             there, answers = (labels[rows].to(h.device) for rows in (bank, queries))
             measured = {"knn": knn_accuracy(h_bank, there, h_queries, answers), **measured}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sslcli.checkpoint import load_checkpoint, save_checkpoint
+from sslcli.checkpoint import encoder_in, load_checkpoint, save_checkpoint
 from sslcli.commands.common import (
     Plan,
     Setting,
@@ -27,17 +28,18 @@ from sslcli.commands.others_weights import begin_with_file, take_stock
 from sslcli.commands.project import open_registry, say
 from sslcli.commands.resume import continued
 from sslcli.commands.training_run import train
-from sslcli.commands.view_making import fit_to_size, view_maker, view_size_plan, work_of
+from sslcli.commands.view_making import fit_to_size, side_of, view_maker, view_size_plan, work_of
 from sslcli.commands.words import init_label
 from sslcli.config import Pretrain
-from sslcli.data.batches import Batches, ahead
+from sslcli.data.batches import Batches, ahead, hand_over
 from sslcli.data.image_data import load_data, pick
 from sslcli.data.stored import Stored
 from sslcli.distributed import joined, on_first, own_part, rank, world
 from sslcli.errors import UsageError
 from sslcli.evaluation.health import collapse
 from sslcli.methods import METHODS
-from sslcli.methods.method import Method
+from sslcli.methods.method import Batch as Seen
+from sslcli.methods.method import Method, evaluated_name
 from sslcli.models.batch_norm import share_batch_norm
 from sslcli.models.encoder import Encoder, build_encoder, hold_to_side
 from sslcli.registry import Registry, Run
@@ -80,7 +82,8 @@ def resolve(options: Pretrain, setting: Setting) -> Pretrain:
     options = fit_to_size(options, size)
     if options.view_sizes == "auto":
         options = options.because(f"from the image size, {size}", view_sizes=str(size))
-    for side, _ in view_size_plan(options.view_sizes):
+    parts = {spec.part for spec in build_method(options).views}
+    for side in {side_of(size, part) for size, _ in view_size_plan(options.view_sizes) for part in parts}:
         hold_to_side(options.backbone, stem=options.stem, side=side)
     if options.batch_size > (images := len(setting.data.train_images)):
         raise UsageError(f"--batch-size {options.batch_size}: accepted is at most the {images} images of {options.dataset}")
@@ -120,16 +123,19 @@ def _in_words(options: Pretrain, setting: Setting) -> str:
 
 def _warn_of_collapse(run: Run, measured: Metrics, options: Pretrain, setting: Setting) -> None:
     images = len(asked(options, setting.data)[1])
-    dim = build_encoder(options.backbone, stem=options.stem, seed=0).dim
+    method = build_method(options)
     known = {name.removeprefix("val/"): value for name, value in measured.items()}
-    if "rank" in known and (found := collapse(known, z_dim=options.projector_dim, h_dim=dim, images=images)):
+    if "rank" in known and (found := collapse(known, z_dim=method.z_dim, h_dim=method.encoder.dim, images=images)):
         advice = "try a lower rate (--lr), a longer warm-up, or look at what it sees: ssl views"
         say(f"ssl: WARNING: {run.id} looks collapsed: {'; '.join(found)}; {advice}")
 
 
 def _fit(registry: Registry, run: Run, options: Pretrain, setting: Setting, stop: Stop) -> list[Metrics]:
-    method, training = training_of(options, setting)
-    on_first(lambda: begin_with_file(run, method.encoder, options))
+    def begin(encoder: Encoder) -> None:
+        on_first(lambda: begin_with_file(run, encoder, options))
+
+    method, training = training_of(options, setting, begin=begin)
+    marked = {} if (name := evaluated_name(method)) == "encoder" else {"evaluated": name}
     measure = meter(method, options, setting)
     epochs = -(-training.steps // training.epoch_steps)
 
@@ -137,18 +143,20 @@ def _fit(registry: Registry, run: Run, options: Pretrain, setting: Setting, stop
         if rank() > 0:  # the first process measures, the others wait for it at the next step
             return {}
         if is_kept(epoch, options, training.steps, training.epoch_steps):
-            save_checkpoint(registry, run, kept_name(epoch), {"model": method.state_dict()})
+            save_checkpoint(registry, run, kept_name(epoch), {"model": method.state_dict()} | marked)
         return measure(epoch) if is_measured(epoch, options, of=epochs) else {}
 
-    progress = train(registry, run, training, stop=stop, evaluate=evaluate)
+    progress = train(registry, run, training, stop=stop, evaluate=evaluate, marked=marked)
     run.metrics["seconds"] = progress.seconds
     return progress.history
 
 
-def training_of(options: Pretrain, setting: Setting) -> tuple[Method, Training]:
-    """The method, and its training: all that makes a step."""
+def training_of(
+    options: Pretrain, setting: Setting, *, begin: Callable[[Encoder], None] = lambda _: None
+) -> tuple[Method, Training]:
+    """The method, and its training: all that makes a step. `begin` gives the encoder other first weights than random ones."""
     images, device = setting.data.train_images, setting.device
-    method = build_method(options).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    method = build_method(options, begin=begin).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if options.compile and world() == 1:
         method.compile(dynamic=False)  # anew for each size of the views
     elif options.compile:
@@ -157,30 +165,35 @@ def training_of(options: Pretrain, setting: Setting) -> tuple[Method, Training]:
     steps = total_steps(options, batches.epoch_steps)
 
     def batch_at(step: int) -> Batch:
+        """The images of a step, their rows, and (1,) the step itself."""
         rows = batches.at(step)
-        return (pick(images, rows[own_part(len(rows))], device),)
+        own = rows[own_part(len(rows))]
+        return pick(images, own, device), hand_over(own, device), torch.tensor([step])
 
-    def loss_of(views: list[Tensor], _: Batch) -> Loss:
+    def loss_of(views: list[Tensor], batch: Batch) -> Loss:
+        _, rows, step = batch
         with setting.autocast():
-            loss: Loss = method(views)
+            loss: Loss = method(Seen(views, rows), int(step))
         return loss
 
     training = Training(
-        module=method, optimizer=optimizer_for(method, options), loss_of=loss_of,
+        module=method, optimizer=optimizer_for(method, options, own=method.parameter_groups()), loss_of=loss_of,
         batch_at=ahead(batch_at) if isinstance(images, Stored) else batch_at,
-        views_of=view_maker(options, setting, steps, views=method.views), after_step=method.after_step,
+        views_of=view_maker(options, setting, steps, views=method.views),
+        before_step=method.before_step, after_step=method.after_step,
         lr_at=rate_schedule(options, steps, batches.epoch_steps), steps=steps, epoch_steps=batches.epoch_steps,
         batch_size=options.batch_size, seed=options.seed, work_until=work_of(options.view_sizes, steps),
     )  # fmt: skip
     return method, training
 
 
-def build_method(options: Pretrain) -> Method:
-    """The method with its encoder, random weights drawn from the seed."""
+def build_method(options: Pretrain, *, begin: Callable[[Encoder], None] = lambda _: None) -> Method:
+    """The method around its encoder: random weights drawn from the seed, where `begin` does not give the encoder others."""
     module, _, name = METHODS[options.method].partition(":")
     kind = getattr(importlib.import_module(module), name)
     taken = [p.name for p in inspect.signature(kind).parameters.values() if p.kind is p.KEYWORD_ONLY]
     encoder = build_encoder(options.backbone, stem=options.stem, seed=options.seed)
+    begin(encoder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         method: Method = kind(encoder, **{name: getattr(options, name) for name in taken if name in options.options()})
@@ -207,9 +220,7 @@ def load_pretrained(registry: Registry, run: Run, *, at_epoch: int | None = None
     """The encoder of a finished pretrain run, or as it was after a kept epoch; the projector's weights are left behind."""
     record = registry.load(run)
     encoder = build_encoder(record.options["backbone"], stem=record.options["stem"], seed=0)
-    weights = load_checkpoint(registry, record, kept_name(at_epoch) if at_epoch else "last")["model"]
-    prefix = "encoder."
-    encoder.load_state_dict({name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)})
+    encoder.load_state_dict(encoder_in(load_checkpoint(registry, record, kept_name(at_epoch) if at_epoch else "last")))
     return encoder
 
 

@@ -31,12 +31,14 @@ def train(
     evaluate: Callable[[int], Metrics],
     begun: State | None = None,
     fixed: State | None = None,
+    marked: State | None = None,
 ) -> Progress:
     """`fit` from the run's last checkpoint, or from the start, with a bar, event files and checkpoints.
 
     Returns the progress with its history and, where it was validated, the best weights. Of several processes the first
     alone reads and writes files; the others begin with what it has. `begun` is that checkpoint where it was read already, and
     `fixed` what was measured before the first step, which every checkpoint holds: a resume takes it from there.
+    `marked` is what else a checkpoint says of its weights.
     """
     module, optimizer, steps = training.module, training.optimizer, training.steps
     events = registry.path(run.folder)
@@ -61,14 +63,15 @@ def train(
         state = {"model": module.state_dict(), "optimizer": optimizer.state_dict()}
         run.history = progress.history
         held = ({"fixed": fixed} if fixed else {}) | ({"winograd": True} if winograd else {})
-        save_checkpoint(registry, run, "last", state | held | {"progress": vars(progress), "events": sizes})
+        save_checkpoint(registry, run, "last", state | held | (marked or {}) | {"progress": vars(progress), "events": sizes})
         saved = progress.step
 
     try:
         with log:
             fit(
                 module, optimizer, loss_at=training.loss_at, lr_at=training.lr_at, steps=steps,
-                epoch_steps=training.epoch_steps, seed=training.seed, after_step=training.after_step,
+                epoch_steps=training.epoch_steps, seed=training.seed,
+                before_step=training.before_step, after_step=training.after_step,
                 progress=progress, log=log, stop=stop, save=save if first else lambda: None, evaluate=evaluate,
             )  # fmt: skip
     except DivergedError as error:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sslcli.checkpoint import State, load_checkpoint
+from sslcli.checkpoint import State, encoder_in, load_checkpoint
 from sslcli.commands.classify import MOST, count_both_right, figures_of, kin_of, load_classifier, outputs_as_in
 from sslcli.commands.data_access import data_of_run
 from sslcli.commands.keys import NOT_IN_PAIR
@@ -101,8 +101,7 @@ def _wanted(record: Run) -> set[str]:
 
 
 def _encoder_hash(state: State) -> str:
-    prefix = "encoder."
-    return tensors_hash({name.removeprefix(prefix): value for name, value in state["model"].items() if name.startswith(prefix)})
+    return tensors_hash(encoder_in(state))
 
 
 def _of_copy(record: Run, held: State) -> list[Evidence]:

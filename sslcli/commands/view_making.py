@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +17,7 @@ from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import generator
 from sslcli.distributed import of_all, own_part
 from sslcli.errors import UsageError
+from sslcli.methods.method import ViewSpec
 from sslcli.training.parts import Batch
 
 LARGE = 96  # pixels a side, from where on images are treated as ImageNet's
@@ -25,26 +27,36 @@ OF_SMALL = {"crop_min": 0.2, "brightness": 0.4, "contrast": 0.4, "saturation": 0
 """What the field uses at 32 pixels: half the jitter, no blur (appendix B.9), crops not as small."""
 
 
-def view_maker(options: Pretrain, setting: Setting, steps: int, *, views: int) -> Callable[[int, Batch], list[Tensor]]:
-    """The function from a step and its images to their views: a list of `views` normalised batches (B, 3, S, S).
+def view_maker(
+    options: Pretrain, setting: Setting, steps: int, *, views: Sequence[ViewSpec]
+) -> Callable[[int, Batch], list[Tensor]]:
+    """The function from a step and its images to their views: normalised batches (B, 3, S, S), in the order of `views`.
 
     Of several processes each makes the views of its part of the batch, as they would be made by one.
     """
     mean, std = setting.data.normalisation
     height, width = setting.data.train_images.shape[-2:]
-    augmentation = augmentation_of(options)
+    usual = augmentation_of(options)
+    wanted = [(spec.part, replace(usual, **spec.augmentation)) for spec in views for _ in range(spec.count)]
     plan = view_size_plan(options.view_sizes)
 
     def views_of(step: int, batch: Batch) -> list[Tensor]:
-        (chosen,) = batch
-        count = of_all(len(chosen))
+        chosen, count = batch[0], of_all(len(batch[0]))
         size = next(size for size, until in plan if step < until * steps)
         random = generator(options.seed, "views", step)
-        drawn = [draw(count, height, width, augmentation, random).of(own_part(count)) for _ in range(views)]
-        made = [make_views(chosen, parameters, size=size, mean=mean, std=std) for parameters in drawn]
+        drawn = [draw(count, height, width, augmentation, random).of(own_part(count)) for _, augmentation in wanted]
+        sides = [side_of(size, part) for part, _ in wanted]
+        made = [
+            make_views(chosen, parameters, size=side, mean=mean, std=std) for parameters, side in zip(drawn, sides, strict=True)
+        ]
         return [view.contiguous(memory_format=torch.channels_last) for view in made]
 
     return views_of
+
+
+def side_of(size: int, part: float) -> int:
+    """The side in pixels of views that are a part of `size`: at least 8."""
+    return size if part == 1 else max(8, round(part * size))
 
 
 def work_of(view_sizes: str, steps: int) -> Callable[[int], float]:

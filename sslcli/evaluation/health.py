@@ -12,8 +12,8 @@ LEAST_SPREAD = 0.5  # of 1/sqrt(d). Measured on CIFAR-10: 0.2 before the first s
 LEAST_RANK = 0.05  # of the most that it can be. Measured: 0.4 to 0.5, trained or not
 
 
-def health(h: Tensor, first: Tensor, second: Tensor) -> dict[str, float]:
-    """Measures of representations h (N, dim) and of the projections (N, d) of two views of the same N images.
+def health(h: Tensor, *projections: Tensor) -> dict[str, float]:
+    """Measures of representations h (N, dim) and, where given, of the projections (N, d) of two views of the same images.
 
     alignment: mean squared distance of the two unit-length views, 0 to 4; uniformity: logarithm of the mean of
     exp(-2 distance^2) over pairs, 0 in collapse (both Wang and Isola 2020, arXiv:2005.10242, alpha 2 and t 2). z_std: the mean
@@ -21,27 +21,34 @@ def health(h: Tensor, first: Tensor, second: Tensor) -> dict[str, float]:
     its singular values' entropy (Roy and Vetterli 2007), at most min(N, dim). Of one image only the alignment can be
     told; without any there is a StateError.
     """
-    if not len(first):
+    if not len(h):
         raise StateError("there are no images to measure representations of")
+    of_z = _of_projections(*projections) if projections else {}
+    return of_z | _of_representations(h) if len(h) > 1 else of_z
+
+
+def _of_projections(first: Tensor, second: Tensor) -> dict[str, float]:
     first, second = F.normalize(first.double()), F.normalize(second.double())
-    alignment = float((first - second).square().sum(1).mean())
+    alignment = {"alignment": float((first - second).square().sum(1).mean())}
     if len(first) < 2:
-        return {"alignment": alignment}
-    values = torch.linalg.svdvals(h.double() - h.double().mean(0))
-    share = values / values.sum().clamp(min=1e-30)
-    entropy = -torch.special.xlogy(share, share).sum()
-    return {
-        "alignment": alignment,
+        return alignment
+    return alignment | {
         "uniformity": float(torch.pdist(first).square().mul(-2).exp().mean().log()),
         "z_std": float(first.std(0).mean()),
-        "rank": float(entropy.exp()) if values.sum() > 0 else 0.0,
     }
 
 
-def collapse(measured: dict[str, float], *, z_dim: int, h_dim: int, images: int) -> list[str]:
+def _of_representations(h: Tensor) -> dict[str, float]:
+    values = torch.linalg.svdvals(h.double() - h.double().mean(0))
+    share = values / values.sum().clamp(min=1e-30)
+    entropy = -torch.special.xlogy(share, share).sum()
+    return {"rank": float(entropy.exp()) if values.sum() > 0 else 0.0}
+
+
+def collapse(measured: dict[str, float], *, z_dim: int | None, h_dim: int, images: int) -> list[str]:
     """What of the measures on so many images speaks of collapse, in words; empty if nothing does."""
     found = []
-    if measured["z_std"] < LEAST_SPREAD * z_dim**-0.5:
+    if z_dim and measured["z_std"] < LEAST_SPREAD * z_dim**-0.5:
         found.append(f"the projections of different images are alike (deviation {measured['z_std']:.3f}, "
                      f"healthy is near {z_dim**-0.5:.3f})")  # fmt: skip
     if measured["rank"] < LEAST_RANK * min(h_dim, images - 1):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sslcli.distributed import average, gather, own_part
-from sslcli.methods.method import Method
+from sslcli.methods.method import Batch, Method, ViewSpec
 from sslcli.models.encoder import Encoder
 
 PART = 512  # images whose views are compared with all others at a time
@@ -17,13 +17,14 @@ PART = 512  # images whose views are compared with all others at a time
 class SimCLR(Method):
     """Two views of an image agree, views of different images do not; h goes through a two-layer projector to z."""
 
-    views = 2
+    views = (ViewSpec(count=2),)
 
     def __init__(
         self, encoder: Encoder, *, temperature: float = 0.5, projector_hidden: int = 1024, projector_dim: int = 128
     ) -> None:
         super().__init__(encoder)
         self.temperature = temperature
+        self.z_dim = projector_dim
         self.projector = nn.Sequential(
             nn.Linear(encoder.dim, projector_hidden, bias=False),
             nn.BatchNorm1d(projector_hidden),
@@ -31,9 +32,9 @@ class SimCLR(Method):
             nn.Linear(projector_hidden, projector_dim),
         )
 
-    def forward(self, views: list[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:  # noqa: ARG002
         """Loss, and `z_std`: the deviation of the unit-length z, near 1/sqrt(d) in health and 0 in collapse."""
-        z = self.project(self.encoder(torch.cat(views)))
+        z = self.project(self.encoder(torch.cat(batch.views)))
         z = F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)))
         first, second = (gather(view) for view in z.chunk(2))  # every view of the batch is a candidate, on every process
         own = nt_xent(first, second, temperature=self.temperature, rows=own_part(len(first)))

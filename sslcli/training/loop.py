@@ -69,6 +69,7 @@ def fit(
     stop: Stop,
     save: Callable[[], None],
     evaluate: Callable[[int], Metrics],
+    before_step: Callable[[float], None] = lambda _: None,
     after_step: Callable[[float], None] = lambda _: None,
 ) -> None:
     """Train `module` from `progress.step` to `steps`.
@@ -101,12 +102,13 @@ def fit(
         step = progress.step
         with stop.deferred():
             for group in optimizer.param_groups:
-                group["lr"] = lr_at(step) * group["lr_scale"]
+                group["lr"] = group.get("constant_lr") or lr_at(step) * group["lr_scale"]
             torch.manual_seed(generator(seed, "model", step, rank()).initial_seed())  # dropout and the like
             loss, scalars = loss_at(step)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             average_gradients(module)
+            before_step(step / steps)
             optimizer.step()
             after_step((step + 1) / steps)
             progress.step += 1

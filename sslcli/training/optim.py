@@ -3,44 +3,71 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from sslcli.methods.method import ParameterGroup
+
 BETAS, EPS = (0.9, 0.95), 1e-8  # of AdamW
 ADAM_RATE = 1 / 30  # Muon's rate 0.06 goes with 0.002 for the parameters that are left to AdamW
 
 
 def build_optimizer(
-    module: nn.Module, name: str, *, lr: float, weight_decay: float, momentum: float, precision: str = "fp32"
-) -> Optimizer:
+    module: nn.Module, name: str, *, lr: float, weight_decay: float, momentum: float, precision: str = "fp32",
+    own: Sequence[ParameterGroup] = (),
+) -> Optimizer:  # fmt: skip
     """Build "sgd", "adamw" or "muon" over the parameters that need a gradient; the products of Muon are in `precision`.
 
     Weights decay; biases and norms (one-dimensional), and a transformer's class token and positions or a layer's scale
-    (three-dimensional), do not. Each group's `lr_scale` is what `lr_at` is multiplied by.
+    (three-dimensional), do not. Each group's `lr_scale` is what `lr_at` is multiplied by. Groups of their `own` come last.
     """
-    named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
-    matrices = [p for _, p in named if p.ndim in (2, 4)]
-    vectors = [p for _, p in named if p.ndim not in (2, 4)]
-    groups: list[dict[str, Any]] = [
-        {"params": matrices, "weight_decay": weight_decay, "lr_scale": 1.0},
-        {"params": vectors, "weight_decay": 0.0, "lr_scale": 1.0},
-    ]
-    groups = [group for group in groups if group["params"]]
+    apart = {id(p) for group in own for p in group.parameters}
+    usual = [p for p in module.parameters() if p.requires_grad and id(p) not in apart]
+    split = partial(_for_muon, precision=precision) if name == "muon" else _by_decay
+    groups = split(usual, weight_decay)
+    for group in own:
+        decay = weight_decay if group.weight_decay is None else group.weight_decay
+        groups += [_with_own_rate(made, group, lr) for made in split(group.parameters, decay) if made["params"]]
     if name == "sgd":
         return SGD(groups, lr=lr, momentum=momentum)
     if name == "adamw":
         return AdamW(groups, lr=lr, betas=BETAS)
+    return Muon(groups, lr=lr, momentum=momentum)
+
+
+def _by_decay(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+    """The groups of SGD and AdamW: what decays, and what does not."""
+    matrices = [p for p in parameters if p.ndim in (2, 4)]
+    vectors = [p for p in parameters if p.ndim not in (2, 4)]
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": weight_decay, "lr_scale": 1.0},
+        {"params": vectors, "weight_decay": 0.0, "lr_scale": 1.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def _for_muon(parameters: Sequence[nn.Parameter], weight_decay: float, *, precision: str) -> list[dict[str, Any]]:
+    """The groups of Muon: what it orthogonalises, and what it leaves to AdamW."""
+    matrices = [p for p in parameters if p.ndim in (2, 4)]
+    vectors = [p for p in parameters if p.ndim not in (2, 4)]
     # The first filters see pixels, not features: three channels make no well-conditioned matrix to orthogonalise.
     first = [p for p in matrices if p.ndim == 4 and p.shape[1] == 3]
     rest = [p for p in matrices if all(p is not f for f in first)]
-    groups = [
+    return [
         {"params": rest, "weight_decay": weight_decay, "lr_scale": 1.0, "muon": True, "precision": precision},
         {"params": first + vectors, "weight_decay": 0.0, "lr_scale": ADAM_RATE, "muon": False},
     ]
-    return Muon(groups, lr=lr, momentum=momentum)
+
+
+def _with_own_rate(made: dict[str, Any], group: ParameterGroup, lr: float) -> dict[str, Any]:
+    """An optimizer's group at the rate of its own: a part of `lr_at`, or the same at every step."""
+    scale = made["lr_scale"] * group.lr_scale
+    return made | {"lr_scale": scale} | ({"constant_lr": scale * lr} if group.constant_lr else {})
 
 
 def warmup_cosine(step: int, *, steps: int, warmup: int, lr: float) -> float:

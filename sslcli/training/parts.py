@@ -15,7 +15,7 @@ Loss = tuple[Tensor, dict[str, Tensor]]
 
 
 def _nothing(_: float) -> None:
-    """Nothing is done after a step."""
+    """Nothing is done before a step, or after it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,7 @@ class Training:
     epoch_steps: int
     batch_size: int
     seed: int
+    before_step: Callable[[float], None] = _nothing
     after_step: Callable[[float], None] = _nothing
     work_until: Callable[[int], float] = float
 

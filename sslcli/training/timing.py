@@ -155,7 +155,8 @@ def _seconds_a_step(training: Training, count: int) -> float:
     log = Log("", events=None, start=0, steps=count, epoch_steps=count, batch_size=training.batch_size, record_every=count)
     began = time.perf_counter()
     fit(
-        training.module, training.optimizer, loss_at=training.loss_at, lr_at=training.lr_at, after_step=training.after_step,
+        training.module, training.optimizer, loss_at=training.loss_at, lr_at=training.lr_at,
+        before_step=training.before_step, after_step=training.after_step,
         steps=count, epoch_steps=count, seed=training.seed, progress=Progress(), log=log, stop=Stop(),
         save=lambda: None, evaluate=lambda _: {},
     )  # fmt: skip

@@ -77,9 +77,10 @@ def ours(task: Task) -> Program:
     def loss_at(step: int) -> Loss:
         nonlocal made
         began = time.perf_counter()
-        views = views_at(step)
+        batch = training.batch_at(step)
+        views = training.views_of(step, batch)
         made = time.perf_counter() - began
-        return training.loss_of(views, ())
+        return training.loss_of(views, batch)
 
     def step() -> Timing:
         began = time.perf_counter()
