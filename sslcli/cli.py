@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import make_dataclass
 from functools import cache
 from typing import Any
 
@@ -20,6 +21,7 @@ from sslcli import config
 from sslcli.config import Command, check_typed, with_file
 from sslcli.errors import Interrupted, StateError, UsageError, UserError
 from sslcli.launch import Launch, read_launch, read_world
+from sslcli.methods import FILES, options_of
 from sslcli.streams import lasting, say_aloud
 
 COMMANDS = {
@@ -95,6 +97,7 @@ def _dispatching(options: type[Command], path: str) -> type[TyperCommand]:
     class Dispatching(TyperCommand):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             typed = list(args)
+            beside = {"method": _show_method(self, typed)} if issubclass(options, config.Pretrain) else {}
             try:
                 return super().parse_args(ctx, args)
             except typer.BadParameter as error:
@@ -102,7 +105,7 @@ def _dispatching(options: type[Command], path: str) -> type[TyperCommand]:
                     given = self.make_parser(ctx).parse_args(typed)[0].get(error.param.name or "")
                     texts = given if isinstance(given, list) else [given or error.param.value_from_envvar(ctx)]
                     for text in (text for text in texts if text is not None):  # None: it is missing
-                        check_typed(options, error.param.name or "", str(text))
+                        check_typed(options, error.param.name or "", str(text), beside)
                 raise
 
         def build(self, ctx: Any) -> Command:
@@ -121,6 +124,35 @@ def _dispatching(options: type[Command], path: str) -> type[TyperCommand]:
                 sys.stdout.flush()  # here what a full disk does to it is an error of the command
 
     return Dispatching
+
+
+def _show_method(command: TyperCommand, typed: list[str]) -> str:
+    """Have the command show the options of the method that was typed, as that has them, and those of no other; its name."""
+    after = [*typed, ""]
+    given = [after[place + 1] if word == "--method" else word.removeprefix("--method=")
+             for place, word in enumerate(typed) if word == "--method" or word.startswith("--method=")]  # fmt: skip
+    method = given[-1] if given else config.Pretrain.method
+    own = {parameter.name: parameter for parameter in _parameters_of(method)}
+    for parameter in (every := _as_built(command)):
+        vars(parameter)["hidden"] = parameter.name in config.OF_METHODS
+    command.params = [own.get(parameter.name, parameter) for parameter in every]
+    command.epilog = f"{method}: {FILES[method].about}" if method in FILES else None
+    return method
+
+
+@cache
+def _as_built(command: TyperCommand) -> list[Any]:
+    """The parameters of a command before it showed any method."""
+    return list(command.params)
+
+
+@cache
+def _parameters_of(method: str) -> list[Any]:
+    """The options of a method as those of a command, its defaults among them."""
+    own = [(name, hint, options_of(method)[name].default) for name, hint in config.method_hints(method).items()]
+    app = typer.Typer(add_completion=False)
+    app.command()(make_dataclass("Options", own, kw_only=True))
+    return [parameter for parameter in get_command(app).params if parameter.name in options_of(method)]
 
 
 def _benching(dispatching: type[Any]) -> type[TyperCommand]:

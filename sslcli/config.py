@@ -8,10 +8,11 @@ from __future__ import annotations
 import difflib
 import sys
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from typer import Argument, Option
 from typer.models import ParameterInfo
@@ -19,10 +20,10 @@ from typer.models import ParameterInfo
 from sslcli.data import DATASETS, FOLDER
 from sslcli.errors import UsageError
 from sslcli.files import load_yaml
-from sslcli.methods import METHODS
+from sslcli.methods import FILES, METHODS, methods_with, options_of
 from sslcli.models import BACKBONES, SIZED, STEMS, TIMM
 
-DATA, MODEL, TRAINING, VIEWS, MACHINE, RUN = "Data", "Model", "Training", "Views", "Machine", "Run"
+DATA, MODEL, METHOD, TRAINING, VIEWS, MACHINE, RUN = "Data", "Model", "Method", "Training", "Views", "Machine", "Run"
 
 MAX_SEED = 2**63 - 1
 ENVIRONMENT = "environment"
@@ -203,19 +204,31 @@ class Command:
     origins: dict[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, hint in _hints(type(self)).items():
+        for name, hint in self.hints(vars(self)).items():
             _check(name, hint, getattr(self, name))
+
+    @classmethod
+    def hints(cls, values: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG003
+        """The annotations that these values of the options are held to."""
+        return _hints(cls)
+
+    def default_of(self, name: str) -> Any:
+        """The value that an option has where nobody says otherwise."""
+        return type(self).__dataclass_fields__[name].default
+
+    def left_open_by(self, values: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """The options that other `values` leave without one, as None: they have a default again."""
+        return {}
 
     def because(self, origin: str, **values: Any) -> Self:
         """A copy with other values, and `origin` as the place where they came from."""
-        copy = replace(self, **values)
-        copy.origins.update({**self.origins, **dict.fromkeys(values, origin)})
-        return copy
+        changed = replace(self, **(self.left_open_by(values) | values))
+        changed.origins.update({**self.origins, **dict.fromkeys(values, origin)})
+        return changed
 
     def was_chosen(self, name: str) -> bool:
         """Whether an option has another value than its default, or was given."""
-        default = type(self).__dataclass_fields__[name].default
-        return self.origins.get(name, "default") != "default" or getattr(self, name) != default
+        return self.origins.get(name, "default") != "default" or getattr(self, name) != self.default_of(name)
 
     def at_most(self, name: str, most: int) -> Self:
         """The command, or where nobody chose the number `name` and it is more than there are, a copy with `most`."""
@@ -275,9 +288,9 @@ def _check_range(option: str, kind: Any, metadata: list[Any], value: float) -> N
     raise UsageError(f"{option} {shown}: accepted is {_WORDS[kind]} {' '.join(words)}")
 
 
-def check_typed(kind: type[Command], name: str, text: str) -> None:
-    """A UsageError if what was typed for an option is none of its values."""
-    hint = _hints(kind)[name]
+def check_typed(kind: type[Command], name: str, text: str, beside: Mapping[str, Any]) -> None:
+    """A UsageError if what was typed for an option, beside others, is none of its values."""
+    hint = kind.hints(beside)[name]
     value: Any = text
     for number in (int, float):
         try:
@@ -301,7 +314,7 @@ def from_mapping(kind: type[Command], values: Any, source: str) -> dict[str, Any
     """Turn what YAML gave into keyword arguments of `kind`, each checked; `source` names the place in messages."""
     if not isinstance(values, dict):
         raise UsageError(f"{source} must hold option names and values, not {type(values).__name__}: {str(values)[:60]!r}")
-    hints, arguments = _hints(kind), {}
+    hints, arguments = kind.hints(values), {}
     for key, value in values.items():
         name = str(key).replace("-", "_")
         if name not in hints or name == "config":
@@ -364,15 +377,60 @@ def _own_section(values: Any, section: str, path: Path) -> Any:
     return own
 
 
+OF_METHODS = tuple(dict.fromkeys(name for file in FILES.values() for name in file.options))
+"""The options of ssl pretrain that belong to some methods alone."""
+
+
+def method_hints(method: str) -> dict[str, Any]:
+    """The annotations of a method's options as --help shows them: in a panel of their own."""
+    return {name: _in_panel(option.hint) for name, option in options_of(method).items()}
+
+
+def _in_panel(hint: Any, **changed: Any) -> Any:
+    kind, *metadata = get_args(hint)
+    shown = [copy(item) for item in metadata]
+    for item in shown:
+        if isinstance(item, ParameterInfo):
+            vars(item).update(changed | {"rich_help_panel": METHOD})
+    return Annotated[kind, *shown]
+
+
+def _of_any_method(name: str) -> Any:
+    """The annotation of an option for whatever method has it: without a value, and without bounds, which are the method's."""
+    kind, *metadata = get_args(_in_panel(FILES[methods_with(name)[0]].options[name].hint, min=None, max=None))
+    return Annotated[(str if get_origin(kind) is Literal else kind) | None, *metadata]
+
+
+T = TypeVar("T")
+
+
+def with_options_of_methods(kind: type[T]) -> type[T]:
+    """Give a class the options of all methods, after --init. None stands for the method's default, if it has the option."""
+    if taken := [name for name in OF_METHODS if name in kind.__annotations__ | Command.__annotations__]:
+        raise TypeError(f"options of a method have names that all methods' options have: {', '.join(taken)}")
+    annotations: dict[str, Any] = {}
+    for name, hint in kind.__annotations__.items():
+        annotations[name] = hint
+        if name == "init":
+            annotations |= {option: _of_any_method(option) for option in OF_METHODS}
+    kind.__annotations__ = annotations
+    for option in OF_METHODS:
+        setattr(kind, option, None)
+    return kind
+
+
 @dataclass(frozen=True, kw_only=True)
+@with_options_of_methods
 class Pretrain(Command):
     """Train an encoder without labels.
 
-    Two augmented views of every training image go through the encoder; the method's loss (SimCLR) pulls them together
-    and keeps different images apart. Writes a run with its checkpoints; next comes ssl probe.
+    The encoder is shown augmented views of the training images, and learns what the method's loss asks for. For the options of
+    a method type: ssl pretrain --method NAME --help. Writes a run with its checkpoints; next comes ssl probe.
     """
 
-    method: Annotated[str, Option(help=f"One of: {', '.join(METHODS)}.", rich_help_panel=MODEL), _names(METHODS)] = "simclr"
+    method: Annotated[
+        str, Option(help=f"One of: {', '.join(METHODS)}. Each has options of its own.", rich_help_panel=MODEL), _names(METHODS)
+    ] = "simclr"
     backbone: Annotated[
         str,
         Option(help=f"One of: {', '.join(BACKBONES)}, or any model of timm: timm:NAME.", rich_help_panel=MODEL),
@@ -389,9 +447,6 @@ class Pretrain(Command):
             help="scratch: a random encoder; or a file of others' weights (.pt .pth .ckpt .safetensors).", rich_help_panel=MODEL
         ),
     ] = "scratch"
-    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.", rich_help_panel=MODEL)] = 1024
-    projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.", rich_help_panel=MODEL)] = 128
-    temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.", rich_help_panel=MODEL)] = 0.5
     dataset: Dataset = "cifar10"
     labels: Labels = None
     image_size: ImageSize = None
@@ -440,6 +495,39 @@ class Pretrain(Command):
     dry_run: Annotated[
         bool, Option("--dry-run", help="Print every option, where it came from, and the expected time; train nothing.")
     ] = False
+
+    def __post_init__(self) -> None:
+        for name, option in options_of(self.method).items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, option.default)
+        super().__post_init__()
+        for name in OF_METHODS:
+            if name not in options_of(self.method) and getattr(self, name) is not None:
+                typed, whose = f"--{name.replace('_', '-')} {getattr(self, name)}", " and ".join(methods_with(name))
+                raise UsageError(f"{typed}: belongs to {whose}; with --method {self.method} leave it out")
+
+    @classmethod
+    def hints(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The annotations, those of the method's options as the method has them."""
+        return super().hints(values) | method_hints(str(values.get("method", cls.method)))
+
+    def default_of(self, name: str) -> Any:
+        """The default; of a method's option that of the method, None where it has no such option."""
+        if name not in OF_METHODS:
+            return super().default_of(name)
+        own = options_of(self.method)
+        return own[name].default if name in own else None
+
+    def left_open_by(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """With another method its own options, where nobody chose a value."""
+        if values.get("method", self.method) == self.method:
+            return {}
+        return {name: None for name in OF_METHODS if not self.was_chosen(name)}
+
+    def options(self) -> dict[str, Any]:
+        """Plain values of the options, of those that belong to methods the method's own."""
+        own = options_of(self.method)
+        return {name: value for name, value in super().options().items() if name not in OF_METHODS or name in own}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from sslcli.data import shapes
 from sslcli.data.batches import generator
 from sslcli.distributed import gather, joined, on_first, own_part, rank, world
 from sslcli.methods.method import Batch
-from sslcli.methods.simclr import SimCLR
+from sslcli.methods.simclr import Options, SimCLR
 from sslcli.models.batch_norm import share_batch_norm
 from sslcli.models.encoder import Encoder
 from sslcli.training import log
@@ -47,7 +47,7 @@ class Net(nn.Module):
 def train(optimizer: str) -> dict[str, Any]:
     """Ten steps of SimCLR in float64: losses, gradients of each step, and the weights and statistics at the end."""
     torch.manual_seed(0)
-    method = SimCLR(Encoder(Net(), 12), projector_hidden=20, projector_dim=8).double()
+    method = SimCLR(Encoder(Net(), 12), Options(projector_hidden=20, projector_dim=8)).double()
     share_batch_norm(method)
     seen: dict[str, Any] = {"losses": [], "z_std": [], "gradients": []}
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from sslcli.commands import minutes, pretrain, study
 from sslcli.commands.cost import Cost, Costs
-from sslcli.commands.minutes import RECIPE, SETTLED
+from sslcli.commands.minutes import RECIPE, recipe_of, settled_of
 from sslcli.commands.view_making import view_size_plan
 from sslcli.config import Pretrain
 from sslcli.errors import UsageError
@@ -69,7 +69,7 @@ def test_what_a_person_chose_stays_and_the_rest_is_the_recipe(registry: Registry
     chosen = {"backbone": "vit-tiny", "optimizer": "adamw", "batch_size": 32, "view_sizes": "24", "knn_every": 3}
     options = settled(registry, minutes=5.0, **chosen)
     assert {name: getattr(options, name) for name in chosen} == chosen
-    assert (options.momentum, options.temperature) == (RECIPE["momentum"], RECIPE["temperature"])
+    assert (options.momentum, options.temperature) == (RECIPE["momentum"], recipe_of("simclr")["temperature"]) == (0.95, 0.1)
     stem = settled(registry, minutes=5.0, stem="conv3-s2")
     assert (stem.backbone, stem.stem) == ("resnet18", "conv3-s2")
     setting, begun = pretrain.prepare(registry, Pretrain(dataset="shapes", minutes=5.0, init="weights.pt"))
@@ -119,7 +119,7 @@ def test_what_was_settled_is_recorded_as_plain_options_that_make_the_same_run_wi
     assert run.choices == {"minutes": 0.1}
     assert "minutes" not in run.options
     assert run.epochs == run.options["max_steps"] or run.options["max_steps"] is None
-    plain = {name: run.options[name] for name in SETTLED}
+    plain = {name: run.options[name] for name in settled_of(run.options["method"])}
     assert pretrain.plan(registry, Pretrain(dataset="shapes", **plain)).pair == run.pair
 
 

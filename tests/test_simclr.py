@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sslcli.methods import simclr
 from sslcli.methods.method import Batch
-from sslcli.methods.simclr import SimCLR, nt_xent
+from sslcli.methods.simclr import Options, SimCLR, nt_xent
 from sslcli.models.encoder import Encoder
 
 
@@ -81,7 +81,7 @@ def test_the_loss_is_computed_in_float32_under_autocast() -> None:
 def test_the_method_pairs_the_views_of_one_image() -> None:
     torch.manual_seed(0)
     encoder = Encoder(nn.Flatten(), 12)
-    method = SimCLR(encoder, temperature=0.5, projector_hidden=8, projector_dim=4).eval()
+    method = SimCLR(encoder, Options(temperature=0.5, projector_hidden=8, projector_dim=4)).eval()
     images = torch.randn(6, 3, 2, 2)
     same, _ = method(seen(images, images), 0)
     shuffled, _ = method(seen(images, images.roll(1, 0)), 0)
@@ -92,14 +92,14 @@ def test_the_method_compares_at_its_own_temperature_and_by_direction_alone() -> 
     torch.manual_seed(0)
     encoder, views = Encoder(nn.Flatten(), 12), [torch.randn(6, 3, 2, 2) for _ in range(2)]
     for temperature in (0.1, 0.7):
-        method = SimCLR(encoder, temperature=temperature, projector_hidden=8, projector_dim=4).eval()
+        method = SimCLR(encoder, Options(temperature=temperature, projector_hidden=8, projector_dim=4)).eval()
         z = method.project(encoder(torch.cat(views))).chunk(2)
         assert torch.allclose(method(seen(*views), 0)[0], literal_nt_xent(*z, temperature), atol=1e-5)
 
 
 def test_z_std_tells_collapse_from_health() -> None:
     torch.manual_seed(0)
-    method = SimCLR(Encoder(nn.Flatten(), 12), projector_dim=16)
+    method = SimCLR(Encoder(nn.Flatten(), 12), Options(projector_dim=16))
     views = [torch.randn(256, 3, 2, 2) for _ in range(2)]
     healthy = method(seen(*views), 0)[1]["z_std"].item()
     nn.init.zeros_(method.projector[-1].weight)

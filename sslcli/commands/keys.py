@@ -12,8 +12,9 @@ import json
 from dataclasses import fields
 from typing import Any
 
-from sslcli.config import NO_OPTION_OF_A_RUN, TRAININGS
+from sslcli.config import NO_OPTION_OF_A_RUN, OF_METHODS, TRAININGS
 from sslcli.data import FOLDER
+from sslcli.methods import options_of
 from sslcli.option_versions import FIRST, added_since_first, first_name
 from sslcli.registry import EXPERIMENTS
 
@@ -24,10 +25,20 @@ fingerprint of the data tells.
 """
 
 
-def defaults_of_newer(experiment: str) -> dict[str, Any]:
-    """The options that version 1 did not have, at the values that older runs count as having: by CHANGES, else the defaults."""
+def defaults_of_newer(experiment: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that version 1 did not have, at the values that older runs count as having: by CHANGES, else the defaults.
+
+    Of a run of another method than version 1 had, with these `options`, all that belong to the method.
+    """
     command = EXPERIMENTS[experiment]
-    newer = {name: value for name, value in _defaults(command).items() if first_name(command, name) not in FIRST[command]}
+    method = options.get("method", FIRST[command].get("method"))
+    own = {} if method is None else {name: option.default for name, option in options_of(method).items()}
+    all_own = method != FIRST[command].get("method")
+    common = {name: value for name, value in _defaults(command).items() if name not in OF_METHODS or command != "pretrain"}
+    newer = {
+        name: value for name, value in (common | own).items()
+        if first_name(command, name) not in FIRST[command] or (all_own and name in own)
+    }  # fmt: skip
     return newer | added_since_first(command)
 
 
@@ -36,7 +47,7 @@ def comparable(experiment: str, options: dict[str, Any]) -> dict[str, Any]:
 
     Of a folder its place is none: the fingerprint tells what is in it.
     """
-    newer = defaults_of_newer(experiment)
+    newer = defaults_of_newer(experiment, options)
     shared = {
         name: value for name, value in options.items()
         if name not in NOT_IN_PAIR and not (name in newer and value == newer[name])
@@ -57,8 +68,7 @@ def pair_key(experiment: str, options: dict[str, Any], fingerprint: str, *, but:
 
 def changed_options(experiment: str, old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """The options in which two runs differ and a pair may not, in words: name (old against new)."""
-    newer = defaults_of_newer(experiment)
-    first, second = newer | comparable(experiment, old), newer | comparable(experiment, new)
+    first, second = (defaults_of_newer(experiment, values) | comparable(experiment, values) for values in (old, new))
     return [
         f"{key} ({first.get(key)} against {second.get(key)})" for key in first | second if first.get(key) != second.get(key)
     ]

@@ -15,6 +15,7 @@ from sslcli.commands.view_making import LARGE
 from sslcli.config import Pretrain
 from sslcli.distributed import on_first, world
 from sslcli.errors import UsageError
+from sslcli.methods import FILES
 from sslcli.models import default_stem
 from sslcli.models.encoder import hold_to_side
 from sslcli.registry import Registry, Run
@@ -23,10 +24,10 @@ from sslcli.training.timing import rough_seconds
 
 T = TypeVar("T")
 
-RECIPE: dict[str, Any] = {"optimizer": "muon", "momentum": 0.95, "temperature": 0.1, "batch_size": 256}
-"""What short pretrainings of CIFAR-10 learned most with, by validation accuracy (results/speedrun.md)."""
+RECIPE: dict[str, Any] = {"optimizer": "muon", "momentum": 0.95, "batch_size": 256}
+"""What short pretrainings of CIFAR-10 learned most with, by validation accuracy (results/speedrun.md); more in each method."""
 SETTLED = (*RECIPE, "backbone", "stem", "epochs", "max_steps", "view_sizes", "knn_every")
-"""The options that `fit_to_minutes` may settle."""
+"""The options that `fit_to_minutes` may settle, beside the method's own."""
 SMALL_NETS = (("resnet9-large", 1_200_000), ("resnet9-wide", 300_000), ("resnet9", 0))
 """For images below LARGE on a CPU: the first of these encoders for which so many images fit into the minutes.
 
@@ -39,6 +40,16 @@ LOOKS = 4  # times that kNN accuracy and health are measured
 PATIENCE = (0.6, 0.02, 3.0)  # seconds for the repeats of one timing: at least, of the minutes, at most
 LONG = 2 * 3600  # seconds; of a longer pretraining on a CPU the person is told before it begins
 NEVER_LONG = 10_000  # images; to see so few takes no net LONG
+
+
+def recipe_of(method: str) -> dict[str, Any]:
+    """RECIPE, and the options of the method that short trainings learn most with."""
+    return RECIPE | dict(FILES[method].in_minutes)
+
+
+def settled_of(method: str) -> tuple[str, ...]:
+    """The options that `fit_to_minutes` may settle with a method."""
+    return (*SETTLED, *FILES[method].in_minutes)
 
 
 def fit_to_minutes(command: Pretrain, options: Pretrain, setting: Setting) -> Pretrain:
@@ -54,7 +65,7 @@ def fit_to_minutes(command: Pretrain, options: Pretrain, setting: Setting) -> Pr
             raise UsageError(f"--minutes with {option}: accepted is one of them; leave the other out")
     budget, origin = 60 * float(options.minutes or 0), f"--minutes {options.minutes:g}"
     images = len(setting.data.train_images)
-    recipe = RECIPE | {"batch_size": min(RECIPE["batch_size"], images) // world() * world()}
+    recipe = recipe_of(options.method) | {"batch_size": min(RECIPE["batch_size"], images) // world() * world()}
     open_ones = {name: value for name, value in recipe.items() if not command.was_chosen(name)}
     options = options.because(origin, **open_ones)
     options, seen = _with_net(command, options, setting, budget, origin)

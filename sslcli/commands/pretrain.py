@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import os
 from collections.abc import Callable
 from typing import Any
@@ -37,7 +36,7 @@ from sslcli.data.stored import Stored
 from sslcli.distributed import joined, on_first, own_part, rank, world
 from sslcli.errors import UsageError
 from sslcli.evaluation.health import collapse
-from sslcli.methods import METHODS
+from sslcli.methods import METHODS, options_of
 from sslcli.methods.method import Batch as Seen
 from sslcli.methods.method import Method, evaluated_name
 from sslcli.models.batch_norm import share_batch_norm
@@ -189,14 +188,14 @@ def training_of(
 
 def build_method(options: Pretrain, *, begin: Callable[[Encoder], None] = lambda _: None) -> Method:
     """The method around its encoder: random weights drawn from the seed, where `begin` does not give the encoder others."""
-    module, _, name = METHODS[options.method].partition(":")
-    kind = getattr(importlib.import_module(module), name)
-    taken = [p.name for p in inspect.signature(kind).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    path, _, name = METHODS[options.method].partition(":")
+    module: Any = importlib.import_module(path)
+    own = module.Options(**{option: getattr(options, option) for option in options_of(options.method)})
     encoder = build_encoder(options.backbone, stem=options.stem, seed=options.seed)
     begin(encoder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
-        method: Method = kind(encoder, **{name: getattr(options, name) for name in taken if name in options.options()})
+        method: Method = getattr(module, name)(encoder, own)
     share_batch_norm(method)
     return method
 

@@ -70,8 +70,7 @@ def _called(registry: Registry, name: str | None) -> Run | None:
 def _hold_to_record(registry: Registry, command: Pretrain, run: Run) -> None:
     """A UsageError if an option was given that the run was not begun with."""
     for name, value in recorded(registry, command.options()).items():
-        given = command.origins.get(name, "default") != "default" or command.options()[name] != getattr(Pretrain, name)
-        if given and name not in (*MOVABLE, "name") and value not in (None, "auto", run.options.get(name)):
+        if command.was_chosen(name) and name not in (*MOVABLE, "name") and value not in (None, "auto", run.options.get(name)):
             option, began_with = "--" + name.replace("_", "-"), run.options.get(name)
             raise UsageError(
                 f"{option} {value}: run {run.id} was begun with {began_with}, and goes on with it; leave {option} out, or give "

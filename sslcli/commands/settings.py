@@ -59,7 +59,7 @@ def _told_apart(registry: Registry, settings: Sequence[Sequence[Run]]) -> dict[s
 
 def _options(record: Run) -> dict[str, Any]:
     """What a record says of its setting; empty where nothing was recorded."""
-    recorded = defaults_of_newer(record.experiment) | record.options if record.options else {}
+    recorded = defaults_of_newer(record.experiment, record.options) | record.options if record.options else {}
     options = {name: value for name, value in recorded.items() if name not in LEFT_OUT}
     return options | ({"data": record.data["sha256"][:12]} if options and "sha256" in record.data else {})
 

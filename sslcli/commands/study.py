@@ -18,7 +18,7 @@ from sslcli.commands import map as map_command
 from sslcli.commands.common import Plan, new_run, prepare, tell_of_speed
 from sslcli.commands.differences import answer, difference_of, pair_up
 from sslcli.commands.keys import changed_options
-from sslcli.commands.minutes import SETTLED
+from sslcli.commands.minutes import settled_of
 from sslcli.commands.pretrain import kept_epochs
 from sslcli.commands.project import open_registry, say
 from sslcli.commands.resume import as_begun
@@ -261,7 +261,7 @@ def _settled_before(registry: Registry, before: list[Run], arguments: dict[str, 
     found = [run for run in before if run.experiment == "pretrain"] if minutes else []
     for record in (registry.load(run) for run in reversed(found)):
         if record.choices.get("minutes") == minutes:
-            settled = {name: record.options[name] for name in SETTLED}
+            settled = {name: record.options[name] for name in settled_of(record.options["method"])}
             return settled | {name: value for name, value in arguments.items() if name != "minutes"}, dict(record.choices)
     return arguments, {}
 

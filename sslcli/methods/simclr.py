@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+from typer import Option
 
 from sslcli.distributed import average, gather, own_part
 from sslcli.methods.method import Batch, Method, ViewSpec
@@ -14,25 +19,34 @@ from sslcli.models.encoder import Encoder
 PART = 512  # images whose views are compared with all others at a time
 
 
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What can be chosen of SimCLR."""
+
+    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.")] = 1024
+    projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 128
+    temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.")] = 0.5
+
+    IN_MINUTES: ClassVar[Mapping[str, Any]] = {"temperature": 0.1}  # on CIFAR-10: results/speedrun.md
+
+
 class SimCLR(Method):
     """Two views of an image agree, views of different images do not; h goes through a two-layer projector to z."""
 
     views = (ViewSpec(count=2),)
 
-    def __init__(
-        self, encoder: Encoder, *, temperature: float = 0.5, projector_hidden: int = 1024, projector_dim: int = 128
-    ) -> None:
+    def __init__(self, encoder: Encoder, options: Options) -> None:
         super().__init__(encoder)
-        self.temperature = temperature
-        self.z_dim = projector_dim
+        self.temperature = options.temperature
+        self.z_dim = options.projector_dim
         self.projector = nn.Sequential(
-            nn.Linear(encoder.dim, projector_hidden, bias=False),
-            nn.BatchNorm1d(projector_hidden),
+            nn.Linear(encoder.dim, options.projector_hidden, bias=False),
+            nn.BatchNorm1d(options.projector_hidden),
             nn.ReLU(inplace=True),
-            nn.Linear(projector_hidden, projector_dim),
+            nn.Linear(options.projector_hidden, options.projector_dim),
         )
 
-    def forward(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:  # noqa: ARG002
+    def forward(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss, and `z_std`: the deviation of the unit-length z, near 1/sqrt(d) in health and 0 in collapse."""
         z = self.project(self.encoder(torch.cat(batch.views)))
         z = F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)))

@@ -34,7 +34,7 @@ MUTANTS = (
     ),
     Mutant(
         "the method has one temperature whatever is asked for", SIMCLR,
-        "self.temperature = temperature", "self.temperature = min(temperature, 0.5)",
+        "self.temperature = options.temperature", "self.temperature = min(options.temperature, 0.5)",
         "test_simclr.py::test_the_method_compares_at_its_own_temperature_and_by_direction_alone",
     ),
     Mutant(

@@ -1,0 +1,130 @@
+"""A new method is a new file: a toy is put beside SimCLR in a copy of the program, and works everywhere."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sslcli import methods
+from sslcli.config import OF_METHODS, Pretrain, from_mapping
+from sslcli.errors import UsageError
+from sslcli.methods import FILES, METHODS, options_of
+from sslcli.methods.simclr import Options
+from tests.conftest import Result
+
+PACKAGE = Path(methods.__file__).parents[1]
+WithToy = Callable[..., list[Result]]
+PROGRAM = """
+import contextlib, io, json, shlex, sys
+sys.path.insert(0, sys.argv[1])
+from sslcli.cli import main
+from sslcli.data import patchwork, shapes
+for made in (shapes, patchwork):
+    made.TRAIN, made.TEST = 160, 40
+results = []
+for line in json.loads(sys.argv[2]):
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main(shlex.split(line))
+        except SystemExit as stopped:
+            code = stopped.code or 0
+    results.append((code, out.getvalue(), err.getvalue()))
+print(json.dumps(results))
+"""
+"""Types command lines of the copy, on few made pictures."""
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a copy of the program that has one file more, the toy's."""
+    folder = tmp_path_factory.mktemp("program")
+    shutil.copytree(PACKAGE, folder / "sslcli", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(Path(__file__).with_name("toy_method.py"), folder / "sslcli" / "methods" / "toy.py")
+    return folder
+
+
+@pytest.fixture
+def with_toy(package: Path, tmp_path: Path) -> WithToy:
+    """Type command lines of the program that has the toy, one after the other."""
+
+    def run(*lines: str) -> list[Result]:
+        words = [sys.executable, "-c", PROGRAM, str(package), json.dumps(lines)]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return [Result(*found) for found in json.loads(done.stdout)]
+
+    return run
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_options_that_are_read_without_torch_are_those_of_the_method(method: str) -> None:
+    recorded = Pretrain(method=method).options()
+    assert {name: recorded[name] for name in OF_METHODS if name in recorded} == {
+        name: option.default for name, option in options_of(method).items()
+    }
+    assert re.search(r"\d{4}\.\d{5}", FILES[method].about)
+
+
+def test_simclrs_options_have_the_defaults_that_they_always_had() -> None:
+    assert vars(Options()) == {"projector_hidden": 1024, "projector_dim": 128, "temperature": 0.5}
+    assert {name: Pretrain().options()[name] for name in vars(Options())} == vars(Options())
+
+
+def test_an_option_of_no_method_is_refused() -> None:
+    with pytest.raises(UsageError, match="no option 'projector'"):
+        from_mapping(Pretrain, {"projector": 3}, "here")
+    with pytest.raises(TypeError, match="projector"):
+        Pretrain(projector=3)  # type: ignore[call-arg]
+
+
+def test_help_shows_the_options_of_the_method_beside_the_common_ones(with_toy: WithToy) -> None:
+    toy, simclr = (result.out for result in with_toy("pretrain --method toy --help", "pretrain --help"))
+    own = {"--inertia", "--distance"}, {"--projector-dim", "--projector-hidden"}
+    for shown, mine, others in ((toy, *own), (simclr, *own[::-1])):
+        assert all(option in shown for option in {"--temperature", "--backbone", "--epochs"} | mine)
+        assert not any(option in shown for option in others)
+    assert "[default: 2.0]" in toy
+    assert "[default: 0.5]" in simclr
+    assert "is predicted from small views of it" in " ".join(toy.split())
+
+
+def test_what_is_no_option_of_the_method_is_refused_by_name(with_toy: WithToy, tmp_path: Path) -> None:
+    refused = {
+        "--method toy --projector-dim 8": "--projector-dim 8: belongs to simclr; with --method toy leave it out",
+        "--inertia 0.5": "--inertia 0.5: belongs to toy; with --method simclr leave it out",
+        "--method toy --inertia 2": "--inertia 2: accepted is a number from 0 to 1",
+        "--method toy --temperature 0.001": "--temperature 0.001: accepted is a number from 0.01",
+        "--method toy --distance far": "--distance 'far': accepted: cosine, euclid",
+        "--method other": "--method 'other': accepted: simclr, toy",
+        "--config bounds.yaml": "bounds.yaml: --inertia 3: accepted is a number from 0 to 1",
+        "--config foreign.yaml": "--projector-dim 8: belongs to simclr; with --method toy leave it out",
+        "--config without.yaml": "--inertia 0.5: belongs to toy; with --method simclr leave it out",
+    }
+    for name, values in {
+        "bounds": {"method": "toy", "inertia": 3}, "foreign": {"method": "toy", "projector_dim": 8},
+        "without": {"inertia": 0.5},
+    }.items():  # fmt: skip
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(values))
+    for words, result in zip(refused.values(), with_toy(*(f"pretrain {line} --dry-run" for line in refused)), strict=True):
+        assert (result.code, words in result.err) == (2, True), result.err
+
+
+def test_another_method_brings_its_own_defaults_and_a_choice_stays_a_choice(with_toy: WithToy, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("{method: toy, distance: euclid}")
+    line = "--dry-run --dataset shapes --backbone resnet9 --batch-size 32"
+    typed, by_file = with_toy(f"pretrain --method toy --temperature 3 {line}", f"pretrain --config own.yaml {line}")
+    expected = (
+        (typed, {"temperature": "3.0 command line", "inertia": "0.9 default", "distance": "cosine default"}),
+        (by_file, {"temperature": "2.0 default", "inertia": "0.9 default", "distance": "euclid own.yaml"}),
+    )
+    for result, values in expected:
+        shown = {name: " ".join(rest) for name, *rest in map(str.split, filter(None, result.out.splitlines()))}
+        assert {name: shown.get(name) for name in values} == values, result.err
+        assert not {"projector_dim", "projector_hidden"} & shown.keys()
