@@ -30,6 +30,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
     "study": ("checkpoint",),
     "parent": ("checkpoint",),
     "protocol": ("record", "checkpoint"),
+    "method": ("record", "checkpoint"),
     "init": ("record", "checkpoint"),
     "dataset": ("record", "checkpoint"),
     "backbone": ("record", "checkpoint"),

@@ -25,11 +25,13 @@ import yaml
 from sslcli.errors import StateError, UsageError
 from sslcli.files import Dumper, load_yaml, now, remove_unfinished, write_text
 from sslcli.locks import SOMEBODY, HeldError, is_held, locked
-from sslcli.option_versions import FIELD, as_now, current, version_in
+from sslcli.option_versions import FIELD, FIRST, as_now, current, version_in
 
 EXPERIMENTS = {"pretrain": "pretrain", "linear_eval": "probe", "knn": "probe", "finetune": "finetune"}
 """Experiment to the command that makes its runs."""
 STATUSES = ("running", "interrupted", "failed", "finished", "published")
+FIRST_METHOD: str = FIRST["pretrain"]["method"]
+"""The method that there was before there were others."""
 LEGAL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 LONGEST_STEM = 95  # characters of an id before its four random ones
 LOCK_TIMEOUT = 60  # seconds
@@ -44,6 +46,7 @@ class Run:
     for those that differ in init and seed. `init` is pretrained, scratch, or others' weights by the name and sha256 of their
     file, which are in no pair. `both_right` counts, for other runs of the setup by their ids, the test images
     that both have right: what intervals are made of.
+    `method` is the one that trains the encoder, or has trained the one that is evaluated.
     `at_epoch` is the epoch of the parent whose kept checkpoint was evaluated; None is its last.
     `choices` holds what was chosen before the first step, and a resume takes over: "rate", and "tried", each rate's validation
     accuracy; "minutes", for which epochs, views and net were settled. `checkpoints` maps a file's name to the sha256 it may
@@ -57,6 +60,7 @@ class Run:
     study: str | None = None
     parent: str | None = None
     protocol: str | None = None
+    method: str | None = None
     init: str | None = None
     dataset: str | None = None
     backbone: str | None = None
@@ -82,6 +86,15 @@ class Run:
     checkpoints: dict[str, list[str]] = field(default_factory=dict)
     attempts: list[dict[str, Any]] = field(default_factory=list)
     error: str | None = None
+
+    @property
+    def encoder_method(self) -> str | None:
+        """The method that trains or trained the encoder; None of a random encoder, or of others' weights as they are.
+
+        Runs of versions that had one method do not name it.
+        """
+        trained = self.experiment == "pretrain" or (self.init or "").startswith("pretrained")
+        return self.method or (FIRST_METHOD if trained else None)
 
     @property
     def folder(self) -> str:

@@ -1,6 +1,7 @@
 """A new method is a new file: a toy is put beside SimCLR in a copy of the program, and works everywhere."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -39,6 +40,8 @@ for line in json.loads(sys.argv[2]):
 print(json.dumps(results))
 """
 """Types command lines of the copy, on few made pictures."""
+ALONE = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""The environment of a process that leaves the other core to others."""
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +59,11 @@ def with_toy(package: Path, tmp_path: Path) -> WithToy:
 
     def run(*lines: str) -> list[Result]:
         words = [sys.executable, "-c", PROGRAM, str(package), json.dumps(lines)]
-        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = subprocess.run(words, cwd=tmp_path, env=ALONE, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return [Result(*found) for found in json.loads(done.stdout)]
 
+    run.package = package  # type: ignore[attr-defined]
     return run
 
 
@@ -128,3 +132,105 @@ def test_another_method_brings_its_own_defaults_and_a_choice_stays_a_choice(with
         shown = {name: " ".join(rest) for name, *rest in map(str.split, filter(None, result.out.splitlines()))}
         assert {name: shown.get(name) for name in values} == values, result.err
         assert not {"projector_dim", "projector_hidden"} & shown.keys()
+
+
+COMMON = {"dataset": "shapes", "backbone": "resnet9", "epochs": 2, "batch_size": 32, "knn_images": 50, "precision": "fp32"}
+STUDY = {
+    "pretrain": [COMMON | {"projector_dim": 16}, COMMON | {"method": "toy", "inertia": 0.5}],
+    "probe": [{"epochs": 2, "precision": "fp32"}, {"protocol": "knn", "precision": "fp32"}],
+}
+
+
+def test_a_study_of_two_methods_shows_in_every_place_which_made_a_result(with_toy: WithToy, tmp_path: Path) -> None:
+    (tmp_path / "both.yaml").write_text(yaml.safe_dump(STUDY))
+    study, again, found, page, listed, verified, exported, shown = with_toy(
+        "study --preset both.yaml --set pretrain.temperature=0.3 --set pretrain.projector_hidden=32",
+        "study --preset both.yaml --set pretrain.temperature=0.3 --set pretrain.projector_hidden=32",
+        "compare --format json", "report", "runs list --format json", "runs verify --numbers --from-checkpoint",
+        "export toy", "compare --format csv",
+    )  # fmt: skip
+    assert (study.code, again.code, verified.code, exported.code) == (0, 0, 0, 0), study.err + again.err + exported.err
+
+    runs = {run["run"]: run for run in json.loads(listed.out)}
+    records = {path.parent.name: yaml.safe_load(path.read_text()) for path in tmp_path.glob("runs/*/*/run.yaml")}
+    assert runs.keys() == records.keys()
+    methods_of = sorted(
+        (record["experiment"], record.get("init"), record.get("method")) for record in records.values() if "init" in record
+    )
+    evaluations = [(init, method) for init, method in (("pretrained", "simclr"), ("pretrained", "toy"), ("scratch", None))]
+    assert methods_of == sorted(
+        [(experiment, *made) for experiment in ("linear_eval", "knn") for made in evaluations], key=str
+    )  # scratch once for both
+    for name, record in records.items():
+        assert runs[name]["method"] == record.get("method")
+        assert (record.get("method") or "scratch") in name
+    own = {record["method"]: record["options"] for record in records.values() if record["experiment"] == "pretrain"}
+    assert (own["simclr"]["projector_hidden"], own["simclr"]["temperature"], own["toy"]["temperature"]) == (32, 0.3, 0.3)
+    assert "inertia" not in own["simclr"]
+    assert "projector_dim" not in own["toy"]
+    assert again.err.count("finished already") == 10  # of 8 runs, each scratch one asked for by two methods
+
+    whole = json.loads(found.out)
+    assert sorted((d["protocol"], d["method"]) for d in whole["differences"]) == [
+        (protocol, method) for protocol in ("knn", "linear") for method in ("simclr", "toy")
+    ]
+    assert len({d["scratch_run"] for d in whole["differences"]}) == 2
+    assert all(d["setting"] is None for d in whole["differences"])
+    for place in ("linear evaluation (simclr)", "linear evaluation (toy)", "kNN (simclr)", "kNN (toy)"):
+        assert place in whole["answer"]
+        assert place in study.out
+    assert shown.out.splitlines()[0].endswith(",setting,method")
+
+    html = (tmp_path / page.out.strip()).read_text()
+    assert "linear evaluation (toy)" in html
+    assert ">method<" in re.sub(r"\s+", "", html) or "method</" in html
+    figures = {path.relative_to(tmp_path / "results/figures").as_posix() for path in tmp_path.glob("results/figures/**/*.png")}
+    for folder in ("pretrain", "pretrain_toy"):
+        assert {f"{folder}/views.png", f"{folder}/train_loss_epoch.png"} <= figures
+    assert {
+        "linear_eval/test_acc.png",
+        "linear_eval_toy/test_acc.png",
+        "linear_eval/map.png",
+        "linear_eval_toy/map.png",
+    } <= figures
+
+    card = next(tmp_path.glob("results/export/toy-*/README.md")).read_text()
+    assert "| method | toy |" in card
+    assert "Trained without labels (toy)" in card
+
+
+def test_the_encoder_that_a_method_names_is_measured_kept_and_exported_and_a_stopped_run_goes_on(
+    with_toy: WithToy, tmp_path: Path
+) -> None:
+    line = (
+        "pretrain --method toy --dataset shapes --backbone resnet9 --batch-size 32 --epochs 2 --keep-every 1 --precision fp32"
+    )
+    with_toy(line, "probe --protocol knn --precision fp32")
+    code = """
+import sys, torch
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from sslcli.checkpoint import load_checkpoint
+from sslcli.commands.encoders import load_encoder
+from sslcli.commands.pretrain import load_pretrained
+from sslcli.registry import Registry
+registry = Registry(Path.cwd())
+run = registry.load(registry.find("toy"))
+for name, at in (("last", None), ("epoch-0001", 1)):
+    state = load_checkpoint(registry, run, name)
+    found = load_pretrained(registry, run, at_epoch=at).state_dict()
+    assert state["evaluated"] == "teacher"
+    assert all(torch.equal(value, state["model"]["teacher." + key]) for key, value in found.items())
+    assert any(not torch.equal(value, state["model"]["encoder." + key]) for key, value in found.items())
+assert all(torch.equal(value, found2) for value, found2 in zip(load_encoder("toy").encoder.state_dict().values(),
+           load_pretrained(registry, run).state_dict().values()))
+seen = load_checkpoint(registry, run, "last")["model"]["seen"]
+assert int(seen.sum()) == 2 * 5 * 32 and int(seen[160:].sum()) == 0 and int(seen.max()) == 2, seen.sum()
+print(sorted(run.history[-1]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(Path(with_toy.package))], cwd=tmp_path, capture_output=True, text=True, check=False  # type: ignore[attr-defined]
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "val/rank" in done.stdout  # of h
+    assert "val/z_std" not in done.stdout  # the toy compares no projections

@@ -127,6 +127,7 @@ class Plan:
     init: str | None = None
     parent: str | None = None
     protocol: str | None = None
+    method: str | None = None  # that trains the encoder, or has trained it
     origin: dict[str, Any] = field(default_factory=dict)  # of the file of others' weights that it begins with
     choices: dict[str, Any] = field(default_factory=dict)  # what was settled by measuring, beside the options
 
@@ -157,7 +158,8 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
     options, values = plan.options, plan.options.options()
     values = recorded(registry, values)
     at_epoch = values.get("at_epoch")
-    kind = "-".join(filter(None, (getattr(options, "method", None), plan.init)))
+    made = (plan.method, plan.init) if plan.experiment == "pretrain" else (plan.init, plan.method)
+    kind = "-".join(filter(None, made))
     label = share_label(values.get("label_fraction")).replace("_", "-") + (f"-e{at_epoch}" if at_epoch else "")
     run = registry.create(
         f"{kind}-{_plain(options.backbone)}-{dataset_word(options.dataset)}{label}-s{options.seed}",
@@ -167,6 +169,7 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
         study=study,
         parent=plan.parent,
         protocol=plan.protocol,
+        method=plan.method,
         init=plan.init,
         dataset=values["dataset"],
         backbone=options.backbone,

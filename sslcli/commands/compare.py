@@ -29,12 +29,12 @@ from sslcli.registry import Registry, Run
 
 COLUMNS = {
     "dataset": "data set", "backbone": "backbone", "epochs": "epochs", "label_fraction": "labels", "setting": "setting",
-    "init": "init",
+    "init": "init", "method": "method",
     "seeds": "seed", "test_acc": "test accuracy", "interval_acc": "95 % interval", "best_test_acc": "best test accuracy",
     "rate": "rate", "run": "run", "kept": "kept",
 }  # fmt: skip
 CSV_COLUMNS = ("experiment", "protocol", "init", "dataset", "label_fraction", "at_epoch", "backbone", "epochs", "seed",
-               "test_acc", "test_images", "best_test_acc", "test_nll", "test_ece", "run", "setting")  # fmt: skip
+               "test_acc", "test_images", "best_test_acc", "test_nll", "test_ece", "run", "setting", "method")  # fmt: skip
 EVALUATIONS = ("linear_eval", "knn", "finetune")
 FIGURES = ("test_acc", "best_test_acc", "val_acc", "test_nll", "test_ece", "test_images")
 
@@ -171,6 +171,7 @@ def _difference_row(found: dict[str, Any], *, name_it: bool) -> dict[str, Any]:
     return {
         "init": "difference",
         "setting": found.get("setting"),
+        "method": found.get("method"),
         "seeds": ", ".join(str(seed) for seed in found["seeds"] if seed is not None),
         "at_epoch": found["at_epoch"],
         found["metric"]: _points(found["difference"]),
@@ -216,7 +217,7 @@ def row_of(run: Run, settings: Settings = NO_SETTINGS) -> dict[str, Any]:
     keys = ("experiment", "protocol", "init", "dataset", "label_fraction", "backbone", "epochs", "seed", "status", "parent",
             "at_epoch")  # fmt: skip
     return {key: getattr(run, key) for key in keys} | {key: run.metrics.get(key) for key in FIGURES} | {
-        "setting": settings.get(run.id), "run": run.id
+        "setting": settings.get(run.id), "run": run.id, "method": run.encoder_method
     }  # fmt: skip
 
 

@@ -62,7 +62,7 @@ def difference_of(pairs: Sequence[Pair]) -> dict[str, Any]:
     best: list[Any] = [[pair[side].metrics.get("best_test_acc") for pair in pairs] for side in (0, 1)]
     found, kind = _interval(pairs, metric)
     return {
-        "experiment": first.experiment, "protocol": first.protocol, "dataset": first.dataset,
+        "experiment": first.experiment, "protocol": first.protocol, "method": first.encoder_method, "dataset": first.dataset,
         "label_fraction": first.label_fraction, "at_epoch": first.at_epoch, "metric": metric,
         "seed": first.seed, "seeds": [pair[0].seed for pair in pairs],
         "pretrained": fmean(columns[0]), "scratch": fmean(columns[1]), "difference": found.value,

@@ -97,6 +97,7 @@ def provenance_of(registry: Registry, record: Run) -> dict[str, Any]:
     """Where a run's encoder comes from, in plain data: the run, its options, and of an evaluation the pretraining too."""
     told = {name: value for name in TOLD if (value := getattr(record, name)) not in (None, {})}
     told["run"] = told.pop("id")
+    told |= {"method": record.encoder_method} if record.encoder_method else {}
     told["options"] = {name: value for name, value in record.options.items() if name not in OF_THE_PLACE}
     if record.parent:
         try:

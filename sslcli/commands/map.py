@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from sslcli.commands.classify import load_classifier, outputs_as_in
 from sslcli.commands.data_access import data_of_run
 from sslcli.commands.next_step import partner_command
 from sslcli.commands.project import newest_pairs, open_registry, say, study_runs
+from sslcli.commands.words import folder_name
 from sslcli.config import Map
 from sslcli.data.batches import generator
 from sslcli.data.image_data import ImageData
@@ -86,17 +87,21 @@ class Seen:
 
 
 def draw(registry: Registry, command: Map) -> list[Path]:
-    """Write map.png and neighbours.png of a study's newest pair of linear evaluations; returns their paths.
+    """Write map.png and neighbours.png of a study's newest pair of linear evaluations, of each method; returns their paths.
 
     A StateError if there is no such pair, its data are not there, or not those that it was trained on.
     """
-    pair = [registry.load(run) for run in _newest_pair(registry, command.study)]
+    return [path for pair in _newest_pairs(registry, command.study) for path in _draw_pair(registry, pair, command)]
+
+
+def _draw_pair(registry: Registry, runs: list[Run], command: Map) -> list[Path]:
+    pair = [registry.load(run) for run in runs]
     sample = _sample(registry, pair[0], command)
     command = command.at_most("neighbours", len(sample.bank))
     if command.neighbours > len(sample.bank):
         raise UsageError(f"--neighbours {command.neighbours}: accepted is at most the {len(sample.bank)} training images")
     seen = [_see(registry, record, sample, command) for record in pair]
-    folder = registry.path("results/figures/linear_eval")
+    folder = registry.path(f"results/figures/{folder_name(replace(pair[0], label_fraction=None))}")
     for one in seen:
         print(
             f"{one.run.id}: kNN accuracy {one.knn:.2%} (k = {K}), "
@@ -105,17 +110,19 @@ def draw(registry: Registry, command: Map) -> list[Path]:
     return [_draw_map(seen, sample, command, folder), _draw_neighbours(seen, sample, command, folder)]
 
 
-def _newest_pair(registry: Registry, study: str | None) -> list[Run]:
-    """The study's newest finished linear evaluation with the most labels, and its partner; pretrained first."""
+def _newest_pairs(registry: Registry, study: str | None) -> list[list[Run]]:
+    """Of each method the study's newest finished linear evaluation with the most labels, and its partner; pretrained first."""
     pairs = newest_pairs([run for run in study_runs(registry, study) if run.protocol == "linear" and run.status == "finished"])
     if not pairs:
         advice = registry.command("ssl probe")
         raise StateError(f"there is no finished linear evaluation to draw; to make one, type: {advice}")
-    if len(pairs[0]) < 2:
+    of_method = list({pair[0].encoder_method: pair for pair in reversed(pairs)}.values())[::-1]  # the most labels come first
+    whole = [pair for pair in of_method if len(pair) > 1]
+    if not whole:
         lonely = pairs[0][0]
         advice = partner_command(registry, lonely)
         raise StateError(f"{lonely.id} has no partner to be drawn beside; to make it, type: {advice}")
-    return pairs[0]
+    return whole
 
 
 def _sample(registry: Registry, record: Run, command: Map) -> Sample:

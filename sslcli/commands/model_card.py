@@ -69,8 +69,6 @@ def _rounded(values: tuple[float, ...]) -> str:
 
 def _origin(provenance: dict[str, Any]) -> str:
     """How the encoder came about, in a sentence; a random one is called random."""
-    own = provenance.get("options", {})
-    before = provenance.get("pretraining", provenance).get("options", {})
     data = provenance.get("dataset")
     begun = f"begun from others' weights ({origin['file']})" if (origin := provenance.get("data", {}).get("init")) else ""
     if provenance.get("experiment") == "finetune":
@@ -80,8 +78,14 @@ def _origin(provenance: dict[str, Any]) -> str:
         return "**Never trained**: its weights are random, as training would begin with them."
     if begun and provenance.get("experiment") != "pretrain" and not provenance.get("pretraining"):
         return f"Others' weights as they are ({origin['file']})."
-    method = before.get("method", own.get("method", "self-supervision"))
+    method = _method(provenance) or "self-supervision"
     return f"Trained without labels ({method}) on {data}" + (f", {begun}." if begun else ".")
+
+
+def _method(provenance: dict[str, Any]) -> Any:
+    """The method that trained the encoder without labels; where an earlier version did not say, by the options."""
+    options = provenance.get("pretraining", provenance).get("options", {})
+    return provenance.get("method", options.get("method"))
 
 
 def _table(provenance: dict[str, Any], backbone: str, stem: str) -> str:
@@ -91,6 +95,7 @@ def _table(provenance: dict[str, Any], backbone: str, stem: str) -> str:
     program = f"sslcli {versions.get('sslcli')}, commit {versions.get('commit', 'unknown')}, torch {versions.get('torch')}"
     rows = {
         "run": provenance.get("run"), "kind": provenance.get("experiment"), "begun from": provenance.get("init"),
+        "method": _method(provenance),
         "pretrained by": provenance.get("pretraining", {}).get("run"), "backbone": f"{backbone}, stem {stem}",
         "data set": provenance.get("dataset"), "sha256 of the data": provenance.get("data", {}).get("sha256"),
         "epochs of pretraining": trained.get("epochs"), "seed": provenance.get("seed"), "begun": provenance.get("created"),

@@ -48,7 +48,8 @@ def plan_of(options: Probe | Finetune, setting: Setting, experiment: str, parent
     """The plan of an evaluation whose options are settled, by the name of where its encoder comes from."""
     origin = _origin(options, parent)
     init, parent_id = init_label(options.init, origin), parent.id if parent else None
-    return Plan(options, setting, experiment, init=init, parent=parent_id, protocol=protocol, origin=origin)
+    method = parent.encoder_method if parent else None
+    return Plan(options, setting, experiment, init=init, parent=parent_id, protocol=protocol, method=method, origin=origin)
 
 
 def _origin(options: Probe | Finetune, parent: Run | None) -> dict[str, Any]:

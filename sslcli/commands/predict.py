@@ -79,7 +79,7 @@ def _chosen(registry: Registry, command: Predict) -> list[Run]:
     if not chosen:
         advice = registry.command("ssl probe")
         raise StateError(f"there is no finished evaluation to predict with; to make one, type: {advice}")
-    return chosen if command.run is not None else [run for pair in newest_pairs(chosen) for run in pair]
+    return chosen if command.run is not None else list({run.id: run for pair in newest_pairs(chosen) for run in pair}.values())
 
 
 def _scratch_probe(registry: Registry, runs: list[Run], encoder_seed: int, *, named: bool) -> list[Run]:

@@ -72,7 +72,7 @@ def plan(registry: Registry, command: Pretrain, *, load: Load = load_data) -> Pl
         options = fit_to_minutes(command, options, setting)
     choices = {} if options.minutes is None else {"minutes": options.minutes}
     resolved, init = resolve(options, setting), init_label("", origin) or None
-    return Plan(resolved, setting, "pretrain", init=init, origin=origin, choices=choices)
+    return Plan(resolved, setting, "pretrain", init=init, method=resolved.method, origin=origin, choices=choices)
 
 
 def resolve(options: Pretrain, setting: Setting) -> Pretrain:

@@ -73,18 +73,36 @@ def has_partner(run: Run, evaluations: list[Run]) -> bool:
 
 
 def newest_pairs(runs: list[Run]) -> list[list[Run]]:
-    """For each protocol and part of the labels the newest run, finished if one is, and its partner; pretrained first.
+    """For each protocol, part of the labels and method the newest run, finished if one is, and its partner; pretrained first.
 
-    Others' weights stand beside scratch where nothing pretrained here does. Probes of earlier epochs are left out.
+    Others' weights stand beside scratch where nothing pretrained here does. Probes of earlier epochs are left out. One scratch
+    run may be the partner of several methods' runs.
     """
-    groups: dict[tuple[str | None, ...], list[Run]] = {}
-    shown = [run for run in runs if run.at_epoch is None]
-    own = {run.id for run in shown if run.experiment == "pretrain" or run.init in INIT_WORDS}
-    for run in sorted(shown, key=lambda run: (run.id in own, run.status == "finished"))[::-1]:
-        group = groups.setdefault((run.experiment, run.protocol, str(run.label_fraction)), [])
-        one_is_scratch = [run.init, *(other.init for other in group)].count("scratch") == 1
-        if not group or (len(group) == 1 and run.pair == group[0].pair and one_is_scratch):
-            group.append(run)
+    kinds: dict[tuple[str | None, ...], list[Run]] = {}
+    for run in (run for run in runs if run.at_epoch is None):
+        kinds.setdefault((run.experiment, run.protocol, str(run.label_fraction)), []).append(run)
+    pairs = [_newest_pair(alike, method) for alike in kinds.values() for method in _methods(alike)]
     order = [*EXPERIMENTS]
-    pairs = [sorted(group, key=lambda run: run.init == "scratch") for group in groups.values()]
     return sorted(pairs, key=lambda pair: (order.index(pair[0].experiment), -(pair[0].label_fraction or 1)))
+
+
+def _methods(runs: list[Run]) -> list[str | None]:
+    """The methods of runs, the newest first; None alone where no run has one."""
+    return list(dict.fromkeys(run.encoder_method for run in reversed(runs) if run.encoder_method)) or [None]
+
+
+def _newest_pair(alike: list[Run], method: str | None) -> list[Run]:
+    """The newest of runs of one kind, those of other methods left out, and its partner; pretrained first."""
+    several = len(_methods(alike)) > 1
+    shown = [run for run in alike if run.encoder_method in (method, None)]
+
+    def rank(run: Run) -> tuple[bool, bool, bool]:
+        own = run.experiment == "pretrain" or run.init in INIT_WORDS
+        return several and run.encoder_method == method, own, run.status == "finished"
+
+    pair: list[Run] = []
+    for run in sorted(shown, key=rank)[::-1]:
+        one_is_scratch = [run.init, *(other.init for other in pair)].count("scratch") == 1
+        if not pair or (len(pair) == 1 and run.pair == pair[0].pair and one_is_scratch):
+            pair.append(run)
+    return sorted(pair, key=lambda run: run.init == "scratch")

@@ -90,6 +90,7 @@ def _numbers(registry: Registry, chosen: list[Run], runs: list[Run]) -> dict[str
     return {
         "setting": [
             ("Data", list(datasets)),
+            ("Method", list(dict.fromkeys(run.encoder_method for run in chosen if run.encoder_method))),
             ("Backbone", list(dict.fromkeys(run.backbone for run in chosen if run.backbone))),
         ],
         "verdicts": verdicts(differences),

@@ -159,7 +159,9 @@ def _of_protocols(found: Measured) -> list[str]:
 def _of_setting(found: Measured) -> list[str]:
     words = {"dataset": "data set", "backbone": "backbone"}
     values = {word: {str(row[key]) for row in found.rows if row.get(key)} for key, word in words.items()}
-    values["pretraining method"] = {str(run.options["method"]) for run in found.runs if "method" in run.options}
+    values["pretraining method"] = {
+        run.encoder_method for run in found.runs if run.experiment == "pretrain" and run.encoder_method
+    }
     single = [f"one {word} ({known.copy().pop()})" for word, known in values.items() if len(known) == 1]
     sentences = [f"Only {_listed(single)}: others were not measured."] if single else []
     trained = [run for run in found.runs if run.experiment == "pretrain" and run.epochs and run.status in DONE]

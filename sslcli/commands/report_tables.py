@@ -8,6 +8,7 @@ from typing import Any
 
 from sslcli.commands.differences import INTERVALS
 from sslcli.commands.report_answer import Protocol, Values, interval, points, protocol_of, share, words_of
+from sslcli.commands.words import settings_with_method
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Table:
 
 COLUMNS = {
     "dataset": "data set", "backbone": "backbone", "label_fraction": "labels", "epochs": "epochs",
-    "at_epoch": "of epoch", "setting": "setting", "init": "init",
+    "at_epoch": "of epoch", "setting": "setting", "init": "init", "method": "method",
     "seed": "seed", "test_acc": "test accuracy (%)", "best_test_acc": "best test accuracy (%)", "test_nll": "NLL (nats)",
     "test_ece": "ECE (%)", "run": "run",
 }  # fmt: skip
@@ -94,7 +95,7 @@ def _difference_row(keys: Sequence[str], found: Values) -> list[Cell]:
     cells[metric] = Cell(points(found["difference"], 2), note=interval(found, 2), kind="number")
     plain = {
         key: Cell(str(found[key]), kind="number" * (key in NUMBERS))
-        for key in ("dataset", "at_epoch", "setting")
+        for key in ("dataset", "at_epoch", "setting", "method")
         if found.get(key)
     }
     return [(plain | cells).get(key, Cell()) for key in keys]
@@ -108,7 +109,8 @@ def few_label_tables(differences: Sequence[Values]) -> list[Table]:
         mine.sort(key=lambda found: found.get("label_fraction") or 1)
         if (mine[0].get("label_fraction") or 1) == 1:
             continue
-        several = any(found.get("setting") for found in mine)
+        settings = settings_with_method(mine)
+        several = any(settings)
         columns = [
             "labels",
             *(["setting"] * several),
@@ -121,14 +123,14 @@ def few_label_tables(differences: Sequence[Values]) -> list[Table]:
         rows = [
             [
                 _cell("label_fraction", found.get("label_fraction")),
-                *([Cell(str(found.get("setting") or ""))] * several),
+                *([Cell(setting)] * several),
                 Cell(", ".join(map(str, found.get("seeds") or [found.get("seed")])), kind="number"),
                 Cell(f"{100 * found['pretrained']:.2f}", found["pretrained"], kind="number"),
                 Cell(f"{100 * found['scratch']:.2f}", found["scratch"], kind="number"),
                 Cell(points(found["difference"], 2), found["difference"], kind="number"),
                 Cell(interval(found, 2), found["low"], kind="number"),
             ]
-            for found in mine
+            for found, setting in zip(mine, settings, strict=True)
         ]
         caption = f"{words_of(protocol).heading} by part of the training labels"
         tables.append(Table(caption, [(column, column != "setting") for column in columns], rows))

@@ -18,7 +18,8 @@ from sslcli.files import Dumper
 from sslcli.registry import Registry, Run
 
 LIST_COLUMNS = {
-    "run": "run", "experiment": "experiment", "status": "status", "name": "name", "study": "study", "dataset": "data set",
+    "run": "run", "experiment": "experiment", "method": "method", "status": "status",
+    "name": "name", "study": "study", "dataset": "data set",
     "epochs": "epochs", "at_epoch": "of epoch",
     "val_knn": "val kNN", "test_acc": "test accuracy", "parent": "parent", "created": "created",
 }  # fmt: skip
@@ -32,7 +33,7 @@ def list_runs(command: RunsList) -> None:
         say(f"no runs in {registry.root} yet; to make some, type: {registry.command('ssl study')}")
     rows = [
         {key: getattr(run, key, None) for key in LIST_COLUMNS}
-        | {"run": run.id, "status": _state(registry, run), "created": (run.created or "")[:19]}
+        | {"run": run.id, "method": run.encoder_method, "status": _state(registry, run), "created": (run.created or "")[:19]}
         | {key: run.metrics.get(key) for key in ("val_knn", "test_acc", "best_test_acc")}
         for run in runs
     ]

@@ -9,6 +9,7 @@ from typing import Any
 from sslcli.commands.differences import setting_of
 from sslcli.commands.keys import NOT_IN_PAIR, defaults_of_newer
 from sslcli.commands.next_step import record_or_index
+from sslcli.config import OF_METHODS
 from sslcli.registry import Registry, Run
 
 OF_DATA = ("labels", "image_size", "fit")
@@ -52,7 +53,7 @@ def _told_apart(registry: Registry, settings: Sequence[Sequence[Run]]) -> dict[s
     of_parents = [_options(record_or_index(registry, parent)) if parent else {} for parent in parents]
     begun = [number for number, options in enumerate(of_parents) if options]
     words = _differing(own)
-    for number, among in zip(begun, _differing([of_parents[number] for number in begun]), strict=True):
+    for number, among in zip(begun, _of_pretrainings([of_parents[number] for number in begun]), strict=True):
         words[number] += [f"pretraining's {word}" for word in among if word not in words[number]]
     return {run.id: _listed(found) for runs, found in zip(settings, words, strict=True) for run in runs if found}
 
@@ -70,6 +71,18 @@ def _differing(options: Sequence[dict[str, Any]]) -> list[list[str]]:
     first = recorded[0] if recorded else {}
     shared = {name for name, value in first.items() if all(other.get(name) == value for other in recorded)}
     return [_in_words({name: value for name, value in values.items() if name not in shared}) for values in options]
+
+
+def _of_pretrainings(options: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """In which options pretrainings differ. The method has a column of its own, and its options tell its own runs apart."""
+    common = ({name: value for name, value in of.items() if name not in (*OF_METHODS, "method")} for of in options)
+    words = _differing(list(common))
+    for method in {of.get("method") for of in options}:
+        mine = [number for number, of in enumerate(options) if of.get("method") == method]
+        own = [{name: value for name, value in options[number].items() if name in OF_METHODS} for number in mine]
+        for number, among in zip(mine, _differing(own), strict=True):
+            words[number] += among
+    return words
 
 
 def _in_words(differing: dict[str, Any]) -> list[str]:

@@ -27,6 +27,7 @@ from sslcli.config import TRAININGS, Compare, Map, Predict, Pretrain, Study, Vie
 from sslcli.data.image_data import enough_labels
 from sslcli.errors import UsageError
 from sslcli.files import load_yaml
+from sslcli.methods import methods_with
 from sslcli.registry import LEGAL_ID, Registry, Run
 from sslcli.training.device import choose_device
 
@@ -59,17 +60,21 @@ def run(command: Study) -> tuple[str, Path | None]:
     if not LEGAL_ID.fullmatch(name):
         raise UsageError(f"--name {name!r}: accepted are lower-case letters, digits, '.', '_' and '-'")
     steps = trainings_of(preset, command)
-    say(
-        f"study {name} in {registry.root}: {len(steps)} trainings" + f" for each of {command.seeds} seeds" * (command.seeds > 1)
-    )
+    methods = sum(kind == "pretrain" for kind, _ in steps)
+    again = (methods - 1) * sum(arguments.get("init") == "pretrained" for _, arguments in steps)  # scratch is done once for all
+    per_seed = f" for each of {command.seeds} seeds" * (command.seeds > 1)
+    say(f"study {name} in {registry.root}: {len(steps) + again} trainings{per_seed}")
     tell_of_speed(choose_device(command.device), [arguments.get("precision", "auto") for _, arguments in steps])
     _hold_to_labels(registry, steps)
-    first = int(steps[0][1].get("seed", Pretrain.seed))
-    pretrained = _whole(registry, name, steps, seed=first, whole=True)
-    for seed in range(first + 1, first + command.seeds):
-        _whole(registry, name, steps, seed=seed, whole=False)
-    _draw(registry, name, pretrained, command, steps)
-    page = report.make(registry, name) if len(steps) > 1 else None
+    evaluations = [step for step in steps if step[0] != "pretrain"]
+    pretrained = []
+    for seeds_done in range(command.seeds):
+        for kind, arguments in (step for step in steps if step[0] == "pretrain"):
+            first = int(arguments.get("seed", Pretrain.seed))
+            own = [(kind, arguments), *evaluations]
+            pretrained.append(_whole(registry, name, own, seed=first + seeds_done, whole=not seeds_done))
+    _draw(registry, name, pretrained[: len(steps) - len(evaluations)], command, evaluations)
+    page = report.make(registry, name) if evaluations else None
     if page is not None:
         say(f"wrote {os.path.relpath(page)}, the page to hand in")
         compare.run(Compare(project=registry.root, study=name))
@@ -88,15 +93,18 @@ def _recipe(command: Study) -> tuple[Study, dict[str, list[dict[str, Any]]]]:
     command = command if command.preset else command.because("default", preset=PRESET)
     preset = read_preset(command.preset or PRESET)
     if command.minutes:
-        preset["pretrain"] = [{k: v for k, v in preset["pretrain"][0].items() if k.replace("-", "_") not in BY_TIME}]
+        preset["pretrain"] = [
+            {k: v for k, v in section.items() if k.replace("-", "_") not in BY_TIME} for section in preset["pretrain"]
+        ]
     return command, preset
 
 
 def _hold_to_labels(registry: Registry, steps: list[Step]) -> None:
     """A UsageError before anything is trained where the data have not the labels that an evaluation needs."""
-    own = [arguments for _, arguments in steps[1:] if not {"dataset", "labels"} & set(arguments)]
-    if own:
-        setting, options = prepare(registry, Pretrain(**steps[0][1]))
+    own = [arguments for kind, arguments in steps if kind != "pretrain" and not {"dataset", "labels"} & set(arguments)]
+    datasets = {Pretrain(**arguments).dataset: arguments for kind, arguments in steps if kind == "pretrain"} if own else {}
+    for of_pretraining in datasets.values():
+        setting, options = prepare(registry, Pretrain(**of_pretraining))
         for arguments in own:
             enough_labels(setting.data, arguments.get("label_fraction", 1.0), dataset=options.dataset)
 
@@ -156,8 +164,10 @@ def read_preset(name: str) -> dict[str, list[dict[str, Any]]]:
     sections = {kind: section if isinstance(section, list) else [section or {}] for kind, section in content.items()}
     if not all(isinstance(options, dict) for section in sections.values() for options in section):
         raise UsageError(f"{path}: a section holds option names and values, or a list of such")
-    if len(sections["pretrain"]) != 1:
-        raise UsageError(f"{path}: a study has one pretrain section, not {len(sections['pretrain'])}")
+    methods = [section.get("method", Pretrain.method) for section in sections["pretrain"]]
+    if not methods or any(methods.count(method) > 1 for method in methods):
+        found = ", ".join(map(str, methods)) or "none"
+        raise UsageError(f"{path}: a study has one pretrain section for each method, at least one; these are of: {found}")
     return sections
 
 
@@ -173,8 +183,10 @@ def _assign(preset: dict[str, list[dict[str, Any]]], assignment: str) -> None:
         value = text
     if kind not in preset:
         raise UsageError(f"--set {assignment!r}: the study has no {kind}; it has: {', '.join(preset)}")
-    for section in preset[kind]:
-        section[option.replace("-", "_")] = value
+    name = option.replace("-", "_")
+    takers = [section for section in preset[kind] if section.get("method", Pretrain.method) in methods_with(name)]
+    for section in takers or preset[kind]:  # an option of some methods alone goes to their trainings
+        section[name] = value
 
 
 def trainings_of(preset: dict[str, list[dict[str, Any]]], command: Study) -> list[Step]:
@@ -210,11 +222,11 @@ def _section(command: Study, preset: dict[str, list[dict[str, Any]]], kind: str,
     return arguments
 
 
-def _draw(registry: Registry, name: str, pretrained: Run, command: Study, steps: list[Step]) -> None:
-    """The study's pictures: curves, views, and predictions with the same images for all."""
+def _draw(registry: Registry, name: str, pretrained: list[Run], command: Study, evaluations: list[Step]) -> None:
+    """The study's pictures: curves, the views of each pretraining, and predictions with the same images for all."""
     written = plots.draw(registry, study=name, out=registry.path("results/figures"))
-    written.append(views.draw(registry, Views(run=pretrained.id, data_dir=command.data_dir)))
-    protocols = {step.get("protocol", "linear" if kind == "probe" else kind) for kind, step in steps[1:]}
+    written += [views.draw(registry, Views(run=run.id, data_dir=command.data_dir)) for run in pretrained]
+    protocols = {step.get("protocol", "linear" if kind == "probe" else kind) for kind, step in evaluations}
     if protocols - {"knn"}:
         written += predict.draw(registry, Predict(study=name, data_dir=command.data_dir, device=command.device))
     if "linear" in protocols:
@@ -243,8 +255,11 @@ def _do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) ->
         unfinished: Run = module.carry_out(registry, record, plan.options, as_begun(record, plan.setting))
         return unfinished
     values = plan.options.options()
-    kin = (plan.protocol, plan.init, plan.options.seed, values.get("label_fraction"), values.get("at_epoch"))
-    similar = [run for run in before if (run.protocol, run.init, run.seed, run.label_fraction, run.at_epoch) == kin]
+    kin = (plan.protocol, plan.init, plan.method, plan.options.seed, values.get("label_fraction"), values.get("at_epoch"))
+    similar = [
+        run for run in before
+        if (run.protocol, run.init, run.encoder_method, run.seed, run.label_fraction, run.at_epoch) == kin
+    ]  # fmt: skip
     if similar:
         changed = changed_options(plan.experiment, registry.load(similar[-1]).options, values)
         say(f"{kind}: not the options of {similar[-1].id}: {', '.join(changed) or 'another encoder or other data'}; a new run")
@@ -257,8 +272,8 @@ def _settled_before(registry: Registry, before: list[Run], arguments: dict[str, 
 
     So another seed has the same steps, and a study that is started again repeats nothing, however busy the machine is now.
     """
-    minutes = arguments.get("minutes")
-    found = [run for run in before if run.experiment == "pretrain"] if minutes else []
+    minutes, method = arguments.get("minutes"), arguments.get("method", Pretrain.method)
+    found = [run for run in before if run.experiment == "pretrain" and run.encoder_method == method] if minutes else []
     for record in (registry.load(run) for run in reversed(found)):
         if record.choices.get("minutes") == minutes:
             settled = {name: record.options[name] for name in settled_of(record.options["method"])}

@@ -128,6 +128,8 @@ def by_itself(record: Run) -> Evidence:
     """What a record's fields say of each other: twice the same, the pair by the options, the end of its last attempt."""
     options, origin = record.options, _origin(record)
     values: dict[str, Any] = {name: options[name] for name in NAMED_TWICE if name in options}
+    if record.method is not None and "method" in options:
+        values["method"] = options["method"]
     values["status"] = _status(record)
     values["error"] = record.error if values["status"] == "failed" else None
     if options or record.pair:

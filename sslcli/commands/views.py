@@ -12,6 +12,7 @@ from sslcli.commands.data_access import data_folder, reading_of
 from sslcli.commands.paths import located
 from sslcli.commands.project import open_registry, say
 from sslcli.commands.view_making import augmentation_of, fit_to_size, view_size_plan
+from sslcli.commands.words import folder_name
 from sslcli.config import Views
 from sslcli.data.augment import draw as draw_parameters
 from sslcli.data.augment import make_views
@@ -33,10 +34,11 @@ def run(command: Views) -> None:
 
 def draw(registry: Registry, command: Views) -> Path:
     """Write the picture; returns its path."""
-    source = "these options"
+    source, folder_of_picture = "these options", "pretrain"
     if command.run is not None:
         record = registry.load(registry.find(command.run, experiment="pretrain"))
         command, source = _options_of(registry, command, record), f"run {record.id}"
+        folder_of_picture = folder_name(record)
     try:
         folder = data_folder(registry, command.data_dir)
         data = load_data(command.dataset, folder, download=command.download, reading=reading_of(registry, command))
@@ -63,7 +65,7 @@ def draw(registry: Registry, command: Views) -> Path:
     settings = ", ".join(f"{name} {getattr(augmentation, name):.3g}" for name in vars(augmentation))
     title = f"Views of {command.dataset}: what the encoder sees"
     figure = draw_views(rows, headings=headings, title=title, subtitle=f"{settings}\nof {source}, seed {command.seed}")
-    path = png_path(command.out, registry.path("results/figures/pretrain/views.png"))
+    path = png_path(command.out, registry.path(f"results/figures/{folder_of_picture}/views.png"))
     save_picture(figure, path, description=f"Of {source}: view sizes {command.view_sizes}, {settings}")
     return path
 

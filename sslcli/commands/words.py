@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sslcli.data import FOLDER
-from sslcli.registry import Run
+from sslcli.registry import FIRST_METHOD, Run
 
 
 def share_label(share: float | None) -> str:
@@ -18,10 +18,14 @@ def share_label(share: float | None) -> str:
 
 
 def folder_name(run: Run) -> str:
-    """Where the pictures of an experiment go: its name, or its protocol if that is not the usual one; and the labels' part."""
+    """Where the pictures of an experiment go: its name, or its protocol if that is not the usual one; and the labels' part.
+
+    And the method, of every method but the first that there was.
+    """
     usual = run.protocol in (None, "linear", run.experiment)
     name = run.experiment if usual else (run.protocol or "").replace("-", "_")
-    return f"{name}{share_label(run.label_fraction)}"
+    method = "" if run.encoder_method in (None, FIRST_METHOD) else f"_{run.encoder_method}".replace("-", "_")
+    return f"{name}{share_label(run.label_fraction)}{method}"
 
 
 WORDS = {"pretrain": "pretraining", "linear_eval": "linear evaluation", "knn": "kNN", "finetune": "fine-tuning"}
@@ -39,13 +43,20 @@ def in_words(experiment: str, label_fraction: float | None, at_epoch: int | None
 
 
 def told_apart(places: Sequence[str], differences: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Places of differences in words that tell them apart: by the settings that they have, else by their runs."""
-    settings = [found.get("setting") for found in differences]
+    """Places of differences in words that tell them apart: by their methods and settings, else by their runs."""
+    settings = settings_with_method(differences)
     words = [f"{place} ({setting})" if setting else place for place, setting in zip(places, settings, strict=True)]
     return [
         word if words.count(word) == 1 else f"{place} ({found.get('pretrained_run')})"
         for word, place, found in zip(words, places, differences, strict=True)
     ]
+
+
+def settings_with_method(differences: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What tells each difference from others: the method, if there are several, and the setting; "" for nothing."""
+    several = len({found.get("method") for found in differences}) > 1
+    told = [(found.get("method") if several else None, found.get("setting")) for found in differences]
+    return [", ".join(filter(None, words)) for words in told]
 
 
 def heading(words: str) -> str:
