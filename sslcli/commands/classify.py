@@ -24,6 +24,7 @@ from sslcli.data.stored import Images
 from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.kept import FILE, Kept, keep, read_kept
+from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.evaluation.quality import headline
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import Encoder, build_encoder, weights_hash
@@ -182,13 +183,14 @@ def identity(run: Run) -> dict[str, Any]:
 def figures_of(kept: Kept, protocol: str | None, history: list[Metrics]) -> dict[str, Any]:
     """The figures that test logits and history give: what `ssl runs verify --numbers` makes again.
 
-    Shares of kNN's votes are no probabilities, so there is no likelihood or calibration of them.
+    Of outputs that are no probabilities, such as kNN's shares of votes, there is no likelihood or calibration.
     """
     test_acc = int(kept.right.sum()) / len(kept.labels)
     found = {"test_acc": test_acc, "test_images": len(kept.labels)}
     if history:
         found["best_test_acc"] = max(epoch["test/acc"] for epoch in history)
-    return found if protocol == "knn" else found | headline(kept.logits, kept.labels)
+    no_probabilities = protocol in PROTOCOLS and not PROTOCOLS[protocol].probabilities
+    return found if no_probabilities else found | headline(kept.logits, kept.labels)
 
 
 def kin_of(registry: Registry, run: Run) -> list[Run]:

@@ -22,13 +22,14 @@ from sslcli.commands.keys import pair_key
 from sslcli.commands.next_step import next_command
 from sslcli.commands.paths import recorded
 from sslcli.commands.project import say
-from sslcli.commands.words import UNTRAINED, dataset_word, share_label
+from sslcli.commands.words import dataset_word, share_label
 from sslcli.config import Finetune, Pretrain, Probe
 from sslcli.data import FOLDER
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.data.transform import preprocessing
 from sslcli.distributed import first_of_each_machine_first, on_first, world
 from sslcli.errors import StateError, UsageError
+from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.launch import as_typed
 from sslcli.methods.method import ParameterGroup
 from sslcli.models import TIMM, default_stem, has_stem, stems_in_words
@@ -174,7 +175,7 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
         dataset=values["dataset"],
         backbone=options.backbone,
         seed=options.seed,
-        epochs=options.epochs if plan.protocol not in UNTRAINED else None,
+        epochs=options.epochs if plan.protocol is None or PROTOCOLS[plan.protocol].by_steps else None,
         label_fraction=values.get("label_fraction"),
         at_epoch=at_epoch,
         pair=plan.pair,

@@ -22,9 +22,10 @@ from sslcli.commands.next_step import partner_command, record_or_index
 from sslcli.commands.project import newest_study, open_registry
 from sslcli.commands.settings import NO_SETTINGS, Settings, settings_in_words
 from sslcli.commands.tables import print_rows
-from sslcli.commands.words import PROTOCOLS, heading
+from sslcli.commands.words import heading
 from sslcli.config import INIT_WORDS, Compare
 from sslcli.errors import StateError
+from sslcli.evaluation.protocols import PROTOCOLS, evaluations, protocol_named
 from sslcli.registry import Registry, Run
 
 COLUMNS = {
@@ -35,7 +36,6 @@ COLUMNS = {
 }  # fmt: skip
 CSV_COLUMNS = ("experiment", "protocol", "init", "dataset", "label_fraction", "at_epoch", "backbone", "epochs", "seed",
                "test_acc", "test_images", "best_test_acc", "test_nll", "test_ece", "run", "setting", "method")  # fmt: skip
-EVALUATIONS = ("linear_eval", "knn", "finetune")
 FIGURES = ("test_acc", "best_test_acc", "val_acc", "test_nll", "test_ece", "test_images")
 
 
@@ -132,7 +132,8 @@ def tables(
         of_scratch.setdefault(found["scratch_run"], []).append(found)
     made: dict[str, list[dict[str, Any]]] = {}
     for group in groups.values():
-        rows = made.setdefault(PROTOCOLS.get(group[0].protocol or "", group[0].experiment), [])
+        protocol = group[0].protocol
+        rows = made.setdefault(PROTOCOLS[protocol].name if protocol in PROTOCOLS else group[0].experiment, [])
         of_seed = {run.seed: run for run in group}
         newest_each = list(of_seed.values())
         of_seeds = [[run] for run in group if run not in newest_each] + [newest_each]
@@ -151,7 +152,7 @@ def pretrain_setups(registry: Registry, chosen: list[Run]) -> dict[str, str | No
 
 def _row_over_seeds(runs: list[Run], settings: Settings) -> dict[str, Any]:
     row = row_of(runs[0], settings) | {"seeds": ", ".join(str(run.seed) for run in runs if run.seed is not None)}
-    searched = [run.metrics["rate"] for run in runs if run.experiment == "finetune" and "rate" in run.metrics]
+    searched = [run.metrics["rate"] for run in runs if not _frozen(run) and "rate" in run.metrics]
     row["rate"] = ", ".join(dict.fromkeys(f"{rate:.3g}" for rate in searched))
     if len(runs) == 1:
         return row
@@ -159,6 +160,10 @@ def _row_over_seeds(runs: list[Run], settings: Settings) -> dict[str, Any]:
         known = [run.metrics[key] for run in runs if key in run.metrics]
         row[key] = f"{fmean(known):.2%} ± {100 * (spread(known) or 0):.2f}" if len(known) == len(runs) else None
     return row | {"run": f"{runs[0].id} and {len(runs) - 1} more"}
+
+
+def _frozen(run: Run) -> bool:
+    return protocol_named(run.protocol, run.experiment).frozen
 
 
 def _kept(runs: list[Run]) -> dict[str, Any]:
@@ -187,7 +192,7 @@ def choose(registry: Registry, *, study: str | None, everything: bool = False) -
     Evaluations of earlier epochs' checkpoints are among them only if everything is asked for.
     """
     every = registry.runs()
-    runs = [run for run in every if run.experiment in EVALUATIONS and run.status in ("finished", "published")]
+    runs = [run for run in every if run.experiment in evaluations() and run.status in ("finished", "published")]
     runs = [run for run in runs if everything or run.at_epoch is None]
     if not runs:
         commands = f"{registry.command('ssl study')}, or: {registry.command('ssl probe')}"

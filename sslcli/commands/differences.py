@@ -7,8 +7,9 @@ from itertools import combinations
 from statistics import fmean, stdev
 from typing import Any
 
-from sslcli.commands.words import PROTOCOLS, in_words, told_apart
+from sslcli.commands.words import in_words, told_apart
 from sslcli.config import INIT_WORDS
+from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.evaluation.statistics import Difference, over_seeds, unpaired
 from sslcli.registry import Run
 

@@ -31,6 +31,7 @@ from sslcli.data.image_data import load_data, pick
 from sslcli.data.stored import chosen
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.metrics import score
+from sslcli.evaluation.protocols.finetune import PROTOCOL
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import Encoder
 from sslcli.registry import Registry, Run
@@ -56,7 +57,7 @@ def settle(registry: Registry, inherited: Finetune, parent: Run | None, *, load:
     setting, options = prepare(registry, inherited, load=load)
     take_labels(options, setting.data)
     options = resolve_training(options)
-    return plan_of(options, setting, "finetune", parent, protocol="finetune")
+    return plan_of(options, setting, parent, protocol=PROTOCOL)
 
 
 def carry_out(registry: Registry, run: Run, options: Finetune, setting: Setting) -> Run:

@@ -23,6 +23,7 @@ from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.knn import knn_accuracy
 from sslcli.evaluation.map import flatten
 from sslcli.evaluation.neighbours import nearest, share_of_class
+from sslcli.evaluation.protocols import usual
 from sslcli.pictures.canvas import save_picture
 from sslcli.pictures.grids import Pixels, pixels_of
 from sslcli.pictures.map import Found, Panel, draw_map, draw_neighbours
@@ -112,7 +113,9 @@ def _draw_pair(registry: Registry, runs: list[Run], command: Map) -> list[Path]:
 
 def _newest_pairs(registry: Registry, study: str | None) -> list[list[Run]]:
     """Of each method the study's newest finished linear evaluation with the most labels, and its partner; pretrained first."""
-    pairs = newest_pairs([run for run in study_runs(registry, study) if run.protocol == "linear" and run.status == "finished"])
+    pairs = newest_pairs(
+        [run for run in study_runs(registry, study) if run.protocol == usual().key and run.status == "finished"]
+    )
     if not pairs:
         advice = registry.command("ssl probe")
         raise StateError(f"there is no finished linear evaluation to draw; to make one, type: {advice}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from sslcli.commands.export_input import steps_of
 from sslcli.data.transform import Transform
+from sslcli.evaluation.protocols import evaluations, protocol_named
 
 PICTURE = 'from PIL import Image\n\npicture = Image.open("picture.png")\n'
 RATES = {"test_acc": "test accuracy", "val_knn": "kNN accuracy on training images whose labels are held out"}
@@ -67,11 +68,17 @@ def _rounded(values: tuple[float, ...]) -> str:
     return f"({', '.join(f'{value:.4f}' for value in values)})"
 
 
+def _trained_with_labels(provenance: dict[str, Any]) -> bool:
+    """Whether it comes from an evaluation that trained the encoder, too."""
+    experiment = provenance.get("experiment")
+    return experiment in evaluations() and not protocol_named(provenance.get("protocol"), experiment).frozen
+
+
 def _origin(provenance: dict[str, Any]) -> str:
     """How the encoder came about, in a sentence; a random one is called random."""
     data = provenance.get("dataset")
     begun = f"begun from others' weights ({origin['file']})" if (origin := provenance.get("data", {}).get("init")) else ""
-    if provenance.get("experiment") == "finetune":
+    if _trained_with_labels(provenance):
         start = begun or ("after pretraining without labels" if provenance.get("init") != "scratch" else "from random weights")
         return f"Trained with labels on {data}, {start}."
     if provenance.get("init") == "scratch":

@@ -9,6 +9,7 @@ from sslcli.commands.project import say
 from sslcli.commands.words import init_label
 from sslcli.config import INIT_WORDS, Finetune, Pretrain, Probe, weights_path
 from sslcli.errors import StateError, UsageError
+from sslcli.evaluation.protocols.protocol import Protocol
 from sslcli.models.encoder import Encoder, build_encoder
 from sslcli.models.weights import find_weights, load_weights, read_tensors
 from sslcli.registry import Run
@@ -44,12 +45,14 @@ def take_stock(options: Pretrain | Probe | Finetune) -> dict[str, Any]:
     return {"file": path.name, "sha256": sha256, "renamed": renamed, "dropped": dropped}
 
 
-def plan_of(options: Probe | Finetune, setting: Setting, experiment: str, parent: Run | None, *, protocol: str) -> Plan:
+def plan_of(options: Probe | Finetune, setting: Setting, parent: Run | None, *, protocol: Protocol) -> Plan:
     """The plan of an evaluation whose options are settled, by the name of where its encoder comes from."""
     origin = _origin(options, parent)
     init, parent_id = init_label(options.init, origin), parent.id if parent else None
     method = parent.encoder_method if parent else None
-    return Plan(options, setting, experiment, init=init, parent=parent_id, protocol=protocol, method=method, origin=origin)
+    return Plan(
+        options, setting, protocol.experiment, init=init, parent=parent_id, protocol=protocol.key, method=method, origin=origin
+    )
 
 
 def _origin(options: Probe | Finetune, parent: Run | None) -> dict[str, Any]:

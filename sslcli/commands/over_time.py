@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
+from sslcli.evaluation.protocols import usual
 from sslcli.pictures.curves import Measured, draw_accuracy_over_time
 from sslcli.registry import Run
 
@@ -18,7 +19,7 @@ def epochs_of(record: Run) -> dict[float, float]:
 
 def figure_over_time(runs: list[Run], pretrain: Run) -> tuple[Figure, str] | None:
     """The figure and its description, where more than the last checkpoint was measured."""
-    probes = [r for r in runs if r.protocol == "linear" and r.status == "finished" and r.label_fraction == 1]
+    probes = [r for r in runs if r.protocol == usual().key and r.status == "finished" and r.label_fraction == 1]
     mine = [probe for probe in probes if probe.parent == pretrain.id]
     at = {pair: {p.at_epoch: p for p in mine if p.pair == pair} for pair in {p.pair: None for p in reversed(mine)}}
     pair = max(at, key=lambda pair: len(at[pair]), default=None)  # the most epochs; of equals the newest

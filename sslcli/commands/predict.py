@@ -22,6 +22,7 @@ from sslcli.data.image_data import ImageData, load_data
 from sslcli.data.own_images import read_images
 from sslcli.data.stored import Images
 from sslcli.errors import StateError, UsageError
+from sslcli.evaluation.protocols import PROTOCOLS, evaluations, protocol_named
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import build_encoder
 from sslcli.pictures.canvas import png_path, save_picture
@@ -29,7 +30,6 @@ from sslcli.pictures.grids import Tile, draw_predictions, pixels_of, short_name
 from sslcli.registry import Registry, Run
 from sslcli.training.device import choose_device
 
-CLASSIFIERS = ("linear_eval", "finetune")
 MOST_DRAWN = 400  # pictures of a person's own; of more all are printed
 MEANS_THE_SAME = 0.002  # another machine rounds otherwise: more than so much in accuracy is worth a word
 
@@ -66,14 +66,13 @@ def _chosen(registry: Registry, command: Predict) -> list[Run]:
     """The evaluations to draw: the one that was named, else the newest of each kind in the study."""
     if command.run is not None:
         chosen = [registry.find(command.run, status="finished")]
-        if chosen[0].experiment not in CLASSIFIERS:
+        if not _classifies(chosen[0]):
+            accepted = dict.fromkeys(protocol.experiment for protocol in PROTOCOLS.values() if protocol.classifies)
             raise UsageError(
-                f"--run {chosen[0].id} is a {chosen[0].experiment} run and names no classes; accepted: {', '.join(CLASSIFIERS)}"
+                f"--run {chosen[0].id} is a {chosen[0].experiment} run and names no classes; accepted: {', '.join(accepted)}"
             )
     else:
-        chosen = [
-            run for run in study_runs(registry, command.study) if run.status == "finished" and run.experiment in CLASSIFIERS
-        ]
+        chosen = [run for run in study_runs(registry, command.study) if run.status == "finished" and _classifies(run)]
     if command.encoder_seed is not None:
         return _scratch_probe(registry, chosen, command.encoder_seed, named=command.run is not None)
     if not chosen:
@@ -82,9 +81,13 @@ def _chosen(registry: Registry, command: Predict) -> list[Run]:
     return chosen if command.run is not None else list({run.id: run for pair in newest_pairs(chosen) for run in pair}.values())
 
 
+def _classifies(run: Run) -> bool:
+    return run.experiment in evaluations() and protocol_named(run.protocol, run.experiment).classifies
+
+
 def _scratch_probe(registry: Registry, runs: list[Run], encoder_seed: int, *, named: bool) -> list[Run]:
     """The newest probe of a scratch encoder, to be put on the wrong one."""
-    probes = [run for run in runs if (run.experiment, run.init) == ("linear_eval", "scratch")][-1:]
+    probes = [run for run in runs if run.init == "scratch" and protocol_named(run.protocol, run.experiment).frozen][-1:]
     if not probes and named:
         run = runs[0]
         words = in_words(run.experiment, run.label_fraction, run.at_epoch, run.protocol)
@@ -101,7 +104,8 @@ def _name(record: Run, encoder_seed: int | None) -> str:
     if encoder_seed is not None:
         return "scratch_preds"  # the original study's name for the picture with this fault
     epoch = f"_e{record.at_epoch}" if record.at_epoch else ""
-    return f"{folder_name(record).replace('linear_eval', 'linear')}_{record.init}{epoch}"
+    first = protocol_named(None, record.experiment)
+    return f"{folder_name(record).replace(first.experiment, first.key)}_{record.init}{epoch}"
 
 
 @dataclass(frozen=True)

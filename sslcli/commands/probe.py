@@ -18,7 +18,6 @@ from sslcli.commands.others_weights import plan_of
 from sslcli.commands.project import open_registry, say
 from sslcli.commands.representations import Represented, fixed_of, represent, standardised_as_begun
 from sslcli.commands.training_run import begun_state, train
-from sslcli.commands.words import PROTOCOLS, UNTRAINED
 from sslcli.config import DEFAULTS, Probe
 from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.data.batches import Batches, generator, hand_over
@@ -28,6 +27,7 @@ from sslcli.evaluation.knn import knn_votes
 from sslcli.evaluation.linear import MOMENTUM, RATES, HeadPerRate, search_rate
 from sslcli.evaluation.logistic import fit_logistic
 from sslcli.evaluation.metrics import score
+from sslcli.evaluation.protocols import PROTOCOLS, protocol_named
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import Encoder
 from sslcli.registry import Registry, Run
@@ -64,8 +64,7 @@ def settle(registry: Registry, inherited: Probe, parent: Run | None, *, load: Lo
     parts = take_labels(options, setting.data)
     if options.protocol == "knn" and options.k > (labelled := len(parts.train) + len(parts.val)):
         raise UsageError(f"--k {options.k}: accepted is at most the {labelled:,} images that have labels")
-    experiment = "knn" if options.protocol == "knn" else "linear_eval"
-    return plan_of(options, setting, experiment, parent, protocol=options.protocol)
+    return plan_of(options, setting, parent, protocol=PROTOCOLS[options.protocol])
 
 
 def carry_out(registry: Registry, run: Run, options: Probe, setting: Setting) -> Run:
@@ -100,8 +99,9 @@ def _stopped_in_words(run: Run) -> Iterator[None]:
     try:
         yield
     except (Interrupted, KeyboardInterrupt):
-        if run.protocol in UNTRAINED:
-            say(f"{run.id}: {PROTOCOLS[run.protocol]} keeps nothing on the way: ssl resume starts it again")
+        protocol = protocol_named(run.protocol, run.experiment)
+        if not protocol.by_steps:
+            say(f"{run.id}: {protocol.name} keeps nothing on the way: ssl resume starts it again")
         raise
 
 

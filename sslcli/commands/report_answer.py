@@ -8,29 +8,19 @@ from dataclasses import dataclass
 from math import floor, log10
 from typing import Any
 
-from sslcli.commands.words import PROTOCOLS, heading, told_apart
+from sslcli.commands.words import heading, told_apart
+from sslcli.evaluation.protocols import PROTOCOLS
 
 Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """A protocol as a heading, in a sentence, and what it measures."""
+class ProtocolWords:
+    """A protocol as a heading, in a sentence, and what it measures and does not."""
 
     heading: str
     inline: str
     meaning: str = ""
-
-
-MEANINGS = {
-    "linear": "The encoder is frozen; one linear layer is trained on its representation. It shows what the encoder had learned "
-    "before it saw a label.",
-    "linear-augmented": "As linear evaluation, with representations of augmented training images.",
-    "logistic": "A logistic regression, solved to rest, on the representation of the frozen encoder.",
-    "knn": "The nearest training images in the representation vote; nothing is trained. Votes are no probabilities.",
-    "finetune": "Encoder and classifier are trained end to end. With many labels this can make up for a random start.",
-}
-"""Protocol to what it measures."""
 
 
 def protocol_of(values: Values) -> str:
@@ -38,10 +28,11 @@ def protocol_of(values: Values) -> str:
     return str(values.get("protocol") or values.get("experiment"))
 
 
-def words_of(protocol: str) -> Protocol:
+def words_of(protocol: str) -> ProtocolWords:
     """A protocol in words; one that is not known keeps its name."""
-    words = PROTOCOLS.get(protocol, protocol)
-    return Protocol(heading(words), words, MEANINGS.get(protocol, ""))
+    if (found := PROTOCOLS.get(protocol)) is None:
+        return ProtocolWords(heading(protocol), protocol)
+    return ProtocolWords(heading(found.name), found.name, f"{found.meaning} {found.limits}".strip())
 
 
 def share(fraction: float | None) -> str:

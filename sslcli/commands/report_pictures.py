@@ -11,6 +11,7 @@ from pathlib import Path
 from sslcli.commands.paths import as_read
 from sslcli.commands.words import dataset_word
 from sslcli.errors import StateError
+from sslcli.evaluation.protocols import evaluations, protocol_named
 from sslcli.pictures.embed import Picture, read_picture, read_text
 from sslcli.registry import Registry, Run
 
@@ -67,7 +68,6 @@ SHOWN = (
     "data",
     "other",
 )
-FIRST_NAMES = ("linear", "knn", "finetune", "pretrain")
 FIRST_CURVES = ("test_acc.png", "val_knn.png", "train_loss_epoch.png", "val_acc.png", "test_loss.png")
 
 
@@ -102,13 +102,19 @@ def kind_of(name: str) -> Kind:
     return next(kind for kind in KINDS if re.search(kind.pattern, name))
 
 
+def first_words() -> list[str]:
+    """What the names of pictures of evaluations begin with, experiment by experiment: its usual protocol."""
+    return [protocol_named(None, name).key for name in evaluations()]
+
+
 def in_order(pictures: Iterable[Picture]) -> list[Picture]:
     """As they are shown: by kind, then the curves that tell most, then by protocol, all labels before few, then by name."""
 
     def place(picture: Picture) -> tuple[int, int, int, bool, str]:
         folder, _, file = picture.name.removeprefix("results/").partition("/")
         curve = FIRST_CURVES.index(Path(file).name) if Path(file).name in FIRST_CURVES else len(FIRST_CURVES)
-        protocol = next((rank for rank, start in enumerate(FIRST_NAMES) if file.startswith(start)), len(FIRST_NAMES))
+        starts = [*first_words(), "pretrain"]
+        protocol = next((rank for rank, start in enumerate(starts) if file.startswith(start)), len(starts))
         return SHOWN.index(kind_of(picture.name).key), curve, protocol, "_0p" in file, f"{folder}/{file}"
 
     return sorted(pictures, key=place)

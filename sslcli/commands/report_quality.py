@@ -10,6 +10,7 @@ from sslcli.commands.differences import Pair, pair_up
 from sslcli.commands.next_step import record_or_index
 from sslcli.commands.words import heading, in_words
 from sslcli.evaluation.kept import FILE, read_kept
+from sslcli.evaluation.protocols import protocol_named
 from sslcli.evaluation.quality import quality
 from sslcli.pictures.embed import Picture, picture_of
 from sslcli.pictures.quality import Judged, draw_confusion, draw_reliability, draw_risk_coverage
@@ -19,7 +20,7 @@ from sslcli.registry import Registry, Run
 def quality_figures(registry: Registry, chosen: Sequence[Run]) -> list[Picture]:
     """Reliability, confusions, and risk over coverage of each protocol's first pair that has kept its test logits.
 
-    The first is that with the most labels. Of kNN there are confusions alone: shares of votes are no probabilities.
+    The first is that with the most labels. Of outputs that are no probabilities, as kNN's, there are confusions alone.
     """
     pairs: dict[str | None, Pair] = {}
     for pair in pair_up(list(chosen))[0]:
@@ -43,6 +44,6 @@ def _of_pair(registry: Registry, pair: Pair) -> Iterator[Picture]:
         return picture_of(figure, name=f"{kind}_{first.protocol}.png", description=f"Runs: {runs}")
 
     yield picture(draw_confusion(judged, classes=names, title=f"{words}: confusions", subtitle=runs), "confusion")
-    if first.protocol != "knn":
+    if protocol_named(first.protocol, first.experiment).probabilities:
         yield picture(draw_reliability(judged, title=f"{words}: is the confidence true?", subtitle=runs), "reliability")
         yield picture(draw_risk_coverage(judged, title=f"{words}: risk over coverage", subtitle=runs), "risk")

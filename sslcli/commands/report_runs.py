@@ -11,7 +11,8 @@ from typing import Any
 
 from sslcli.commands.report_answer import Values, places, protocol_of, share, words_of
 from sslcli.commands.report_tables import Cell, Table
-from sslcli.commands.words import PROTOCOLS, WORDS, dataset_word
+from sslcli.commands.words import WORDS, dataset_word
+from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.registry import Run
 
 DONE = ("finished", "published")
@@ -147,7 +148,7 @@ def _of_seeds(found: Measured) -> list[str]:
 def _of_protocols(found: Measured) -> list[str]:
     sentences = []
     begun = {run.protocol for run in found.runs}
-    if others := [words for key, words in PROTOCOLS.items() if key not in _run(found) and key not in begun]:
+    if others := [other.name for key, other in PROTOCOLS.items() if key not in _run(found) and key not in begun]:
         sentences.append(f"Protocols that were not run: {_listed(others)}.")
     parts = {protocol: {row.get("label_fraction") or 1 for row in found.rows if protocol_of(row) == protocol}
              for protocol in _run(found)}  # fmt: skip
@@ -187,7 +188,8 @@ def _of_figures(found: Measured) -> list[str]:
         )
     if any("unpaired" in str(difference.get("interval", "unpaired")) for difference in found.differences):
         sentences.append("Intervals without a record of which images were right are unpaired, and wider than they need be.")
-    without = [words_of(protocol).inline for protocol in _run(found) if protocol != "knn" and not any(
+    judged = [protocol for protocol in _run(found) if protocol not in PROTOCOLS or PROTOCOLS[protocol].probabilities]
+    without = [words_of(protocol).inline for protocol in judged if not any(
         row.get("test_nll") is not None for row in found.rows if protocol_of(row) == protocol)]  # fmt: skip
     if without:
         sentences.append(f"Likelihood (NLL) and calibration (ECE) were not measured in {_listed(without)}.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sslcli.commands.differences import INTERVALS
-from sslcli.commands.report_answer import Protocol, Values, interval, points, protocol_of, share, words_of
+from sslcli.commands.report_answer import ProtocolWords, Values, interval, points, protocol_of, share, words_of
 from sslcli.commands.words import settings_with_method
 
 
@@ -43,7 +43,7 @@ NUMBERS = ("label_fraction", "epochs", "at_epoch", "seed", "test_acc", "best_tes
 ALWAYS = ("label_fraction", "init", "seed", "test_acc", "run")
 
 
-def result_tables(rows: Sequence[Values], differences: Sequence[Values]) -> list[tuple[Protocol, Table]]:
+def result_tables(rows: Sequence[Values], differences: Sequence[Values]) -> list[tuple[ProtocolWords, Table]]:
     """A table for each protocol, so that none shares a column with another: its runs, below them its differences."""
     tables = []
     for protocol in dict.fromkeys(map(protocol_of, rows)):

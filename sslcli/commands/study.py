@@ -26,6 +26,7 @@ from sslcli.commands.words import dataset_word
 from sslcli.config import TRAININGS, Compare, Map, Predict, Pretrain, Study, Views, from_mapping
 from sslcli.data.image_data import enough_labels
 from sslcli.errors import UsageError
+from sslcli.evaluation.protocols import made_by, usual
 from sslcli.files import load_yaml
 from sslcli.methods import methods_with
 from sslcli.registry import LEGAL_ID, Registry, Run
@@ -226,10 +227,10 @@ def _draw(registry: Registry, name: str, pretrained: list[Run], command: Study, 
     """The study's pictures: curves, the views of each pretraining, and predictions with the same images for all."""
     written = plots.draw(registry, study=name, out=registry.path("results/figures"))
     written += [views.draw(registry, Views(run=run.id, data_dir=command.data_dir)) for run in pretrained]
-    protocols = {step.get("protocol", "linear" if kind == "probe" else kind) for kind, step in evaluations}
-    if protocols - {"knn"}:
+    protocols = [made_by(kind, step.get("protocol")) for kind, step in evaluations]
+    if any(protocol.classifies for protocol in protocols):
         written += predict.draw(registry, Predict(study=name, data_dir=command.data_dir, device=command.device))
-    if "linear" in protocols:
+    if usual() in protocols:
         written += map_command.draw(registry, Map(study=name, data_dir=command.data_dir, device=command.device))
     say(f"wrote {len(written)} pictures under {os.path.relpath(registry.path('results'))}")
 

@@ -24,6 +24,7 @@ from sslcli.data.stored import chosen
 from sslcli.errors import UserError
 from sslcli.evaluation.kept import FILE, Kept, read_kept
 from sslcli.evaluation.knn import knn_votes
+from sslcli.evaluation.protocols import protocol_named
 from sslcli.models.encoder import tensors_hash
 from sslcli.proofs import Evidence, by_name, changed, unproven, unsealed
 from sslcli.registry import Registry, Run
@@ -82,7 +83,7 @@ class Prover:
 
     def _frozen(self, record: Run) -> str | None:
         """The sha256 of the encoder that an evaluation took from its parent and left as it was; None where it is not here."""
-        if record.parent is None or record.protocol == "finetune":
+        if record.parent is None or not protocol_named(record.protocol, record.experiment).frozen:
             return None
         key = record.parent, record.at_epoch
         if key not in self._parents:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sslcli.data import FOLDER
+from sslcli.evaluation.protocols import PROTOCOLS, evaluations, protocol_named, usual_of
 from sslcli.registry import FIRST_METHOD, Run
 
 
@@ -22,24 +23,21 @@ def folder_name(run: Run) -> str:
 
     And the method, of every method but the first that there was.
     """
-    usual = run.protocol in (None, "linear", run.experiment)
+    usual = run.protocol is None or usual_of(run.experiment) == PROTOCOLS.get(run.protocol)
     name = run.experiment if usual else (run.protocol or "").replace("-", "_")
     method = "" if run.encoder_method in (None, FIRST_METHOD) else f"_{run.encoder_method}".replace("-", "_")
     return f"{name}{share_label(run.label_fraction)}{method}"
 
 
-WORDS = {"pretrain": "pretraining", "linear_eval": "linear evaluation", "knn": "kNN", "finetune": "fine-tuning"}
-PROTOCOLS = {"linear": "linear evaluation", "linear-augmented": "linear evaluation on augmented images",
-             "logistic": "logistic regression", "knn": "kNN", "finetune": "fine-tuning"}  # fmt: skip
-"""Every protocol in words, in the order in which they are shown."""
-UNTRAINED = ("logistic", "knn")
-"""The protocols that have no epochs."""
+WORDS = {"pretrain": "pretraining"} | {name: protocol_named(None, name).name for name in evaluations()}
+"""Every experiment in words: one of evaluations by its usual protocol."""
 
 
 def in_words(experiment: str, label_fraction: float | None, at_epoch: int | None = None, protocol: str | None = None) -> str:
     """An experiment in words, with the part of the labels and the epoch of the encoder if they are not all and the last."""
     labels = "" if label_fraction in (None, 1) else f" on {100 * label_fraction:g} % of the labels"
-    return PROTOCOLS.get(protocol or "", WORDS[experiment]) + labels + (f" after epoch {at_epoch}" if at_epoch else "")
+    name = PROTOCOLS[protocol].name if protocol in PROTOCOLS else WORDS[experiment]
+    return name + labels + (f" after epoch {at_epoch}" if at_epoch else "")
 
 
 def told_apart(places: Sequence[str], differences: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -61,7 +59,7 @@ def settings_with_method(differences: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def heading(words: str) -> str:
     """Words as they stand at the head of something; kNN stays as it is."""
-    return words if words.startswith("kNN") else f"{words[:1].upper()}{words[1:]}"
+    return words if words[1:2].isupper() else f"{words[:1].upper()}{words[1:]}"
 
 
 def dataset_word(dataset: str | None) -> str:
