@@ -5,11 +5,11 @@ Whatever builds a command, `Command.__post_init__` holds its values to what the 
 
 from __future__ import annotations
 
+import copy
 import difflib
 import sys
 import types
 from collections.abc import Iterable, Mapping
-from copy import copy
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -19,10 +19,14 @@ from typer.models import ParameterInfo
 
 from sslcli.data import DATASETS, FOLDER
 from sslcli.errors import UsageError
+from sslcli.evaluation.protocols import PROTOCOLS, own_options, usual
 from sslcli.files import load_yaml
 from sslcli.methods import FILES, METHODS, methods_with, options_of
 from sslcli.models import BACKBONES, SIZED, STEMS, TIMM
 
+T = TypeVar("T")
+OF_PROTOCOL = own_options("probe")
+"""The options of ssl probe that belong to some protocols alone, and the keys of these."""
 DATA, MODEL, METHOD, TRAINING, VIEWS, MACHINE, RUN = "Data", "Model", "Method", "Training", "Views", "Machine", "Run"
 
 MAX_SEED = 2**63 - 1
@@ -388,7 +392,7 @@ def method_hints(method: str) -> dict[str, Any]:
 
 def _in_panel(hint: Any, **changed: Any) -> Any:
     kind, *metadata = get_args(hint)
-    shown = [copy(item) for item in metadata]
+    shown = [copy.copy(item) for item in metadata]
     for item in shown:
         if isinstance(item, ParameterInfo):
             vars(item).update(changed | {"rich_help_panel": METHOD})
@@ -399,9 +403,6 @@ def _of_any_method(name: str) -> Any:
     """The annotation of an option for whatever method has it: without a value, and without bounds, which are the method's."""
     kind, *metadata = get_args(_in_panel(FILES[methods_with(name)[0]].options[name].hint, min=None, max=None))
     return Annotated[(str if get_origin(kind) is Literal else kind) | None, *metadata]
-
-
-T = TypeVar("T")
 
 
 def with_options_of_methods(kind: type[T]) -> type[T]:
@@ -530,7 +531,27 @@ class Pretrain(Command):
         return {name: value for name, value in super().options().items() if name not in OF_METHODS or name in own}
 
 
+def _with_own_options(kind: type[T]) -> type[T]:
+    """The class of ssl probe's options with the protocols that there are, and the options of each, after `protocol`."""
+    protocols = [protocol for protocol in PROTOCOLS.values() if protocol.command == "probe"]
+    literal: Any = Literal
+    help_text = "; ".join(f"{protocol.key}: {protocol.help}" for protocol in protocols)
+    annotated: Any = Annotated
+    chosen = literal[tuple(protocol.key for protocol in protocols)]
+    hints = {"protocol": annotated[chosen, Option(help=f"{help_text}.", rich_help_panel=TRAINING)]}
+    for name, keys in OF_PROTOCOL.items():
+        options = PROTOCOLS[keys[0]].options
+        kept, option = get_args(get_type_hints(options, include_extras=True)[name])
+        option = copy.copy(option)
+        option.help, option.rich_help_panel = f"Of {', '.join(keys)}: {option.help}", TRAINING
+        hints[name] = annotated[kept, option]
+        setattr(kind, name, getattr(options, name))
+    kind.__annotations__ = hints | {name: hint for name, hint in kind.__annotations__.items() if name != "protocol"}
+    return kind
+
+
 @dataclass(frozen=True, kw_only=True)
+@_with_own_options
 class Probe(Command):
     """Linear evaluation: the encoder is frozen, a linear classifier is trained on its representation. Or kNN.
 
@@ -538,21 +559,7 @@ class Probe(Command):
     there is to choose is chosen on a validation part of the training images; the test images are only scored.
     """
 
-    protocol: Annotated[
-        Literal["linear", "linear-augmented", "logistic", "knn"],
-        Option(
-            help="linear: SGD on representations made once; linear-augmented: on those of augmented images; logistic: "
-            "scikit-learn's logistic regression; knn: nearest neighbours, nothing trained.",
-            rich_help_panel=TRAINING,
-        ),
-    ] = "linear"
-    k: Annotated[int, Option("--k", min=1, help="Of knn: neighbours.", rich_help_panel=TRAINING)] = 10
-    temperature: Annotated[
-        float | None,
-        Option(
-            min=1e-3, help="Of knn: votes weigh exp(cosine / temperature); default: all the same.", rich_help_panel=TRAINING
-        ),
-    ] = None
+    protocol: str = usual().key
     init: Init = "pretrained"
     encoder: EncoderRun = "latest"
     at_epoch: Annotated[
@@ -570,12 +577,6 @@ class Probe(Command):
     label_fraction: LabelFraction = 1.0
     backbone: ParentsBackbone = None
     stem: ParentsStem = None
-    epochs: Annotated[
-        int, Option(min=1, help="Of linear, linear-augmented: passes over the training images.", rich_help_panel=TRAINING)
-    ] = 30
-    batch_size: Annotated[int, Option(min=2, help="Of linear, linear-augmented: images a step.", rich_help_panel=TRAINING)] = (
-        256
-    )
     seed: ParentsSeed = None
     device: Device = "auto"
     precision: Precision = "auto"
@@ -589,11 +590,6 @@ class Probe(Command):
         }
 
 
-OF_PROTOCOL = {
-    "k": ("knn",), "temperature": ("knn",),
-    "epochs": ("linear", "linear-augmented"), "batch_size": ("linear", "linear-augmented"),
-}  # fmt: skip
-"""The options of ssl probe that belong to some protocols alone."""
 DEFAULTS = {f.name: f.default for f in fields(Probe)}
 
 

@@ -16,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from sslcli.commands import bench, cost, probe_cost
+from sslcli.commands import bench, cost
 from sslcli.commands.cost import Costs
 from sslcli.commands.pretrain import plan, training_of
 from sslcli.commands.study import read_preset
@@ -253,7 +253,7 @@ def faked(monkeypatch: pytest.MonkeyPatch, of_step: dict[int, float]) -> None:
         return StepTime(seconds, dict.fromkeys(PHASES, 0.0) | {"optimizer": seconds / 10}, 100.0)
 
     monkeypatch.setattr(cost, "time_step", step_of)
-    for module in (cost, probe_cost):
+    for module in (cost, device):
         monkeypatch.setattr(module, "seconds_of", lambda *_: 1.0)
     monkeypatch.setattr(cost, "STARTING", 3.0)
 
@@ -450,6 +450,6 @@ def test_logistic_regression_is_timed_on_images_of_all_classes(ssl: Cli, monkeyp
         return replace(data, train_images=data.train_images[order], train_labels=data.train_labels[order])
 
     monkeypatch.setattr(shapes, "load", class_by_class)
-    monkeypatch.setattr(probe_cost, "SOME", 60)
+    monkeypatch.setattr("sslcli.evaluation.protocols.logistic.TIMED_IMAGES", 60)
     result = ssl(f"bench probe {FAST} --protocol logistic")
     assert result.code == 0, result.err

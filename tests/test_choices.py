@@ -14,15 +14,18 @@ from sslcli.commands import finetune, probe
 from sslcli.commands.classify import count_both_right, figures_of, load_classifier
 from sslcli.commands.common import Setting
 from sslcli.commands.pretrain import load_pretrained
+from sslcli.commands.representations import represent
 from sslcli.config import Finetune, Probe
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.errors import StateError
-from sslcli.evaluation import features
+from sslcli.evaluation import features, linear, metrics
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.kept import FILE, Kept, keep, read_kept
 from sslcli.evaluation.linear import RATES
 from sslcli.evaluation.logistic import STRENGTHS, fit_logistic
 from sslcli.evaluation.metrics import score
+from sslcli.evaluation.protocols import knn
+from sslcli.evaluation.represented import Represented
 from sslcli.models.encoder import Encoder, build_encoder, weights_hash
 from sslcli.registry import Registry, Run
 from sslcli.training.device import autocast
@@ -33,10 +36,11 @@ from tests.conftest import TINY, Cli
 Done = Callable[[str], Run]
 SCRATCH = "--init scratch --dataset shapes --backbone resnet9 --precision fp32"
 BY_STEPS = {
-    "linear": (probe, f"probe {SCRATCH} --epochs 2 --batch-size 64"),
-    "linear-augmented": (probe, f"probe {SCRATCH} --protocol linear-augmented --epochs 1 --batch-size 64"),
-    "finetune": (finetune, f"finetune {SCRATCH} --epochs 1 --batch-size 64 --max-steps 1"),
+    "linear": (probe, metrics, f"probe {SCRATCH} --epochs 2 --batch-size 64"),
+    "linear-augmented": (probe, metrics, f"probe {SCRATCH} --protocol linear-augmented --epochs 1 --batch-size 64"),
+    "finetune": (finetune, finetune, f"finetune {SCRATCH} --epochs 1 --batch-size 64 --max-steps 1"),
 }
+"""Of each protocol that trains by steps: where `train` and `score` are looked up, and a line that does it."""
 by_steps = pytest.mark.parametrize("name", BY_STEPS)
 
 
@@ -66,9 +70,9 @@ class Brightness(nn.Module):
         return self.scale * images.mean((2, 3))
 
 
-def represented(data: ImageData, **options: Any) -> probe.Represented:
+def represented(data: ImageData, **options: Any) -> Represented:
     run = Run(id="x", experiment="linear_eval", status="running")
-    return probe.represent(run, Encoder(Brightness(), 3), Probe(seed=1, **options), setting_of(data))
+    return represent(run, Encoder(Brightness(), 3), Probe(seed=1, **options), setting_of(data))
 
 
 def test_h_is_standardised_by_the_images_that_train_alone() -> None:
@@ -102,7 +106,7 @@ def test_outputs_keep_the_order_of_the_images_over_batches(monkeypatch: pytest.M
 def test_in_knn_training_and_validation_images_answer_and_test_images_never() -> None:
     h = represented(numbered())
     h = replace(h, train_labels=h.train_labels * 0, val_labels=h.val_labels * 0 + 1, test_labels=h.test_labels * 0 + 2)
-    votes = probe._knn(h, Probe(protocol="knn", k=len(h.train) + len(h.val))).test_logits.exp()
+    votes = knn.logits(h, knn.Options(k=len(h.train) + len(h.val))).exp()
     shares = torch.tensor([len(h.train), len(h.val), 0]) / (len(h.train) + len(h.val))
     assert torch.allclose(votes, shares.expand_as(votes), atol=1e-5)
 
@@ -117,15 +121,15 @@ def test_the_rate_is_searched_on_validation_images_and_the_best_one_trained_with
         return dict.fromkeys(RATES, 0.1) | {0.03: 0.4, 0.3: 0.2}
 
     rates: list[float] = []
-    original = probe.linear_training
+    original = linear.linear_training
 
-    def spy(*arguments: Any, rate: float) -> Any:
+    def spy(*arguments: Any, rate: float, **options: int) -> Any:
         rates.append(rate)
-        return original(*arguments, rate=rate)
+        return original(*arguments, rate=rate, **options)
 
-    monkeypatch.setattr(probe, "search_rate", search)
-    monkeypatch.setattr(probe, "linear_training", spy)
-    run = done(BY_STEPS["linear"][1])
+    monkeypatch.setattr(linear, "search_rate", search)
+    monkeypatch.setattr(linear, "linear_training", spy)
+    run = done(BY_STEPS["linear"][2])
     data = load_data("shapes", Path())
     parts = data.split(seed=1)
     assert torch.equal(given[1], data.train_labels[parts.train])
@@ -144,7 +148,7 @@ def test_what_epochs_and_rates_are_chosen_by_is_measured_on_the_validation_image
         judged[prefix].append(labels)
         return score(logits, labels, prefix=prefix)
 
-    room, line = BY_STEPS[name]
+    _, room, line = BY_STEPS[name]
     monkeypatch.setattr(room, "score", spy)
     done(line)
     data = load_data("shapes", Path())
@@ -169,7 +173,7 @@ def marked(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 def test_what_is_reported_and_kept_is_of_the_epoch_that_validation_chose(
     done: Done, registry: Registry, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    room, line = BY_STEPS[name]
+    room, _, line = BY_STEPS[name]
     train = room.train  # type: ignore[attr-defined]
 
     def chosen_is_marked(*arguments: Any, **more: Any) -> Progress:
@@ -228,8 +232,7 @@ def test_fine_tuning_trains_every_weight_on_the_training_images_alone() -> None:
 def test_augmented_linear_evaluation_standardises_as_the_plain_one_does() -> None:
     data = numbered()
     h, encoder = represented(data), Encoder(Brightness(), 3)
-    options = Probe(seed=1, protocol="linear-augmented", batch_size=16, epochs=1)
-    heads, training = probe.augmented_training(encoder, h, options, setting_of(data))
+    heads, training = linear.augmented_training(encoder, h, setting_of(data), batch_size=16, epochs=1, seed=1)
     torch.manual_seed(0)
     nn.init.normal_(heads.weight)
     images, labels = training.batch_at(0)

@@ -21,7 +21,7 @@ from sslcli.data.split import split
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.kept import FILE, read_kept
 from sslcli.evaluation.knn import knn_accuracy
-from sslcli.evaluation.linear import RATES, search_rate, standardisation
+from sslcli.evaluation.linear import RATES, search_rate, standardisation, zero_head
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import Encoder, build_encoder, weights_hash
 from sslcli.registry import Registry, Run
@@ -214,7 +214,7 @@ def test_the_rate_is_searched_on_validation_images() -> None:
 def by_epoch(h: Tensor, labels: Tensor, val_h: Tensor, val: Tensor, *, rate: float, epochs: int) -> list[float]:
     """Validation accuracies after each epoch of three steps of plain SGD on 96 images of three classes, at one rate."""
     batches, steps = Batches(96, 32, seed=0, drop_last=False), 3 * epochs
-    head = probe.zero_head(h.shape[1], 3)
+    head = zero_head(h.shape[1], 3)
     optimizer = torch.optim.SGD(head.parameters(), lr=rate, momentum=0.9)
     scores = []
     for step in range(steps):
@@ -247,7 +247,7 @@ def test_a_rate_is_judged_by_its_best_epoch_on_the_validation_images() -> None:
 
 
 def test_the_probe_starts_from_zero() -> None:
-    head = probe.zero_head(4, 3)
+    head = zero_head(4, 3)
     assert not any(parameter.any() for parameter in head.parameters())
 
 

@@ -84,7 +84,7 @@ def test_a_resumed_probe_searches_and_measures_nothing_anew(
         return h.mean(0) + 1, 2 * h.std(0) + 1
 
     with monkeypatch.context() as patch:
-        patch.setattr(probe, "search_rate", another_rate)
+        patch.setattr("sslcli.evaluation.linear.search_rate", another_rate)
         patch.setattr("sslcli.commands.representations.standardisation", another_measure)
         assert ssl("resume").code == 0
     resumed = registry.load(registry.find(stopped.id))

@@ -102,7 +102,7 @@ def of_preset(registry: Registry, name: str, like: Any, costs: Costs) -> dict[st
     of_start = costs.of(start)
     epochs = range(1, start.options.epochs + 1)
     kept = [epoch for epoch in epochs if pretrain.is_kept(epoch, start.options, of_start.steps, of_start.epoch_steps)]
-    total = {"starting": of_start.expected["starting"], "pretrain": 0.0, "probe": 0.0, "finetune": 0.0}
+    total = {"starting": of_start.expected["starting"]} | dict.fromkeys(TRAININGS, 0.0)
     total["pretrain"] = of_start.seconds - total["starting"]
     for kind, arguments in [*steps[1:], *over_time([step for step in steps if step[0] == "probe"], kept)]:
         values = {option: value for option, value in arguments.items() if option != "at_epoch"} | {"init": "scratch"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.kept import FILE, Kept, keep, read_kept
 from sslcli.evaluation.protocols import PROTOCOLS
+from sslcli.evaluation.protocols.protocol import Outcome
 from sslcli.evaluation.quality import headline
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import Encoder, build_encoder, weights_hash
@@ -128,25 +128,13 @@ def starting_encoder(registry: Registry, run: Run, options: Probe | Finetune) ->
     return encoder
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What an evaluation ended with: the head on standardised h (None: no head of its own), the test images' logits
-    (N, classes), the progress of its training if it was trained by steps, and figures of its own.
-    """
-
-    head: nn.Linear | None
-    test_logits: Tensor
-    progress: Progress = field(default_factory=Progress)
-    figures: dict[str, float] = field(default_factory=dict)
-
-
 def finish(registry: Registry, run: Run, classifier: Classifier, setting: Setting, outcome: Outcome) -> None:
     """Keep the test logits, count what other runs have right too, and write best.pt: encoder, head and figures in one.
 
     test_acc is that of the epoch that validation chose; best_test_acc the best over epochs, which the original study
     reports, and which looks at the test images to choose.
     """
-    progress, labels = outcome.progress, setting.data.test_labels
+    progress, labels = outcome.progress or Progress(), setting.data.test_labels
     logits = outcome.test_logits.float().cpu().numpy()
     kept = Kept(logits, labels.cpu().numpy(), np.arange(len(labels)))
     run.metrics = figures_of(kept, run.protocol, progress.history) | outcome.figures

@@ -6,7 +6,6 @@ import platform
 import re
 import subprocess
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from sslcli.commands.project import say
 from sslcli.commands.words import dataset_word, share_label
 from sslcli.config import Finetune, Pretrain, Probe
 from sslcli.data import FOLDER
-from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.image_data import load_data
 from sslcli.data.transform import preprocessing
 from sslcli.distributed import first_of_each_machine_first, on_first, world
 from sslcli.errors import StateError, UsageError
@@ -47,16 +46,7 @@ from sslcli.training.device import (
 )
 from sslcli.training.loop import Metrics
 from sslcli.training.optim import build_optimizer, warmup_cosine
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Where and on what a training works: the data on the device, and how forward passes compute."""
-
-    data: ImageData
-    device: torch.device
-    autocast: Callable[[], AbstractContextManager[object]]
-    fingerprint: str
+from sslcli.training.setting import Setting as Setting
 
 
 def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: Load = load_data) -> tuple[Setting, Any]:
@@ -69,10 +59,11 @@ def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: L
     if options.backbone and options.stem not in (None, "auto") and not has_stem(options.backbone, options.stem):
         accepted = stems_in_words(options.backbone)
         raise UsageError(f"--stem {options.stem!r}: {options.backbone} does not have it; accepted: {accepted}")
-    if options.batch_size % world():
+    batch = options.options().get("batch_size", world())
+    if batch % world():
         raise UsageError(
-            f"--batch-size {options.batch_size}: {world()} processes cannot take equal parts of it; accepted is a multiple of "
-            f"{world()}, or a number of processes that divides {options.batch_size}"
+            f"--batch-size {batch}: {world()} processes cannot take equal parts of it; accepted is a multiple of "
+            f"{world()}, or a number of processes that divides {batch}"
         )
     device = choose_device(options.device)
     be_deterministic(on=options.deterministic)

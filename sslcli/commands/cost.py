@@ -15,11 +15,11 @@ import torch
 from torch import nn
 
 from sslcli.checkpoint import State, save_checkpoint
-from sslcli.commands import finetune, pretrain, probe
+from sslcli.commands import finetune, pretrain
 from sslcli.commands.choosing import FACTORS, trial_options
 from sslcli.commands.common import Plan, total_steps
 from sslcli.commands.measuring import is_measured, measured_images, meter
-from sslcli.commands.probe_cost import neighbours, random_h, regression, searching
+from sslcli.commands.probe_cost import parts_of, random_h
 from sslcli.commands.project import say
 from sslcli.commands.view_making import view_size_plan
 from sslcli.data import SIZES
@@ -29,6 +29,8 @@ from sslcli.data.split import Split
 from sslcli.data.stored import chosen
 from sslcli.errors import StateError
 from sslcli.evaluation.features import BATCH, outputs
+from sslcli.evaluation.protocols import PROTOCOLS
+from sslcli.evaluation.protocols.protocol import Frozen, Protocol
 from sslcli.models.encoder import Encoder, build_encoder
 from sslcli.registry import Registry
 from sslcli.training.device import seconds_of
@@ -105,8 +107,7 @@ class Costs:
 
     def of(self, plan: Plan) -> Cost:
         """The cost of a settled training."""
-        by_experiment = {"pretrain": self._pretrain, "finetune": self._finetune}
-        cost = by_experiment.get(plan.experiment, self._probe)(plan)
+        cost = self._pretrain(plan) if plan.protocol is None else self._evaluation(plan, PROTOCOLS[plan.protocol])
         loaded = [seconds for (name, *_), (_, seconds) in self._data.items() if name == plan.options.dataset]
         return replace(cost, expected={"starting": STARTING, "data": max(loaded, default=0.0)} | cost.expected)
 
@@ -167,25 +168,22 @@ class Costs:
             )
         return Cost(expected, step, training.steps, training.epoch_steps, training.batch_size)
 
-    def _probe(self, plan: Plan) -> Cost:
+    def _evaluation(self, plan: Plan, protocol: Protocol) -> Cost:
+        return self._frozen(plan, protocol) if protocol.frozen else self._finetune(plan)
+
+    def _frozen(self, plan: Plan, protocol: Protocol) -> Cost:
         options, setting = plan.options, plan.setting
         encoder, parts = _encoder(plan).eval(), _split(plan)
         images = len(parts.train) + len(parts.val) + len(setting.data.test_images)
-        expected = {"representations": images * self._seeing(plan, encoder)}
+        expected: dict[str, float] = {"representations": images * self._seeing(plan, encoder)}
         saving = {"checkpoints": self._saving(plan, encoder, {})}
-        h = random_h(encoder.dim, setting.data, parts)
-        key = (*_signature(plan), len(parts.train), options.epochs)
-        if options.protocol == "knn":
-            return Cost(expected | {"neighbours": self._once(key, lambda: neighbours(h, k=options.k))} | saving)
-        if options.protocol == "logistic":
-            return Cost(
-                expected | {"logistic regression": self._once(key, lambda: regression(encoder, setting, images))} | saving
-            )
-        if options.protocol == "linear":
-            expected["choosing the rate"] = self._once(key, lambda: searching(h, options))
-            _, training = probe.linear_training(h.train, h, options, rate=1.0)
-        else:
-            _, training = probe.augmented_training(encoder, h, options, setting)
+        own = protocol.own(options.options())
+        frozen = Frozen(encoder, setting, options.seed or 0, random_h(encoder.dim, setting.data, parts))
+        key = (*_signature(plan), len(parts.train), own)
+        expected |= self._once(key, lambda: parts_of(protocol, frozen, own))
+        if protocol.training is None:
+            return Cost(expected | saving)
+        training = protocol.training(frozen, own)
         step, expected["steps"] = self._steps(plan, training, len(parts.train))
         return Cost(expected | saving, step, training.steps, training.epoch_steps, training.batch_size)
 

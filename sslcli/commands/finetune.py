@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sslcli.commands.choosing import with_rate
-from sslcli.commands.classify import Outcome, finish, inherit, report, settle_encoder, starting_encoder
+from sslcli.commands.classify import finish, inherit, report, settle_encoder, starting_encoder
 from sslcli.commands.common import (
     Plan,
     Setting,
@@ -32,6 +32,7 @@ from sslcli.data.stored import chosen
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.metrics import score
 from sslcli.evaluation.protocols.finetune import PROTOCOL
+from sslcli.evaluation.protocols.protocol import Outcome
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import Encoder
 from sslcli.registry import Registry, Run

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
-from torch import Tensor
+from dataclasses import replace
 
 from sslcli.checkpoint import State
 from sslcli.commands.common import Setting
@@ -14,31 +12,9 @@ from sslcli.data.stored import chosen
 from sslcli.errors import StateError
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.linear import standardisation
+from sslcli.evaluation.represented import Represented
 from sslcli.models.encoder import Encoder, weights_hash
 from sslcli.registry import Run
-
-
-@dataclass(frozen=True)
-class Represented:
-    """Representations (N, dim) as the encoder made them, with labels (N,): of training, validation and test images.
-
-    `rows` are the training images' places in the data set; `mean` and `std` (dim,) standardise h by the training ones.
-    """
-
-    train: Tensor
-    train_labels: Tensor
-    val: Tensor
-    val_labels: Tensor
-    test: Tensor
-    test_labels: Tensor
-    rows: Tensor
-    mean: Tensor
-    std: Tensor
-    classes: int
-
-    def standardised(self, h: Tensor) -> Tensor:
-        """h with mean 0 and deviation 1 over the training images."""
-        return (h - self.mean) / self.std
 
 
 def represent(run: Run, encoder: Encoder, options: Probe, setting: Setting) -> Represented:

@@ -23,10 +23,10 @@ from sslcli.commands.pretrain import kept_epochs
 from sslcli.commands.project import open_registry, say
 from sslcli.commands.resume import as_begun
 from sslcli.commands.words import dataset_word
-from sslcli.config import TRAININGS, Compare, Map, Predict, Pretrain, Study, Views, from_mapping
+from sslcli.config import OF_PROTOCOL, TRAININGS, Compare, Map, Predict, Pretrain, Study, Views, from_mapping
 from sslcli.data.image_data import enough_labels
 from sslcli.errors import UsageError
-from sslcli.evaluation.protocols import made_by, usual
+from sslcli.evaluation.protocols import PROTOCOLS, made_by, usual
 from sslcli.files import load_yaml
 from sslcli.methods import methods_with
 from sslcli.registry import LEGAL_ID, Registry, Run
@@ -113,9 +113,9 @@ def _hold_to_labels(registry: Registry, steps: list[Step]) -> None:
 def _whole(registry: Registry, name: str, steps: list[Step], *, seed: int, whole: bool) -> Run:
     """Every training of the study at one seed; returns the pretraining. `whole` probes its kept checkpoints too."""
     pretrained = _do(registry, name, steps[0][0], {**steps[0][1], "seed": seed})
-    probes, finetunes = ([step for step in steps if step[0] == kind] for kind in ("probe", "finetune"))
+    probes = [step for step in steps if step[0] == "probe"]
     done: list[Run] = []
-    for kind, arguments in [*probes, *finetunes, *(over_time(probes, kept_epochs(pretrained)) if whole else [])]:
+    for kind, arguments in [*steps[1:], *(over_time(probes, kept_epochs(pretrained)) if whole else [])]:
         done.append(_do(registry, name, kind, {**arguments, "seed": seed, "encoder": pretrained.id}))
         pairs, _ = pair_up(done[-2:])
         if pairs:
@@ -137,9 +137,10 @@ def label_fractions(text: str) -> list[float]:
 def _on_fractions(kind: str, sections: list[dict[str, Any]], fractions: list[float]) -> list[dict[str, Any]]:
     """The evaluations of a preset done on these parts of the labels, each protocol by its recipe for the nearest part."""
     recipes: dict[tuple[Any, ...], list[tuple[float, dict[str, Any]]]] = {}
+    told_apart_by = [name for name, keys in OF_PROTOCOL.items() if not PROTOCOLS[keys[0]].by_steps]
     for section in sections:
         values = TRAININGS[kind](**section).options()
-        protocol = tuple(values.get(name) for name in ("protocol", "k", "temperature"))
+        protocol = tuple(values.get(name) for name in ("protocol", *told_apart_by))
         recipes.setdefault(protocol, []).append((values["label_fraction"], section))
     return [
         min(of_protocol, key=lambda recipe: abs(math.log(recipe[0] / fraction)))[1] | {"label_fraction": fraction}

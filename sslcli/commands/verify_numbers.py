@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import torch
 
 from sslcli.checkpoint import State, encoder_in, load_checkpoint
 from sslcli.commands.classify import MOST, count_both_right, figures_of, kin_of, load_classifier, outputs_as_in
@@ -23,8 +22,9 @@ from sslcli.data.manifest import read_manifest, tested_but_seen
 from sslcli.data.stored import chosen
 from sslcli.errors import UserError
 from sslcli.evaluation.kept import FILE, Kept, read_kept
-from sslcli.evaluation.knn import knn_votes
+from sslcli.evaluation.linear import standardisation
 from sslcli.evaluation.protocols import protocol_named
+from sslcli.evaluation.represented import Represented
 from sslcli.models.encoder import tensors_hash
 from sslcli.proofs import Evidence, by_name, changed, unproven, unsealed
 from sslcli.registry import Registry, Run
@@ -187,15 +187,15 @@ def from_checkpoint(registry: Registry, record: Run, command: RunsVerify) -> lis
 
 
 def _logits_again(registry: Registry, record: Run, data: ImageData, command: RunsVerify) -> Any:
-    """The test images' logits (N, classes), by the classifier in best.pt; of kNN the votes."""
+    """The test images' logits (N, classes), by the classifier in best.pt; of kNN the votes' logarithms."""
     classifier, artifact = load_classifier(registry, record)
     of = outputs_as_in(record, artifact, choose_device(command.device))
-    if record.protocol != "knn":
+    protocol, encoder = protocol_named(record.protocol, record.experiment), classifier.encoder
+    if protocol.logits is None:
         return of(classifier, data.test_images).numpy()
-    options = record.options
-    parts = data.split(seed=options["seed"], label_fraction=options["label_fraction"])
-    rows = torch.cat([parts.train, parts.val])
-    bank, queries = of(classifier.encoder, chosen(data.train_images, rows)), of(classifier.encoder, data.test_images)
-    k, temperature = options["k"], options["temperature"]
-    votes = knn_votes(bank, data.train_labels[rows], queries, classes=len(data.classes), k=k, temperature=temperature)
-    return votes.numpy()
+    parts = data.split(seed=record.options["seed"], label_fraction=record.options["label_fraction"])
+    train, val = (of(encoder, chosen(data.train_images, rows)) for rows in (parts.train, parts.val))
+    train_labels, val_labels = (data.train_labels[rows] for rows in (parts.train, parts.val))
+    h = Represented(train, train_labels, val, val_labels, of(encoder, data.test_images), data.test_labels, parts.train,
+                    *standardisation(train), len(data.classes))  # fmt: skip
+    return protocol.logits(h, protocol.own(record.options)).numpy()

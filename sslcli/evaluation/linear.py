@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sslcli.data.batches import Batches, hand_over
-from sslcli.training.optim import warmup_cosine
+from sslcli.data.augment import Augmentation, draw, make_views
+from sslcli.data.batches import Batches, generator, hand_over
+from sslcli.data.image_data import pick
+from sslcli.evaluation.represented import Represented
+from sslcli.models.encoder import Encoder
+from sslcli.training.optim import build_optimizer, warmup_cosine
+from sslcli.training.parts import Batch, Loss, Training, batch_itself
+from sslcli.training.setting import Setting
 
+CROPS = Augmentation(crop_min=0.2, flip=0.5, jitter=0.0, grey=0.0)  # crops and mirror images
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 MOMENTUM = 0.9
 
@@ -74,3 +83,79 @@ class HeadPerRate(nn.Module):
         logits = self(h)
         losses = F.cross_entropy(logits.mT, labels.expand(len(RATES), -1), reduction="none").mean(1)
         return (losses * torch.tensor(RATES, device=h.device)).sum()
+
+    def at(self, rate: float) -> nn.Linear:
+        """The classifier of a rate, by itself."""
+        place = RATES.index(rate)
+        head = nn.Linear(self.weight.shape[2], self.weight.shape[1], device=self.weight.device)
+        head.load_state_dict({"weight": self.weight[place].detach(), "bias": self.bias[place, 0].detach()})
+        return head
+
+
+def zero_head(dim: int, classes: int) -> nn.Linear:
+    """A linear layer that starts from zero, so that nothing random stands between the representation and its score."""
+    head = nn.Linear(dim, classes)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    return head
+
+
+def linear_training(h: Represented, *, rate: float, epochs: int, batch_size: int, seed: int) -> tuple[nn.Linear, Training]:
+    """A linear layer from zero, and its training on standardised representations of the training images."""
+    train_h = h.standardised(h.train)
+    head = zero_head(train_h.shape[1], h.classes).to(train_h.device)
+
+    def batch_of(rows: Tensor) -> Batch:
+        return train_h[rows], h.train_labels[rows]
+
+    def loss_of(views: list[Tensor], batch: Batch) -> Loss:
+        return F.cross_entropy(head(views[0]), batch[1]), {}
+
+    return head, _by_sgd(head, batch_of, batch_itself, loss_of, h, rate=rate, epochs=epochs, batch_size=batch_size, seed=seed)
+
+
+def augmented_training(
+    encoder: Encoder, h: Represented, setting: Setting, *, epochs: int, batch_size: int, seed: int
+) -> tuple[HeadPerRate, Training]:
+    """A linear layer for each rate, and their training on what `encoder`, in evaluation mode, makes of crops."""
+    data = setting.data
+    (height, width), (mean, std) = data.train_images.shape[-2:], data.normalisation
+    heads = HeadPerRate(encoder.dim, h.classes).to(setting.device)
+
+    def batch_of(rows: Tensor) -> Batch:
+        return pick(data.train_images, h.rows[rows], setting.device), h.train_labels[rows]
+
+    def views_of(step: int, batch: Batch) -> list[Tensor]:
+        drawn = draw(len(batch[0]), height, width, CROPS, generator(seed, "views", step))
+        view = make_views(batch[0], drawn, size=data.image_size, mean=mean, std=std)
+        return [view.contiguous(memory_format=torch.channels_last)]
+
+    def loss_of(views: list[Tensor], batch: Batch) -> Loss:
+        with torch.no_grad(), setting.autocast():
+            seen = encoder(views[0]).float()
+        return heads.loss(h.standardised(seen), batch[1]), {}
+
+    return heads, _by_sgd(heads, batch_of, views_of, loss_of, h, rate=1.0, epochs=epochs, batch_size=batch_size, seed=seed)
+
+
+def _by_sgd(
+    module: nn.Module,
+    batch_of: Callable[[Tensor], Batch],
+    views_of: Callable[[int, Batch], list[Tensor]],
+    loss_of: Callable[[list[Tensor], Batch], Loss],
+    h: Represented,
+    *,
+    rate: float,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+) -> Training:
+    """A training on the training images of h by SGD, a cosine from `rate` to 0; `batch_of` takes places among them."""
+    batches = Batches(len(h.train), batch_size, seed=seed, drop_last=False)
+    steps = epochs * batches.epoch_steps
+    return Training(
+        module=module, optimizer=build_optimizer(module, "sgd", lr=rate, weight_decay=0.0, momentum=MOMENTUM),
+        batch_at=lambda step: batch_of(hand_over(batches.at(step), h.train.device)), views_of=views_of, loss_of=loss_of,
+        lr_at=lambda step: warmup_cosine(step, steps=steps, warmup=0, lr=rate), steps=steps,
+        epoch_steps=batches.epoch_steps, batch_size=batch_size, seed=seed,
+    )  # fmt: skip

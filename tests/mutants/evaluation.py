@@ -9,6 +9,7 @@ VOTES = "test_protocols.py::test_knn_votes_equal_scikit_learns_with_and_without_
 LITERAL = "test_quality.py::test_every_number_is_what_the_slow_literal_computation_gives"
 HEALTH = "test_health.py::test_every_measure_equals_its_definition"
 PROBE, FINETUNE, CLASSIFY = "sslcli/commands/probe.py", "sslcli/commands/finetune.py", "sslcli/commands/classify.py"
+PROTOCOL = "sslcli/evaluation/protocols/"
 H = "sslcli/commands/representations.py"
 LINEAR, KNN = "sslcli/evaluation/linear.py", "sslcli/evaluation/knn.py"
 QUALITY, MEASURES = "sslcli/evaluation/quality.py", "sslcli/evaluation/health.py"
@@ -27,7 +28,7 @@ MUTANTS = (
         CHOICES + "test_each_representation_is_of_its_image_and_stands_beside_its_label",
     ),
     Mutant(
-        "the bank of kNN holds the test images", PROBE,
+        "the bank of kNN holds the test images", PROTOCOL + "knn.py",
         "bank, labels = torch.cat([h.train, h.val]), torch.cat([h.train_labels, h.val_labels])",
         "bank, labels = torch.cat([h.train, h.val, h.test]), torch.cat([h.train_labels, h.val_labels, h.test_labels])",
         CHOICES + "test_in_knn_training_and_validation_images_answer_and_test_images_never",
@@ -39,35 +40,35 @@ MUTANTS = (
         CHOICES + "test_the_rate_is_searched_on_validation_images_and_the_best_one_trained_with",
     ),
     Mutant(
-        "the rate is searched on the test images", PROBE,
-        "rows = (train_h, h.train_labels, val_h, h.val_labels)", "rows = (train_h, h.train_labels, test_h, h.test_labels)",
+        "the rate is searched on the test images", PROTOCOL + "linear.py",
+        "train_h, h.train_labels, val_h, h.val_labels", "train_h, h.train_labels, h.standardised(h.test), h.test_labels",
         CHOICES + "test_the_rate_is_searched_on_validation_images_and_the_best_one_trained_with",
     ),
     Mutant(
-        "the epoch of linear evaluation is chosen on the test images", PROBE,
+        "the epoch of linear evaluation is chosen on the test images", PROTOCOL + "linear.py",
         'return score(head(val_h), h.val_labels, prefix="val")', 'return score(head(test_h), h.test_labels, prefix="val")',
         JUDGED + "[linear]",
     ),
     Mutant(
-        "linear evaluation reports the last epoch instead of the chosen one", PROBE,
+        "linear evaluation reports the last epoch instead of the chosen one", PROTOCOL + "linear.py",
         '    head.load_state_dict(progress.best["weights"])\n', "    assert progress.best\n", CHOSEN + "[linear]",
     ),
     Mutant(
-        "rate and epoch on augmented images are chosen on the test images", PROBE,
+        "rate and epoch on augmented images are chosen on the test images", PROTOCOL + "linear_augmented.py",
         'score(logits, h.val_labels, prefix="val") for logits in heads(val_h)',
         'score(logits, h.test_labels, prefix="val") for logits in heads(test_h)', JUDGED + "[linear-augmented]",
     ),
     Mutant(
-        "linear evaluation on augmented images reports the last epoch", PROBE,
+        "linear evaluation on augmented images reports the last epoch", PROTOCOL + "linear_augmented.py",
         '    heads.load_state_dict(progress.best["weights"])\n', "    assert progress.best\n", CHOSEN + "[linear-augmented]",
     ),
     Mutant(
-        "linear evaluation on augmented images trains on h that is not standardised", PROBE,
+        "linear evaluation on augmented images trains on h that is not standardised", LINEAR,
         "return heads.loss(h.standardised(seen), batch[1]), {}", "return heads.loss(seen, batch[1]), {}",
         CHOICES + "test_augmented_linear_evaluation_standardises_as_the_plain_one_does",
     ),
     Mutant(
-        "the probe starts from random weights", PROBE, "nn.init.zeros_(head.weight)", "nn.init.normal_(head.weight)",
+        "the probe starts from random weights", LINEAR, "nn.init.zeros_(head.weight)", "nn.init.normal_(head.weight)",
         "test_evaluation.py::test_the_probe_starts_from_zero",
     ),
     Mutant(

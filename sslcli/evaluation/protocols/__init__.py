@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from sslcli.evaluation.protocols import finetune, knn, linear, linear_augmented, logistic
 from sslcli.evaluation.protocols.protocol import Protocol
 
@@ -42,6 +44,21 @@ def protocol_named(key: str | None, experiment: str) -> Protocol:
         return found
     name = key or experiment
     return PROTOCOLS.get(name) or Protocol(key=name, name=name, meaning="", experiment=experiment)
+
+
+def own_options(command: str) -> dict[str, tuple[str, ...]]:
+    """The options of a command that belong to some protocols alone, to the keys of these protocols.
+
+    A TypeError where two protocols mean different things by one name: they share a class of options, or differ in names.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for protocol in PROTOCOLS.values():
+        for option in fields(protocol.options) if protocol.command == command else ():
+            others = found.get(option.name, ())
+            if any(PROTOCOLS[key].options is not protocol.options for key in others):
+                raise TypeError(f"two classes of options of protocols have an option {option.name!r}")
+            found[option.name] = (*others, protocol.key)
+    return found
 
 
 def evaluations() -> tuple[str, ...]:

@@ -2,7 +2,60 @@
 
 from __future__ import annotations
 
-from sslcli.evaluation.protocols.protocol import Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Option
+
+from sslcli.errors import UsageError
+from sslcli.evaluation.protocols.protocol import Frozen, Outcome, Protocol, Steps
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sslcli.evaluation.represented import Represented
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Who votes, and how much each vote weighs."""
+
+    k: Annotated[int, Option("--k", min=1, help="neighbours.")] = 10
+    temperature: Annotated[
+        float | None, Option(min=1e-3, help="votes weigh exp(cosine / temperature); default: all the same.")
+    ] = None
+
+
+def check(options: Options, labelled: int) -> None:
+    """There are that many neighbours."""
+    if options.k > labelled:
+        raise UsageError(f"--k {options.k}: accepted is at most the {labelled:,} images that have labels")
+
+
+def logits(h: Represented, options: Options) -> Tensor:
+    """The logarithms of the shares of votes. All labelled training images answer: nothing is chosen, so none is held out."""
+    import torch
+
+    from sslcli.evaluation.knn import knn_votes
+
+    bank, labels = torch.cat([h.train, h.val]), torch.cat([h.train_labels, h.val_labels])
+    return knn_votes(bank, labels, h.test, classes=h.classes, k=options.k, temperature=options.temperature).log()
+
+
+def evaluate(frozen: Frozen, options: Options, _: Steps) -> Outcome:
+    """The votes for the test images."""
+    return Outcome(None, logits(frozen.h, options))
+
+
+def seconds(frozen: Frozen, options: Options) -> dict[str, float]:
+    """Seconds for all test images to find their neighbours, tried on some."""
+    from sslcli.evaluation.knn import QUERIES
+    from sslcli.training.device import seconds_of
+
+    h = frozen.h
+    fewer = replace(h, test=h.test[:QUERIES])
+    return {"neighbours": seconds_of(lambda: logits(fewer, options), h.train.device) * len(h.test) / len(fewer.test)}
+
 
 PROTOCOL = Protocol(
     key="knn",
@@ -11,6 +64,10 @@ PROTOCOL = Protocol(
     meaning="The nearest training images in the representation vote; nothing is trained.",
     limits="Votes are no probabilities.",
     experiment="knn",
-    classifies=False,
     probabilities=False,
+    options=Options,
+    check=check,
+    evaluate=evaluate,
+    logits=logits,
+    seconds=seconds,
 )

@@ -2,7 +2,73 @@
 
 from __future__ import annotations
 
-from sslcli.evaluation.protocols.protocol import Protocol
+import math
+from typing import TYPE_CHECKING
+
+from sslcli.evaluation.protocols.by_sgd import BySgd
+from sslcli.evaluation.protocols.protocol import Frozen, Outcome, Protocol, Steps
+
+if TYPE_CHECKING:
+    from sslcli.training.loop import Metrics
+    from sslcli.training.parts import Training
+
+TIMED_STEPS = 50  # of the search of a rate, at least
+
+
+def evaluate(frozen: Frozen, options: BySgd, steps: Steps) -> Outcome:
+    """Search the rate, then train at the best one; the epoch is chosen on the validation images."""
+    import torch
+
+    from sslcli.evaluation.linear import linear_training
+    from sslcli.evaluation.metrics import score
+
+    h = frozen.h
+    val_h, test_h = h.standardised(h.val), h.standardised(h.test)
+    rate = steps.rate_of(lambda: _search(frozen, options))
+    head, training = linear_training(
+        h, rate=rate, epochs=options.epochs, batch_size=options.batch_size, seed=frozen.seed
+    )  # fmt: skip
+
+    @torch.no_grad()
+    def measure(_: int) -> Metrics:
+        return score(head(val_h), h.val_labels, prefix="val") | score(head(test_h), h.test_labels, prefix="test")
+
+    progress = steps.train(training, evaluate=measure)
+    head.load_state_dict(progress.best["weights"])
+    with torch.no_grad():
+        return Outcome(head, head(test_h), progress, {"rate": rate})
+
+
+def _search(frozen: Frozen, options: BySgd) -> dict[float, float]:
+    """The validation accuracy of every rate."""
+    from sslcli.data.batches import Batches
+    from sslcli.evaluation.linear import search_rate
+
+    h = frozen.h
+    train_h, val_h = h.standardised(h.train), h.standardised(h.val)
+    batches = Batches(len(train_h), options.batch_size, seed=frozen.seed, drop_last=False)
+    rows = (train_h, h.train_labels, val_h, h.val_labels)
+    return search_rate(*rows, classes=h.classes, epochs=options.epochs, batches=batches)
+
+
+def training(frozen: Frozen, options: BySgd) -> Training:
+    """The training at some rate."""
+    from sslcli.evaluation.linear import linear_training
+
+    h, epochs = frozen.h, options.epochs
+    return linear_training(h, rate=1.0, epochs=epochs, batch_size=options.batch_size, seed=frozen.seed)[1]
+
+
+def seconds(frozen: Frozen, options: BySgd) -> dict[str, float]:
+    """Seconds to choose the rate, tried on some epochs."""
+    from sslcli.training.device import seconds_of
+
+    some = min(options.epochs, math.ceil(TIMED_STEPS / math.ceil(len(frozen.h.train) / options.batch_size)))
+    fewer = BySgd(epochs=some, batch_size=options.batch_size)
+    return {
+        "choosing the rate": seconds_of(lambda: _search(frozen, fewer), frozen.h.train.device) * options.epochs / some,
+    }
+
 
 PROTOCOL = Protocol(
     key="linear",
@@ -12,4 +78,8 @@ PROTOCOL = Protocol(
     "before it saw a label.",
     limits="It cannot say how good the encoder would be after fine-tuning.",
     by_steps=True,
+    options=BySgd,
+    evaluate=evaluate,
+    training=training,
+    seconds=seconds,
 )

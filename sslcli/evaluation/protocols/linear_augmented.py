@@ -2,7 +2,56 @@
 
 from __future__ import annotations
 
-from sslcli.evaluation.protocols.protocol import Protocol
+from typing import TYPE_CHECKING
+
+from sslcli.evaluation.protocols.by_sgd import BySgd
+from sslcli.evaluation.protocols.protocol import Frozen, Outcome, Protocol, Steps
+
+if TYPE_CHECKING:
+    from sslcli.evaluation.linear import HeadPerRate
+    from sslcli.training.loop import Metrics
+    from sslcli.training.parts import Training
+
+
+def evaluate(frozen: Frozen, options: BySgd, steps: Steps) -> Outcome:
+    """Train a layer at every rate at once; rate and epoch are chosen on the validation images, together."""
+    import torch
+
+    from sslcli.evaluation.linear import RATES
+    from sslcli.evaluation.metrics import score
+
+    h = frozen.h
+    heads, own_training = _heads_and_training(frozen, options)
+    val_h, test_h = h.standardised(h.val), h.standardised(h.test)
+
+    @torch.no_grad()
+    def measure(_: int) -> Metrics:
+        """The best rate's figures: which one that is, validation alone says."""
+        val = [score(logits, h.val_labels, prefix="val") for logits in heads(val_h)]
+        best = max(range(len(RATES)), key=lambda i: (val[i]["val/acc"], -val[i]["val/loss"]))
+        return val[best] | score(heads(test_h)[best], h.test_labels, prefix="test") | {"rate": RATES[best]}
+
+    progress = steps.train(own_training, evaluate=measure)
+    heads.load_state_dict(progress.best["weights"])
+    rate = progress.best["metrics"]["rate"]
+    head = heads.at(rate)
+    with torch.no_grad():
+        return Outcome(head, head(test_h), progress, {"rate": rate})
+
+
+def _heads_and_training(frozen: Frozen, options: BySgd) -> tuple[HeadPerRate, Training]:
+    from sslcli.evaluation.linear import augmented_training
+
+    encoder, setting = frozen.encoder, frozen.setting
+    return augmented_training(
+        encoder, frozen.h, setting, epochs=options.epochs, batch_size=options.batch_size, seed=frozen.seed
+    )
+
+
+def training(frozen: Frozen, options: BySgd) -> Training:
+    """The training of all rates at once."""
+    return _heads_and_training(frozen, options)[1]
+
 
 PROTOCOL = Protocol(
     key="linear-augmented",
@@ -11,4 +60,7 @@ PROTOCOL = Protocol(
     meaning="As linear evaluation, with representations of augmented training images.",
     limits="Augmentation helps in its own way, so compare it with no protocol that lacks it.",
     by_steps=True,
+    options=BySgd,
+    evaluate=evaluate,
+    training=training,
 )

@@ -2,7 +2,49 @@
 
 from __future__ import annotations
 
-from sslcli.evaluation.protocols.protocol import Protocol
+from sslcli.evaluation.protocols.protocol import Frozen, NoOptions, Outcome, Protocol, Steps
+
+TIMED_IMAGES = 2000
+
+
+def evaluate(frozen: Frozen, _: NoOptions, __: Steps) -> Outcome:
+    """The regression whose strength does best on the validation images."""
+    import torch
+
+    from sslcli.evaluation.logistic import fit_logistic
+    from sslcli.evaluation.metrics import score
+
+    h = frozen.h
+    train, val = h.standardised(h.train).cpu(), h.standardised(h.val).cpu()
+    head, strength = fit_logistic(train, h.train_labels.cpu(), val, h.val_labels.cpu(), classes=h.classes)
+    head = head.to(h.train.device)
+    with torch.no_grad():
+        val_acc = score(head(h.standardised(h.val)), h.val_labels, prefix="val")["val/acc"]
+        return Outcome(head, head(h.standardised(h.test)), figures={"val_acc": val_acc, "c": strength})
+
+
+def seconds(frozen: Frozen, _: NoOptions) -> dict[str, float]:
+    """Seconds, roughly: how many iterations it takes depends on the representation, so real images are tried."""
+    import numpy as np
+    import torch
+
+    from sslcli.data.batches import generator
+    from sslcli.data.stored import chosen
+    from sslcli.evaluation.features import outputs
+    from sslcli.evaluation.logistic import fit_logistic
+    from sslcli.training.device import seconds_of
+
+    setting, data = frozen.setting, frozen.setting.data
+    rows = data.split(seed=0).train
+    rows = rows[torch.randperm(len(rows), generator=generator(0, "regression"))]  # some sets come class by class
+    one_of_each = torch.from_numpy(np.unique(data.train_labels.cpu()[rows].numpy(), return_index=True)[1])
+    rows = rows[torch.cat([one_of_each, torch.arange(len(rows))])[:TIMED_IMAGES]]
+    h = outputs(frozen.encoder, chosen(data.train_images, rows), normalise=data.normalise, autocast=setting.autocast).cpu()
+    h, labels = (h - h.mean(0)) / (h.std(0) + 1e-6), torch.unique(data.train_labels.cpu()[rows], return_inverse=True)[1]
+    work = lambda: fit_logistic(h, labels, h, labels, classes=int(labels.max()) + 1)  # noqa: E731
+    images = sum(len(part) for part in (frozen.h.train, frozen.h.val, frozen.h.test))
+    return {PROTOCOL.name: seconds_of(work, torch.device("cpu")) * images / len(h)}
+
 
 PROTOCOL = Protocol(
     key="logistic",
@@ -10,4 +52,6 @@ PROTOCOL = Protocol(
     help="scikit-learn's logistic regression",
     meaning="A logistic regression, solved to rest, on the representation of the frozen encoder.",
     limits="It cannot say how good the encoder would be after fine-tuning.",
+    evaluate=evaluate,
+    seconds=seconds,
 )

@@ -2,18 +2,76 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from sslcli.evaluation.represented import Represented
+    from sslcli.models.encoder import Encoder
+    from sslcli.training.loop import Progress
+    from sslcli.training.parts import Training
+    from sslcli.training.setting import Setting
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What an evaluation of a frozen encoder begins with: the encoder in evaluation mode, and what it made of the images."""
+
+    encoder: Encoder
+    setting: Setting
+    seed: int
+    h: Represented
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How a protocol trains by steps in its run.
+
+    `train(training, evaluate=...)` goes from the run's last checkpoint, or from the start, to the end. `evaluate(epoch)` gives
+    val/acc, val/loss, test/acc and test/loss, of which the validation ones choose the epoch. `rate_of(search)` is the rate on
+    record, else the best that `search()`, rates to validation accuracies, finds.
+    """
+
+    train: Callable[..., Progress]
+    rate_of: Callable[[Callable[[], Mapping[float, float]]], float]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an evaluation ended with: the head on standardised h (None: no head of its own), the test images' logits
+    (N, classes), the progress of its training if it was trained by steps, and figures of its own.
+    """
+
+    head: nn.Linear | None
+    test_logits: Tensor
+    progress: Progress | None = None
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """The options of a protocol that has none of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """A way to measure an encoder, for the options, the tables, the page, the pictures and the checks.
+    """A way to measure an encoder, for the options, the tables, the page, the pictures, the costs and the checks.
 
     `key` is what a record calls it. `name` stands in a sentence, `help` in `ssl probe --help`. `meaning` says what the accuracy
     tells, `limits` what it cannot. `experiment` is the folder of its runs, below runs/, and `command` what makes them.
     `by_steps`: it trains by steps, so that it has epochs, curves, and checkpoints to go on from. `frozen`: the encoder stays as
-    it was. `classifies`: its classifier says the class of any picture. `probabilities`: its outputs are probabilities, so that
-    likelihood and calibration mean something.
+    it was. `probabilities`: its outputs are probabilities, so that likelihood and calibration mean something.
+
+    `options` is a dataclass of its own options, annotated as those of a command; two protocols may share one.
+    `check(options, labelled)` raises a UsageError where they do not fit so many labelled images.
+
+    `evaluate(frozen, options, steps)` gives the Outcome. `training(frozen, options)` is its training, if it is `by_steps`.
+    `logits(h, options)` are the test logits of a protocol whose Outcome has no head, to be made again from representations.
+    `seconds(frozen, options)` says how long its parts take here, steps left out, where h holds random numbers; without it
+    `evaluate` is timed.
     """
 
     key: str
@@ -25,5 +83,19 @@ class Protocol:
     command: str = "probe"
     by_steps: bool = False
     frozen: bool = True
-    classifies: bool = True
     probabilities: bool = True
+    options: type[Any] = NoOptions
+    check: Callable[[Any, int], None] | None = None
+    evaluate: Callable[[Frozen, Any, Steps], Outcome] | None = None
+    training: Callable[[Frozen, Any], Training] | None = None
+    logits: Callable[[Represented, Any], Tensor] | None = None
+    seconds: Callable[[Frozen, Any], dict[str, float]] | None = None
+
+    @property
+    def classifies(self) -> bool:
+        """Whether its best.pt says the class of any picture by itself."""
+        return self.logits is None
+
+    def own(self, values: Mapping[str, Any]) -> Any:
+        """Its own options out of all options of a command or a record; what is not there is at its default."""
+        return self.options(**{f.name: values[f.name] for f in fields(self.options) if f.name in values})

@@ -1,0 +1,21 @@
+"""Where and on what a training works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+from sslcli.data.image_data import ImageData
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where and on what a training works: the data on the device, and how forward passes compute."""
+
+    data: ImageData
+    device: torch.device
+    autocast: Callable[[], AbstractContextManager[object]]
+    fingerprint: str
