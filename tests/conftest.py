@@ -120,5 +120,9 @@ def small_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Studies draw nothing: for tests of their trainings. What they draw is tested in test_pictures."""
+    """Studies draw nothing, nor do their reports: for tests of their trainings.
+
+    What they draw is tested in test_pictures, what a report draws in test_report and test_quality.
+    """
     monkeypatch.setattr("sslcli.commands.study._draw", lambda *_: None)
+    monkeypatch.setattr("sslcli.commands.report.quality_figures", lambda *_: [])

@@ -123,7 +123,7 @@ def test_what_was_settled_is_recorded_as_plain_options_that_make_the_same_run_wi
     assert pretrain.plan(registry, Pretrain(dataset="shapes", **plain)).pair == run.pair
 
 
-@pytest.mark.usefixtures("machine")
+@pytest.mark.usefixtures("machine", "no_pictures")
 def test_a_study_of_own_pictures_settles_its_minutes_once_for_all_seeds_and_goes_on_with_them(
     registry: Registry, ssl: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,7 +149,7 @@ def test_a_study_of_own_pictures_settles_its_minutes_once_for_all_seeds_and_goes
     assert {run.protocol for run in runs} == {None, "knn", "finetune"}
 
 
-@pytest.mark.usefixtures("machine")
+@pytest.mark.usefixtures("machine", "no_pictures")
 def test_a_preset_keeps_its_net_and_gives_its_epochs_and_views_to_the_minutes(ssl: Cli, registry: Registry) -> None:
     of_preset = {"dataset": "shapes", "backbone": "resnet9", "batch_size": 32, "temperature": 0.3}
     Path("mine.yaml").write_text(yaml.safe_dump({"pretrain": of_preset | {"epochs": 8, "keep-every": 1, "view_sizes": "32"}}))
@@ -179,6 +179,7 @@ def test_too_few_minutes_are_refused_with_how_many_are_enough(registry: Registry
     assert settled(registry, minutes=1.05 * least).epochs >= 1
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize(("seconds", "told"), [(7300.0, 1), (7100.0, 0)])
 def test_a_training_of_hours_on_a_cpu_is_told_before_its_first_step(
     ssl: Cli, monkeypatch: pytest.MonkeyPatch, seconds: float, told: int
