@@ -105,6 +105,16 @@ def once(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Once[Any]:
     return get
 
 
+@pytest.fixture
+def pretrained(done: Callable[[str], Run], once: Once[Run]) -> Run:
+    """A finished pretrain run of the options TINY, which is made once and copied into each test's project."""
+
+    def make_pretrained() -> Run:
+        return done(f"pretrain {TINY}")
+
+    return once(make_pretrained)
+
+
 def _copy(project: Path, to: Path) -> None:
     """Copy a project's registry and runs."""
     shutil.copytree(project / "runs", to / "runs")

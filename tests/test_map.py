@@ -56,6 +56,14 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
     return saved
 
 
+@pytest.fixture
+def unwritten(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
+    """The figures that would be saved, by name: for tests of what is in them, not of the files."""
+    drawn: dict[str, Figure] = {}
+    monkeypatch.setattr(map_command, "save_picture", lambda figure, path, **_: drawn.__setitem__(path.name, figure))
+    return drawn
+
+
 def blobs(count: int, dim: int = 20) -> tuple[torch.Tensor, torch.Tensor]:
     """Representations of three classes far from each other, and the classes."""
     random = torch.Generator().manual_seed(0)
@@ -166,13 +174,13 @@ def test_ssl_map_draws_both_pictures_and_says_what_comes_next(
 
 
 def test_neighbours_are_training_images_and_their_share_is_over_all_the_test_images(
-    ssl: Cli, pair: tuple[Run, Run], figures: dict[str, Figure], registry: Registry
+    ssl: Cli, pair: tuple[Run, Run], unwritten: dict[str, Figure], registry: Registry
 ) -> None:
     result = ssl("map --queries 4 --neighbours 3")
     assert result.code == 0, result.err
     data = load_data("shapes", Path("data"))
     part = split(data.train_labels, seed=1).train
-    for run, block in zip(pair, figures["neighbours.png"].subfigs[1:], strict=True):
+    for run, block in zip(pair, unwritten["neighbours.png"].subfigs[1:], strict=True):
         classifier, _ = load_classifier(registry, run)
         h, bank = (
             outputs(classifier.encoder, images, normalise=data.normalise, autocast=autocast(torch.device("cpu"), "fp32"))
@@ -181,7 +189,7 @@ def test_neighbours_are_training_images_and_their_share_is_over_all_the_test_ima
         near = NearestNeighbors(n_neighbors=3, metric="cosine").fit(bank.numpy()).kneighbors(h.numpy(), return_distance=False)
         alike = data.train_labels[part][torch.from_numpy(near)] == data.test_labels[:, None]
         share = float(alike.float().mean())
-        assert f"{run.init} {share:.2%}" in figures["neighbours.png"].get_suptitle()
+        assert f"{run.init} {share:.2%}" in unwritten["neighbours.png"].get_suptitle()
         assert f"{run.id}: kNN accuracy" in result.out
         assert f"{share:.2%} of the 3 nearest" in result.out
         shown = {axes.images[0].get_array().tobytes() for axes in block.axes}  # type: ignore[union-attr]
@@ -190,9 +198,9 @@ def test_neighbours_are_training_images_and_their_share_is_over_all_the_test_ima
 
 
 @pytest.mark.usefixtures("pair")
-def test_a_neighbour_of_another_class_has_a_cross_and_a_broken_frame(ssl: Cli, figures: dict[str, Figure]) -> None:
+def test_a_neighbour_of_another_class_has_a_cross_and_a_broken_frame(ssl: Cli, unwritten: dict[str, Figure]) -> None:
     assert ssl("map --queries 4").code == 0
-    query, *found = figures["neighbours.png"].subfigs
+    query, *found = unwritten["neighbours.png"].subfigs
     names = [axes.get_title() for axes in query.axes]
     crossed = 0
     for block in found:
@@ -217,8 +225,8 @@ def test_a_seed_means_one_picture(
     assert all(one != other for one, other in zip(seen[0], seen[2], strict=True))
 
 
+@pytest.mark.usefixtures("pretrained")
 def test_what_is_missing_is_named_with_the_command_that_makes_it(ssl: Cli, done: Callable[[str], Run]) -> None:
-    done(f"pretrain {TINY}")
     result = ssl("map")
     assert (result.code, "type: ssl probe" in result.err) == (3, True)
     done("probe --protocol knn --precision fp32")
@@ -261,6 +269,6 @@ def test_the_accuracy_of_a_part_of_the_images_says_so(
 
 
 @pytest.mark.usefixtures("pair")
-def test_the_accuracy_of_all_images_says_so_too(ssl: Cli, figures: dict[str, Figure]) -> None:
+def test_the_accuracy_of_all_images_says_so_too(ssl: Cli, unwritten: dict[str, Figure]) -> None:
     assert "of all 80 test images, by all 220 training images" in ssl("map").out
-    assert "of all 80 test images, by all 220 training images" in figures["map.png"].axes[0].get_title()
+    assert "of all 80 test images, by all 220 training images" in unwritten["map.png"].axes[0].get_title()
