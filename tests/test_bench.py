@@ -34,7 +34,7 @@ from tests.measuring import processor_time
 
 CPU = torch.device("cpu")
 QUICK = "--view-sizes 8 --knn-every 0"
-FAST = "--dataset shapes --backbone resnet9 --no-presets"
+FAST = "--dataset shapes --backbone resnet9-small --no-presets"
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ def test_the_table_has_a_line_for_each_part_of_a_step_and_the_next_command(ssl: 
     lines = [line.strip() for line in result.out.splitlines()]
     for start in ("seconds a step", *PHASES, "images a second", "share of the peak", "most memory", "expected time"):
         assert any(line.startswith(start) for line in lines), start
-    assert "ssl finetune --dataset shapes --backbone resnet9 --batch-size 32, or: ssl finetune" in result.err
+    assert "ssl finetune --dataset shapes --backbone resnet9-small --batch-size 32, or: ssl finetune" in result.err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -109,7 +109,7 @@ def test_what_cannot_be_timed_is_refused(ssl: Cli) -> None:
 
 def test_a_config_file_has_a_section_for_the_command_that_is_timed(ssl: Cli, tmp_path: Path) -> None:
     for size in (16, 32):
-        (tmp_path / f"{size}.yaml").write_text(f"dataset: shapes\nbackbone: resnet9\nbatch_size: {size}\nepochs: 1\n")
+        (tmp_path / f"{size}.yaml").write_text(f"dataset: shapes\nbackbone: resnet9-small\nbatch_size: {size}\nepochs: 1\n")
     result = ssl("bench --config 16.yaml --config 32.yaml --format json")
     assert result.code == 0, result.err
     assert [column["name"] for column in json.loads(result.out)["columns"]] == ["--batch-size 16", "--batch-size 32"]
@@ -319,7 +319,7 @@ def test_a_missing_data_set_is_stood_in_for_and_that_is_said(ssl: Cli, monkeypat
 def test_a_preset_costs_what_its_trainings_cost(ssl: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faked(monkeypatch, {32: 1.0})
     monkeypatch.setattr(Costs, "_seeing", lambda *_: 0.01)
-    pretrain = "dataset: shapes, backbone: resnet9, batch_size: 32"
+    pretrain = "dataset: shapes, backbone: resnet9-small, batch_size: 32"
     (tmp_path / "mine.yaml").write_text(
         f"pretrain: {{{pretrain}, epochs: 3, keep_every: 1}}\n"
         "probe: [{epochs: 2}, {protocol: knn}]\nfinetune: {epochs: 1}\n"

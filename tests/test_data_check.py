@@ -182,10 +182,10 @@ def test_images_without_a_label_count_in_no_class_and_contradict_none(
     assert not any(pair.disagrees for pair in found.pairs)
 
 
+@pytest.mark.usefixtures("pretrained")
 def test_without_a_check_or_with_one_of_other_data_the_command_is_named(
     ssl: Cli, done: Done, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done(f"pretrain {TINY}")
     done("probe --epochs 2")
     result = ssl("compare --without-duplicates")
     assert (result.code, "ssl data check --dataset shapes" in result.err) == (3, True)

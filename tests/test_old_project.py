@@ -47,6 +47,7 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
         data = ImageData(**{name: torch.from_numpy(arrays[name]) for name in arrays}, classes=tuple(shapes.OUTLINES))
     monkeypatch.setattr(shapes, "load", lambda *_, **__: data)
     monkeypatch.setattr("sslcli.commands.study._draw", lambda *_: None)
+    monkeypatch.setattr("sslcli.commands.report.quality_figures", lambda *_: [])
     shutil.copytree(HERE / "project", tmp_path, dirs_exist_ok=True)
     return Registry(tmp_path)
 
