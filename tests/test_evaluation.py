@@ -79,12 +79,12 @@ def test_the_scratch_encoder_is_the_one_that_pretraining_of_that_seed_began_with
     assert parent.options["seed"] == 5
 
 
+@pytest.mark.usefixtures("pretrained")
 @pytest.mark.parametrize("command", [f"probe {PROBE}", f"finetune {FINETUNE}"])
 @pytest.mark.parametrize("init", ["pretrained", "scratch"])
 def test_an_artifact_alone_gives_the_accuracy_that_was_reported(
     done: Done, registry: Registry, command: str, init: str
 ) -> None:
-    done(f"pretrain {TINY}")
     run = done(f"{command} --init {init}")
     classifier, state = artifact(registry, run)
     data = load_data("shapes", Path())
@@ -95,6 +95,7 @@ def test_an_artifact_alone_gives_the_accuracy_that_was_reported(
     assert list(data.classes) == state["classes"]
 
 
+@pytest.mark.usefixtures("pretrained")
 @pytest.mark.parametrize(
     "command",
     [
@@ -107,7 +108,6 @@ def test_an_artifact_alone_gives_the_accuracy_that_was_reported(
 def test_shuffled_test_labels_change_no_choice_and_no_weight(
     done: Done, registry: Registry, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    done(f"pretrain {TINY}")
     honest = done(command)
 
     def shuffle(fields: dict[str, Any]) -> None:
