@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import os
 import shlex
 import shutil
 from collections.abc import Callable
@@ -25,6 +27,12 @@ NEEDS_ONNX = pytest.mark.skipif(torch.__version__ < "2.7", reason="torch 2.6 wri
 TINY = "--dataset shapes --backbone resnet9 --batch-size 32 --epochs 1 --optimizer adamw"
 
 
+def pytest_collection_finish() -> None:
+    """The garbage collector does not look again through all that the imports have made, which stays to the end."""
+    gc.collect()
+    gc.freeze()
+
+
 @dataclass
 class Result:
     """What a command left: exit code, stdout, stderr."""
@@ -40,7 +48,11 @@ T = TypeVar("T")
 
 @pytest.fixture(autouse=True)
 def _small_and_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Made data of 240 training and 80 test pictures; one core; an empty current folder; no settings of the person's own."""
+    """Made data of 240 training and 80 test pictures; one core; an empty current folder; no settings of the person's own.
+
+    No write waits for the disk, which no test can see: only a power cut would show it.
+    """
+    monkeypatch.setattr(os, "fsync", os.fstat)
     monkeypatch.setattr(device, "usable_cores", lambda: 1)
     for made in (shapes, patchwork):
         monkeypatch.setattr(made, "TRAIN", 240)
