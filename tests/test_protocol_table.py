@@ -102,7 +102,7 @@ def test_a_protocol_of_one_file_and_one_line_is_an_option_and_in_the_study_the_t
     assert "Of nearest-mean: how far the means move to the middle." in helped
     assert "In nearest class mean, " in studied
     assert "\nNearest class mean\n" in compared
-    assert compared.count("pretrained-resnet9-small-shapes") == compared.count("scratch-resnet9-small-shapes") == 1
+    assert compared.count("pretrained-simclr-resnet9-small-shapes") == compared.count("scratch-resnet9-small-shapes") == 1
     page = (tmp_path / "results" / "toys.html").read_text()
     assert "An image is of the class whose mean is nearest. It cannot say what lies far from every mean." in page
     assert "Nearest class mean: every run" in page
@@ -116,6 +116,8 @@ def test_a_protocol_of_one_file_and_one_line_is_an_option_and_in_the_study_the_t
 
 
 SPELLED: dict[str, dict[str, tuple[int, str]]] = {
+    "__init__.py": {"finetune": (2, "a command")},
+    "python.py": {"finetune": (2, "a command")},
     "cli.py": {"finetune": (1, "a command")},
     "config.py": {
         "finetune": (2, "a command, and an experiment of ssl runs list"),

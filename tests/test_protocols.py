@@ -79,7 +79,7 @@ def test_every_protocol_keeps_what_its_figures_are_made_of_and_has_a_table_of_it
     for place, end, protocol in zip(places, [*places[1:], len(table)], [*PROTOCOLS, "finetune"], strict=True):
         section = table[place:end]
         assert f"{evaluated[protocol].metrics['test_acc']:.2%}" in section
-        assert re.findall(r"(?:pretrained|scratch)-resnet9-\S+", section.split("Does pre")[0]) == [
+        assert re.findall(r"(?:pretrained-simclr|scratch)-resnet9-\S+", section.split("Does pre")[0]) == [
             evaluated[protocol].id, evaluated[f"{protocol} scratch"].id,
         ]  # fmt: skip
     markdown = ssl("compare --format markdown").out

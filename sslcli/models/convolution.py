@@ -85,7 +85,12 @@ class QuickConv2d(nn.Conv2d):
         return made
 
     def _winograd_is_quicker(self, x: Tensor, dtype: torch.dtype) -> bool:
-        """Of forward and backward together, and in float32 alone: in bfloat16 its sums would round too coarsely."""
+        """Of forward and backward together, and in float32 alone: in bfloat16 its sums would round too coarsely.
+
+        What reads the net operation by operation gets torch's own: torch.compile, and tracing.
+        """
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+            return False
         if not (self.winograd and torch.is_grad_enabled() and x.device.type == "cpu" and self.stride == (1, 1)):
             return False
         least = WORTH_IT.get(torch.backends.cpu.get_cpu_capability())
