@@ -364,7 +364,7 @@ def test_in_a_browser_a_column_sorts_by_click_and_by_key(browser: Any, study: Re
     opened = Opened(browser, make(study, "s").resolve())
     table = opened.page.locator("table.sortable").nth(1)
     button = table.get_by_role("button", name="test accuracy (%)", exact=True)
-    column = table.locator("tbody tr td:nth-child(4)")
+    column = table.locator("tbody tr td:nth-child(5)")
     before, foot = column.all_text_contents(), table.locator("tfoot").inner_text()
     assert before == ["87.59", "87.28", "69.42", "64.90"]
     button.click()
