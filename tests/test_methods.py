@@ -199,9 +199,7 @@ def test_a_study_of_two_methods_shows_in_every_place_which_made_a_result(with_to
     assert "Trained without labels (toy)" in card
 
 
-def test_the_encoder_that_a_method_names_is_measured_kept_and_exported_and_a_stopped_run_goes_on(
-    with_toy: WithToy, tmp_path: Path
-) -> None:
+def test_the_encoder_that_a_method_names_is_measured_kept_and_exported(with_toy: WithToy, tmp_path: Path) -> None:
     line = (
         "pretrain --method toy --dataset shapes --backbone resnet9 --batch-size 32 --epochs 2 --keep-every 1 --precision fp32"
     )

@@ -57,7 +57,7 @@ class Method(nn.Module, ABC):
     processes begin with the first one's.
 
     `views` says what the method wants to see. `z_dim` is the length of the projections that its loss compares; None where it
-    compares none, as a masked autoencoder, which sees `encoder.tokens`.
+    compares none, as a masked autoencoder.
     """
 
     views: tuple[ViewSpec, ...]
