@@ -89,7 +89,7 @@ class QuickConv2d(nn.Conv2d):
 
         What reads the net operation by operation gets torch's own: torch.compile, and tracing.
         """
-        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
             return False
         if not (self.winograd and torch.is_grad_enabled() and x.device.type == "cpu" and self.stride == (1, 1)):
             return False
