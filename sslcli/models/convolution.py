@@ -128,7 +128,7 @@ class _Product(torch.autograd.Function):
 
 
 class _Winograd(torch.autograd.Function):
-    """The convolution with channels last, stride 1. Its sums are torch's to the fourth or fifth digit."""
+    """The convolution with channels last, stride 1. Its sums are torch's to four digits."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
