@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from sslcli.python import compare, finetune, load_encoder, pretrain, probe, study
-    from sslcli.registry import Registry
+    from sslcli.runs.registry import Registry
 
 _PLACES = {
     **dict.fromkeys(("pretrain", "probe", "finetune", "compare", "study", "load_encoder"), "sslcli.python"),
-    "Registry": "sslcli.registry",
+    "Registry": "sslcli.runs.registry",
 }
 __all__ = ["Registry", "__version__", "compare", "finetune", "load_encoder", "pretrain", "probe", "study"]
 __version__ = "0.1.0"

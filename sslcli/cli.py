@@ -17,29 +17,29 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command
 
-from sslcli import config
-from sslcli.config import Command, check_typed, with_file
+from sslcli.console.streams import lasting, say_aloud
 from sslcli.errors import Interrupted, StateError, UsageError, UserError
 from sslcli.launch import Launch, read_launch, read_world
 from sslcli.methods import FILES, options_of
-from sslcli.streams import lasting, say_aloud
+from sslcli.options import command as config
+from sslcli.options.command import Command, check_typed, with_file
 
 COMMANDS = {
-    "pretrain": (config.Pretrain, "sslcli.commands.pretrain:run"),
-    "probe": (config.Probe, "sslcli.commands.probe:run"),
-    "finetune": (config.Finetune, "sslcli.commands.finetune:run"),
-    "compare": (config.Compare, "sslcli.commands.compare:run"),
-    "plots": (config.Plots, "sslcli.commands.plots:run"),
-    "predict": (config.Predict, "sslcli.commands.predict:run"),
-    "map": (config.Map, "sslcli.commands.map:run"),
-    "embed": (config.Embed, "sslcli.commands.embed:run"),
-    "neighbours": (config.Neighbours, "sslcli.commands.neighbours:run"),
-    "views": (config.Views, "sslcli.commands.views:run"),
-    "report": (config.Report, "sslcli.commands.report:run"),
-    "bench": (config.Bench, "sslcli.commands.bench:run"),
-    "export": (config.Export, "sslcli.commands.export:run"),
-    "study": (config.Study, "sslcli.commands.study:run"),
-    "resume": (config.Resume, "sslcli.commands.resume:run"),
+    "pretrain": (config.Pretrain, "sslcli.workflows.pretraining:run"),
+    "probe": (config.Probe, "sslcli.workflows.probing:run"),
+    "finetune": (config.Finetune, "sslcli.workflows.finetuning:run"),
+    "compare": (config.Compare, "sslcli.comparison.comparison:run"),
+    "plots": (config.Plots, "sslcli.gallery.curves:run"),
+    "predict": (config.Predict, "sslcli.gallery.predictions:run"),
+    "map": (config.Map, "sslcli.gallery.representations:run"),
+    "embed": (config.Embed, "sslcli.gallery.embeddings:run"),
+    "neighbours": (config.Neighbours, "sslcli.gallery.neighbours:run"),
+    "views": (config.Views, "sslcli.gallery.views:run"),
+    "report": (config.Report, "sslcli.report.page:run"),
+    "bench": (config.Bench, "sslcli.bench.columns:run"),
+    "export": (config.Export, "sslcli.export.export:run"),
+    "study": (config.Study, "sslcli.studies.study:run"),
+    "resume": (config.Resume, "sslcli.workflows.resume:run"),
 }
 NO_MEMORY = ("MemoryError", "OutOfMemoryError")
 """The types of Python's error where the memory does not suffice, and of torch's for a GPU; for a CPU it has none of its own."""
@@ -47,11 +47,11 @@ RUNS_COMMANDS = {
     "list": (config.RunsList, "sslcli.commands.runs:list_runs"),
     "show": (config.RunsShow, "sslcli.commands.runs:show"),
     "note": (config.RunsNote, "sslcli.commands.runs:note"),
-    "verify": (config.RunsVerify, "sslcli.commands.verify:run"),
+    "verify": (config.RunsVerify, "sslcli.verification.records:run"),
     "rebuild": (config.RunsRebuild, "sslcli.commands.runs:rebuild"),
     "rm": (config.RunsRm, "sslcli.commands.runs:remove"),
 }
-DATA_COMMANDS = {"check": (config.DataCheck, "sslcli.commands.data_check:run")}
+DATA_COMMANDS = {"check": (config.DataCheck, "sslcli.gallery.data_check:run")}
 
 
 ORIGINS = {"COMMANDLINE": "command line", "ENVIRONMENT": config.ENVIRONMENT}

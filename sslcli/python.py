@@ -18,17 +18,19 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from sslcli import config
-from sslcli.commands.compare import Comparison, compared
-from sslcli.commands.encoders import load_encoder
-from sslcli.config import Command, from_mapping
+from sslcli.comparison.comparison import Comparison, compared
 from sslcli.errors import UsageError
+from sslcli.export.encoders import load_encoder
 from sslcli.launch import called
-from sslcli.registry import Registry, Run
+from sslcli.options import command as config
+from sslcli.options.command import Command, from_mapping
+from sslcli.runs.registry import Registry, Run
 
 __all__ = ["Comparison", "Registry", "Run", "Studied", "compare", "finetune", "load_encoder", "pretrain", "probe", "study"]
 NOT_HERE = ("config", "debug", "format", "dry_run")
 """Options of the command line alone."""
+MODULES = {"pretrain": "sslcli.workflows.pretraining", "probe": "sslcli.workflows.probing",
+           "finetune": "sslcli.workflows.finetuning", "study": "sslcli.studies.study"}  # fmt: skip
 C = TypeVar("C", bound=Command)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -114,7 +116,7 @@ def _command(kind: type[C], options: dict[str, Any]) -> C:
 def _done(command: str, options: Command, *, quiet: bool, given: dict[str, Any]) -> Any:
     said = ", ".join(f"{name}={value!r}" for name, value in given.items())
     with _spoken(quiet=quiet), called(f"sslcli.{command}({said})"):
-        return importlib.import_module(f"sslcli.commands.{command}").run(options)
+        return importlib.import_module(MODULES[command]).run(options)
 
 
 @contextmanager

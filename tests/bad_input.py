@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sslcli import cli
-from sslcli.registry import Registry
+from sslcli.runs.registry import Registry
 from tests.measuring import processor_time
 
 TAKEN: list[tuple[float, str]] = []

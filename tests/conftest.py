@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from sslcli.cli import main
-from sslcli.data import patchwork, shapes
-from sslcli.registry import Registry, Run
+from sslcli.data.sets import patchwork, shapes
+from sslcli.runs.registry import Registry, Run
 from sslcli.training import device
 from tests.layouts import lay_out
 
@@ -146,5 +146,5 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
     What they draw is tested in test_pictures, what a report draws in test_report and test_quality.
     """
-    monkeypatch.setattr("sslcli.commands.study._draw", lambda *_: None)
-    monkeypatch.setattr("sslcli.commands.report.quality_figures", lambda *_: [])
+    monkeypatch.setattr("sslcli.studies.study._draw", lambda *_: None)
+    monkeypatch.setattr("sslcli.report.page.quality_figures", lambda *_: [])

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslcli.cli import main
-from sslcli.data import shapes
 from sslcli.data.batches import generator
+from sslcli.data.sets import shapes
 from sslcli.distributed import gather, joined, on_first, own_part, rank, world
 from sslcli.methods.method import Batch
 from sslcli.methods.simclr import Options, SimCLR

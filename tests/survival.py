@@ -11,16 +11,16 @@ from typing import Any
 
 import torch
 
-import sslcli.commands.finetune
-import sslcli.commands.pretrain
-import sslcli.commands.probe
-import sslcli.commands.resume  # noqa: F401  (what is imported here is not imported again by each process)
-from sslcli import registry as registry_module
+import sslcli.workflows.finetuning
+import sslcli.workflows.pretraining
+import sslcli.workflows.probing
+import sslcli.workflows.resume  # noqa: F401  (what is imported here is not imported again by each process)
 from sslcli.cli import main
-from sslcli.data import shapes
+from sslcli.data.sets import shapes
 from sslcli.models import BACKBONES
-from sslcli.models.resnet9 import ResNet9
-from sslcli.registry import Registry
+from sslcli.models.backbones.resnet9 import ResNet9
+from sslcli.runs import registry as registry_module
+from sslcli.runs.registry import Registry
 from sslcli.training import log
 from tests.measuring import PATIENCE
 

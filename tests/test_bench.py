@@ -16,19 +16,21 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from sslcli.commands import bench, cost
-from sslcli.commands.cost import Costs
-from sslcli.commands.pretrain import plan, training_of
-from sslcli.commands.study import read_preset
-from sslcli.config import Pretrain, from_mapping, side_by_side
-from sslcli.data import SIZES, shapes
+from sslcli.bench import columns as bench
+from sslcli.bench import cost, timing
+from sslcli.bench.cost import Costs
+from sslcli.bench.timing import ATTENTION, PHASES, StepTime, time_step
+from sslcli.data import SIZES
 from sslcli.data.image_data import ImageData
+from sslcli.data.sets import shapes
 from sslcli.errors import UsageError
-from sslcli.registry import Registry
-from sslcli.training import device, timing
+from sslcli.options.command import Pretrain, from_mapping, side_by_side
+from sslcli.runs.registry import Registry
+from sslcli.studies.study import read_preset
+from sslcli.training import device
 from sslcli.training.device import slow_by_choice, usable_cores
-from sslcli.training.parts import Training
-from sslcli.training.timing import ATTENTION, PHASES, StepTime, time_step
+from sslcli.training.step import Training
+from sslcli.workflows.pretraining import plan, training_of
 from tests.conftest import TINY, Cli
 from tests.measuring import processor_time
 

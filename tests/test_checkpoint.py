@@ -3,9 +3,9 @@ import random
 import pytest
 import torch
 
-from sslcli.checkpoint import load_checkpoint, save_checkpoint
 from sslcli.errors import DivergedError, StateError
-from sslcli.registry import Registry, Run
+from sslcli.runs.registry import Registry, Run
+from sslcli.training.checkpoint import load_checkpoint, save_checkpoint
 
 STATE = {"model": {"weight": torch.arange(6.0).view(2, 3)}, "step": 3}
 
@@ -56,8 +56,8 @@ def test_a_crash_between_hash_and_file_leaves_a_checkpoint_that_loads(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("sslcli.registry.Registry.save", lambda *_: None)
-        patch.setattr("sslcli.registry.os.replace", crash)
+        patch.setattr("sslcli.runs.registry.Registry.save", lambda *_: None)
+        patch.setattr("sslcli.runs.registry.os.replace", crash)
         with pytest.raises(KeyboardInterrupt):
             save_checkpoint(registry, run, "best", {**STATE, "step": 4})
     registry.save(run)  # the record names the new hash, the file is the old one

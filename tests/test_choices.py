@@ -10,27 +10,28 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sslcli.commands import finetune, probe
-from sslcli.commands.classify import count_both_right, figures_of, load_classifier
-from sslcli.commands.common import Setting
-from sslcli.commands.pretrain import load_pretrained
-from sslcli.commands.representations import represent
-from sslcli.config import Finetune, Probe
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.errors import StateError
 from sslcli.evaluation import features, linear, metrics
 from sslcli.evaluation.features import outputs
-from sslcli.evaluation.kept import FILE, Kept, keep, read_kept
 from sslcli.evaluation.linear import RATES
 from sslcli.evaluation.logistic import STRENGTHS, fit_logistic
 from sslcli.evaluation.metrics import score
 from sslcli.evaluation.protocols import knn
 from sslcli.evaluation.represented import Represented
+from sslcli.evaluation.test_logits import FILE, Kept, keep, read_kept
 from sslcli.models.encoder import Encoder, build_encoder, weights_hash
-from sslcli.registry import Registry, Run
+from sslcli.options.command import Finetune, Probe
+from sslcli.plans.settling import Setting
+from sslcli.runs.registry import Registry, Run
 from sslcli.training.device import autocast
 from sslcli.training.loop import Progress
-from sslcli.training.parts import Training
+from sslcli.training.step import Training
+from sslcli.workflows import finetuning as finetune
+from sslcli.workflows import probing as probe
+from sslcli.workflows.finishing import count_both_right, figures_of, load_classifier
+from sslcli.workflows.pretraining import load_pretrained
+from sslcli.workflows.representations import represent
 from tests.conftest import TINY, Cli
 
 Done = Callable[[str], Run]

@@ -17,14 +17,14 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from sslcli.checkpoint import load_checkpoint
-from sslcli.commands import training_run
-from sslcli.commands.next_step import partner_command
-from sslcli.commands.project import study_runs
-from sslcli.commands.view_making import work_of
-from sslcli.registry import Registry, Run
+from sslcli.plans.views import work_of
+from sslcli.runs.next_step import partner_command
+from sslcli.runs.registry import Registry, Run
+from sslcli.runs.selection import study_runs
 from sslcli.training import log
+from sslcli.training.checkpoint import load_checkpoint
 from sslcli.training.log import Log
+from sslcli.workflows import training_run
 from tests.conftest import TINY, Cli, Result
 
 Done = Callable[[str], Run]
@@ -176,7 +176,7 @@ def test_a_stopped_protocol_without_steps_says_that_it_starts_again(
 ) -> None:
     done(f"pretrain {TINY}")
     with monkeypatch.context() as patch:
-        patch.setattr("sslcli.commands.representations.standardisation", lambda _: os.kill(os.getpid(), signal.SIGINT))
+        patch.setattr("sslcli.workflows.representations.standardisation", lambda _: os.kill(os.getpid(), signal.SIGINT))
         stopped = ssl(f"probe --protocol {protocol}")
     assert stopped.code == 130
     assert "keeps nothing on the way: ssl resume starts it again" in stopped.err

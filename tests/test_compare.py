@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from sslcli.commands.compare import newest, results, tables
-from sslcli.commands.differences import answer, difference_of, pair_up
-from sslcli.commands.tables import print_rows
-from sslcli.registry import Registry, Run
+from sslcli.comparison.comparison import newest, results, tables
+from sslcli.comparison.differences import answer, difference_of, pair_up
+from sslcli.console.tables import print_rows
+from sslcli.runs.registry import Registry, Run
 from tests.conftest import Cli
 
 

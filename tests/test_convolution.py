@@ -8,12 +8,12 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from sslcli.checkpoint import load_checkpoint, save_checkpoint
-from sslcli.commands import training_run
 from sslcli.models import convolution, winograd
 from sslcli.models.convolution import QuickConv2d, quicken, use_winograd
 from sslcli.models.encoder import build_encoder
-from sslcli.registry import Registry, Run
+from sslcli.runs.registry import Registry, Run
+from sslcli.training.checkpoint import load_checkpoint, save_checkpoint
+from sslcli.workflows import training_run
 from tests.conftest import TINY, Cli
 
 SIDES = [(side, side) for side in range(1, 6)] + [(1, 2), (2, 1), (3, 2), (5, 4), (8, 7)]

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torchvision.datasets import CIFAR10
 
-from sslcli.data import patchwork
 from sslcli.data.batches import Batches, generator
 from sslcli.data.image_data import ImageData, centre, load_data
-from sslcli.data.patchwork import make_patchwork
-from sslcli.data.shapes import OUTLINES, make_shapes
+from sslcli.data.sets import patchwork
+from sslcli.data.sets.patchwork import make_patchwork
+from sslcli.data.sets.shapes import OUTLINES, make_shapes
 from sslcli.data.split import split
 from sslcli.errors import StateError
 

@@ -12,15 +12,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sslcli.commands.duplicates import without_duplicates
-from sslcli.data import shapes
+from sslcli.comparison.without_duplicates import without_duplicates
 from sslcli.data.check_file import Check, Pair, read_check, write_check
 from sslcli.data.check_file import test_duplicates_of as duplicates_of
 from sslcli.data.duplicates import THRESHOLD, constant_images, duplicate_pairs, first_equal, near_duplicates
 from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.sets import shapes
 from sslcli.errors import StateError
-from sslcli.evaluation.kept import FILE, Kept, keep, read_kept
-from sslcli.registry import Registry, Run
+from sslcli.evaluation.test_logits import FILE, Kept, keep, read_kept
+from sslcli.runs.registry import Registry, Run
 from tests.conftest import TINY, Cli
 
 Done = Callable[[str], Run]
@@ -95,7 +95,7 @@ def test_without_duplicates_every_figure_is_of_the_images_that_are_left(
         test_duplicates=duplicates_of(pairs),
     )  # fmt: skip
     write_check(registry.path("results/data/shapes.json"), check)
-    monkeypatch.setattr("sslcli.commands.duplicates.as_read", lambda *_: [])
+    monkeypatch.setattr("sslcli.comparison.without_duplicates.as_read", lambda *_: [])
     pretrained, scratch = without_duplicates(registry, runs)
     assert pretrained.metrics == {"test_acc": 1.0, "test_images": 4}  # 0, 2, 4, 5 are left
     assert scratch.metrics == {"test_acc": 0.5, "test_images": 4}

@@ -8,17 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from sslcli.checkpoint import load_checkpoint
-from sslcli.commands.common import Setting
-from sslcli.commands.pretrain import training_of
-from sslcli.config import Pretrain
 from sslcli.data.augment import Augmentation, Parameters, draw, make_views
-from sslcli.data.shapes import load
+from sslcli.data.sets.shapes import load
 from sslcli.methods import METHODS
-from sslcli.registry import Registry, Run
+from sslcli.options.command import Pretrain
+from sslcli.plans.settling import Setting
+from sslcli.runs.registry import Registry, Run
 from sslcli.training import loop
+from sslcli.training.checkpoint import load_checkpoint
 from sslcli.training.device import autocast
 from sslcli.training.events import read_scalars
+from sslcli.workflows.pretraining import training_of
 from tests.conftest import TINY, Cli
 
 

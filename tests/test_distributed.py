@@ -15,16 +15,16 @@ import torch
 from torch import Tensor, nn
 
 from sslcli import distributed
-from sslcli.checkpoint import load_checkpoint
-from sslcli.commands.common import prepare
-from sslcli.commands.pretrain import build_method, resolve, training_of
-from sslcli.config import Pretrain
 from sslcli.errors import StateError
 from sslcli.models.batch_norm import share_batch_norm
 from sslcli.models.encoder import build_encoder
-from sslcli.registry import Registry, Run
+from sslcli.options.command import Pretrain
+from sslcli.plans.settling import prepare
+from sslcli.runs.registry import Registry, Run
+from sslcli.training.checkpoint import load_checkpoint
 from sslcli.training.device import choose_device
 from sslcli.training.events import read_scalars
+from sslcli.workflows.pretraining import build_method, resolve, training_of
 from tests import processes
 from tests.conftest import TINY, Cli
 from tests.measuring import PATIENCE
@@ -299,7 +299,7 @@ def test_two_processes_that_begin_with_others_weights_train_as_one(tmp_path: Pat
 
 
 def test_a_batch_that_cannot_be_shared_equally_is_refused(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sslcli.commands.common.world", lambda: 3)
+    monkeypatch.setattr("sslcli.plans.settling.world", lambda: 3)
     result = ssl(f"pretrain {TINY}")
     assert result.code == 2
     assert "--batch-size 32: 3 processes" in result.err

@@ -18,17 +18,17 @@ from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from tensorboard.plugins.projector.projector_plugin import ProjectorPlugin
 from torch import Tensor
 
-from sslcli.commands import neighbours as neighbours_command
-from sslcli.commands import predict as predict_command
-from sslcli.commands import reader as reader_command
-from sslcli.commands.classify import load_classifier
-from sslcli.commands.pretrain import load_pretrained
-from sslcli.data import shapes
 from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.sets import shapes
 from sslcli.evaluation.features import outputs
-from sslcli.pictures import projector
-from sslcli.registry import Registry, Run
+from sslcli.export import reading as reader_command
+from sslcli.figures import projector
+from sslcli.gallery import neighbours as neighbours_command
+from sslcli.gallery import predictions as predict_command
+from sslcli.runs.registry import Registry, Run
 from sslcli.training.device import autocast
+from sslcli.workflows.finishing import load_classifier
+from sslcli.workflows.pretraining import load_pretrained
 from tests.conftest import TINY, Cli, Once
 
 Done = Callable[[str], Run]
@@ -141,7 +141,7 @@ def test_of_many_images_the_projector_gets_some_evenly_and_that_is_said(
     ssl: Cli, pretrained: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(projector, "MOST", 9)
-    monkeypatch.setattr("sslcli.commands.embed.MOST", 9)
+    monkeypatch.setattr("sslcli.gallery.embeddings.MOST", 9)
     result = ssl("embed")
     assert "9 of them for the projector" in result.err
     folder = Path(f"results/embeddings/{pretrained.id}/test")
@@ -214,7 +214,7 @@ def test_a_training_image_without_a_label_says_so(
         return data
 
     done(f"pretrain {TINY} --precision fp32 --knn-every 0")
-    monkeypatch.setattr("sslcli.commands.reader.data_of_run", lambda *_: load(Path("data"), download=False))
+    monkeypatch.setattr("sslcli.export.reading.data_of_run", lambda *_: load(Path("data"), download=False))
     assert ssl(f"neighbours {own[0]} --k 1").out.count(": no label ") == 1
     assert ssl("embed --part train --out out").code == 0
     assert {row["label"] for row in rows(Path("out/images.csv"))} == {""}

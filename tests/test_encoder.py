@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 from sslcli.evaluation.features import outputs
 from sslcli.models import default_stem
+from sslcli.models.backbones.resnet9 import ResNet9
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import Encoder, build_encoder, weights_hash
-from sslcli.models.resnet9 import ResNet9
 from sslcli.training.device import autocast
 
 

@@ -8,7 +8,7 @@ import pytest
 from sslcli import __version__, load_encoder
 from sslcli.errors import StateError, UsageError
 from sslcli.launch import Launch, read_launch
-from sslcli.registry import Registry
+from sslcli.runs.registry import Registry
 from sslcli.training import device
 from tests.conftest import TINY, Cli
 

@@ -11,21 +11,23 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 
-from sslcli.checkpoint import load_checkpoint
-from sslcli.commands import measuring, pretrain, probe
-from sslcli.config import Pretrain
-from sslcli.data import shapes
 from sslcli.data.batches import Batches
 from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.sets import shapes
 from sslcli.data.split import split
 from sslcli.evaluation.features import outputs
-from sslcli.evaluation.kept import FILE, read_kept
 from sslcli.evaluation.knn import knn_accuracy
 from sslcli.evaluation.linear import RATES, search_rate, standardisation, zero_head
+from sslcli.evaluation.test_logits import FILE, read_kept
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import Encoder, build_encoder, weights_hash
-from sslcli.registry import Registry, Run
+from sslcli.options.command import Pretrain
+from sslcli.plans import online_metrics as measuring
+from sslcli.runs.registry import Registry, Run
+from sslcli.training.checkpoint import load_checkpoint
 from sslcli.training.device import autocast
+from sslcli.workflows import pretraining as pretrain
+from sslcli.workflows import probing as probe
 from tests.conftest import TINY
 
 Done = Callable[[str], Run]

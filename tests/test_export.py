@@ -14,16 +14,16 @@ import torch
 from PIL import Image
 
 from sslcli import load_encoder
-from sslcli.checkpoint import save_checkpoint
-from sslcli.commands import export
-from sslcli.commands.export_formats import COUNTERPARTS, FORMATS
-from sslcli.commands.model_card import card
 from sslcli.data.image_data import load_data
 from sslcli.data.transform import Transform, preprocessing
 from sslcli.errors import UsageError, UserError
+from sslcli.export import export
+from sslcli.export.formats import COUNTERPARTS, FORMATS
+from sslcli.export.model_card import card
 from sslcli.models import BACKBONES, default_stem
 from sslcli.models.encoder import build_encoder, weights_hash
-from sslcli.registry import Registry, Run
+from sslcli.runs.registry import Registry, Run
+from sslcli.training.checkpoint import save_checkpoint
 from tests.conftest import NEEDS_ONNX, TINY, Cli
 
 Done = Callable[[str], Run]

@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 
 from sslcli import load_encoder
-from sslcli.commands import export
-from sslcli.commands.export_formats import FORMATS
-from sslcli.commands.export_input import odd_pictures
 from sslcli.data.prepare import Fit
 from sslcli.data.transform import Transform
-from sslcli.registry import Registry, Run
+from sslcli.export import export
+from sslcli.export.formats import FORMATS
+from sslcli.export.preprocessing import odd_pictures
+from sslcli.runs.registry import Registry, Run
 from tests.conftest import NEEDS_ONNX, Cli
 from tests.test_export import make_run
 

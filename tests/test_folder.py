@@ -20,21 +20,22 @@ from filelock import FileLock
 from PIL import Image
 
 from sslcli import load_encoder
-from sslcli.checkpoint import load_checkpoint
-from sslcli.commands.pretrain import plan
-from sslcli.config import Pretrain
-from sslcli.data import folder, image_data, picture_cache
+from sslcli.data import image_data
 from sslcli.data.batches import ahead
-from sslcli.data.entry import Entry
-from sslcli.data.folder import Reading, load_folder, sides, usual_side
-from sslcli.data.label_file import read_labels
-from sslcli.data.listing import list_pictures
-from sslcli.data.manifest import read_manifest
-from sslcli.data.parts import draw_parts
-from sslcli.data.picture_cache import Decoded, decode
-from sslcli.data.stored import Stored, chosen
+from sslcli.data.folder.catalogue import list_pictures
+from sslcli.data.folder.entry import Entry
+from sslcli.data.folder.label_file import read_labels
+from sslcli.data.folder.manifest import read_manifest
+from sslcli.data.folder.partition import draw_parts
+from sslcli.data.folder.picture_cache import Decoded, decode
+from sslcli.data.folder.reading import Reading, load_folder, picture_cache, sides, usual_side
+from sslcli.data.folder.reading import reading as folder
+from sslcli.data.on_disk import Stored, chosen
 from sslcli.errors import StateError, UsageError
-from sslcli.registry import Registry, Run
+from sslcli.options.command import Pretrain
+from sslcli.runs.registry import Registry, Run
+from sslcli.training.checkpoint import load_checkpoint
+from sslcli.workflows.pretraining import plan
 from tests.benchmarks.pictures import hold_to_same, write_out
 from tests.conftest import NEEDS_ONNX, Cli
 

@@ -17,13 +17,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sslcli import load_encoder
-from sslcli.checkpoint import load_checkpoint
-from sslcli.commands.project import newest_pairs
 from sslcli.errors import UsageError
 from sslcli.models.encoder import build_encoder, weights_hash
 from sslcli.models.weights import find_weights, load_weights, read_tensors
-from sslcli.registry import Registry, Run
+from sslcli.runs.registry import Registry, Run
+from sslcli.runs.selection import newest_pairs
 from sslcli.training import log
+from sslcli.training.checkpoint import load_checkpoint
 from tests.conftest import TINY, Cli
 
 Done = Callable[[str], Run]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sslcli.evaluation.health import collapse, health
 from sslcli.methods.simclr import SimCLR
-from sslcli.registry import Registry
+from sslcli.runs.registry import Registry
 from tests.conftest import TINY, Cli
 
 N, DIM, Z = 300, 64, 32

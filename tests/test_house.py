@@ -12,10 +12,10 @@ import torch
 import yaml
 
 from sslcli.cli import COMMANDS, DATA_COMMANDS, RUNS_COMMANDS, command_line
-from sslcli.commands.study import read_preset
-from sslcli.config import from_mapping
 from sslcli.methods import METHODS
 from sslcli.models import BACKBONES, STEMS
+from sslcli.options.command import from_mapping
+from sslcli.studies.study import read_preset
 from tests.conftest import Cli
 from tests.measuring import times_as_long
 

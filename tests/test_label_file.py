@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sslcli.data.entry import Entry
-from sslcli.data.folder import Reading, load_folder
-from sslcli.data.label_file import read_labels
-from sslcli.data.listing import Listing, list_pictures
+from sslcli.data.folder.catalogue import Listing, list_pictures
+from sslcli.data.folder.entry import Entry
+from sslcli.data.folder.label_file import read_labels
+from sslcli.data.folder.reading import Reading, load_folder
 from sslcli.errors import UsageError
 
 TEXT = "path,label\ncats/1.png,Kätzchen\ncats/2.png,dog\n"

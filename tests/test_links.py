@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from sslcli.commands.page_images import image_links
+from sslcli.report.page_images import image_links
 from tests.conftest import Cli
 
 FIGURES = ("figures/linear_eval/test_acc.png", "figures/linear_eval/train_loss_epoch.png", "figures/my picture.png")

@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 
 from sslcli import load_encoder
-from sslcli.checkpoint import load_checkpoint
 from sslcli.data.image_data import load_data
 from sslcli.data.transform import Transform
 from sslcli.errors import StateError, UsageError
 from sslcli.models.encoder import weights_hash
-from sslcli.registry import Registry, Run
+from sslcli.runs.registry import Registry, Run
+from sslcli.training.checkpoint import load_checkpoint
 from tests.conftest import TINY
 
 Done = Callable[[str], Run]

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from sslcli import locks
-from sslcli.data import picture_cache
+from sslcli.data.folder.reading import picture_cache
 from sslcli.errors import StateError
 from sslcli.locks import HeldError, is_held, locked
-from sslcli.registry import Registry
+from sslcli.runs.registry import Registry
 from tests.conftest import TINY, Cli
 from tests.test_folder import in_cache, pictures  # noqa: F401  (a fixture)
 
@@ -162,7 +162,7 @@ def test_a_training_works_on_a_file_system_without_locks(
     ssl: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     refuse(monkeypatch, name)
-    monkeypatch.setattr("sslcli.registry.LOCK_TIMEOUT", 0)
+    monkeypatch.setattr("sslcli.runs.registry.LOCK_TIMEOUT", 0)
     line = "runs note latest seen" if name != "ENOSYS" else f"pretrain {TINY} --max-steps 1"
     Registry(tmp_path).create("mine", experiment="pretrain", status="finished")
     result = ssl(line)

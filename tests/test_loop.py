@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from sslcli.commands.common import default_rate, rate_schedule, total_steps
-from sslcli.config import Pretrain
+from sslcli.options.command import Pretrain
+from sslcli.plans.settling import default_rate, rate_schedule, total_steps
 from sslcli.training.device import autocast
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log

@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from sslcli import methods
-from sslcli.config import OF_METHODS, Pretrain, from_mapping
 from sslcli.errors import UsageError
 from sslcli.methods import FILES, METHODS, options_of
 from sslcli.methods.simclr import Options
+from sslcli.options.command import OF_METHODS, Pretrain, from_mapping
 from tests.conftest import Result
 
 PACKAGE = Path(methods.__file__).parents[1]
@@ -25,7 +25,8 @@ PROGRAM = """
 import contextlib, io, json, shlex, sys
 sys.path.insert(0, sys.argv[1])
 from sslcli.cli import main
-from sslcli.data import patchwork, shapes
+from sslcli.data.sets import patchwork
+from sslcli.data.sets import shapes
 for made in (shapes, patchwork):
     made.TRAIN, made.TEST = 160, 40
 results = []
@@ -208,10 +209,10 @@ def test_the_encoder_that_a_method_names_is_measured_kept_and_exported(with_toy:
 import sys, torch
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from sslcli.checkpoint import load_checkpoint
-from sslcli.commands.encoders import load_encoder
-from sslcli.commands.pretrain import load_pretrained
-from sslcli.registry import Registry
+from sslcli.training.checkpoint import load_checkpoint
+from sslcli.export.encoders import load_encoder
+from sslcli.workflows.pretraining import load_pretrained
+from sslcli.runs.registry import Registry
 registry = Registry(Path.cwd())
 run = registry.load(registry.find("toy"))
 for name, at in (("last", None), ("epoch-0001", 1)):

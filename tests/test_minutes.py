@@ -11,13 +11,15 @@ import torch
 import yaml
 from PIL import Image
 
-from sslcli.commands import minutes, pretrain, study
-from sslcli.commands.cost import Cost, Costs
-from sslcli.commands.minutes import RECIPE, recipe_of, settled_of
-from sslcli.commands.view_making import view_size_plan
-from sslcli.config import Pretrain
+from sslcli.bench import minutes
+from sslcli.bench.cost import Cost, Costs
+from sslcli.bench.minutes import RECIPE, recipe_of, settled_of
 from sslcli.errors import UsageError
-from sslcli.registry import Registry, Run
+from sslcli.options.command import Pretrain
+from sslcli.plans.views import view_size_plan
+from sslcli.runs.registry import Registry, Run
+from sslcli.studies import study
+from sslcli.workflows import pretraining as pretrain
 from tests.conftest import TINY, Cli
 
 MEASURING, SAVING = 1.5, 0.25

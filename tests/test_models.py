@@ -8,14 +8,14 @@ import torch
 import torchvision
 from torch import nn
 
-from sslcli.config import Pretrain
 from sslcli.errors import StateError, UsageError
 from sslcli.models import BACKBONES, STEMS, default_stem, has_stem
 from sslcli.models import encoder as encoder_module
+from sslcli.models.backbones.timm_nets import hold_to_known
+from sslcli.models.backbones.vit import MADE_FOR
 from sslcli.models.encoder import build_encoder, hold_to_side, weights_hash
-from sslcli.models.timm_nets import hold_to_known
-from sslcli.models.vit import MADE_FOR
-from sslcli.registry import Registry, Run
+from sslcli.options.command import Pretrain
+from sslcli.runs.registry import Registry, Run
 from sslcli.training.optim import build_optimizer
 from tests.conftest import TINY, Cli
 

@@ -9,13 +9,13 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from sslcli.commands import pretrain
-from sslcli.commands.common import Plan
-from sslcli.config import Pretrain
 from sslcli.methods import METHODS
-from sslcli.registry import Registry
+from sslcli.options.command import Pretrain
+from sslcli.plans.settling import Plan
+from sslcli.runs.registry import Registry
 from sslcli.training import device
-from sslcli.training.parts import Training
+from sslcli.training.step import Training
+from sslcli.workflows import pretraining as pretrain
 from tests.conftest import Cli
 
 PRODUCTS = {"mm", "addmm", "bmm", "baddbmm", "mv", "dot", "convolution", "convolution_backward"}

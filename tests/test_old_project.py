@@ -21,15 +21,15 @@ import torch
 import yaml
 from typer import Option
 
-from sslcli import option_versions
-from sslcli.checkpoint import load_checkpoint
-from sslcli.commands.keys import pair_key
-from sslcli.config import NO_OPTION_OF_A_RUN, TRAININGS, Command, Finetune, Pretrain
-from sslcli.data import shapes
 from sslcli.data.batches import Batches, generator
 from sslcli.data.image_data import ImageData
-from sslcli.option_versions import CHANGES, FIELD, FIRST, Change, as_now, current
-from sslcli.registry import EXPERIMENTS, Registry, Run, parse_run
+from sslcli.data.sets import shapes
+from sslcli.options.command import NO_OPTION_OF_A_RUN, TRAININGS, Command, Finetune, Pretrain
+from sslcli.options.pairing import pair_key
+from sslcli.runs import option_versions
+from sslcli.runs.option_versions import CHANGES, FIELD, FIRST, Change, as_now, current
+from sslcli.runs.registry import EXPERIMENTS, Registry, Run, parse_run
+from sslcli.training.checkpoint import load_checkpoint
 from tests.conftest import Cli
 from tests.old_project.alike import HALF, ORDERS, STOPPED, STUDY, bits_here, key_of, shrink, state_of, weights_of
 
@@ -46,8 +46,8 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     with np.load(HERE / "pictures.npz") as arrays:
         data = ImageData(**{name: torch.from_numpy(arrays[name]) for name in arrays}, classes=tuple(shapes.OUTLINES))
     monkeypatch.setattr(shapes, "load", lambda *_, **__: data)
-    monkeypatch.setattr("sslcli.commands.study._draw", lambda *_: None)
-    monkeypatch.setattr("sslcli.commands.report.quality_figures", lambda *_: [])
+    monkeypatch.setattr("sslcli.studies.study._draw", lambda *_: None)
+    monkeypatch.setattr("sslcli.report.page.quality_figures", lambda *_: [])
     shutil.copytree(HERE / "project", tmp_path, dirs_exist_ok=True)
     return Registry(tmp_path)
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from sslcli.commands.compare import choose, newest
-from sslcli.commands.differences import answer, both_right, difference_of, over_settings, pair_up
-from sslcli.commands.keys import pair_key
-from sslcli.registry import Registry, Run
+from sslcli.comparison.comparison import choose, newest
+from sslcli.comparison.differences import answer, both_right, difference_of, over_settings, pair_up
+from sslcli.options.pairing import pair_key
+from sslcli.runs.registry import Registry, Run
 
 OPTIONS = {"dataset": "shapes", "backbone": "resnet9", "epochs": 3, "lr": 0.1, "seed": 1, "label_fraction": 1.0, "k": 10}
 IMAGES = 200

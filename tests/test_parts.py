@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sslcli.data.entry import Entry
-from sslcli.data.folder import Reading, load_folder
+from sslcli.data.folder.entry import Entry
+from sslcli.data.folder.partition import draw_parts
+from sslcli.data.folder.reading import Reading, load_folder
 from sslcli.data.image_data import enough_labels
-from sslcli.data.parts import draw_parts
 from sslcli.errors import UsageError
 from tests.conftest import Cli
 from tests.test_walk import classes, picture

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, features
 
-from sslcli.data import contents, listing, pictures, walk
-from sslcli.data.pictures import (
+from sslcli.data.folder.pictures import (
     LARGEST,
     LARGEST_REDUCED,
     OTHER_KINDS,
@@ -23,6 +22,8 @@ from sslcli.data.pictures import (
     squared,
     why_none,
 )
+from sslcli.data.folder.reading import catalogue as listing
+from sslcli.data.folder.reading import contents, pictures, walk
 from sslcli.data.prepare import UnknownRangeError, rgb_of
 from sslcli.data.transform import Transform
 from sslcli.errors import UsageError

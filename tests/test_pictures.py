@@ -18,12 +18,12 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from tensorboard.util.tensor_util import make_tensor_proto
 from torch.utils.tensorboard import SummaryWriter
 
-from sslcli.data import shapes
-from sslcli.data.own_images import read_images
+from sslcli.data.folder.own_images import read_images
+from sslcli.data.sets import shapes
 from sslcli.errors import UsageError
-from sslcli.pictures import canvas
-from sslcli.pictures.curves import LOOKS, Curve, draw_curves
-from sslcli.registry import Registry, Run
+from sslcli.figures import canvas
+from sslcli.figures.curves import LOOKS, Curve, draw_curves
+from sslcli.runs.registry import Registry, Run
 from sslcli.training.events import read_scalars
 from tests.conftest import TINY, Cli, Once
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from sslcli.data.pictures import LARGEST, BrokenPictureError, read_rgb, size_of, squared
+from sslcli.data.folder.pictures import LARGEST, BrokenPictureError, read_rgb, size_of, squared
 
 RED, BLUE, WHITE = (200, 40, 30), (30, 60, 210), (255, 255, 255)
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from sslcli.checkpoint import save_checkpoint
-from sslcli.commands.keys import pair_key
-from sslcli.commands.verify import BAD, GOOD, PUBLISHED, _look, by_itself, check
-from sslcli.commands.verify_numbers import _of_best, _of_logits, _of_training
-from sslcli.evaluation.kept import FILE, Kept, keep, read_kept
+from sslcli.evaluation.test_logits import FILE, Kept, keep, read_kept
 from sslcli.models.encoder import tensors_hash
-from sslcli.proofs import Evidence, changed
-from sslcli.registry import Registry, Run
+from sslcli.options.pairing import pair_key
+from sslcli.runs.proofs import Evidence, changed
+from sslcli.runs.registry import Registry, Run
+from sslcli.training.checkpoint import save_checkpoint
+from sslcli.verification.numbers import _of_best, _of_logits, _of_training
+from sslcli.verification.records import BAD, GOOD, PUBLISHED, _look, by_itself, check
 
 OPTIONS = {"name": None, "init": "scratch", "protocol": "knn", "dataset": "shapes", "backbone": "resnet9", "seed": 1,
            "label_fraction": 1.0, "at_epoch": None, "k": 10}  # fmt: skip

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from sslcli.config import DEFAULTS, Finetune, Probe
 from sslcli.evaluation import protocols
 from sslcli.evaluation.protocols import PROTOCOLS, evaluations, own_options, protocol_named, usual
-from sslcli.registry import EXPERIMENTS, Run
+from sslcli.options.command import DEFAULTS, Finetune, Probe
+from sslcli.runs.registry import EXPERIMENTS, Run
 
 ROOT = Path(__file__).parents[1]
 TOY = '''
@@ -71,7 +71,7 @@ from sslcli.evaluation.protocols import PROTOCOLS
 PROTOCOLS[toy.PROTOCOL.key] = toy.PROTOCOL  # the one line
 assert "torch" not in sys.modules
 from sslcli.cli import main
-from sslcli.data import shapes
+from sslcli.data.sets import shapes
 
 shapes.TRAIN, shapes.TEST = 240, 80
 for line in sys.argv[1:]:

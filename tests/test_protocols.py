@@ -13,21 +13,21 @@ from scipy.stats import t as student
 from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
-from sslcli.checkpoint import load_checkpoint
-from sslcli.commands.classify import count_both_right
-from sslcli.commands.differences import both_right
-from sslcli.commands.study import label_fractions, trainings_of
-from sslcli.config import Study
-from sslcli.data import shapes
+from sslcli.comparison.differences import both_right
 from sslcli.data.batches import Batches
 from sslcli.data.image_data import load_data
+from sslcli.data.sets import shapes
 from sslcli.data.split import hold_to_labels, split
 from sslcli.errors import StateError, UsageError
-from sslcli.evaluation.kept import FILE, Kept, keep, read_kept
 from sslcli.evaluation.knn import knn_votes
 from sslcli.evaluation.linear import RATES, HeadPerRate, search_rate
 from sslcli.evaluation.logistic import fit_logistic
-from sslcli.registry import Registry, Run
+from sslcli.evaluation.test_logits import FILE, Kept, keep, read_kept
+from sslcli.options.command import Study
+from sslcli.runs.registry import Registry, Run
+from sslcli.studies.study import label_fractions, trainings_of
+from sslcli.training.checkpoint import load_checkpoint
+from sslcli.workflows.finishing import count_both_right
 from tests.conftest import TINY, Cli, Once
 
 Done = Callable[[str], Run]

@@ -15,9 +15,9 @@ from scipy.stats import binomtest
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_calibration_error
 
 from sslcli.errors import StateError
-from sslcli.evaluation.kept import Kept
 from sslcli.evaluation.quality import BINS, headline, quality, risk_coverage
-from sslcli.pictures.quality import FEW, Judged, draw_confusion, draw_reliability, draw_risk_coverage
+from sslcli.evaluation.test_logits import Kept
+from sslcli.figures.quality import FEW, Judged, draw_confusion, draw_reliability, draw_risk_coverage
 
 CLASSES = 5
 

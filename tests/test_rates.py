@@ -13,18 +13,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from sslcli.checkpoint import load_checkpoint
-from sslcli.commands import choosing, cost, probe, resume
-from sslcli.commands.cost import Costs
-from sslcli.commands.keys import pair_key
-from sslcli.config import Finetune
-from sslcli.data import shapes
+from sslcli.bench import cost
+from sslcli.bench.cost import Costs
+from sslcli.bench.timing import PHASES, StepTime
 from sslcli.data.image_data import ImageData
+from sslcli.data.sets import shapes
 from sslcli.errors import DivergedError, UsageError
 from sslcli.evaluation.linear import RATES
-from sslcli.registry import Registry, Run, parse_run
+from sslcli.options.command import Finetune
+from sslcli.options.pairing import pair_key
+from sslcli.runs.registry import Registry, Run, parse_run
 from sslcli.training import log
-from sslcli.training.timing import PHASES, StepTime
+from sslcli.training.checkpoint import load_checkpoint
+from sslcli.workflows import probing as probe
+from sslcli.workflows import rates as choosing
+from sslcli.workflows import resume
 from tests.conftest import TINY, Cli, Once
 
 Done = Callable[[str], Run]
@@ -96,7 +99,7 @@ def test_a_resumed_probe_searches_and_measures_nothing_anew(
 
     with monkeypatch.context() as patch:
         patch.setattr("sslcli.evaluation.linear.search_rate", another_rate)
-        patch.setattr("sslcli.commands.representations.standardisation", another_measure)
+        patch.setattr("sslcli.workflows.representations.standardisation", another_measure)
         assert ssl("resume").code == 0
     resumed = registry.load(registry.find(stopped.id))
     assert resumed.status == "finished"
@@ -136,8 +139,8 @@ def test_a_probe_whose_encoder_would_be_another_is_not_gone_on_with(
 
 
 def test_a_resume_normalises_images_as_the_run_began(parent: Run, registry: Registry) -> None:
-    from sslcli.commands.common import prepare
-    from sslcli.config import Pretrain
+    from sslcli.options.command import Pretrain
+    from sslcli.plans.settling import prepare
 
     setting, _ = prepare(registry, Pretrain(dataset="shapes", backbone="resnet9"))
     parent.data |= {"mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}
@@ -155,7 +158,7 @@ def test_a_probe_that_an_earlier_version_began_is_gone_on_with(
     whole = done(line)
     with monkeypatch.context() as patch:
         patch.setattr(probe, "fixed_of", lambda *_: None)
-        patch.setattr("sslcli.checkpoint.sealed", lambda _: {})
+        patch.setattr("sslcli.training.checkpoint.sealed", lambda _: {})
         stop_after(patch, 5, ssl, line)
     run = registry.load(registry.find("latest"))
     run.choices = {}

@@ -16,15 +16,15 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from sslcli.commands import report
-from sslcli.commands.report import make
-from sslcli.commands.report_answer import forest, verdicts
-from sslcli.commands.report_pictures import find_pictures, kind_of
-from sslcli.commands.report_runs import data_checks
 from sslcli.errors import StateError, UsageError
-from sslcli.pictures.canvas import new_figure, save_picture
-from sslcli.pictures.embed import fit, picture_of, read_picture
-from sslcli.registry import Registry, Run
+from sslcli.figures.canvas import new_figure, save_picture
+from sslcli.report import page as report
+from sslcli.report.answer import forest, verdicts
+from sslcli.report.embedded import fit, picture_of, read_picture
+from sslcli.report.page import make
+from sslcli.report.pictures import find_pictures, kind_of
+from sslcli.report.provenance import data_checks
+from sslcli.runs.registry import Registry, Run
 from tests.conftest import Cli
 from tests.measuring import PATIENCE
 

@@ -26,14 +26,14 @@ from safetensors.torch import save, save_file
 from torch import nn
 
 from sslcli import load_encoder
-from sslcli.data.listing import read_labels
+from sslcli.data.folder.catalogue import read_labels
 from sslcli.errors import UserError
 from sslcli.file_kinds import kind_of
 from sslcli.files import load_yaml
 from sslcli.models.encoder import build_encoder
 from sslcli.models.salvage import read_inertly
 from sslcli.models.weights import find_weights, read_tensors
-from sslcli.registry import Registry, Run
+from sslcli.runs.registry import Registry, Run
 from tests.conftest import TINY, Cli
 
 ENCODER = build_encoder("resnet9", stem="own", seed=77)

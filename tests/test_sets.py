@@ -12,10 +12,11 @@ import torch
 from PIL import Image
 from torchvision import datasets
 
-from sslcli.data import DATASETS, SIZES, WITHOUT_LABEL, torchvision_sets
+from sslcli.data import DATASETS, SIZES, WITHOUT_LABEL
+from sslcli.data.folder.own_images import read_images
 from sslcli.data.image_data import ImageData, load_data, random_data
-from sslcli.data.own_images import read_images
-from sslcli.data.source import Source
+from sslcli.data.sets import torchvision_sets
+from sslcli.data.sets.fetching import Source
 from sslcli.errors import StateError
 from tests.conftest import Cli
 from tests.layouts import LAYOUTS, LaidOut, lay_out, picture, pixels_of

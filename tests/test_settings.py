@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from sslcli.commands import settings
-from sslcli.commands.compare import choose, pretrain_setups
-from sslcli.commands.settings import settings_in_words
-from sslcli.registry import Registry, Run
+from sslcli.comparison import options_apart as settings
+from sslcli.comparison.comparison import choose, pretrain_setups
+from sslcli.comparison.options_apart import settings_in_words
+from sslcli.runs.registry import Registry, Run
 from tests.conftest import Cli
 
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.stats import binom, multinomial, norm
 from scipy.stats import t as student
 
-from sslcli.commands.differences import answer, difference_of
+from sslcli.comparison.differences import answer, difference_of
 from sslcli.evaluation.statistics import over_seeds, paired, t_quantile, unpaired
-from sslcli.registry import Run
+from sslcli.runs.registry import Run
 from tests.benchmarks.intervals import Setting, simulate
 
 STUDIES, IMAGES = 2000, 1000

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from sslcli import streams
+from sslcli.console import streams
+from sslcli.console.streams import lasting
 from sslcli.errors import StateError
-from sslcli.registry import Registry, Run
-from sslcli.streams import lasting
+from sslcli.runs.registry import Registry, Run
 from tests import survival
 from tests.conftest import TINY
 from tests.test_survival import PROCESSES, finish, newest, wait_until

@@ -23,11 +23,11 @@ import pytest
 import torch
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 
-from sslcli import registry as registry_module
-from sslcli.checkpoint import load_checkpoint
 from sslcli.models import BACKBONES
-from sslcli.registry import Registry, Run
+from sslcli.runs import registry as registry_module
+from sslcli.runs.registry import Registry, Run
 from sslcli.training import lifecycle, log
+from sslcli.training.checkpoint import load_checkpoint
 from sslcli.training.events import read_scalars
 from tests import survival
 from tests.conftest import TINY, Cli

@@ -8,9 +8,9 @@ import pytest
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
-from sslcli.commands.plots import _label
-from sslcli.pictures import fonts
-from sslcli.pictures.canvas import new_figure, save_picture, wrapped
+from sslcli.figures import fonts
+from sslcli.figures.canvas import new_figure, save_picture, wrapped
+from sslcli.gallery.curves import _label
 from sslcli.training.tags import name_of, names_of, plain
 from tests.conftest import Cli
 
@@ -24,7 +24,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
         saved["/".join(path.parts[-2:])] = figure
         save_picture(figure, path, description=description)
 
-    monkeypatch.setattr("sslcli.commands.plots.save_picture", save)
+    monkeypatch.setattr("sslcli.gallery.curves.save_picture", save)
     return saved
 
 

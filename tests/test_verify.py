@@ -18,11 +18,12 @@ import pytest
 import torch
 import yaml
 
-from sslcli.checkpoint import load_checkpoint
-from sslcli.commands import verify, verify_numbers
-from sslcli.config import RunsVerify
-from sslcli.proofs import PROOFS, SEALED, SOURCES, proofs_of
-from sslcli.registry import INDEX_FIELDS, Registry, Run
+from sslcli.options.command import RunsVerify
+from sslcli.runs.proofs import PROOFS, SEALED, SOURCES, proofs_of
+from sslcli.runs.registry import INDEX_FIELDS, Registry, Run
+from sslcli.training.checkpoint import load_checkpoint
+from sslcli.verification import numbers as verify_numbers
+from sslcli.verification import records as verify
 from tests.conftest import TINY, Cli, Once
 
 Done = Callable[[str], Run]

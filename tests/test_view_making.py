@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from sslcli.commands.common import Setting
-from sslcli.commands.pretrain import training_of
-from sslcli.commands.view_making import fit_to_size, view_maker
-from sslcli.config import Pretrain
 from sslcli.data.image_data import ImageData
 from sslcli.methods.method import ViewSpec
+from sslcli.options.command import Pretrain
+from sslcli.plans.settling import Setting
+from sslcli.plans.views import fit_to_size, view_maker
 from sslcli.training.device import autocast
+from sslcli.workflows.pretraining import training_of
 
 STEPS = 10
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sslcli.data import folder, walk
-from sslcli.data.folder import Reading, load_folder
+from sslcli.data.folder.catalogue import list_pictures
+from sslcli.data.folder.own_images import read_images
+from sslcli.data.folder.reading import Reading, load_folder, walk
+from sslcli.data.folder.reading import reading as folder
+from sslcli.data.folder.walk import Kind
 from sslcli.data.image_data import ImageData
-from sslcli.data.listing import list_pictures
-from sslcli.data.own_images import read_images
-from sslcli.data.walk import Kind
 from sslcli.errors import StateError, UsageError
 from tests.conftest import Cli
 

@@ -10,12 +10,12 @@ from typing import Any
 import typer
 import yaml
 
-from sslcli.commands.project import open_registry, say
-from sslcli.commands.tables import print_rows
-from sslcli.config import RunsList, RunsNote, RunsRebuild, RunsRm, RunsShow
+from sslcli.console.tables import print_rows
 from sslcli.errors import StateError, UsageError
 from sslcli.files import Dumper
-from sslcli.registry import Registry, Run
+from sslcli.options.command import RunsList, RunsNote, RunsRebuild, RunsRm, RunsShow
+from sslcli.runs.registry import Registry, Run
+from sslcli.runs.selection import open_registry, say
 
 LIST_COLUMNS = {
     "run": "run", "experiment": "experiment", "method": "method", "status": "status",

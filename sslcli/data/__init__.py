@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 DATASETS = {
-    "cifar10": "sslcli.data.torchvision_sets:cifar10",
-    "cifar100": "sslcli.data.torchvision_sets:cifar100",
-    "stl10": "sslcli.data.torchvision_sets:stl10",
-    "svhn": "sslcli.data.torchvision_sets:svhn",
-    "fashion-mnist": "sslcli.data.torchvision_sets:fashion_mnist",
-    "flowers102": "sslcli.data.torchvision_sets:flowers102",
-    "eurosat": "sslcli.data.torchvision_sets:eurosat",
-    "pets": "sslcli.data.torchvision_sets:pets",
-    "shapes": "sslcli.data.shapes:load",
-    "patchwork": "sslcli.data.patchwork:load",
+    "cifar10": "sslcli.data.sets.torchvision_sets:cifar10",
+    "cifar100": "sslcli.data.sets.torchvision_sets:cifar100",
+    "stl10": "sslcli.data.sets.torchvision_sets:stl10",
+    "svhn": "sslcli.data.sets.torchvision_sets:svhn",
+    "fashion-mnist": "sslcli.data.sets.torchvision_sets:fashion_mnist",
+    "flowers102": "sslcli.data.sets.torchvision_sets:flowers102",
+    "eurosat": "sslcli.data.sets.torchvision_sets:eurosat",
+    "pets": "sslcli.data.sets.torchvision_sets:pets",
+    "shapes": "sslcli.data.sets.shapes:load",
+    "patchwork": "sslcli.data.sets.patchwork:load",
 }
 """Name to the function `load(data_dir: Path, *, download: bool) -> ImageData`."""
 

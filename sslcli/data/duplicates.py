@@ -27,7 +27,7 @@ from torch import Tensor
 
 from sslcli.data.check_file import Pair
 from sslcli.data.image_data import ImageData, in_parts
-from sslcli.data.stored import Images
+from sslcli.data.on_disk import Images
 
 THRESHOLD = 0.80
 CANDIDATE_BELOW = 0.15  # a candidate's coarse cosine may be so much below the threshold

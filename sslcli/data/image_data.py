@@ -16,11 +16,11 @@ from torch import Tensor
 
 from sslcli.data import DATASETS, FOLDER, SIZES, WITHOUT_LABEL
 from sslcli.data.batches import generator, hand_over
-from sslcli.data.entry import as_text
-from sslcli.data.manifest import Line
+from sslcli.data.folder.entry import as_text
+from sslcli.data.folder.manifest import Line
+from sslcli.data.on_disk import Images, chosen
 from sslcli.data.prepare import Fit
 from sslcli.data.split import LEAST_LABELS, UNLABELLED, Split, class_counts, hold_to_labels, named, split
-from sslcli.data.stored import Images, chosen
 from sslcli.errors import StateError, UsageError
 
 
@@ -171,7 +171,7 @@ def load_data(name: str, data_dir: Path, *, download: bool = False, reading: Any
     What is missing or damaged is a StateError that says where it was looked for.
     """
     if name.startswith(FOLDER):
-        from sslcli.data.folder import Reading, load_folder  # which builds on this module
+        from sslcli.data.folder.reading import Reading, load_folder  # which builds on this module
 
         return load_folder(Path(os.path.expanduser(name.removeprefix(FOLDER))), data_dir / "cache", reading or Reading())
     module, _, function = DATASETS[name].partition(":")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sslcli.data.image_data import in_parts
-from sslcli.data.stored import Images
+from sslcli.data.on_disk import Images
 
 BATCH, PIXELS = 512, 2**21  # images at a time, and pixels: of large images there are fewer
 

@@ -13,9 +13,9 @@ from sslcli.data.batches import Batches, generator, hand_over
 from sslcli.data.image_data import pick
 from sslcli.evaluation.represented import Represented
 from sslcli.models.encoder import Encoder
+from sslcli.training.context import Setting
 from sslcli.training.optim import build_optimizer, warmup_cosine
-from sslcli.training.parts import Batch, Loss, Training, batch_itself
-from sslcli.training.setting import Setting
+from sslcli.training.step import Batch, Loss, Training, batch_itself
 
 CROPS = Augmentation(crop_min=0.2, flip=0.5, jitter=0.0, grey=0.0)  # crops and mirror images
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 
 BACKBONES = {
-    "resnet18": "sslcli.models.torchvision_nets:resnet18",
-    "resnet34": "sslcli.models.torchvision_nets:resnet34",
-    "resnet50": "sslcli.models.torchvision_nets:resnet50",
-    "convnext-tiny": "sslcli.models.torchvision_nets:convnext_tiny",
-    "efficientnet-b0": "sslcli.models.torchvision_nets:efficientnet_b0",
-    "vit-tiny": "sslcli.models.vit:vit_tiny",
-    "vit-small": "sslcli.models.vit:vit_small",
-    "resnet9-small": "sslcli.models.resnet9:resnet9_small",
-    "resnet9": "sslcli.models.resnet9:ResNet9",
-    "resnet9-wide": "sslcli.models.resnet9:resnet9_wide",
-    "resnet9-large": "sslcli.models.resnet9:resnet9_large",
+    "resnet18": "sslcli.models.backbones.torchvision_nets:resnet18",
+    "resnet34": "sslcli.models.backbones.torchvision_nets:resnet34",
+    "resnet50": "sslcli.models.backbones.torchvision_nets:resnet50",
+    "convnext-tiny": "sslcli.models.backbones.torchvision_nets:convnext_tiny",
+    "efficientnet-b0": "sslcli.models.backbones.torchvision_nets:efficientnet_b0",
+    "vit-tiny": "sslcli.models.backbones.vit:vit_tiny",
+    "vit-small": "sslcli.models.backbones.vit:vit_small",
+    "resnet9-small": "sslcli.models.backbones.resnet9:resnet9_small",
+    "resnet9": "sslcli.models.backbones.resnet9:ResNet9",
+    "resnet9-wide": "sslcli.models.backbones.resnet9:resnet9_wide",
+    "resnet9-large": "sslcli.models.backbones.resnet9:resnet9_large",
 }
 """Name to the function or class that builds it, without weights; it is given the stem if there is one to choose."""
 TIMM = "timm:"

@@ -52,7 +52,7 @@ def _of_table(backbone: str, stem: str) -> Callable[[], Any]:
 
 
 def _timm(backbone: str, stem: str) -> Callable[[], Any]:
-    from sslcli.models.timm_nets import build
+    from sslcli.models.backbones.timm_nets import build
 
     return partial(build, backbone, int(stem.removeprefix(SIZED)))
 

@@ -14,7 +14,7 @@ from time import perf_counter
 import torch
 from torch import nn
 
-from sslcli.commands.tables import print_rows
+from sslcli.console.tables import print_rows
 from sslcli.models.convolution import QuickConv2d
 from sslcli.training.device import choose_precision, use_well
 from tests.benchmarks import interleave, machine, ratios, spread

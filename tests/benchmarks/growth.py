@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sslcli.commands.tables import print_rows
+from sslcli.console.tables import print_rows
 from tests.benchmarks import machine
 
 Costs = dict[str, float]

@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sslcli.checkpoint import load_checkpoint, save_checkpoint
 from sslcli.cli import main as ssl
 from sslcli.data import DATASETS
 from sslcli.data.batches import Batches
 from sslcli.data.image_data import ImageData, load_data
 from sslcli.evaluation.knn import knn_accuracy
 from sslcli.methods.simclr import nt_xent
-from sslcli.registry import Registry
+from sslcli.runs.registry import Registry
+from sslcli.training.checkpoint import load_checkpoint, save_checkpoint
 from tests.benchmarks.growth import SIDE, TEST
 
 LOADER = "tests.benchmarks.growth_case:load"

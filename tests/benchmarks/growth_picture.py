@@ -7,8 +7,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator
 
-from sslcli.pictures.canvas import new_figure, save_picture, styled
-from sslcli.pictures.curves import LOOKS
+from sslcli.figures.canvas import new_figure, save_picture, styled
+from sslcli.figures.curves import LOOKS
 from tests.benchmarks.growth import Case, Costs, series
 
 PANELS = (

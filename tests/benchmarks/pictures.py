@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from PIL import Image, ImageFilter
 
-from sslcli.commands.tables import print_rows
-from sslcli.data.folder import Reading, load_folder
+from sslcli.console.tables import print_rows
+from sslcli.data.folder.reading import Reading, load_folder
 from sslcli.data.image_data import ImageData, load_data, pick
-from sslcli.data.stored import Stored
+from sslcli.data.on_disk import Stored
 from tests.benchmarks import cores, machine
 
 COMMAND = "tests.benchmarks.pictures"

@@ -20,7 +20,7 @@ from statistics import median
 
 import torch
 
-from sslcli.commands.tables import print_rows
+from sslcli.console.tables import print_rows
 from sslcli.training.device import choose_precision
 from tests.benchmarks import cores, interleave, machine, ratios, spread
 from tests.benchmarks.programs import Program, Task, Timing, lightly, ours

@@ -2,7 +2,7 @@
 
 from tests.mutants.mutant import Mutant
 
-TIMING, COST = "sslcli/training/timing.py", "sslcli/commands/cost.py"
+TIMING, COST = "sslcli/bench/timing.py", "sslcli/bench/cost.py"
 ADDS_UP = "test_bench.py::test_the_expected_time_of_pretraining_adds_up_over_sizes_epochs_and_checkpoints"
 
 MUTANTS = (
@@ -24,12 +24,12 @@ MUTANTS = (
         "test_bench.py::test_the_last_step_of_an_epoch_counts_for_the_images_it_has",
     ),
     Mutant(
-        "images a second are steps a second", "sslcli/commands/bench.py",
+        "images a second are steps a second", "sslcli/bench/columns.py",
         '"images_per_second": cost.batch_size / seconds', '"images_per_second": 1 / seconds',
         "test_bench.py::test_json_holds_what_the_table_says",
     ),
     Mutant(
-        "an export that is not the encoder is written", "sslcli/commands/export.py",
+        "an export that is not the encoder is written", "sslcli/export/export.py",
         "if wrong or not usual <= CLOSE * largest:", "if wrong and not usual <= largest:",
         "test_export.py::test_an_export_that_is_not_the_encoder_is_an_error_and_writes_nothing",
     ),

@@ -8,9 +8,9 @@ JUDGED = CHOICES + "test_what_epochs_and_rates_are_chosen_by_is_measured_on_the_
 VOTES = "test_protocols.py::test_knn_votes_equal_scikit_learns_with_and_without_temperature"
 LITERAL = "test_quality.py::test_every_number_is_what_the_slow_literal_computation_gives"
 HEALTH = "test_health.py::test_every_measure_equals_its_definition"
-PROBE, FINETUNE, CLASSIFY = "sslcli/commands/probe.py", "sslcli/commands/finetune.py", "sslcli/commands/classify.py"
+PROBE, FINETUNE, CLASSIFY = "sslcli/workflows/probing.py", "sslcli/workflows/finetuning.py", "sslcli/workflows/finishing.py"
 PROTOCOL = "sslcli/evaluation/protocols/"
-H = "sslcli/commands/representations.py"
+H = "sslcli/workflows/representations.py"
 LINEAR, KNN = "sslcli/evaluation/linear.py", "sslcli/evaluation/knn.py"
 QUALITY, MEASURES = "sslcli/evaluation/quality.py", "sslcli/evaluation/health.py"
 
@@ -34,7 +34,7 @@ MUTANTS = (
         CHOICES + "test_in_knn_training_and_validation_images_answer_and_test_images_never",
     ),
     Mutant(
-        "the worst rate is taken", "sslcli/commands/choosing.py",
+        "the worst rate is taken", "sslcli/workflows/rates.py",
         'max(tried, key=lambda trial: float(trial["val_acc"]))["rate"]',
         'min(tried, key=lambda trial: float(trial["val_acc"]))["rate"]',
         CHOICES + "test_the_rate_is_searched_on_validation_images_and_the_best_one_trained_with",
@@ -197,7 +197,7 @@ MUTANTS = (
         LITERAL,
     ),
     Mutant(
-        "among equal logits the last class counts", "sslcli/evaluation/kept.py",
+        "among equal logits the last class counts", "sslcli/evaluation/test_logits.py",
         "self.logits.argmax(1) == self.labels", "self.logits.shape[1] - 1 - self.logits[:, ::-1].argmax(1) == self.labels",
         "test_quality.py::test_equal_logits_say_the_first_class_as_the_kept_logits_do",
     ),
@@ -209,7 +209,7 @@ MUTANTS = (
         "(first - second).square().sum(1).mean()", "(first - second).square().mean()", HEALTH,
     ),
     Mutant(
-        "kNN during pretraining finds each image in its own bank", "sslcli/commands/measuring.py",
+        "kNN during pretraining finds each image in its own bank", "sslcli/plans/online_metrics.py",
         "bank = parts.train[torch.randperm(len(parts.train), generator=random)[: options.knn_images]]",
         "bank = torch.cat([parts.train, parts.val])",
         "test_evaluation.py::test_the_knn_bank_leaves_the_validation_images_out",

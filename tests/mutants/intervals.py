@@ -2,7 +2,7 @@
 
 from tests.mutants.mutant import Mutant
 
-DIFFERENCES, COMPARE = "sslcli/commands/differences.py", "sslcli/commands/compare.py"
+DIFFERENCES, COMPARE = "sslcli/comparison/differences.py", "sslcli/comparison/comparison.py"
 STATISTICS = "sslcli/evaluation/statistics.py"
 PAIRS = "test_pairs.py::"
 IMAGES = PAIRS + "test_an_interval_is_that_of_the_images_themselves"
@@ -82,22 +82,22 @@ MUTANTS = (
         "test_compare.py::test_a_seed_whose_pretraining_was_repeated_counts_once",
     ),
     Mutant(
-        "runs on other data are a pair", "sslcli/commands/keys.py",
+        "runs on other data are a pair", "sslcli/options/pairing.py",
         "json.dumps([experiment, shared, fingerprint], sort_keys=True)", "json.dumps([experiment, shared], sort_keys=True)",
         PAIRS + "test_runs_are_a_pair_where_they_differ_in_init_and_where_things_are_alone",
     ),
     Mutant(
-        "runs with other parts of the labels are a pair", "sslcli/commands/keys.py",
+        "runs with other parts of the labels are a pair", "sslcli/options/pairing.py",
         'NOT_IN_PAIR = ("init",', 'NOT_IN_PAIR = ("label_fraction", "init",',
         PAIRS + "test_runs_are_a_pair_where_they_differ_in_init_and_where_things_are_alone",
     ),
     Mutant(
-        "right by both counts what either has right", "sslcli/commands/classify.py",
+        "right by both counts what either has right", "sslcli/workflows/finishing.py",
         "int((theirs.right & kept.right).sum())", "int((theirs.right | kept.right).sum())",
         "test_choices.py::test_right_by_both_is_counted_image_by_image_for_runs_of_the_setup_and_the_same_images",
     ),
     Mutant(
-        "right by both is counted over other images", "sslcli/commands/classify.py",
+        "right by both is counted over other images", "sslcli/workflows/finishing.py",
         "if np.array_equal(theirs.indices, kept.indices):", "if len(theirs.indices) == len(kept.indices):",
         "test_choices.py::test_right_by_both_is_counted_image_by_image_for_runs_of_the_setup_and_the_same_images",
     ),

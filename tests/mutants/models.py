@@ -2,7 +2,7 @@
 
 from tests.mutants.mutant import Mutant
 
-ENCODER, VIT = "sslcli/models/encoder.py", "sslcli/models/vit.py"
+ENCODER, VIT = "sslcli/models/encoder.py", "sslcli/models/backbones/vit.py"
 
 MUTANTS = (
     Mutant(
@@ -16,16 +16,16 @@ MUTANTS = (
         "test_encoder.py::test_small_images_get_the_stem_that_keeps_them_large",
     ),
     Mutant(
-        "the strides of two stems are exchanged", "sslcli/models/torchvision_nets.py",
+        "the strides of two stems are exchanged", "sslcli/models/backbones/torchvision_nets.py",
         '{"conv3": 1, "conv3-s2": 2}[stem]', '{"conv3": 2, "conv3-s2": 1}[stem]',
         "test_encoder.py::test_a_stem_halves_the_image_as_often_as_its_name_says",
     ),
     Mutant(
-        "the residual block has no way around it", "sslcli/models/resnet9.py", "x + self.residual(x)", "self.residual(x)",
+        "the residual block has no way around it", "sslcli/models/backbones/resnet9.py", "x + self.residual(x)", "self.residual(x)",
         "test_encoder.py::test_resnet9_is_what_its_text_says",
     ),
     Mutant(
-        "ResNet-9 pools by the mean alone", "sslcli/models/resnet9.py",
+        "ResNet-9 pools by the mean alone", "sslcli/models/backbones/resnet9.py",
         "if self.apart else mean + most", "if self.apart else mean + mean",
         "test_encoder.py::test_resnet9_is_what_its_text_says",
     ),

@@ -2,8 +2,8 @@
 
 from tests.mutants.mutant import Mutant
 
-CHECKPOINT, REGISTRY = "sslcli/checkpoint.py", "sslcli/registry.py"
-PROOFS, VERIFY, NUMBERS = "sslcli/proofs.py", "sslcli/commands/verify.py", "sslcli/commands/verify_numbers.py"
+CHECKPOINT, REGISTRY = "sslcli/training/checkpoint.py", "sslcli/runs/registry.py"
+PROOFS, VERIFY, NUMBERS = "sslcli/runs/proofs.py", "sslcli/verification/records.py", "sslcli/verification/numbers.py"
 PROVEN = "test_proofs.py::"
 CHECKPOINTS, RUNS = "test_checkpoint.py::", "test_registry.py::"
 
@@ -78,7 +78,7 @@ MUTANTS = (
         RUNS + "test_a_path_that_leaves_the_project_is_refused",
     ),
     Mutant(
-        "kept logits may have other numbers of labels", "sslcli/evaluation/kept.py",
+        "kept logits may have other numbers of labels", "sslcli/evaluation/test_logits.py",
         "if found.logits.ndim != 2 or found.labels.shape != (images,) or", "if found.logits.ndim != 2 or",
         "test_protocols.py::test_kept_logits_that_do_not_fit_are_refused",
     ),
@@ -160,17 +160,17 @@ MUTANTS = (
         "test_data_check.py::test_of_copies_within_the_test_all_but_the_first_are_left_out_and_of_those_in_training_all",
     ),
     Mutant(
-        "--without-duplicates counts the duplicates alone", "sslcli/commands/duplicates.py",
+        "--without-duplicates counts the duplicates alone", "sslcli/comparison/without_duplicates.py",
         "= ~np.isin(kept.indices, found.test_duplicates)", "= np.isin(kept.indices, found.test_duplicates)",
         "test_data_check.py::test_without_duplicates_every_figure_is_of_the_images_that_are_left",
     ),
     Mutant(
-        "without duplicates, right by both is what the first has right", "sslcli/commands/duplicates.py",
+        "without duplicates, right by both is what the first has right", "sslcli/comparison/without_duplicates.py",
         "int((right & kept[other.id].right).sum())", "int(right.sum())",
         "test_data_check.py::test_without_duplicates_every_figure_is_of_the_images_that_are_left",
     ),
     Mutant(
-        "a data check of other data is used", "sslcli/commands/duplicates.py",
+        "a data check of other data is used", "sslcli/comparison/without_duplicates.py",
         'if found.fingerprint != record.data.get("sha256"):', 'if not record.data.get("sha256"):',
         "test_data_check.py::test_without_a_check_or_with_one_of_other_data_the_command_is_named",
     ),

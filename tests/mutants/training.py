@@ -3,7 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 SIMCLR, OPTIM, LOOP = "sslcli/methods/simclr.py", "sslcli/training/optim.py", "sslcli/training/loop.py"
-COMMON, VIEWS = "sslcli/commands/common.py", "sslcli/commands/view_making.py"
+COMMON, VIEWS = "sslcli/plans/settling.py", "sslcli/plans/views.py"
 LOSS = "test_simclr.py::test_loss_and_gradient_equal_the_literal_loop"
 MUON = "test_optim.py::test_muons_steps_are_those_of_its_author_written_out_in_float64"
 STEPS = "test_loop.py::test_fit_takes_the_steps_that_are_written_out_here"
@@ -25,7 +25,7 @@ MUTANTS = (
         "test_view_making.py::test_views_have_the_size_that_their_part_of_the_training_asks_for",
     ),
     Mutant(
-        "the last batch of pretraining is smaller, and so easier", "sslcli/commands/pretrain.py",
+        "the last batch of pretraining is smaller, and so easier", "sslcli/workflows/pretraining.py",
         "seed=options.seed, drop_last=True)", "seed=options.seed, drop_last=False)",
         "test_view_making.py::test_pretraining_leaves_out_the_images_that_fill_no_batch_and_tells_views_apart",
     ),

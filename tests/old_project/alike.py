@@ -21,8 +21,8 @@ ORDERS = {"pretraining": (100, 25, True), "fine-tuning": (90, 30, False)}
 
 def shrink(patch: pytest.MonkeyPatch) -> None:
     """Make the pictures `shapes` few and small, and the net resnet9 narrow."""
-    from sslcli.data import shapes
-    from sslcli.models.resnet9 import ResNet9
+    from sslcli.data.sets import shapes
+    from sslcli.models.backbones.resnet9 import ResNet9
     from sslcli.training import device
 
     torch.set_num_threads(1)

@@ -25,12 +25,12 @@ import pytest
 import torch
 from alike import HALF, ORDERS, STOPPED, STUDY, bits_here, key_of, shrink, state_of, weights_of  # beside this file
 
-from sslcli.checkpoint import load_checkpoint
 from sslcli.cli import main
-from sslcli.config import TRAININGS
-from sslcli.data import shapes
 from sslcli.data.batches import Batches, generator
-from sslcli.registry import Registry
+from sslcli.data.sets import shapes
+from sslcli.options.command import TRAININGS
+from sslcli.runs.registry import Registry
+from sslcli.training.checkpoint import load_checkpoint
 from sslcli.training.loop import Progress
 
 HERE = Path(__file__).parent
@@ -93,7 +93,7 @@ def make() -> None:
     patch = pytest.MonkeyPatch()
     shrink(patch)
     patch.setattr("platform.node", lambda: "a-machine")
-    patch.setattr("sslcli.commands.study._draw", lambda *_: None)
+    patch.setattr("sslcli.studies.study._draw", lambda *_: None)
     data = shapes.load(Path(), download=False)
     rows = ("train_images", "train_labels", "test_images", "test_labels")
     np.savez_compressed(HERE / "pictures.npz", **{name: getattr(data, name).numpy() for name in rows})

@@ -10,7 +10,7 @@ from sslcli.evaluation.protocols.protocol import Frozen, Outcome, Protocol, Step
 
 if TYPE_CHECKING:
     from sslcli.training.loop import Metrics
-    from sslcli.training.parts import Training
+    from sslcli.training.step import Training
 
 TIMED_STEPS = 50  # of the search of a rate, at least
 

@@ -10,7 +10,7 @@ from sslcli.evaluation.protocols.protocol import Frozen, Outcome, Protocol, Step
 if TYPE_CHECKING:
     from sslcli.evaluation.linear import HeadPerRate
     from sslcli.training.loop import Metrics
-    from sslcli.training.parts import Training
+    from sslcli.training.step import Training
 
 
 def evaluate(frozen: Frozen, options: BySgd, steps: Steps) -> Outcome:

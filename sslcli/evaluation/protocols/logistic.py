@@ -29,7 +29,7 @@ def seconds(frozen: Frozen, _: NoOptions) -> dict[str, float]:
     import torch
 
     from sslcli.data.batches import generator
-    from sslcli.data.stored import chosen
+    from sslcli.data.on_disk import chosen
     from sslcli.evaluation.features import outputs
     from sslcli.evaluation.logistic import fit_logistic
     from sslcli.training.device import seconds_of

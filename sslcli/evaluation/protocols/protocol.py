@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     from sslcli.evaluation.represented import Represented
     from sslcli.models.encoder import Encoder
+    from sslcli.training.context import Setting
     from sslcli.training.loop import Progress
-    from sslcli.training.parts import Training
-    from sslcli.training.setting import Setting
+    from sslcli.training.step import Training
 
 
 @dataclass(frozen=True)

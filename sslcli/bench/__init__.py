@@ -1,0 +1,1 @@
+"""What a training costs here, and what fits into so many minutes."""

@@ -1,0 +1,251 @@
+"""What a training costs here: its step in its parts, and the time of the whole command, added up from what it does."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from sslcli.bench.protocol_cost import parts_of, random_h
+from sslcli.bench.timing import BUDGET, StepTime, time_step
+from sslcli.data import SIZES
+from sslcli.data.folder.reading import Reading
+from sslcli.data.image_data import ImageData, load_data, random_data
+from sslcli.data.on_disk import chosen
+from sslcli.data.split import Split
+from sslcli.errors import StateError
+from sslcli.evaluation.features import BATCH, outputs
+from sslcli.evaluation.protocols import PROTOCOLS
+from sslcli.evaluation.protocols.protocol import Frozen, Protocol
+from sslcli.models.encoder import Encoder, build_encoder
+from sslcli.plans.online_metrics import is_measured, measured_images, meter
+from sslcli.plans.settling import Plan, total_steps
+from sslcli.plans.views import view_size_plan
+from sslcli.runs.registry import Registry
+from sslcli.runs.selection import say
+from sslcli.training.checkpoint import State, save_checkpoint
+from sslcli.training.device import seconds_of
+from sslcli.training.log import SAVE_EVERY
+from sslcli.training.step import Training
+from sslcli.workflows import finetuning as finetune
+from sslcli.workflows import pretraining as pretrain
+from sslcli.workflows.rates import FACTORS, trial_options
+
+STARTING = time.process_time()
+"""Seconds of computing that it took to start: the interpreter, importing torch and the rest. A cold disk comes on top."""
+FREE = ("epochs", "lr", "weight_decay", "momentum", "temperature", "warmup_epochs", "max_steps", "seed", "view_sizes", "name",
+        "knn_every", "knn_images", "keep_every", "data_dir", "download", "init", "encoder", "label_fraction",
+        "at_epoch", "search_lr")  # fmt: skip
+"""Options that leave a step's cost as it is."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command does and how long that takes: `step` is the mean step, None where there is none; `expected` holds seconds
+    by part of the command.
+    """
+
+    expected: dict[str, float]
+    step: StepTime | None = None
+    steps: int = 0
+    epoch_steps: int = 0
+    batch_size: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole command."""
+        return sum(self.expected.values())
+
+
+class Costs:
+    """Times trainings; what two of them have in common is timed once, until `forget`.
+
+    `stand_in`: a data set that is not there is stood in for by random images. `in_part`: long steps are timed with a part
+    of their images. `budget`: seconds that the repeats of each timing take together.
+    """
+
+    def __init__(self, *, stand_in: bool = False, budget: float | None = None) -> None:
+        self.stand_in = stand_in
+        self.budget = budget or BUDGET
+        self.in_part = False
+        self._data: dict[tuple[str, Path, Reading | None], tuple[ImageData, float]] = {}
+        self._known: dict[Hashable, Any] = {}
+
+    def forget(self) -> None:
+        """Time everything anew from here on; the data stay."""
+        self._known.clear()
+
+    def load(self, name: str, data_dir: Path, *, download: bool = False, reading: Reading | None = None) -> ImageData:
+        """`load_data`, timed."""
+        key = (name, data_dir, reading)
+        if key not in self._data:
+            data, seconds = self._found(name, data_dir, download=download, reading=reading)
+            began = time.perf_counter()
+            _ = data.fingerprint, data.normalisation
+            self._data[key] = data, seconds + time.perf_counter() - began
+        return self._data[key][0]
+
+    def _found(self, name: str, data_dir: Path, *, download: bool, reading: Reading | None) -> tuple[ImageData, float]:
+        """The data, and the seconds of reading them."""
+        began = time.perf_counter()
+        try:
+            return load_data(name, data_dir, download=download, reading=reading), time.perf_counter() - began
+        except StateError:
+            if download or not self.stand_in or name not in SIZES:
+                raise
+        say(f"{name} is not in {data_dir}: timed on random images of its number and size, reading them left out")
+        return random_data(name), 0.0
+
+    def of(self, plan: Plan) -> Cost:
+        """The cost of a settled training."""
+        cost = self._pretrain(plan) if plan.protocol is None else self._evaluation(plan, PROTOCOLS[plan.protocol])
+        loaded = [seconds for (name, *_), (_, seconds) in self._data.items() if name == plan.options.dataset]
+        return replace(cost, expected={"starting": STARTING, "data": max(loaded, default=0.0)} | cost.expected)
+
+    def _step(self, training: Training, step: int) -> StepTime:
+        return time_step(training, step, in_part=self.in_part, budget=self.budget)
+
+    def _once(self, key: Hashable, work: Callable[[], T]) -> T:
+        if key not in self._known:
+            self._known[key] = work()
+        found: T = self._known[key]
+        return found
+
+    def _pretrain(self, plan: Plan) -> Cost:
+        options, setting = plan.options, plan.setting
+        method, training = pretrain.training_of(options, setting)
+        parts, steps, begin = [], training.steps, 0
+        for size, until in view_size_plan(options.view_sizes):
+            end = math.ceil(until * steps)
+            if end > begin:
+                step = self._once((*_signature(plan), size), lambda first=begin: self._step(training, first))  # type: ignore[misc]
+                parts.append(step.times((end - begin) / steps))
+            begin = end
+        mean = sum(parts[1:], parts[0])
+        epochs = range(1, math.ceil(steps / training.epoch_steps) + 1)
+        measured = sum(is_measured(epoch, options, of=len(epochs)) for epoch in epochs)
+        kept = sum(pretrain.is_kept(epoch, options, steps, training.epoch_steps) for epoch in epochs)
+        expected = {"steps": steps * mean.seconds}
+        expected["measuring"] = measured * self._measuring(plan, method) if measured else 0.0
+        saving = self._saving(plan, training.module, training.optimizer.state_dict())
+        expected["checkpoints"] = (_saves(expected["steps"]) + kept) * saving
+        return Cost(expected, mean, steps, training.epoch_steps, training.batch_size)
+
+    def _measuring(self, plan: Plan, method: Any) -> float:
+        """Seconds of measuring h and z once: of the whole, or where that takes long of fewer images, times their share."""
+        options, setting = plan.options, plan.setting
+        images = measured_images(options, setting.data)
+        some = max(BATCH, int(self.budget / self._seeing(plan, method.encoder)))
+        fewer = setting if some >= images else replace(setting, data=setting.data.first(some))
+        share = images / measured_images(options, fewer.data)
+        measure = meter(method, options, fewer)
+        key = (*_signature(plan), "measuring", options.knn_images)
+        return share * self._once(key, lambda: seconds_of(lambda: measure(1), setting.device))
+
+    def _finetune(self, plan: Plan) -> Cost:
+        options, setting = plan.options, plan.setting
+        parts = _split(plan)
+        model, training = finetune.training_of(_encoder(plan), options, setting)
+        step, seconds = self._steps(plan, training, len(parts.train))
+        epochs, tested = math.ceil(training.steps / training.epoch_steps), len(setting.data.test_images)
+        seen = epochs * (len(parts.val) + tested) + tested
+        saving = self._saving(plan, model, training.optimizer.state_dict())
+        expected = {"steps": seconds, "measuring": seen * self._seeing(plan, model.encoder)}
+        expected["checkpoints"] = (_saves(sum(expected.values())) + 1) * saving
+        if options.search_lr:
+            validating = len(parts.val) * self._seeing(plan, model.encoder)
+            expected["choosing the rate"] = _trials(
+                plan, training, step_seconds=seconds / training.steps, validating=validating
+            )
+        return Cost(expected, step, training.steps, training.epoch_steps, training.batch_size)
+
+    def _evaluation(self, plan: Plan, protocol: Protocol) -> Cost:
+        return self._frozen(plan, protocol) if protocol.frozen else self._finetune(plan)
+
+    def _frozen(self, plan: Plan, protocol: Protocol) -> Cost:
+        options, setting = plan.options, plan.setting
+        encoder, parts = _encoder(plan).eval(), _split(plan)
+        images = len(parts.train) + len(parts.val) + len(setting.data.test_images)
+        expected: dict[str, float] = {"representations": images * self._seeing(plan, encoder)}
+        saving = {"checkpoints": self._saving(plan, encoder, {})}
+        own = protocol.own(options.options())
+        frozen = Frozen(encoder, setting, options.seed or 0, random_h(encoder.dim, setting.data, parts))
+        key = (*_signature(plan), len(parts.train), own)
+        expected |= self._once(key, lambda: parts_of(protocol, frozen, own))
+        if protocol.training is None:
+            return Cost(expected | saving)
+        training = protocol.training(frozen, own)
+        step, expected["steps"] = self._steps(plan, training, len(parts.train))
+        return Cost(expected | saving, step, training.steps, training.epoch_steps, training.batch_size)
+
+    def _steps(self, plan: Plan, training: Training, images: int) -> tuple[StepTime, float]:
+        """A full step, and the seconds of all: an epoch's last one has fewer of the `images`, but updates all weights."""
+        full = min(images, training.batch_size)
+        step: StepTime = self._once((*_signature(plan), full), lambda: self._step(training, 0))
+        share, optimizer = images / (full * training.epoch_steps), step.split["optimizer"]
+        return step, training.steps * (optimizer + share * (step.seconds - optimizer))
+
+    def _seeing(self, plan: Plan, net: nn.Module) -> float:
+        """Seconds for an image to go through an encoder in evaluation mode."""
+        data, device = plan.setting.data, plan.setting.device
+
+        def see(count: int) -> float:
+            images = chosen(data.train_images, slice(count))
+            work = lambda: outputs(net, images, normalise=data.normalise, autocast=plan.setting.autocast)  # noqa: E731
+            return seconds_of(work, device) / len(images)
+
+        def timed() -> float:
+            first = see(BATCH // 4)
+            return median(see(BATCH) for _ in range(max(1, min(5, int(self.budget / (BATCH * first))))))
+
+        options = plan.options
+        return self._once((options.backbone, options.stem, options.dataset, options.precision, str(device)), timed)
+
+    def _saving(self, plan: Plan, module: nn.Module, optimizer: State) -> float:
+        """Seconds to write a checkpoint."""
+
+        def timed() -> float:
+            with TemporaryDirectory() as folder:
+                registry = Registry(Path(folder))
+                run = registry.create("bench", experiment=plan.experiment, status="interrupted")
+                state = {"model": module.state_dict(), "optimizer": optimizer}
+                return seconds_of(lambda: save_checkpoint(registry, run, "last", state), plan.setting.device)
+
+        return self._once((*_signature(plan), "saving"), timed)
+
+
+def _signature(plan: Plan) -> tuple[Any, ...]:
+    """Equal for trainings whose full steps cost the same."""
+    values = plan.options.options()
+    return plan.experiment, *((name, value) for name, value in values.items() if name not in FREE)
+
+
+def _encoder(plan: Plan) -> Encoder:
+    options = plan.options
+    encoder = build_encoder(options.backbone, stem=options.stem, seed=options.seed)
+    return encoder.to(plan.setting.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _split(plan: Plan) -> Split:
+    return plan.setting.data.split(seed=plan.options.seed, label_fraction=plan.options.label_fraction)
+
+
+def _trials(plan: Plan, training: Training, *, step_seconds: float, validating: float) -> float:
+    """Seconds of the short trainings that choose fine-tuning's rate, where to validate once takes so many."""
+    steps = total_steps(trial_options(plan.options, rate=0.0), training.epoch_steps)
+    return len(FACTORS) * (steps * step_seconds + math.ceil(steps / training.epoch_steps) * validating)
+
+
+def _saves(seconds: float) -> int:
+    """How many checkpoints a training of so many seconds writes on its way and at its end."""
+    return int(seconds // SAVE_EVERY) + 1

@@ -1,0 +1,1 @@
+"""Pretrained beside scratch: pairs, differences with intervals, and the answer in words. Trains and draws nothing."""

@@ -1,0 +1,171 @@
+"""Pretrained minus scratch: which runs belong together, over seeds too, and what can be said of them. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from statistics import fmean, stdev
+from typing import Any
+
+from sslcli.evaluation.naming import in_words, told_apart
+from sslcli.evaluation.protocols import PROTOCOLS
+from sslcli.evaluation.statistics import Difference, over_seeds, unpaired
+from sslcli.options.command import INIT_WORDS
+from sslcli.runs.registry import Run
+
+Pair = tuple[Run, Run]
+"""A pretrained run, and the scratch run whose options are equal but for init."""
+
+INTERVALS = {
+    "paired": "over test images, paired; one seed",
+    "unpaired": "over test images, unpaired; one seed",
+    "seeds": "over seeds and test images",
+    "seeds, unpaired": "over seeds and test images, unpaired",
+}
+"""What a difference's interval is made of, in words. Unpaired, and so wider, where it is not kept which images were right."""
+
+
+def pair_up(runs: list[Run]) -> tuple[list[Pair], list[Run]]:
+    """Pretrained runs with their scratch partners (options equal but for init), and those of either that have none.
+
+    Runs that began with others' weights are neither. The two of a pair have an accuracy in common, and were tested on
+    equally many images.
+    """
+    scratch = {run.pair: run for run in runs if run.init == "scratch" and run.pair}
+    pairs = [(run, scratch[run.pair]) for run in runs if run.init == "pretrained" and run.pair in scratch]
+    pairs = [pair for pair in pairs if _metric([pair]) and _images(pair[0]) == _images(pair[1])]
+    paired_ids = {run.id for pair in pairs for run in pair}
+    return pairs, [run for run in runs if run.id not in paired_ids and run.init in (None, *INIT_WORDS)]
+
+
+def setting_of(run: Run, setups: dict[str, str | None]) -> tuple[Any, ...]:
+    """Equal for runs that differ in their seed alone; `setups` are those of the pretrain runs by id."""
+    parent = run.parent and (setups.get(run.parent) or run.parent)
+    return run.experiment, run.dataset, run.label_fraction, run.at_epoch, run.setup or run.pair or run.id, run.init, parent
+
+
+def over_settings(pairs: list[Pair], setups: dict[str, str | None]) -> list[list[Pair]]:
+    """Pairs that differ in their seed alone, together, by seed; of each seed the newest pair."""
+    groups: dict[tuple[Any, ...], dict[int | None, Pair]] = {}
+    for pair in pairs:
+        groups.setdefault((*setting_of(pair[0], setups), _metric([pair])), {})[pair[0].seed] = pair
+    return [[group[seed] for seed in sorted(group, key=lambda seed: seed or 0)] for group in groups.values()]
+
+
+def difference_of(pairs: Sequence[Pair]) -> dict[str, Any]:
+    """Pretrained minus scratch, a pair for each seed, with its 95 % interval.
+
+    On the test accuracy that validation chose; where one has none, on the best over epochs.
+    """
+    first, last = pairs[0]
+    metric = _metric(pairs)
+    columns = [[pair[side].metrics[metric] for pair in pairs] for side in (0, 1)]
+    best: list[Any] = [[pair[side].metrics.get("best_test_acc") for pair in pairs] for side in (0, 1)]
+    found, kind = _interval(pairs, metric)
+    return {
+        "experiment": first.experiment, "protocol": first.protocol, "method": first.encoder_method, "dataset": first.dataset,
+        "label_fraction": first.label_fraction, "at_epoch": first.at_epoch, "metric": metric,
+        "seed": first.seed, "seeds": [pair[0].seed for pair in pairs],
+        "pretrained": fmean(columns[0]), "scratch": fmean(columns[1]), "difference": found.value,
+        "low": found.low, "high": found.high, "interval": kind,
+        "pretrained_sd": spread(columns[0]), "scratch_sd": spread(columns[1]),
+        "difference_sd": spread([a - b for a, b in zip(*columns, strict=True)]),
+        "best_test_difference": None if None in best[0] + best[1] else fmean(best[0]) - fmean(best[1]),
+        "pretrained_run": first.id, "scratch_run": last.id,
+        "pretrained_runs": [pair[0].id for pair in pairs], "scratch_runs": [pair[1].id for pair in pairs],
+    }  # fmt: skip
+
+
+def _metric(pairs: Sequence[Pair]) -> str:
+    """The accuracy that all of them have: that of the epoch which validation chose, or the best over epochs; "" for none."""
+    runs = [run for pair in pairs for run in pair]
+    return next((key for key in ("test_acc", "best_test_acc") if all(key in run.metrics for run in runs)), "")
+
+
+def spread(values: Sequence[float]) -> float | None:
+    """The standard deviation over seeds; None of one seed."""
+    return stdev(values) if len(values) > 1 else None
+
+
+def _interval(pairs: Sequence[Pair], metric: str) -> tuple[Difference, str]:
+    """The difference and what its interval is made of, a key of INTERVALS."""
+    images, several = _images(pairs[0][0]), len(pairs) > 1
+    first, second = ([pair[side].metrics[metric] for pair in pairs] for side in (0, 1))
+    known = pairs if metric == "test_acc" else []  # of the best over epochs no counts are kept
+    twos = list(combinations(known, 2))
+    disagreements = [share for pair in known if (share := _disagreement(pair)) is not None]
+    products = [mean for two in twos if (mean := _product(*two)) is not None]
+    if len(disagreements) < len(pairs) or len(products) < len(twos):
+        return unpaired(first, second, images), "seeds, unpaired" if several else "unpaired"
+    differences = [a - b for a, b in zip(first, second, strict=True)]
+    return over_seeds(differences, disagreements, products, images), "seeds" if several else "paired"
+
+
+def _disagreement(pair: Pair) -> float | None:
+    """The share of images that one of the two has right and the other has not; None if that was not kept."""
+    both = both_right(*pair)
+    return None if both is None else (sum(map(_right, pair)) - 2 * both) / _images(pair[0])
+
+
+def _product(first: Pair, second: Pair) -> float | None:
+    """The mean over images of two seeds' differences multiplied, each 1 where pretrained alone is right, -1 where scratch."""
+    crossed = [both_right(a, b) for a in first for b in second]
+    if None in crossed:
+        return None
+    counts = [count or 0 for count in crossed]
+    return (counts[0] - counts[1] - counts[2] + counts[3]) / _images(first[0])
+
+
+def both_right(first: Run, second: Run) -> int | None:
+    """How many test images both have right; None if that was not kept, not of equally many images, or cannot be."""
+    count: Any = first.both_right.get(second.id, second.both_right.get(first.id))
+    if count is None or (images := _images(first)) != _images(second):
+        return None
+    rights = [_right(first), _right(second)]
+    return int(count) if max(0, sum(rights) - images) <= count <= min(rights) else None
+
+
+def _right(run: Run) -> int:
+    """How many test images a run has right."""
+    return round(float(run.metrics["test_acc"]) * _images(run))
+
+
+def _images(run: Run) -> int:
+    return int(run.metrics.get("test_images", 10_000))
+
+
+def answer(differences: list[dict[str, Any]]) -> str:
+    """One sentence: does pretraining help? A difference whose interval spans 0 is never called a gain or a loss."""
+    if not differences:
+        return "There is no pair of pretrained and scratch runs with otherwise equal options, so no difference to state."
+    places = [in_words(d["experiment"], d["label_fraction"], d["at_epoch"], d["protocol"]) for d in differences]
+    parts = []
+    for found, where in zip(differences, told_apart(places, differences), strict=True):
+        figures = f"{found['pretrained']:.2%} against {found['scratch']:.2%}"
+        figures += ", best epoch on the test images" if found["metric"] == "best_test_acc" else ""
+        low, high = 100 * found["low"], 100 * found["high"]
+        if low > 0:
+            gain = f"yes, by {100 * found['difference']:.1f} points (95 % interval {low:.1f} to {high:.1f}; {figures})"
+        elif high < 0:
+            gain = f"no, it costs {-100 * found['difference']:.1f} points (95 % interval {-high:.1f} to {-low:.1f}; {figures})"
+        else:
+            gain = f"no difference that can be told from chance (95 % interval {low:+.1f} to {high:+.1f} points; {figures})"
+        parts.append(f"{where}, {gain}")
+    return f"Does pretraining help? In {'; in '.join(parts)}. {_seeds_in_words(differences)}"
+
+
+def _seeds_in_words(differences: list[dict[str, Any]]) -> str:
+    numbers = sorted({len(found["seeds"]) for found in differences})
+    if numbers == [1]:
+        return "One seed: this speaks of these encoders; other seeds can differ by more."
+    words = " to ".join(str(n) for n in dict.fromkeys((numbers[0], numbers[-1])))
+    single = "; those of one seed speak of its encoders alone" if numbers[0] == 1 else ""
+    return f"Means over {words} seeds; the intervals are over seeds and test images{single}."
+
+
+def in_order(run: Run) -> tuple[Any, ...]:
+    """Sorts evaluations as they are shown: by protocol, labels from all to few, data set, pair, pretrained first, seed."""
+    protocols, inits = list(PROTOCOLS), {"pretrained": 0, "scratch": 1}
+    protocol = protocols.index(run.protocol) if run.protocol in protocols else len(protocols)
+    return (protocol, -(run.label_fraction or 1), run.dataset or "", run.at_epoch or 0, run.setup or run.pair or "",
+            inits.get(run.init or "", 2), run.seed or 0)  # fmt: skip

@@ -1,0 +1,102 @@
+"""In which options evaluations differ that a table would show alike: kNN of another k, another pretraining. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from sslcli.comparison.differences import setting_of
+from sslcli.options.command import OF_METHODS
+from sslcli.options.pairing import NOT_IN_PAIR, defaults_of_newer
+from sslcli.runs.next_step import record_or_index
+from sslcli.runs.registry import Registry, Run
+
+OF_DATA = ("labels", "image_size", "fit")
+SHOWN = ("seed", "protocol", "dataset", "label_fraction", "run", "dry_run")
+LEFT_OUT = {*NOT_IN_PAIR, *SHOWN} - {*OF_DATA}
+"""Options that are no setting, or that every table shows."""
+MOST = 4  # options that are named; there may be more in which two pretrainings differ
+MOST_SETTINGS = 100  # that are told apart; of more the records would take longer to read than the table
+Settings = Mapping[str, str]
+"""By the ids of runs: the options that tell them from those beside them, "k 200, temperature 0.1"; others are left out."""
+
+NO_SETTINGS: Settings = MappingProxyType({})
+
+
+def settings_in_words(registry: Registry, runs: Sequence[Run], setups: Mapping[str, str | None]) -> Settings:
+    """What tells evaluations apart that are of one protocol, data set, part of the labels and epoch, seeds aside.
+
+    `setups` are those of the pretrain runs by id. Records are read only where there is something to tell apart; of a run
+    without one (a published run), and of more than MOST_SETTINGS settings, nothing is told.
+    """
+    known = dict(setups)
+    alike: dict[tuple[Any, ...], list[Run]] = {}
+    for run in runs:
+        alike.setdefault((run.experiment, run.protocol, run.dataset, run.label_fraction, run.at_epoch), []).append(run)
+    found: dict[str, str] = {}
+    for group in alike.values():
+        settings: dict[tuple[Any, ...], list[Run]] = {}
+        for run in group:
+            settings.setdefault(setting_of(run, known), []).append(run)
+        several = len(settings) > len({run.init for run in group}) or len({run.setup or run.pair for run in group}) > 1
+        if several and len(settings) <= MOST_SETTINGS:
+            found |= _told_apart(registry, list(settings.values()))
+    return found
+
+
+def _told_apart(registry: Registry, settings: Sequence[Sequence[Run]]) -> dict[str, str]:
+    """For the runs of each setting the options that not all settings share."""
+    own = [_options(record_or_index(registry, runs[0])) for runs in settings]
+    known = {run.id: run for run in registry.runs()} if any(runs[0].parent for runs in settings) else {}
+    parents = [known.get(runs[0].parent or "") for runs in settings]
+    of_parents = [_options(record_or_index(registry, parent)) if parent else {} for parent in parents]
+    begun = [number for number, options in enumerate(of_parents) if options]
+    words = _differing(own)
+    for number, among in zip(begun, _of_pretrainings([of_parents[number] for number in begun]), strict=True):
+        words[number] += [f"pretraining's {word}" for word in among if word not in words[number]]
+    return {run.id: _listed(found) for runs, found in zip(settings, words, strict=True) for run in runs if found}
+
+
+def _options(record: Run) -> dict[str, Any]:
+    """What a record says of its setting; empty where nothing was recorded."""
+    recorded = defaults_of_newer(record.experiment, record.options) | record.options if record.options else {}
+    options = {name: value for name, value in recorded.items() if name not in LEFT_OUT}
+    return options | ({"data": record.data["sha256"][:12]} if options and "sha256" in record.data else {})
+
+
+def _differing(options: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Of each setting name and value of the options that not all share; options not recorded are no difference."""
+    recorded = [values for values in options if values]
+    first = recorded[0] if recorded else {}
+    shared = {name for name, value in first.items() if all(other.get(name) == value for other in recorded)}
+    return [_in_words({name: value for name, value in values.items() if name not in shared}) for values in options]
+
+
+def _of_pretrainings(options: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """In which options pretrainings differ. The method has a column of its own, and its options tell its own runs apart."""
+    common = ({name: value for name, value in of.items() if name not in (*OF_METHODS, "method")} for of in options)
+    words = _differing(list(common))
+    for method in {of.get("method") for of in options}:
+        mine = [number for number, of in enumerate(options) if of.get("method") == method]
+        own = [{name: value for name, value in options[number].items() if name in OF_METHODS} for number in mine]
+        for number, among in zip(mine, _differing(own), strict=True):
+            words[number] += among
+    return words
+
+
+def _in_words(differing: dict[str, Any]) -> list[str]:
+    if len(differing) > 1:
+        differing = {name: value for name, value in differing.items() if name != "data"}  # what made the data differ says more
+    return [f"{name.replace('_', ' ')} {_value(value)}" for name, value in differing.items()]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _listed(words: Sequence[str]) -> str:
+    rest = len(words) - MOST
+    return ", ".join(words[:MOST]) + (f" and {rest} more" if rest > 0 else "")

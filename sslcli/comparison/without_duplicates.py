@@ -1,0 +1,53 @@
+"""What of a comparison is left without the test images that ssl data check found elsewhere too. Imports no torch."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sslcli.data.check_file import read_check
+from sslcli.errors import StateError
+from sslcli.evaluation.naming import dataset_word
+from sslcli.evaluation.test_logits import FILE, Kept, read_kept
+from sslcli.runs.paths import as_read
+from sslcli.runs.registry import Registry, Run
+from sslcli.runs.selection import say
+
+
+def without_duplicates(registry: Registry, runs: list[Run]) -> list[Run]:
+    """The runs with the figures that their kept logits give on the other test images; those over epochs are not known."""
+    kept = {run.id: _unique(registry, run) for run in runs}
+    left = []
+    for run in runs:
+        right = kept[run.id].right
+        metrics: dict[str, Any] = {"test_acc": int(right.sum()) / len(right), "test_images": len(right)}
+        both = {
+            other.id: int((right & kept[other.id].right).sum())
+            for other in runs
+            if other.id != run.id and np.array_equal(kept[other.id].indices, kept[run.id].indices)
+        }
+        left.append(replace(run, metrics=metrics, both_right=both))
+    return left
+
+
+def _unique(registry: Registry, run: Run) -> Kept:
+    """What a run has kept of the test images that are no duplicates."""
+    if run.status == "published":
+        raise StateError(f"run {run.id} is published: which of its test images were right is not kept here")
+    record, path = registry.load(run), registry.path(f"results/data/{dataset_word(run.dataset)}.json")
+    check = registry.command(shlex.join(["ssl", "data", "check", *as_read(registry, record)]))
+    if not path.exists():
+        raise StateError(f"which test images of {run.dataset} are duplicates is not known here; to find them, type: {check}")
+    found = read_check(path)
+    if found.fingerprint != record.data.get("sha256"):
+        raise StateError(f"{path} is of other data than {run.id} was trained on; to make it anew, type: {check}")
+    kept = read_kept(registry.path(f"{run.folder}/{FILE}"))
+    unique: NDArray[np.bool_] = ~np.isin(kept.indices, found.test_duplicates)
+    if not unique.any():
+        raise StateError(f"every test image of {run.dataset} is a duplicate at threshold {found.threshold}: none is left")
+    say(f"{run.id}: {int(unique.sum()):,} of {len(unique):,} test images, without duplicates")
+    return Kept(kept.logits[unique], kept.labels[unique], kept.indices[unique])

@@ -1,0 +1,1 @@
+"""What a person sees: messages, progress, tables, and streams that outlive their reader. No torch."""

@@ -1,0 +1,1 @@
+"""A person's own pictures: a folder of files as one data set."""

@@ -1,0 +1,117 @@
+"""Which pictures a folder holds, and what its sub-folders or a CSV file say of their classes and parts. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sslcli.data.folder.contents import Contents, Reasons, contents
+from sslcli.data.folder.entry import PARTS, PARTS_TOO, Entry, class_word
+from sslcli.data.folder.label_file import Places, read_labels
+from sslcli.data.folder.walk import PASSED_OVER, Kind
+from sslcli.errors import StateError, UsageError
+
+UNLABELLED = ("unlabelled", "unlabeled")
+"""Folders beside train and test whose pictures have no class."""
+NOT_A_NUMBER = ("nan", "<na>")
+"""What programs write into a CSV file for a value that is missing."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The pictures of a folder in the order of their paths, and what else lies there.
+
+    `beside` are pictures that are in no part; `notes` is what a person should know of the classes.
+    """
+
+    entries: list[Entry]
+    found: Contents
+    beside: Reasons = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def others(self) -> Reasons:
+        """What is not read, hidden and system files aside: paths, and why."""
+        found = [(other.path, other.reason) for other in self.found.others if other.kind not in PASSED_OVER]
+        return sorted([*found, *self.beside])
+
+    def named(self, labels: Path) -> Listing:
+        """The same pictures with the classes, and parts if it has some, of a CSV file; what it leaves out has no class."""
+        written = read_labels(labels)
+        places = Places(self.found.root, [entry.path for entry in self.entries] + [path for path, _ in self.others])
+        rows: dict[str, Entry] = {}
+        unknown = []
+        for row in written.values():
+            path = places.find(row.path)
+            if path is None:
+                unknown.append(row.path)
+            elif path in rows:
+                both = f"{rows[path].path!r} and {row.path!r}"
+                raise UsageError(f"--labels {labels}: {both} are one file, {path!r}; accepted is one line for each file")
+            else:
+                rows[path] = row
+        if unknown:
+            raise UsageError(f"--labels {labels}: {len(unknown)} of its {len(written)} {places.advice(unknown[0])}")
+        missing = sum((row.label or "").lower() in NOT_A_NUMBER for row in rows.values())
+        note = f"--labels {labels}: {missing:,} pictures have the label {NOT_A_NUMBER[0]!r}, read as none"
+        entries = [_renamed(entry, rows.get(entry.path)) for entry in self.entries]
+        return replace(self, entries=entries, notes=[note] * bool(missing))
+
+
+def _renamed(entry: Entry, row: Entry | None) -> Entry:
+    """A picture with the class of its line in a CSV file, and with the part if the line has one."""
+    if row is None:
+        return replace(entry, label=None)
+    label = None if row.label is None or row.label.lower() in NOT_A_NUMBER else row.label
+    return replace(entry, label=label, part=row.part or entry.part)
+
+
+def list_pictures(root: Path) -> Listing:
+    """Everything below a folder: files with a picture's suffix, with class and part by their folders.
+
+    Folders train, val and test at the top are the parts, and the folders in them the classes; without them the folders at the
+    top are the classes, if they are several. See `walk` for what is passed over. A StateError for a folder that is not there,
+    holds no picture, or has a folder that cannot be read.
+    """
+    called = f"--dataset folder:{root}"
+    found = contents(root, called=called)
+    if closed := found.of(Kind.CLOSED):
+        raise StateError(f"{called}: {closed[0].path!r} is {closed[0].reason}; allow it (chmod u+rx), or move it elsewhere")
+    return _by_folders(found)
+
+
+def _by_folders(found: Contents) -> Listing:
+    """The pictures with class and part, and those that lie beside the parts, in none of them."""
+    split = [path.split("/") for path in found.pictures]
+    tops = {parts[0].lower() for parts in split if len(parts) > 1}
+    parted = bool(tops & {"train", "training"} and tops & {"test", "testing", "val", "valid", "validation"})
+    entries, beside, names = [], [], set()
+    for path, parts in zip(found.pictures, split, strict=True):
+        top = parts[0].lower()
+        name, part = (parts[int(parted)] if len(parts) > 1 + parted else None), None
+        if parted and len(parts) > 1 and top in UNLABELLED:
+            name, part = None, "train"
+        elif parted:
+            part = PARTS_TOO.get(top, top)
+            if len(parts) == 1 or part not in PARTS:
+                beside.append((path, "beside the folders train and test, in no part"))
+                continue
+        names.add(name)
+        entries.append(Entry(path, None if name is None else class_word(name), part))
+    classes = {entry.label for entry in entries} - {None}
+    if len(classes) < 2:
+        entries = [replace(entry, label=None) for entry in entries]
+    return Listing(entries, found, beside, _spelled_twice(names - {None}))
+
+
+def _spelled_twice(names: Iterable[str | None]) -> list[str]:
+    """Which folders' names are one class, in words."""
+    spellings: dict[str, list[str]] = {}
+    for name in sorted(filter(None, names)):
+        spellings.setdefault(class_word(name), []).append(ascii(name))
+    return [
+        f"class {word!r} has several spellings in Unicode, {' and '.join(some)}: their pictures are one class"
+        for word, some in spellings.items()
+        if len(some) > 1
+    ]

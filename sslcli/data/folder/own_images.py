@@ -1,0 +1,74 @@
+"""A person's own pictures, a few of them, brought to the size that an encoder was trained on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sslcli.data.folder.contents import contents
+from sslcli.data.folder.pictures import BrokenPictureError, Fit, counted, read_rgb, squared
+from sslcli.data.folder.walk import Kind
+from sslcli.data.image_data import centre
+from sslcli.errors import StateError, UsageError
+
+NAMED = 10  # pictures of a folder that cannot be read, and are named
+
+Own = tuple[Path, Tensor]
+"""Where a picture is, and its pixels as uint8 (3, size, size)."""
+
+
+def read_images(
+    names: Sequence[str], *, size: int, kept: int | None = None, fit: Fit = "crop", say: Callable[[str], None] = lambda _: None
+) -> list[Own]:
+    """Each picture as the eye sees it, upright, its central square, made smaller with antialiasing.
+
+    `kept` is the side of the square that they are brought to before, where that is larger, and `fit` how they become it, so
+    that they are seen as the pictures of a data set were. A folder stands for the pictures in it and in its sub-folders; what
+    is skipped there is said. A StateError for what is not there, a UsageError for what is no picture.
+    """
+
+    def read(path: Path) -> Tensor:
+        return centre(torch.from_numpy(squared(read_rgb(path, side=kept or size), kept or size, fit)), size)
+
+    return [own for name in names for own in _read(name, read, say)]
+
+
+def _read(name: str, read: Callable[[Path], Tensor], say: Callable[[str], None]) -> list[Own]:
+    if not name:
+        raise UsageError("'' is no picture; accepted is the name of a picture, or of a folder of pictures")
+    path = Path(name)
+    if not os.path.exists(path):
+        raise StateError(f"{path}: there is no such file")
+    if os.path.isdir(path):
+        return _in_folder(path, read, say)
+    try:
+        return [(path, read(path))]
+    except (BrokenPictureError, OSError) as error:
+        raise UsageError(f"{path} is no picture that can be read: {error}") from error
+
+
+def _in_folder(root: Path, read: Callable[[Path], Tensor], say: Callable[[str], None]) -> list[Own]:
+    """Every picture below a folder that can be read; the others are said. A UsageError if none can."""
+    found = contents(root, called=str(root))
+    own, broken = [], []
+    for path in found.pictures:
+        try:
+            own.append((root / path, read(root / path)))
+        except (BrokenPictureError, OSError) as error:
+            broken.append((path, str(error)))
+    lost = [*found.lost, *found.of(Kind.CLOSED)]
+    others = len(found.others) - len(found.passed_over) - len(lost)
+    counts = found.skipped(len(broken), tried=len(found.pictures), others=others)
+    unread = [*broken, *((other.path, other.reason) for other in lost)]
+    some = "; ".join(f"{path!r}: {reason}" for path, reason in unread[:NAMED]) + "; …" * (len(unread) > NAMED)
+    mendable = counted(other.reason for other in found.of(Kind.OTHER))
+    words = ". ".join(filter(None, (counts, some, *mendable, found.advice())))
+    if not own:
+        raise UsageError(f"{root}: no picture that can be read: {words}")
+    if words:
+        say(f"{root}: skipped: {words}")
+    return own

@@ -1,0 +1,224 @@
+"""Pictures decoded once, by several processes, into a file that is mapped into memory. Imports no torch, to start quickly."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import mmap
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sslcli.data.folder.pictures import PASSING, SUFFIXES, BrokenPictureError, Fit, read_rgb, squared
+from sslcli.errors import StateError
+from sslcli.locks import HeldError, locked
+
+VERSION = 2  # of what is in a cache; another one is another cache
+SOME = 32  # pictures that a process is given at a time
+FEW = 256  # pictures for which no process is started
+SAFE_PATH = "PYTHONSAFEPATH"
+PATIENCE = 3600.0  # seconds to wait for another process that decodes the same
+
+Progress = Callable[[float], None]
+"""Told how much is done, from 0 to 1."""
+Made = tuple[str, str, list[list[float]], int]
+"""What is kept of a picture beside its pixels: sha256, what is wrong with it ("": nothing), moments, bits."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Pictures (N, 3, side, side) uint8 in a mapped file, in the order of `paths`; those with a problem are black.
+
+    `digests` are the files' sha256; `moments` (N, 2, 3) the means of each channel's values in [0, 1], and of their squares;
+    `bits` how many bits the largest value of a picture of 16 bits takes, 0 for one of 8.
+    """
+
+    folder: Path
+    file: mmap.mmap
+    images: NDArray[np.uint8]
+    paths: list[str]
+    digests: list[str]
+    problems: list[str]
+    moments: NDArray[np.float64]
+    bits: list[int]
+
+
+def decode(root: Path, paths: Sequence[str], *, side: int, fit: Fit, caches: Path, workers: int, progress: Progress) -> Decoded:
+    """The pictures at `paths` below `root`, decoded now or before: the folder in `caches` is named by what they depend on.
+
+    That is the files' names, sizes, times and inodes, which formats can be read, and how pictures become square. Of several
+    builders one works and the others wait; a build that was killed is begun anew. What `root` had been decoded to, at this
+    size, before its files changed is removed. A StateError where the disk has no room.
+    """
+    files = [(path, *_state(root / path)) for path in paths]
+    key = hashlib.sha256(json.dumps([VERSION, SUFFIXES, side, fit, files]).encode()).hexdigest()[:20]
+    folder = caches / key
+    if not folder.exists():
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(caches / f"{key}.lock", timeout=PATIENCE))
+            except HeldError as error:
+                raise StateError(f"{folder} has been in the making for {PATIENCE / 60:.0f} minutes, by {error}") from None
+            if not folder.exists():
+                partial = caches / f"{key}.partial"
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir()
+                _build(partial, root, paths, side, fit, workers, progress)
+                partial.rename(folder)
+                _tidy(caches, folder)
+    return _opened(folder)
+
+
+def _tidy(caches: Path, new: Path) -> None:
+    """Remove what a new cache takes the place of, and what builders that were killed have left."""
+    for index in caches.glob("*/index.json"):
+        # passed over: what is damaged, of another version, or in use where that forbids it
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            if index.parent != new and _what_for(index) == _what_for(new / index.name):
+                index.parent.rename(index.parent.with_suffix(".partial"))
+                index.parent.with_suffix(".skipped.csv").unlink(missing_ok=True)
+    for partial in caches.glob("*.partial"):
+        with suppress(HeldError), locked(partial.with_suffix(".lock"), timeout=0):
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _what_for(index: Path) -> tuple[str, int, str]:
+    """The folder that a cache is of, and how its pictures became square."""
+    found = json.loads(index.read_text(encoding="utf-8"))
+    return found["root"], found["side"], found["fit"]
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """What changes with a file, or when another takes its place: two folders' files of one name and time differ too. Nothing
+    of one that may not be looked at: decoding it will say why.
+    """
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
+def _build(folder: Path, root: Path, paths: Sequence[str], side: int, fit: Fit, workers: int, progress: Progress) -> None:
+    pixels = folder / "images.u8"
+    with pixels.open("wb") as file:
+        try:
+            _reserve(file.fileno(), len(paths) * 3 * side * side)
+        except OSError as error:
+            raise StateError(
+                f"{len(paths):,} pictures of {side} x {side} pixels need {len(paths) * 3 * side**2 / 1e9:.1f} GB in "
+                f"{folder.parent}: {error.strerror}; free some, name another folder with --data-dir, or a smaller --image-size"
+            ) from error
+    tasks = [
+        (str(pixels), begin, [str(root / path) for path in paths[begin : begin + SOME]], side, fit)
+        for begin in range(0, len(paths), SOME)
+    ]
+    found: list[Made] = []
+    for some in _mapped(tasks, workers if len(paths) > FEW else 1):
+        found.extend(some)
+        progress(len(found) / len(paths))
+    digests, problems, moments, bits = zip(*found, strict=True)
+    np.save(folder / "moments.npy", np.array(moments))
+    where = {"root": os.path.realpath(root), "side": side, "fit": fit}
+    index = where | {"paths": list(paths), "digests": digests, "problems": problems, "bits": bits}
+    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    for name in ("images.u8", "moments.npy", "index.json"):
+        with (folder / name).open("rb") as file:
+            os.fsync(file.fileno())  # before the folder has its name: after a power cut it is whole, or not there
+
+
+def _reserve(file: int, size: int) -> None:
+    """Have the disk keep room for a file, so that writing it cannot fail for want of it."""
+    if sys.platform == "linux":
+        os.posix_fallocate(file, 0, size)
+    else:
+        os.truncate(file, size)
+
+
+def _mapped(tasks: list[Any], workers: int) -> Iterator[list[Made]]:
+    """What `_decode_some` makes of each task, in order, in so many processes."""
+    if workers == 1:
+        yield from map(_decode_some, tasks)
+        return
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_belong_to_the_parent)
+    try:
+        with _without_the_current_folder():  # map begins them all
+            made = pool.map(_decode_some, tasks)
+        yield from made
+    except BrokenProcessPool as error:
+        raise StateError("a process that decoded pictures was killed, perhaps for want of memory; start again") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _without_the_current_folder() -> Iterator[None]:
+    """Have processes that are started import Python's own modules, not a pickle.py of the person's in the current folder."""
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
+
+
+def _belong_to_the_parent() -> None:
+    """Leave Ctrl-C to the process that started this one, and end with it if it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, prctl(2)
+
+
+def _decode_some(task: tuple[str, int, list[str], int, Fit]) -> list[Made]:
+    """Write some pictures to their places in the file."""
+    pixels, begin, paths, side, fit = task
+    made = []
+    with open(pixels, "r+b", buffering=0) as file:
+        for place, path in enumerate(paths, begin):
+            digest, problem, moments, bits = "", "", [[0.0] * 3] * 2, 0
+            try:
+                with open(path, "rb") as picture:
+                    digest = hashlib.file_digest(picture, "sha256").hexdigest()
+                rgb = read_rgb(Path(path), side=side)
+                square, bits = squared(rgb, side, fit), rgb.info.get("bits", 0)
+            except (BrokenPictureError, OSError) as error:
+                if isinstance(error, OSError) and error.errno in PASSING:
+                    raise
+                problem = str(error) or type(error).__name__
+            else:
+                file.seek(place * square.nbytes)
+                file.write(square.tobytes())
+                values = square.reshape(3, -1) / 255.0
+                moments = [values.mean(1).tolist(), (values**2).mean(1).tolist()]
+            made.append((digest, problem, moments, bits))
+    return made
+
+
+def _opened(folder: Path) -> Decoded:
+    """A cache that is there; a StateError if it is damaged."""
+    try:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        count, side = len(index["paths"]), index["side"]
+        with (folder / "images.u8").open("rb") as pixels:
+            file = mmap.mmap(pixels.fileno(), 0, access=mmap.ACCESS_READ)
+        images = np.frombuffer(file, np.uint8).reshape(count, 3, side, side)
+        moments = np.load(folder / "moments.npy")
+        return Decoded(folder, file, images, index["paths"], index["digests"], index["problems"], moments, index["bits"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StateError(f"{folder} is damaged ({error}); delete it, and it is made anew") from error

@@ -1,0 +1,80 @@
+"""What runs, experiments and data sets are called: in a sentence, and as a piece of a file's name. Imports no torch."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sslcli.data import FOLDER
+from sslcli.evaluation.protocols import PROTOCOLS, evaluations, protocol_named, usual_of
+from sslcli.runs.registry import FIRST_METHOD, Run
+
+
+def share_label(share: float | None) -> str:
+    """A part of the labels as a piece of a name: _0p1 for a tenth, nothing for all."""
+    return "" if share in (None, 1) else f"_{share:.6g}".replace("0.", "0p")
+
+
+def folder_name(run: Run) -> str:
+    """Where the pictures of an experiment go: its name, or its protocol if that is not the usual one; and the labels' part.
+
+    And the method, of every method but the first that there was.
+    """
+    usual = run.protocol is None or usual_of(run.experiment) == PROTOCOLS.get(run.protocol)
+    name = run.experiment if usual else (run.protocol or "").replace("-", "_")
+    method = "" if run.encoder_method in (None, FIRST_METHOD) else f"_{run.encoder_method}".replace("-", "_")
+    return f"{name}{share_label(run.label_fraction)}{method}"
+
+
+WORDS = {"pretrain": "pretraining"} | {name: protocol_named(None, name).name for name in evaluations()}
+"""Every experiment in words: one of evaluations by its usual protocol."""
+
+
+def in_words(experiment: str, label_fraction: float | None, at_epoch: int | None = None, protocol: str | None = None) -> str:
+    """An experiment in words, with the part of the labels and the epoch of the encoder if they are not all and the last."""
+    labels = "" if label_fraction in (None, 1) else f" on {100 * label_fraction:g} % of the labels"
+    name = PROTOCOLS[protocol].name if protocol in PROTOCOLS else WORDS[experiment]
+    return name + labels + (f" after epoch {at_epoch}" if at_epoch else "")
+
+
+def told_apart(places: Sequence[str], differences: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Places of differences in words that tell them apart: by their methods and settings, else by their runs."""
+    settings = settings_with_method(differences)
+    words = [f"{place} ({setting})" if setting else place for place, setting in zip(places, settings, strict=True)]
+    return [
+        word if words.count(word) == 1 else f"{place} ({found.get('pretrained_run')})"
+        for word, place, found in zip(words, places, differences, strict=True)
+    ]
+
+
+def settings_with_method(differences: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What tells each difference from others: the method, if there are several, and the setting; "" for nothing."""
+    several = len({found.get("method") for found in differences}) > 1
+    told = [(found.get("method") if several else None, found.get("setting")) for found in differences]
+    return [", ".join(filter(None, words)) for words in told]
+
+
+def heading(words: str) -> str:
+    """Words as they stand at the head of something; kNN stays as it is."""
+    return words if words[1:2].isupper() else f"{words[:1].upper()}{words[1:]}"
+
+
+def dataset_word(dataset: str | None) -> str:
+    """A data set as a piece of a file's name: of a folder its own name, in lower-case ASCII."""
+    if not (dataset or "").startswith(FOLDER):
+        return dataset or ""
+    plain = unicodedata.normalize("NFKD", Path((dataset or "").removeprefix(FOLDER)).name).encode("ascii", "ignore").decode()
+    return f"folder-{re.sub(r'[^a-z0-9]+', '-', plain.lower()).strip('-') or 'pictures'}"
+
+
+def init_label(init: str, origin: dict[str, Any]) -> str:
+    """What the registry calls an init: its word; or the name and sha256 of others' weights, `origin`, which are in no pair."""
+    if not origin:
+        return init
+    stem = re.sub(r"(\.(pth?|ckpt|tar|safetensors|torch))+$", "", origin["file"].lower())
+    stem = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:24].strip("-")
+    name = "-".join(filter(None, (stem, origin["sha256"][:8])))
+    return f"pretrained-from-{name}" if init == "pretrained" else f"file-{name}"

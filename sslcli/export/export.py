@@ -1,0 +1,150 @@
+"""ssl export: the encoder of a run as others use it, checked against the encoder before it is called done."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sslcli.data.batches import generator
+from sslcli.errors import StateError, UsageError
+from sslcli.export.encoders import ABOUT, Loaded, encoder_of_run, finished_run
+from sslcli.export.formats import FOLDER, FORMATS, Format, formats_of
+from sslcli.export.model_card import card
+from sslcli.export.preprocessing import odd_pictures, sides_of, write_prepare
+from sslcli.models.weights import INSTALL
+from sslcli.options.command import Export
+from sslcli.plans.data_access import data_of_run
+from sslcli.runs.registry import Registry, Run
+from sslcli.runs.selection import open_registry, say
+
+IMAGES = 256  # test images that export and encoder are compared on
+CLOSE = 1e-4  # the largest difference, as a part of the largest value; sums in another order give about 1e-6
+
+
+def run(command: Export) -> None:
+    """Write the folder, whole or not at all."""
+    registry = open_registry(command)
+    record = registry.load(finished_run(registry, command.run))
+    backbone, stem, kind = record.options["backbone"], record.options["stem"], FORMATS[command.format]
+    if command.format not in (accepted := formats_of(backbone)):
+        raise UsageError(
+            f"--format {command.format}: not of {backbone}, the backbone of {record.id}; accepted are {' and '.join(accepted)}"
+        )
+    _hold_to_packages(command.format, kind)
+    folder = command.out or registry.path(f"results/export/{record.id}-{command.format}")
+    _hold_to_place(folder, command.format)
+    loaded = encoder_of_run(registry, record, data_dir=command.data_dir)
+    images, what = _images(registry, record, loaded, command.data_dir)
+    with tempfile.TemporaryDirectory() as made:
+        built = Path(made)
+        write_prepare(built)
+        lines = kind.write(loaded.encoder, loaded.transform, backbone, stem, built)
+        compared = _compare(loaded, images, what, lines, kind, built)
+        about = {"format": command.format, "backbone": backbone, "stem": stem, "dim": loaded.encoder.dim}
+        _describe(loaded, kind, lines, compared, about, built)
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(built.iterdir(), key=lambda path: path.name == ABOUT):  # it says that the rest is there
+            shutil.copyfile(path, folder / path.name)
+    print(f"{record.id}: {compared}")
+    say(f"wrote {os.path.relpath(folder)}; how it is used stands in {os.path.relpath(folder / 'README.md')}")
+
+
+def _hold_to_packages(name: str, kind: Format) -> None:
+    """A StateError if a package that the format takes is not installed."""
+    missing = []
+    for package in kind.extra:
+        try:
+            importlib.import_module(package)
+        except ImportError:
+            missing.append(package)
+    if missing:
+        raise StateError(f"--format {name} takes {' and '.join(missing)}, not installed here; type: {INSTALL}")
+
+
+def _hold_to_place(folder: Path, name: str) -> None:
+    """A UsageError if the folder has something else in it than an earlier export in the same format."""
+    if folder.is_file():
+        raise UsageError(f"--out {folder} is a file; accepted is a folder")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    try:
+        earlier = json.loads((folder / ABOUT).read_text(encoding="utf-8"))["format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError(
+            f"--out {folder} has other files in it; accepted is a new or empty folder, or an earlier export"
+        ) from None
+    if earlier != name:
+        raise UsageError(f"--out {folder} has an export in the format {earlier}; accepted for {name} is another folder")
+
+
+def _images(registry: Registry, record: Run, loaded: Loaded, data_dir: Path | None) -> tuple[Tensor, str]:
+    """Test images (N, 3, kept, kept) uint8, of which the encoder was shown the centre, and what they are in words.
+
+    Training images where there is no test, random ones where the data are not there.
+    """
+    try:
+        data = data_of_run(registry, record, data_dir)
+        part, images = ("test", data.test_images) if len(data.test_images) else ("training", data.train_images)
+        return images[:IMAGES].cpu(), f"{part} images of {record.dataset}"
+    except StateError as error:
+        if data_dir is not None:
+            raise
+        say(f"ssl: compared on random images, for {error}")
+    size = (IMAGES, 3, loaded.transform.kept, loaded.transform.kept)
+    return torch.randint(0, 256, size, generator=generator(0, "export"), dtype=torch.uint8), "random images"
+
+
+def _compare(loaded: Loaded, images: Tensor, what: str, lines: str, kind: Format, folder: Path) -> str:
+    """Run the card's own lines, and say by how much what they give differs from the encoder; a StateError if by too much.
+
+    The first image goes through the lines that take one picture, the others, and the odd pictures, in a batch.
+    """
+    pictures = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in images]
+    odd = odd_pictures(loaded.transform.kept)
+    names: dict[str, Any] = {"folder": folder, "picture": pictures[0]}
+    with torch.inference_mode():
+        of_odd = torch.stack([loaded.transform(picture) for picture in odd.values()])
+        expected = torch.cat([loaded.encoder(loaded.transform(images)), loaded.encoder(of_odd)]).numpy()
+        exec(lines.replace(FOLDER, "") + kind.use, names)  # noqa: S102  (written by this program a moment ago; the card has the same)
+        inputs = [names["preprocess"](picture) for picture in [*pictures[1:], *odd.values()]]
+        if "onnxruntime" in kind.packages:
+            rest = names["model"].run(["h"], {"images": np.stack(inputs)})[0]
+        else:
+            rest = names["model"](torch.stack(inputs)).numpy()
+    found = np.concatenate([np.asarray(names["h"]), rest])
+    differences, largest = np.abs(found - expected).max(1), float(np.abs(expected).max())
+    usual, of_kind = differences[: len(images)].max(), dict(zip(odd, differences[len(images) :], strict=True))
+    words = (
+        f"on {len(images)} {what} it differs from the encoder by {usual:.2g} at most, of values up to {largest:.3g}; "
+        f"on {len(odd)} pictures of odd kinds by {max(of_kind.values()):.2g}"
+    )
+    wrong = [name for name, difference in of_kind.items() if not difference <= CLOSE * largest]
+    if wrong or not usual <= CLOSE * largest:
+        kinds = f" ({', '.join(wrong)})" if wrong else ""
+        raise StateError(f"the export is not the encoder: {words}{kinds}; nothing was written")
+    return words
+
+
+def _describe(loaded: Loaded, kind: Format, lines: str, compared: str, about: dict[str, Any], folder: Path) -> None:
+    """Write the card and encoder.json."""
+    transform, provenance = loaded.transform, loaded.provenance
+    text = card(
+        backbone=about["backbone"], stem=about["stem"], dim=about["dim"], transform=transform, provenance=provenance,
+        packages=kind.packages, build=lines, use=kind.use, compared=compared, format=about["format"],
+    )  # fmt: skip
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    sha256 = hashlib.sha256((folder / kind.weights).read_bytes()).hexdigest()
+    whole = about | sides_of(transform) | {"mean": transform.mean, "std": transform.std}
+    whole |= {"weights": kind.weights, "sha256": sha256, "compared": compared, "provenance": provenance}
+    (folder / ABOUT).write_text(json.dumps(whole, indent=2), encoding="utf-8")

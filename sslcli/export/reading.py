@@ -1,0 +1,70 @@
+"""What embed and neighbours share: the encoder of a finished run, ready to read images as it did in its run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sslcli.data.folder.own_images import read_images
+from sslcli.data.image_data import ImageData
+from sslcli.data.on_disk import Images
+from sslcli.plans.data_access import data_of_run
+from sslcli.runs.registry import Registry, Run
+from sslcli.runs.selection import say
+from sslcli.training.checkpoint import State
+from sslcli.training.device import choose_device
+from sslcli.workflows.finishing import load_classifier, outputs_as_in
+from sslcli.workflows.pretraining import load_pretrained
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A run's encoder: `pictures` reads a person's own as it was shown pictures, and `h` gives the representations (N, d), on
+    the CPU, of such images (N, 3, S, S) uint8.
+
+    `data` loads the data set that it was trained on, once.
+    """
+
+    run: Run
+    pictures: Callable[[Sequence[str]], list[tuple[Path, Tensor]]]
+    h: Callable[[Images], Tensor]
+    data: Callable[[], ImageData]
+
+
+def reader_of(registry: Registry, selector: str | None, *, data_dir: Path | None, device: str) -> Reader:
+    """The encoder of the finished run that is named, else of the newest pretrain run.
+
+    An evaluation's checkpoint holds all that is needed; for a pretrain run the images' mean and deviation come from its data.
+    """
+    found = registry.find(selector or "latest", experiment=None if selector else "pretrain", status="finished")
+    record, known = registry.load(found), list[ImageData]()
+
+    def data() -> ImageData:
+        if not known:
+            known.append(data_of_run(registry, record, data_dir))
+        return known[0]
+
+    if record.experiment == "pretrain":
+        encoder = load_pretrained(registry, record)
+        mean, std = data().normalisation
+        known_of_it: State = {
+            "mean": mean, "std": std, "image_size": data().image_size, "kept_size": data().kept_size, "fit": data().fit,
+        }  # fmt: skip
+    else:
+        classifier, known_of_it = load_classifier(registry, record)
+        encoder = classifier.encoder
+    of = outputs_as_in(record, known_of_it, choose_device(device))
+    size = known_of_it["image_size"]
+    own = partial(read_images, size=size, kept=known_of_it.get("kept_size", size), fit=known_of_it.get("fit", "crop"), say=say)
+    return Reader(record, own, partial(of, encoder), data)
+
+
+def own_pictures(reader: Reader, names: Sequence[str]) -> tuple[list[Path], Tensor]:
+    """Pictures of a person's own, or folders of them, as the encoder gets them: paths, and images (N, 3, size, size)."""
+    read = reader.pictures(names)
+    return [path for path, _ in read], torch.stack([pixels for _, pixels in read])

@@ -1,0 +1,227 @@
+"""ssl plots: what TensorBoard's event files hold, as figures; with --check a page's images. Imports no torch."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sslcli.errors import StateError, UsageError
+from sslcli.evaluation.naming import folder_name, in_words
+from sslcli.figures.canvas import save_picture
+from sslcli.figures.curves import Curve, draw_curves
+from sslcli.gallery.accuracy_over_time import epochs_of, figure_over_time
+from sslcli.options.command import Plots
+from sslcli.runs.next_step import record_or_index
+from sslcli.runs.registry import Registry, Run
+from sslcli.runs.selection import newest_pairs, open_registry, say, study_runs
+from sslcli.training.events import Points, Scalars, event_folders, read_scalars
+from sslcli.training.tags import OLD_NAMES, PLAIN, marked, name_of, names_of, plain
+
+LABELS = {
+    "test_acc": "test accuracy (%)",
+    "val_acc": "validation accuracy (%)",
+    "val_knn": "kNN accuracy on training images, their labels held out (%)",
+    "test_loss": "test loss (nats)",
+    "val_loss": "validation loss (nats)",
+    "train_loss_epoch": "training loss, mean of the epoch (nats)",
+    "train_loss_step": "training loss of the step (nats)",
+    "train_lr": "learning rate",
+    "train_z_std": "deviation of the unit-length projection z",
+    "val_z_std": "deviation of the unit-length projection z, at the end of the epoch",
+    "val_alignment": "mean squared distance of two views' z (0 to 4)",
+    "val_uniformity": "uniformity of z (0: collapsed; lower: more even)",
+    "val_rank": "effective rank of the representation h",
+}
+
+
+def run(command: Plots) -> None:
+    """Draw and print the path of each figure; or check a page."""
+    if command.check is not None:
+        from sslcli.report.links import check
+
+        check(command.check, fix=command.fix)
+        return
+    if command.fix:
+        raise UsageError("--fix rewrites links of a page: it goes with --check README.md")
+    registry = open_registry(command)
+    out = command.out or registry.path("results/figures")
+    logdir = command.logdir
+    written = draw_foreign(logdir, out) if logdir else draw(registry, study=command.study, out=out)
+    for path in written:
+        print(os.path.relpath(path))
+    advice = "" if logdir else f"; to see what the runs predict, type: {registry.command('ssl predict')}"
+    say(f"wrote {len(written)} figures{advice}")
+
+
+def draw(registry: Registry, *, study: str | None, out: Path) -> list[Path]:
+    """Figures of a study's newest pairs and of its pretraining; returns their paths."""
+    runs = study_runs(registry, study)
+    written = []
+    for pair in newest_pairs(runs):
+        records = [record_or_index(registry, run) for run in pair]
+        folder = out / folder_name(pair[0])
+        written += _draw_pair(registry, records, folder)
+        if pair[0].experiment == "pretrain":
+            written += _draw_over_time(registry.runs(), records[0], folder)
+    if not written:
+        raise StateError(f"there are no scalars in the event files of the newest runs in {registry.root}: nothing to draw")
+    return written
+
+
+def _draw_pair(registry: Registry, records: list[Run], folder: Path) -> list[Path]:
+    """A figure for each scalar of a run and of its partner."""
+    scalars = [_read(registry.path(record.folder)) for record in records]
+    first = records[0]
+    words = in_words(first.experiment, first.label_fraction, protocol=first.protocol).capitalize()
+    looks = [int(record.init == "scratch") for record in records]
+    names = [f"{record.init}, {record.id}" if record.init else record.id for record in records]
+    epochs = [epochs_of(record) for record in records]
+    written = []
+    for scalar in _scalars_of(scalars):
+        by_epoch = all(step in known for known, series in zip(epochs, scalar.points, strict=True) for step, _ in series)
+        points = scalar.in_per_cent
+        if by_epoch:
+            points = [[(known[step], y) for step, y in series] for known, series in zip(epochs, points, strict=True)]
+        curves = [Curve(*found) for found in zip(names, points, looks, strict=True) if found[1]]
+        label = LABELS.get(scalar.name, scalar.label)
+        figure = draw_curves(
+            curves, title=f"{words}: {_without_unit(label)}\n({first.backbone} on {first.dataset})",
+            x_label="epoch" if by_epoch else "step", y_label=label, noisy=scalar.noisy, lines=_references(scalar.name, first),
+        )  # fmt: skip
+        path = folder / f"{scalar.name}.png"
+        save_picture(figure, path, description=f"Runs: {', '.join(names)}")
+        written.append(path)
+    return written
+
+
+def _references(name: str, record: Run) -> list[tuple[float, str]]:
+    """The values to hold a scalar against: what a healthy projection's deviation is near."""
+    dim = record.options.get("projector_dim")
+    if not name.endswith("_z_std") or not dim:
+        return []
+    return [(dim**-0.5, f"spread evenly: 1/sqrt({dim}) = {dim**-0.5:.3f}; collapsed: 0"), (0.0, "")]
+
+
+def _draw_over_time(runs: list[Run], pretrain: Run, folder: Path) -> list[Path]:
+    if (drawn := figure_over_time(runs, pretrain)) is None:
+        return []
+    figure, description = drawn
+    path = folder / "accuracy_over_time.png"
+    save_picture(figure, path, description=description)
+    return [path]
+
+
+def draw_foreign(logdir: Path, out: Path) -> list[Path]:
+    """Figures of any event files: folders beside each other share a picture, named after the folder that holds them."""
+    if not logdir.is_dir():
+        raise StateError(f"--logdir {logdir}: there is no such folder")
+    folders = event_folders(logdir)
+    if not folders:
+        raise StateError(f"--logdir {logdir}: there are no event files in it (their names contain tfevents)")
+    groups: dict[Path, list[Path]] = {}
+    for folder in folders:
+        groups.setdefault(logdir if folder == logdir else folder.parent, []).append(folder)
+    titles = {parent: parent.relative_to(logdir).as_posix() for parent in groups}
+    titles[logdir] = logdir.resolve().name
+    folder_names: dict[Path, str] = {}
+    written = []
+    for parent, members in groups.items():
+        folder_names[parent] = _free_name(titles[parent], folder_names.values())
+        written += _draw_group(titles[parent], parent, members, out / folder_names[parent])
+    if not written:
+        raise StateError(f"--logdir {logdir}: its event files hold no scalars: there is nothing to draw")
+    return written
+
+
+def _draw_group(title: str, parent: Path, members: list[Path], out: Path) -> list[Path]:
+    """A figure for each scalar of the event folders that lie in `parent`."""
+    scalars = [_read(folder) for folder in members]
+    names = [folder.relative_to(parent).as_posix() if folder != parent else title for folder in members]
+    written = []
+    for scalar in _scalars_of(scalars):
+        named = enumerate(zip(names, scalar.in_per_cent, strict=True))
+        figure = draw_curves(
+            [Curve(member, points, look) for look, (member, points) in named if points],
+            title=f"{title}: {scalar.label.removesuffix(' (%)')}", x_label="step", y_label=scalar.label, noisy=scalar.noisy,
+        )  # fmt: skip
+        path = out / f"{scalar.name}.png"
+        save_picture(figure, path, description=f"Tag: {scalar.tag}. Event files: {', '.join(map(str, members))}")
+        written.append(path)
+    return written
+
+
+def _free_name(title: str, taken: Collection[str]) -> str:
+    """A title as the lower-case name of a folder, another than those that are taken."""
+    name = plain(title, empty="logs")
+    return name if name not in taken else marked(name, title)
+
+
+def _read(folder: Path) -> Scalars:
+    found = read_scalars(folder)
+    for loss in found.losses:
+        say(f"ssl: {loss}")
+    return found
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """What a figure shows: its name, the tag (of several that share the name the first), a label, and each folder's points."""
+
+    name: str
+    tag: str
+    label: str
+    points: list[Points]
+
+    @property
+    def noisy(self) -> bool:
+        """Whether its curves may be smoothed."""
+        return "loss" in _words(self.tag)
+
+    @property
+    def in_per_cent(self) -> list[Points]:
+        """The points, accuracies as per cent; those of other programs may be so already."""
+        scales = [100 if _is_accuracy(self.tag) and all(abs(y) <= 1 for _, y in series) else 1 for series in self.points]
+        return [[(x, scale * y) for x, y in series] for scale, series in zip(scales, self.points, strict=True)]
+
+
+def _scalars_of(folders: Sequence[Scalars]) -> list[Scalar]:
+    """What is drawn of folders that share figures. A label says the tag in words, or as it is where words would not do."""
+    names = names_of([found.series for found in folders])
+    unclear = {name_of(tag) for tag, name in names.items() if name != name_of(tag)}
+    scalars: dict[str, Scalar] = {}
+    for tag, name in names.items():
+        clear = PLAIN.fullmatch(tag) and name_of(tag) not in unclear
+        label = _label(name if name in OLD_NAMES.values() else tag) if clear else _as_it_is(tag)
+        scalar = scalars.setdefault(name, Scalar(name, tag, label, [[] for _ in folders]))
+        for points, found in zip(scalar.points, folders, strict=True):
+            points.extend(found.series.get(tag, []))
+    return [scalars[name] for name in sorted(scalars)]
+
+
+def _words(tag: str) -> list[str]:
+    """The words of a tag, in lower case: those of valAcc are val and acc."""
+    apart = re.sub(r"(?<=[^\W_A-Z])(?=[A-Z][a-z])", " ", tag)
+    return re.split(r"[\s/_-]+", apart.lower().strip())
+
+
+def _is_accuracy(tag: str) -> bool:
+    return _words(tag)[-1] in ("acc", "accuracy", "knn")
+
+
+def _label(tag: str) -> str:
+    """A scalar of another program in words; its unit is known only if it is an accuracy."""
+    words = ["accuracy" if word == "acc" else word for word in _words(tag)]
+    return " ".join(words).strip() + " (%)" * _is_accuracy(tag)
+
+
+def _as_it_is(tag: str) -> str:
+    """A tag as a label, on one line."""
+    shown = " ".join("".join(c if c.isprintable() else " " for c in tag).split())
+    return (shown or "no tag") + " (%)" * _is_accuracy(tag)
+
+
+def _without_unit(label: str) -> str:
+    return re.sub(r" \([^)]*\)$", "", label)

@@ -1,0 +1,181 @@
+"""ssl data check: what is in a data set: duplicates, also across training and test, constant images, class balance."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from sslcli.console.progress import Telling
+from sslcli.console.tables import print_rows
+from sslcli.data.check_file import PLACES, Check, Pair, read_check, test_duplicates_of, write_check
+from sslcli.data.duplicates import THRESHOLD, constant_images, duplicate_pairs
+from sslcli.data.image_data import ImageData, label_name, load_data
+from sslcli.evaluation.naming import dataset_word
+from sslcli.figures.canvas import save_picture
+from sslcli.figures.grids import pixels_of
+from sslcli.figures.pairs import ShownPair, draw_pairs
+from sslcli.options.command import DataCheck
+from sslcli.plans.data_access import data_folder, reading_of
+from sslcli.runs.registry import Registry
+from sslcli.runs.selection import open_registry, say
+
+COLUMNS = {"place": "duplicates", "exact": "exact", "near": "near", "mirrored": "near, mirrored", "disagree": "labels disagree"}
+BALANCE = {"class": "class", "train": "training", "test": "test"}
+DISAGREEING = {"similarity": "similarity", "kind": "kind", "first": "first image", "second": "second image"}
+BETWEEN = {
+    "within training": ("train", "train"),
+    "within test": ("test", "test"),
+    "training and test": ("train", "test"),
+}
+SHOWN = 12  # pairs in each half of the picture
+LISTED = 40  # pairs with labels that disagree in the terminal
+
+
+def run(command: DataCheck) -> None:
+    """Check the data set, print what was found, and say where it is kept."""
+    registry = open_registry(command)
+    path = check(registry, command)
+    found = read_check(path)
+    show(found, style=command.format)
+    picture = _picture_path(path)
+    wrote = [path, picture] if picture.exists() else [path]
+    none = "" if picture.exists() else " (no duplicates across training and test, so no picture)"
+    say(f"wrote {' and '.join(map(os.path.relpath, wrote))}{none}")
+    if found.test_duplicates:
+        say(f"next, type: {registry.command('ssl compare --without-duplicates')}")
+
+
+def check(registry: Registry, command: DataCheck) -> Path:
+    """Check a data set; writes results/data/<dataset>.json and the picture beside it, and returns the former's path."""
+    folder, threshold = data_folder(registry, command.data_dir), command.threshold or THRESHOLD
+    data = load_data(command.dataset, folder, download=command.download, reading=reading_of(registry, command))
+    dataset = dataset_word(command.dataset)
+    say(f"checking {dataset}: {len(data.train_images):,} training and {len(data.test_images):,} test images")
+    pairs = duplicate_pairs(data, threshold=threshold, progress=Telling(f"check of {dataset}"))
+    found = _check_of(dataset, data, pairs, threshold)
+    path = registry.path(f"results/data/{dataset}.json")
+    _draw(_picture_path(path), data, found)
+    write_check(path, found)
+    return path
+
+
+def _check_of(dataset: str, data: ImageData, pairs: list[Pair], threshold: float) -> Check:
+    labels = {"train": data.train_labels, "test": data.test_labels}
+    images = {"train": data.train_images, "test": data.test_images}
+    mean, std = data.normalisation
+    return Check(
+        dataset=dataset,
+        fingerprint=data.fingerprint,
+        sizes={where: len(images[where]) for where in PLACES},
+        classes=list(data.classes),
+        class_balance={where: _balance(labels[where], len(data.classes)) for where in PLACES},
+        mean=[round(value, 6) for value in mean.tolist()],
+        std=[round(value, 6) for value in std.tolist()],
+        constant=[(where, place) for where in PLACES for place in constant_images(images[where])],
+        threshold=threshold,
+        pairs=pairs,
+        test_duplicates=test_duplicates_of(pairs),
+    )
+
+
+def _balance(labels: Tensor, classes: int) -> list[int]:
+    return [int(count) for count in labels[labels >= 0].bincount(minlength=classes)]
+
+
+def show(check: Check, *, style: str) -> None:
+    """Print a check: the counts of pairs as a table; in a table for the eye all the rest too; as JSON what the file holds."""
+    rows: list[dict[str, Any]] = []
+    for name, ends in BETWEEN.items():
+        pairs = check.between(*ends)
+        kinds = {kind: sum(pair.kind == kind for pair in pairs) for kind in ("exact", "near", "mirrored")}
+        rows.append({"place": name, **kinds, "disagree": sum(pair.disagrees for pair in pairs)})
+    whole = vars(check) | {"counts": check.counts}
+    print_rows(rows, COLUMNS, style=style, whole=whole)
+    if style in ("table", "markdown"):
+        print("\n" + "\n".join(_sentences(check)))
+        _show_disagreements(check, style=style)
+        balance = [
+            {"class": name, **{where: check.class_balance[where][label] for where in PLACES}}
+            for label, name in enumerate(check.classes)
+        ]
+        print_rows(balance, BALANCE, style=style)
+    sys.stdout.flush()
+
+
+def _sentences(check: Check) -> list[str]:
+    images, size = check.counts["test_images"], check.sizes["test"]
+
+    def share(count: int) -> str:
+        return f"{count} ({count / size:.2%})" if size else "0"
+
+    channels = zip(("red", "green", "blue"), check.mean, check.std, strict=True)
+    constant = [f"{where} {place}" for where, place in check.constant[:LISTED]]
+    more = ", …" * (len(check.constant) > LISTED)
+    unlabelled = check.sizes["train"] - sum(check.class_balance["train"])
+    return [
+        *([f"Training images without a label: {unlabelled:,}."] if unlabelled else []),
+        f"Test images with a duplicate: {share(images['any'])}: in training {images['exact_in_train']} exact and "
+        f"{images['near_in_train']} near, within test alone {images['within_test_only']}.",
+        f"Test images that have one in training or earlier in test, test_duplicates: {share(images['left_out'])}.",
+        f"Near: a similarity of {check.threshold:g} and more, after shifts, scales and mirroring.",
+        "Unreadable images: of a folder they are said when it is read; another data set that cannot be read whole is refused.",
+        f"Images of one colour: {(len(constant) and ', '.join(constant) + more) or 'none'}.",
+        f"Mean (deviation) of the training images, of 1: "
+        f"{', '.join(f'{name} {mean:.4f} ({std:.4f})' for name, mean, std in channels)}.",
+    ]
+
+
+def _show_disagreements(check: Check, *, style: str) -> None:
+    disagreeing = [pair for pair in check.pairs if pair.disagrees]
+    if not disagreeing:
+        print("Labels that disagree inside a pair: none.")
+        return
+    print(f"Labels that disagree inside a pair: {len(disagreeing)}{_first(disagreeing)}:")
+    ends = {"first": (1, 6), "second": (3, 7)}
+    rows = [
+        {"similarity": f"{pair.similarity:.4f}", "kind": pair.kind}
+        | {name: f"{pair[at]} {pair[at + 1]} {check.classes[int(pair[label])]}" for name, (at, label) in ends.items()}
+        for pair in disagreeing[:LISTED]
+    ]
+    print_rows(rows, DISAGREEING, style=style)
+
+
+def _first(pairs: list[Pair]) -> str:
+    return f", of them the first {LISTED} (the file has all)" if len(pairs) > LISTED else ""
+
+
+def _picture_path(path: Path) -> Path:
+    return path.with_name(f"{path.stem}_duplicates.png")
+
+
+def _draw(path: Path, data: ImageData, check: Check) -> None:
+    """Draw the closest and the least close pairs across training and test; without any, there is no picture."""
+    pairs = check.between("train", "test")
+    if not pairs:
+        path.unlink(missing_ok=True)
+        return
+    sections = [("The closest", pairs[:SHOWN])]
+    if len(pairs) > SHOWN:
+        least = pairs[max(SHOWN, len(pairs) - SHOWN) :]
+        sections.append((f"The least close that are accepted (threshold {check.threshold:g})", least))
+    shown = [(heading, [_shown(pair, data) for pair in part]) for heading, part in sections]
+    title = f"{check.dataset}: {len(pairs)} pairs of the same picture across training and test"
+    subtitle = "Left a training image, right a test image, as they are. Mirrored: the right one fits when mirrored."
+    save_picture(draw_pairs(shown, title=title, subtitle=subtitle), path, description=f"Data {check.fingerprint}")
+
+
+def _shown(pair: Pair, data: ImageData) -> ShownPair:
+    def image(where: str, place: int) -> Tensor:
+        return data.train_images[place] if where == "train" else data.test_images[place]
+
+    return ShownPair(
+        first=pixels_of(image(pair.where_a, pair.i)),
+        second=pixels_of(image(pair.where_b, pair.j)),
+        first_caption=f"{pair.where_a} {pair.i}\n{label_name(data.classes, pair.label_a)}",
+        second_caption=f"{pair.where_b} {pair.j}\n{label_name(data.classes, pair.label_b)}",
+        below=f"{pair.kind}, {pair.similarity:.4f}" + ("; labels disagree" if pair.disagrees else ""),
+    )

@@ -1,0 +1,65 @@
+"""ssl embed: the representations of images, for numpy and for TensorBoard's projector."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shlex
+
+import numpy as np
+
+from sslcli.data.folder.entry import as_text
+from sslcli.data.image_data import label_name
+from sslcli.data.on_disk import Images
+from sslcli.errors import StateError, UsageError
+from sslcli.export.reading import Reader, own_pictures, reader_of
+from sslcli.figures.grids import pixels_of
+from sslcli.figures.projector import MOST, write_projector
+from sslcli.files import atomic_write, write_text
+from sslcli.options.command import Embed
+from sslcli.runs.selection import open_registry, say
+
+Rows = list[tuple[str, str]]
+"""Path and label of each image; an image without a label has an empty one."""
+
+
+def run(command: Embed) -> None:
+    """Write the files, and say what they are and what shows them."""
+    if command.more and not command.images:
+        raise UsageError(f"{' '.join(command.more)!r}: a picture of your own comes after --images, a run after --run")
+    registry = open_registry(command)
+    reader = reader_of(registry, command.run, data_dir=command.data_dir, device=command.device)
+    images, rows = _own(reader, command) if command.images else _of_data(reader, command.part)
+    part = "images" if command.images else command.part
+    folder = command.out or registry.path(f"results/embeddings/{reader.run.id}/{part}")
+    if folder.exists() and not folder.is_dir():
+        raise StateError(f"--out {folder} is a file; accepted is a folder")
+    say(f"{reader.run.id}: representations of {len(images):,} images")
+    h = reader.h(images).numpy().astype(np.float32)
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows([("path", "label"), *rows])
+    atomic_write(folder / "h.npy", lambda handle: np.save(handle, h))
+    write_text(folder / "images.csv", buffer.getvalue())
+    written = write_projector(folder, h, lambda place: pixels_of(images[place]), rows)
+    print(f"{reader.run.id}: h of {len(h):,} images, {h.shape[1]} numbers each, float32")
+    shown = f", {MOST:,} of them for the projector" if len(h) > MOST else ""
+    names = ", ".join(["h.npy", "images.csv", *(path.name for path in written)])
+    say(f"wrote in {os.path.relpath(folder)}: {names}{shown}")
+    say(f"next, type: tensorboard --logdir {shlex.quote(os.path.relpath(folder))}, and choose Projector")
+
+
+def _own(reader: Reader, command: Embed) -> tuple[Images, Rows]:
+    paths, images = own_pictures(reader, [*(command.images or []), *(command.more or [])])
+    return images, [(as_text(str(path)), "") for path in paths]
+
+
+def _of_data(reader: Reader, part: str) -> tuple[Images, Rows]:
+    """The test or training images of the run's data set; where they are no files, paths are data set, part, place from 0."""
+    data = reader.data()
+    images, labels = (data.test_images, data.test_labels) if part == "test" else (data.train_images, data.train_labels)
+    if not len(images):
+        raise UsageError(f"{reader.run.dataset} has no {part} images; accepted: --part train, or --images with pictures")
+    names = [label_name(data.classes, label) if label >= 0 else "" for label in labels.tolist()]
+    paths = data.files(part) or [f"{reader.run.dataset}/{part}/{place}" for place in range(len(names))]
+    return images, list(zip(paths, names, strict=True))

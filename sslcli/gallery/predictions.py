@@ -1,0 +1,194 @@
+"""ssl predict: what a trained classifier says of test images, or of a person's own pictures, in a grid."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sslcli.data.batches import generator
+from sslcli.data.folder.entry import as_text
+from sslcli.data.folder.own_images import read_images
+from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.on_disk import Images
+from sslcli.errors import StateError, UsageError
+from sslcli.evaluation.naming import folder_name, in_words
+from sslcli.evaluation.protocols import PROTOCOLS, evaluations, protocol_named
+from sslcli.figures.canvas import png_path, save_picture
+from sslcli.figures.grids import Tile, draw_predictions, pixels_of, short_name
+from sslcli.models.classifier import Classifier
+from sslcli.models.encoder import build_encoder
+from sslcli.options.command import Predict
+from sslcli.plans.data_access import data_of_run
+from sslcli.runs.registry import Registry, Run
+from sslcli.runs.selection import newest_pairs, open_registry, say, study_runs
+from sslcli.training.checkpoint import State
+from sslcli.training.device import choose_device
+from sslcli.workflows.finishing import load_classifier, outputs_as_in
+
+MOST_DRAWN = 400  # pictures of a person's own; of more all are printed
+MEANS_THE_SAME = 0.002  # another machine rounds otherwise: more than so much in accuracy is worth a word
+
+
+def run(command: Predict) -> None:
+    """Draw the grids and print what they and the whole test set say."""
+    registry = open_registry(command)
+    if command.more and not command.images:
+        raise UsageError(f"{' '.join(command.more)!r}: a picture of your own comes after --images, a run after --run")
+    if command.images:
+        _own_images(registry, command)
+        return
+    written = draw(registry, command)
+    say(f"wrote {', '.join(os.path.relpath(path) for path in written)}")
+    say(f"next, type: {registry.command('ssl compare')}")
+
+
+def draw(registry: Registry, command: Predict) -> list[Path]:
+    """A grid for each evaluation that is meant; returns the pictures' paths."""
+    records = [registry.load(run) for run in _chosen(registry, command)]
+    if command.out is not None and len(records) > 1:
+        raise UsageError(f"--out {command.out} is one picture, and {len(records)} are drawn; say which with --run")
+
+    load, written = cache(load_data), []
+    for record in records:
+        data = data_of_run(registry, record, command.data_dir, load=load)
+        path = png_path(command.out, registry.path(f"results/predictions/{_name(record, command.encoder_seed)}.png"))
+        _draw_test_images(registry, record, data, command, path)
+        written.append(path)
+    return written
+
+
+def _chosen(registry: Registry, command: Predict) -> list[Run]:
+    """The evaluations to draw: the one that was named, else the newest of each kind in the study."""
+    if command.run is not None:
+        chosen = [registry.find(command.run, status="finished")]
+        if not _classifies(chosen[0]):
+            accepted = dict.fromkeys(protocol.experiment for protocol in PROTOCOLS.values() if protocol.classifies)
+            raise UsageError(
+                f"--run {chosen[0].id} is a {chosen[0].experiment} run and names no classes; accepted: {', '.join(accepted)}"
+            )
+    else:
+        chosen = [run for run in study_runs(registry, command.study) if run.status == "finished" and _classifies(run)]
+    if command.encoder_seed is not None:
+        return _scratch_probe(registry, chosen, command.encoder_seed, named=command.run is not None)
+    if not chosen:
+        advice = registry.command("ssl probe")
+        raise StateError(f"there is no finished evaluation to predict with; to make one, type: {advice}")
+    return chosen if command.run is not None else list({run.id: run for pair in newest_pairs(chosen) for run in pair}.values())
+
+
+def _classifies(run: Run) -> bool:
+    return run.experiment in evaluations() and protocol_named(run.protocol, run.experiment).classifies
+
+
+def _scratch_probe(registry: Registry, runs: list[Run], encoder_seed: int, *, named: bool) -> list[Run]:
+    """The newest probe of a scratch encoder, to be put on the wrong one."""
+    probes = [run for run in runs if run.init == "scratch" and protocol_named(run.protocol, run.experiment).frozen][-1:]
+    if not probes and named:
+        run = runs[0]
+        words = in_words(run.experiment, run.label_fraction, run.at_epoch, run.protocol)
+        raise StateError(f"--run {run.id}: {words}, {run.init}; with --encoder-seed accepted is a probe of a scratch encoder")
+    if not probes:
+        advice = registry.command("ssl probe --init scratch")
+        raise StateError(f"--encoder-seed needs a finished probe of a scratch encoder; to make one, type: {advice}")
+    if probes[0].seed == encoder_seed:
+        raise UsageError(f"--encoder-seed {encoder_seed} is {probes[0].id}'s own seed: its encoder is the right one")
+    return probes
+
+
+def _name(record: Run, encoder_seed: int | None) -> str:
+    if encoder_seed is not None:
+        return "scratch_preds"  # the original study's name for the picture with this fault
+    epoch = f"_e{record.at_epoch}" if record.at_epoch else ""
+    first = protocol_named(None, record.experiment)
+    return f"{folder_name(record).replace(first.experiment, first.key)}_{record.init}{epoch}"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predicted classes and their confidence in [0, 1] for N images, each (N,) on the CPU, and the classes' names."""
+
+    classes: Tensor
+    confidence: Tensor
+    names: list[str]
+
+
+def _predict(record: Run, loaded: tuple[Classifier, State], images: Images, command: Predict) -> Predictions:
+    """What a run's classifier, as it was loaded, says of uint8 images (N, 3, H, W)."""
+    classifier, artifact = loaded
+    if command.encoder_seed is not None:
+        classifier.encoder = build_encoder(artifact["backbone"], stem=artifact["stem"], seed=command.encoder_seed)
+    logits = outputs_as_in(record, artifact, choose_device(command.device))(classifier, images)
+    confidence, classes = logits.softmax(1).max(1)
+    return Predictions(classes, confidence, artifact["classes"])
+
+
+def _draw_test_images(registry: Registry, record: Run, data: ImageData, command: Predict, path: Path) -> None:
+    """One run's grid and its line of figures."""
+    total = len(data.test_labels)
+    command = command.at_most("n", total)
+    if command.n > total:
+        raise UsageError(f"--n {command.n}: accepted is at most the {total} test images of {record.dataset}")
+    say(f"{record.id}: {total:,} test images")
+    found = _predict(record, load_classifier(registry, record), data.test_images, command)
+    picked = torch.randperm(total, generator=generator(command.seed, "predict"))[: command.n]
+    labels = data.test_labels
+    tiles = [
+        Tile(pixels_of(data.test_images[i]), found.names[found.classes[i]], float(found.confidence[i]), found.names[labels[i]])
+        for i in picked.tolist()
+    ]
+    right = found.classes == labels
+    accuracy, sample = int(right.sum()) / total, int(right[picked].sum())
+    counts = torch.bincount(found.classes, minlength=len(found.names))
+    most = f"most predicted: {found.names[int(counts.argmax())]}, {int(counts.max()) / total:.1%} of all"
+    figures = f"{sample} of {command.n} right here, {accuracy:.2%} of all {total:,} test images"
+    legend = "above: the true class; below: the predicted class and its confidence; ✗ and a broken frame: wrong"
+    figure = draw_predictions(
+        tiles, title=f"{_title(record, command.encoder_seed)}\n{figures}",
+        subtitle=f"{legend}\n{record.id}\n{most} · images chosen by seed {command.seed}",
+    )  # fmt: skip
+    save_picture(figure, path, description=f"Run: {record.id}. Test accuracy {accuracy}; {most}")
+    sampled = f"sample accuracy {sample / command.n:.2%} ({sample} of {command.n})"
+    print(f"{record.id}: {sampled}, full test accuracy {accuracy:.2%}, {most}")
+    known = record.metrics["test_acc"]
+    if command.encoder_seed is not None:
+        say(f"ssl: not a result: on the encoder that it was trained on, this classifier reached {known:.2%}")
+    elif int(counts.max()) > (total + int(torch.bincount(labels).max())) / 2:
+        say(f"ssl: {record.id} has collapsed: most images are of one class to it; {most}")
+    elif abs(accuracy - known) > MEANS_THE_SAME:
+        say(f"ssl: {record.id}: on record is {known:.2%}; here its checkpoint reaches {accuracy:.2%}")
+
+
+def _title(record: Run, encoder_seed: int | None = None) -> str:
+    if encoder_seed is not None:
+        return f"NOT A RESULT: a scratch probe's classifier\non another random encoder (seed {encoder_seed}) than its own"
+    words = in_words(record.experiment, record.label_fraction, record.at_epoch, record.protocol)
+    return f"{words.capitalize()}, {record.init}"
+
+
+def _own_images(registry: Registry, command: Predict) -> None:
+    """Classify a person's own pictures with the run that was named, else the newest pretrained linear evaluation."""
+    if command.encoder_seed is not None:
+        raise UsageError("--encoder-seed shows a fault on test images; with --images leave it out")
+    names = [*(command.images or []), *(command.more or [])]
+    chosen = _chosen(registry, command)
+    record = registry.load(next((run for run in chosen if run.init == "pretrained"), chosen[0]))
+    loaded = load_classifier(registry, record)
+    size = loaded[1]["image_size"]
+    read = read_images(names, size=size, kept=loaded[1].get("kept_size", size), fit=loaded[1].get("fit", "crop"), say=say)
+    out = png_path(command.out, registry.path("results/predictions/images.png"), keep=[path for path, _ in read])
+    found = _predict(record, loaded, torch.stack([pixels for _, pixels in read]), command)
+    tiles = []
+    for (path, pixels), label, confidence in zip(read, found.classes.tolist(), found.confidence.tolist(), strict=True):
+        print(as_text(f"{path}: {found.names[label]} {confidence:.2%}"))
+        tiles.append(Tile(pixels_of(pixels), found.names[label], confidence, name=short_name(path.name)))
+    some = "" if len(tiles) <= MOST_DRAWN else f"the first {MOST_DRAWN} of "
+    title = f"{_title(record)}: {some}{len(tiles)} pictures, as the encoder gets them"
+    legend = f"below: the predicted class and its confidence\n{record.id}"
+    figure = draw_predictions(tiles[:MOST_DRAWN], title=title, subtitle=legend)
+    save_picture(figure, out, description=f"Run: {record.id}. Pictures: {', '.join(str(path) for path, _ in read)}")
+    say(f"wrote {os.path.relpath(out)}, by {record.id}, which knows these classes alone: {', '.join(found.names)}")

@@ -1,0 +1,84 @@
+"""ssl views: some images beside several of their augmented views, pixel by pixel as the encoder gets them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields
+from pathlib import Path
+
+import torch
+
+from sslcli.data.augment import draw as draw_parameters
+from sslcli.data.augment import make_views
+from sslcli.data.batches import generator
+from sslcli.data.image_data import load_data
+from sslcli.errors import StateError, UsageError
+from sslcli.evaluation.naming import folder_name
+from sslcli.figures.canvas import png_path, save_picture
+from sslcli.figures.grids import draw_views, pixels_of
+from sslcli.options.command import Views
+from sslcli.plans.data_access import data_folder, reading_of
+from sslcli.plans.views import augmentation_of, fit_to_size, view_size_plan
+from sslcli.runs.paths import located
+from sslcli.runs.registry import Registry, Run
+from sslcli.runs.selection import open_registry, say
+
+
+def run(command: Views) -> None:
+    """Draw the views of these options, or of a pretrain run's."""
+    registry = open_registry(command)
+    path = draw(registry, command)
+    following = registry.command("ssl pretrain --minutes 15")
+    say(f"wrote {os.path.relpath(path)}; next, type: {following}, with options whose views look right")
+
+
+def draw(registry: Registry, command: Views) -> Path:
+    """Write the picture; returns its path."""
+    source, folder_of_picture = "these options", "pretrain"
+    if command.run is not None:
+        record = registry.load(registry.find(command.run, experiment="pretrain"))
+        command, source = _options_of(registry, command, record), f"run {record.id}"
+        folder_of_picture = folder_name(record)
+    try:
+        folder = data_folder(registry, command.data_dir)
+        data = load_data(command.dataset, folder, download=command.download, reading=reading_of(registry, command))
+    except StateError as error:
+        raise StateError(f"{error}. Other views: --dataset shapes needs no data, --run latest shows those of a run") from error
+    command = fit_to_size(command, data.image_size).at_most("n", len(data.train_images))
+    if command.n > len(data.train_images):
+        raise UsageError(f"--n {command.n}: accepted is at most the {len(data.train_images)} images of {command.dataset}")
+    sizes = view_size_plan(str(data.image_size) if command.view_sizes == "auto" else command.view_sizes)
+    random = generator(command.seed, "views")
+    chosen = data.train_images[torch.randperm(len(data.train_images), generator=random)[: command.n]]
+    height, width = chosen.shape[-2:]
+    augmentation = augmentation_of(command)
+    mean, std = torch.zeros(3), torch.ones(3)  # the eye wants them as they are before normalisation
+    columns, headings, since = [chosen], [f"image, {width} px"], 0.0
+    for size, until in sizes:
+        for number in range(command.views):
+            parameters = draw_parameters(len(chosen), height, width, augmentation, random)
+            columns.append((make_views(chosen, parameters, size=size, mean=mean, std=std) * 255).round().to(torch.uint8))
+            when = "" if len(sizes) == 1 else f"{since:.0%} to {until:.0%} of steps\n"
+            headings.append(f"{when}{size} px" if number == 0 else "")
+        since = until
+    rows = [[pixels_of(column[i]) for column in columns] for i in range(len(chosen))]
+    settings = ", ".join(f"{name} {getattr(augmentation, name):.3g}" for name in vars(augmentation))
+    title = f"Views of {command.dataset}: what the encoder sees"
+    figure = draw_views(rows, headings=headings, title=title, subtitle=f"{settings}\nof {source}, seed {command.seed}")
+    path = png_path(command.out, registry.path(f"results/figures/{folder_of_picture}/views.png"))
+    save_picture(figure, path, description=f"Of {source}: view sizes {command.view_sizes}, {settings}")
+    return path
+
+
+def _options_of(registry: Registry, command: Views, record: Run) -> Views:
+    """The command with everything that makes views taken from a pretrain run."""
+    taken = {field.name for field in fields(Views)} & record.options.keys() - {"seed", "download"}
+    typed = [name for name in taken - {"data_dir"} if command.origins.get(name) == "command line"]
+    if typed:
+        names = ", ".join("--" + name.replace("_", "-") for name in sorted(typed))
+        raise UsageError(f"{names}: the views of --run {record.id} are those of its own options; leave out one or the other")
+    options = located(registry, record.options)
+    values = {name: options[name] for name in taken}
+    if command.data_dir is not None:
+        values["data_dir"] = command.data_dir
+    return command.because(f"from pretrain run {record.id}", **values)

@@ -1,0 +1,1 @@
+"""Backbones: nets without a classifier, a family each in a file of its own."""

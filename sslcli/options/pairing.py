@@ -1,0 +1,79 @@
+"""What makes two runs a pair, a setup, or the same job: a key of the options that count. Imports no torch.
+
+The keys of all versions can be compared as they are recorded, also in the index, which has no options. For this, an option that
+version 1 did not have counts only where it is not at its default. The options of version 1 always count, by the names that they
+had then; one that the program no longer has counts at its default of then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import fields
+from typing import Any
+
+from sslcli.data import FOLDER
+from sslcli.methods import options_of
+from sslcli.options.command import NO_OPTION_OF_A_RUN, OF_METHODS, TRAININGS
+from sslcli.runs.option_versions import FIRST, added_since_first, first_name
+from sslcli.runs.registry import EXPERIMENTS
+
+NOT_IN_PAIR = ("init", "encoder", "at_epoch", "name", "data_dir", "download", "device", "deterministic", "labels", "image_size",
+               "fit")  # fmt: skip
+"""Options in which the two runs of a pair may differ: init, the encoder that it stands for, where things are, and what the
+fingerprint of the data tells.
+"""
+
+
+def defaults_of_newer(experiment: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that version 1 did not have, at the values that older runs count as having: by CHANGES, else the defaults.
+
+    Of a run of another method than version 1 had, with these `options`, all that belong to the method.
+    """
+    command = EXPERIMENTS[experiment]
+    method = options.get("method", FIRST[command].get("method"))
+    own = {} if method is None else {name: option.default for name, option in options_of(method).items()}
+    all_own = method != FIRST[command].get("method")
+    common = {name: value for name, value in _defaults(command).items() if name not in OF_METHODS or command != "pretrain"}
+    newer = {
+        name: value for name, value in (common | own).items()
+        if first_name(command, name) not in FIRST[command] or (all_own and name in own)
+    }  # fmt: skip
+    return newer | added_since_first(command)
+
+
+def comparable(experiment: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that the two runs of a pair share, without newer ones at their default.
+
+    Of a folder its place is none: the fingerprint tells what is in it.
+    """
+    newer = defaults_of_newer(experiment, options)
+    shared = {
+        name: value for name, value in options.items()
+        if name not in NOT_IN_PAIR and not (name in newer and value == newer[name])
+    }  # fmt: skip
+    return shared | ({"dataset": FOLDER} if str(shared.get("dataset")).startswith(FOLDER) else {})
+
+
+def pair_key(experiment: str, options: dict[str, Any], fingerprint: str, *, but: tuple[str, ...] = ()) -> str:
+    """Twelve hexadecimal digits that are equal for runs on equal data whose options differ in `init`, and `but`, alone."""
+    command = EXPERIMENTS[experiment]
+    known = {first_name(command, name) for name in _defaults(command)}
+    gone = {name: value for name, value in FIRST[command].items() if name not in known}
+    counting = {name: value for name, value in comparable(experiment, options).items() if name not in but}
+    shared = comparable(experiment, gone) | {first_name(command, name): value for name, value in counting.items()}
+    text = json.dumps([experiment, shared, fingerprint], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def changed_options(experiment: str, old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """The options in which two runs differ and a pair may not, in words: name (old against new)."""
+    first, second = (defaults_of_newer(experiment, values) | comparable(experiment, values) for values in (old, new))
+    return [
+        f"{key} ({first.get(key)} against {second.get(key)})" for key in first | second if first.get(key) != second.get(key)
+    ]
+
+
+def _defaults(command: str) -> dict[str, Any]:
+    """The options that a command's runs have on record today, to their defaults."""
+    return {field.name: field.default for field in fields(TRAININGS[command]) if field.name not in NO_OPTION_OF_A_RUN}

@@ -1,1 +1,0 @@
-"""Pictures: values in, a figure out. Knows no run and no command."""

@@ -1,0 +1,105 @@
+"""Where a command's data come from: a data set by its name, a folder of pictures, or what a run has recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sslcli.console.progress import Telling
+from sslcli.data import FOLDER
+from sslcli.data.folder.manifest import FILE as MANIFEST
+from sslcli.data.folder.manifest import read_manifest, tested_but_seen, write_manifest
+from sslcli.data.folder.reading import Reading
+from sslcli.data.image_data import ImageData, enough_labels, load_data
+from sslcli.data.split import UNLABELLED, Split
+from sslcli.errors import StateError, UsageError
+from sslcli.options.command import TRAININGS, from_mapping
+from sslcli.runs.paths import absolute_dataset, located
+from sslcli.runs.registry import EXPERIMENTS, Registry, Run
+from sslcli.runs.selection import say
+from sslcli.training.device import usable_cores
+
+Load = Callable[..., ImageData]
+"""`load_data`, or what does the same with what is there already."""
+
+
+def reading_of(registry: Registry, options: Any) -> Reading | None:
+    """How a folder of pictures is read; None for another data set.
+
+    A UsageError for options that belong to a folder alone, and for a folder in which the project lies: its pictures would be
+    data of the next run.
+    """
+    if options.dataset.startswith(FOLDER):
+        folder = Path(absolute_dataset(options.dataset).removeprefix(FOLDER))
+        if registry.root.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(
+                f"--dataset {options.dataset}: the project {registry.root} lies in this folder, and draws pictures; accepted "
+                "is a folder beside the project or below it, or another --project"
+            )
+        return Reading(
+            labels=options.labels, image_size=options.image_size, fit=options.fit or "crop", workers=usable_cores(),
+            progress=Telling("decoding pictures"), say=say,
+        )  # fmt: skip
+    given = [name for name in ("labels", "image_size") if getattr(options, name) is not None] + ["fit"] * (options.fit == "pad")
+    if given:
+        names = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise UsageError(f"{names}: of --dataset folder:PATH alone; with {options.dataset} leave it out")
+    return None
+
+
+def data_folder(registry: Registry, named: Path | None) -> Path:
+    """The folder of data sets: the one named, else `data` in the project."""
+    return named if named is not None else registry.root / "data"
+
+
+def data_of_run(registry: Registry, record: Run, named: Path | None, *, load: Load = load_data) -> ImageData:
+    """The data that a run was trained on, from the folder named, else from where the run had them.
+
+    A StateError if they are not there, or are others. `load` may keep what it has read.
+    """
+    command = TRAININGS[EXPERIMENTS[record.experiment]]
+    options = command(**from_mapping(command, located(registry, record.options), f"{record.folder}/run.yaml"))
+    data = load(str(options.dataset), data_folder(registry, named or options.data_dir), reading=reading_of(registry, options))
+    if data.fingerprint != record.data.get("sha256"):
+        raise StateError(f"run {record.id}: {record.dataset} is not the data that it was trained on (its sha256 is another)")
+    return data
+
+
+def take_labels(options: Any, data: ImageData) -> Split:
+    """Which images train an evaluation's classifier and which choose, of the part of the labels that it is to have.
+
+    A UsageError where that are too few; said where they are over a tenth more than was asked for.
+    """
+    share = options.label_fraction
+    enough_labels(data, share, dataset=options.dataset or "")
+    parts = data.split(seed=options.seed or 0, label_fraction=share)
+    taken, whole = len(parts.train) + len(parts.val), int((data.train_labels != UNLABELLED).sum())
+    if taken > 1.1 * share * whole:
+        say(f"--label-fraction {share:g}: {taken:,} of {whole:,} labels, {taken / whole:.2g}: each class has one to choose by")
+    return parts
+
+
+def keep_manifest(registry: Registry, run: Run, data: ImageData) -> None:
+    """Write which pictures a run sees, beside it, if that is not there yet.
+
+    Records, and says, how many of an evaluation's test pictures its encoder was pretrained on, without their labels.
+    """
+    file = registry.path(f"{run.folder}/{MANIFEST}")
+    if not data.manifest or file.exists():
+        return
+    parent = registry.find(run.parent, experiment="pretrain") if run.parent else None
+    if parent and (seen := registry.path(f"{parent.folder}/{MANIFEST}")).exists():
+        _tell_of_seen(run, parent, data, seen)
+        registry.save(run)
+    write_manifest(file, data.manifest)
+
+
+def _tell_of_seen(run: Run, parent: Run, data: ImageData, seen: Path) -> None:
+    count = tested_but_seen(read_manifest(seen), data.manifest)
+    run.data["test_seen_in_pretraining"] = count
+    if count:
+        say(
+            f"ssl: WARNING: {parent.id} was pretrained on {count:,} of the {len(data.test_labels):,} test pictures, without "
+            "their labels; to keep them out, pretrain with the same --labels, or with train and test folders"
+        )

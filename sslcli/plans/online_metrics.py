@@ -1,0 +1,84 @@
+"""What pretraining measures on its way: kNN accuracy, and the health of h and z.
+
+The images are training images that the loss sees, too. What is held out of them is their labels: no loss sees any label, and
+in kNN those who ask are never among those who answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from sslcli.data.augment import draw, make_views
+from sslcli.data.batches import generator
+from sslcli.data.image_data import ImageData
+from sslcli.data.on_disk import chosen
+from sslcli.data.split import UNLABELLED
+from sslcli.evaluation.features import outputs
+from sslcli.evaluation.health import health
+from sslcli.evaluation.knn import knn_accuracy
+from sslcli.methods.method import Method, Projecting
+from sslcli.options.command import Pretrain
+from sslcli.plans.settling import Setting
+from sslcli.plans.views import augmentation_of
+from sslcli.training.loop import Metrics
+
+KNN_QUERIES = 2000  # training images that ask for their neighbours; their labels are held out
+
+
+def meter(method: Method, options: Pretrain, setting: Setting) -> Callable[[int], Metrics]:
+    """The function that measures h and z of some training images after an epoch.
+
+    For kNN accuracy they ask and other training images answer, if there are labels; for the health of z, where the method has
+    one, there are two views of each, always the same.
+    """
+    data = setting.data
+    bank, queries = asked(options, data)
+    (height, width), (mean, std) = data.train_images.shape[-2:], data.normalisation
+
+    def view(number: int) -> Callable[[Tensor], Tensor]:
+        random = generator(options.seed, "health", number)
+
+        def make(images: Tensor) -> Tensor:
+            parameters = draw(len(images), height, width, augmentation_of(options), random)
+            return make_views(images, parameters, size=data.image_size, mean=mean, std=std)
+
+        return make
+
+    def measure(_: int) -> Metrics:
+        asking, labels = chosen(data.train_images, queries), data.train_labels.cpu()
+        of = partial(outputs, autocast=setting.autocast)
+        h = of(method.evaluated, chosen(data.train_images, torch.cat([bank, queries])), normalise=data.normalise)
+        h_bank, h_queries = h[: len(bank)], h[len(bank) :]
+        whole, numbers = Projecting(method), (1, 2) if method.z_dim else ()
+        measured = health(h_queries, *(of(whole, asking, normalise=view(number)) for number in numbers))
+        if len(bank):
+            there, answers = (labels[rows].to(h.device) for rows in (bank, queries))
+            measured = {"knn": knn_accuracy(h_bank, there, h_queries, answers), **measured}
+        return {f"val/{name}": value for name, value in measured.items()}
+
+    return measure
+
+
+def asked(options: Pretrain, data: ImageData) -> tuple[Tensor, Tensor]:
+    """Places of the training images that answer in kNN, and of those that ask; without labels, none and any."""
+    random = generator(options.seed, "knn")
+    if (data.train_labels == UNLABELLED).all():
+        return torch.empty(0, dtype=torch.int64), torch.randperm(len(data.train_labels), generator=random)[:KNN_QUERIES]
+    parts = data.split(seed=options.seed)
+    bank = parts.train[torch.randperm(len(parts.train), generator=random)[: options.knn_images]]
+    return bank, parts.val[torch.randperm(len(parts.val), generator=random)[:KNN_QUERIES]]
+
+
+def measured_images(options: Pretrain, data: ImageData) -> int:
+    """How many times `meter`'s function shows the encoder an image: the bank, the queries, and two views of those."""
+    bank, queries = asked(options, data)
+    return len(bank) + 3 * len(queries)
+
+
+def is_measured(epoch: int, options: Pretrain, *, of: int) -> bool:
+    """Whether h and z are measured after an epoch of so many: after the last one always, if at all."""
+    return bool(options.knn_every) and (epoch % options.knn_every == 0 or epoch == of)

@@ -1,0 +1,82 @@
+"""--init with a file: others' weights, held to the encoder before a run begins, and told apart from our own from then on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sslcli.errors import StateError, UsageError
+from sslcli.evaluation.naming import init_label
+from sslcli.evaluation.protocols.protocol import Protocol
+from sslcli.models.encoder import Encoder, build_encoder
+from sslcli.models.weights import find_weights, load_weights, read_tensors
+from sslcli.options.command import INIT_WORDS, Finetune, Pretrain, Probe, weights_path
+from sslcli.plans.settling import Plan, Setting
+from sslcli.runs.registry import Run
+from sslcli.runs.selection import say
+
+
+def take_stock(options: Pretrain | Probe | Finetune) -> dict[str, Any]:
+    """What a run keeps of the file that --init names: its name, sha256, what is renamed and dropped. {} if it names none.
+
+    Says the same to the person. A UsageError if not all weights of the encoder are there.
+    """
+    accepted = ("scratch",) if isinstance(options, Pretrain) else INIT_WORDS
+    path = weights_path(options.init)
+    if options.init in accepted:
+        return {}
+    if path is None or not path.exists():
+        missing = "" if path is None else "; there is no such file"
+        raise UsageError(f"--init {options.init}: accepted are {', '.join(accepted)}, or a file of weights{missing}")
+    tensors, sha256 = read_tensors(path)
+    encoder = build_encoder(options.backbone or "", stem=options.stem or "", seed=0)
+    found = find_weights(tensors, encoder, place=f"--init {path}", setting=_setting(options))
+    renamed, dropped = found.renamed(), found.dropped(tensors)
+    say(
+        f"--init {path}: {len(found.names)} of its {len(tensors)} tensors are all of {_setting(options)}, sha256 {sha256[:12]}…"
+    )
+    for words, listed in (
+        ("renamed", [f"{theirs} to {ours}" for theirs, ours in renamed.items()]),
+        ("dropped", [f"{name} ({count})" for name, count in dropped.items()]),
+        ("not taken, though complete", [f"{prefix}*" for prefix in found.others]),
+        ("not there, and begun at 0", [f"{found.missing} counters of batches"] * bool(found.missing)),
+    ):
+        if listed:
+            say(f"  {words}: {', '.join(listed)}")
+    return {"file": path.name, "sha256": sha256, "renamed": renamed, "dropped": dropped}
+
+
+def plan_of(options: Probe | Finetune, setting: Setting, parent: Run | None, *, protocol: Protocol) -> Plan:
+    """The plan of an evaluation whose options are settled, by the name of where its encoder comes from."""
+    origin = _origin(options, parent)
+    init, parent_id = init_label(options.init, origin), parent.id if parent else None
+    method = parent.encoder_method if parent else None
+    return Plan(
+        options, setting, protocol.experiment, init=init, parent=parent_id, protocol=protocol.key, method=method, origin=origin
+    )
+
+
+def _origin(options: Probe | Finetune, parent: Run | None) -> dict[str, Any]:
+    """The file that an evaluation's encoder comes from, if it does: named by --init, or begun with by its pretraining."""
+    if options.init == "pretrained" and parent is not None:
+        return {name: value for name, value in parent.data.get("init", {}).items() if name in ("file", "sha256")}
+    return take_stock(options)
+
+
+def begin_with_file(run: Run, encoder: Encoder, options: Pretrain | Probe | Finetune) -> None:
+    """Put the weights of the file that a run began with, if it did, into its encoder; a StateError if it is gone or another."""
+    path = weights_path(options.init)
+    if path is None:
+        return
+    known = run.data.get("init", {}).get("sha256")
+    if not path.is_file():
+        raise StateError(f"run {run.id} began with the weights in {path}, which is gone; put it there again (sha256 {known})")
+    tensors, sha256 = read_tensors(path)
+    if sha256 != known:
+        raise StateError(
+            f"run {run.id} began with other weights than {path} now has: its sha256 is {sha256}, recorded is {known}"
+        )
+    load_weights(encoder, tensors, find_weights(tensors, encoder, place=str(path), setting=_setting(options)))
+
+
+def _setting(options: Pretrain | Probe | Finetune) -> str:
+    return f"{options.backbone}" + (f" with stem {options.stem}" if options.stem != "own" else "")

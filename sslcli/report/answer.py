@@ -1,0 +1,127 @@
+"""The report's answer: every difference with its interval, in words and as a forest plot. Imports no torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import floor, log10
+from typing import Any
+
+from sslcli.evaluation.naming import heading, told_apart
+from sslcli.evaluation.protocols import PROTOCOLS
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ProtocolWords:
+    """A protocol as a heading, in a sentence, and what it measures and does not."""
+
+    heading: str
+    inline: str
+    meaning: str = ""
+
+
+def protocol_of(values: Values) -> str:
+    """The key of a row's or a difference's protocol."""
+    return str(values.get("protocol") or values.get("experiment"))
+
+
+def words_of(protocol: str) -> ProtocolWords:
+    """A protocol in words; one that is not known keeps its name."""
+    if (found := PROTOCOLS.get(protocol)) is None:
+        return ProtocolWords(heading(protocol), protocol)
+    return ProtocolWords(heading(found.name), found.name, f"{found.meaning} {found.limits}".strip())
+
+
+def share(fraction: float | None) -> str:
+    """A part of the labels in per cent."""
+    return f"{100 * (1 if fraction is None else fraction):.4g} %"
+
+
+def points(difference: float, digits: int = 1) -> str:
+    """A difference of accuracies in points, with a true minus sign."""
+    return f"{100 * difference:+.{digits}f}".replace("-", "−")
+
+
+def interval(found: Values, digits: int = 1) -> str:
+    """The 95 % interval of a difference, in points."""
+    return f"{points(found['low'], digits)} to {points(found['high'], digits)}"
+
+
+def places(differences: Sequence[Values]) -> list[str]:
+    """Where each difference was measured, in words that tell them apart."""
+    several = len({found.get("dataset") for found in differences}) > 1
+    words = []
+    for found in differences:
+        labels = "" if found.get("label_fraction") in (None, 1) else f" on {share(found['label_fraction'])} of the labels"
+        epoch = f" after epoch {found['at_epoch']}" if found.get("at_epoch") else ""
+        best = " (best epoch on the test images)" if found.get("metric") == "best_test_acc" else ""
+        data = f" of {found['dataset']}" if several else ""
+        words.append(words_of(protocol_of(found)).inline + labels + epoch + data + best)
+    return told_apart(words, differences)
+
+
+def verdict_of(found: Values) -> str:
+    """gain, loss, or chance where the interval holds 0."""
+    return "gain" if found["low"] > 0 else "loss" if found["high"] < 0 else "chance"
+
+
+FEW = 4  # differences that a sentence can hold
+
+
+def verdicts(differences: Sequence[Values]) -> list[tuple[str, str]]:
+    """The answer's clauses, each the words to stress and the rest; each difference with its interval, many of them counted."""
+    clauses = []
+    shown = list(zip(differences, places(differences), strict=True))
+    if len(shown) > FEW:  # the first that is no chance, if there is one
+        shown = sorted(shown, key=lambda pair: verdict_of(pair[0]) == "chance")[:1]
+    for found, place in shown:
+        size, low, high = points(found["difference"]), points(found["low"]), points(found["high"])
+        clauses.append({
+            "gain": (f"Yes in {place}", f", by {size[1:]} points (95\u00a0% interval {low[1:]} to {high[1:]})"),
+            "loss": (f"No in {place}", f": it costs {size[1:]} points (95\u00a0% interval {high[1:]} to {low[1:]})"),
+            "chance": (f"In {place} no difference", f" beyond chance ({size} points, 95\u00a0% interval {low} to {high})"),
+        }[verdict_of(found)])  # fmt: skip
+    if len(differences) > FEW:
+        kinds = Counter(verdict_of(found) for found in differences)
+        gains = f"{kinds['gain']} gain{'s' * (kinds['gain'] != 1)}"
+        losses = f"{kinds['loss']} loss{'es' * (kinds['loss'] != 1)}"
+        counted = f"{gains}, {losses}, {kinds['chance']} that cannot be told from chance"
+        clauses.append((f"Of all {len(differences)} comparisons", f" {counted}"))
+    return clauses
+
+
+def forest(differences: Sequence[Values]) -> dict[str, Any]:
+    """The differences as rows of a forest plot: positions in per cent of its width, the axis' ticks in points."""
+    if not differences:
+        return {}
+    ends: list[float] = [100 * found[key] for found in differences for key in ("low", "high", "difference")]
+    low, high = min(0.0, *ends), max(0.0, *ends)
+    margin = 0.06 * (high - low) or 1.0
+    low, high = low - margin, high + margin
+    rough = (high - low) / 4
+    power = 10 ** floor(log10(rough))
+    step = min((factor * power for factor in (1, 2, 5, 10)), key=lambda step: abs(step - rough))
+
+    def place(value: float) -> float:
+        return round(100 * (value - low) / (high - low), 2)
+
+    ticks = [step * count for count in range(round(low / step) - 1, round(high / step) + 2)]
+    return {
+        "zero": place(0),
+        "ticks": [(place(tick), f"{tick:+g}".replace("-", "−") if tick else "0") for tick in ticks if low <= tick <= high],
+        "rows": [
+            {
+                "label": heading(name),
+                "value": points(found["difference"]),
+                "interval": interval(found),
+                "kind": verdict_of(found),
+                "at": place(100 * found["difference"]),
+                "low": place(100 * found["low"]),
+                "high": place(100 * found["high"]),
+            }
+            for name, found in zip(places(differences), differences, strict=True)
+        ],
+    }

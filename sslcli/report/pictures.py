@@ -1,0 +1,147 @@
+"""The report's pictures: those of the project that name one of its runs, in the order in which they are shown."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sslcli.errors import StateError
+from sslcli.evaluation.naming import dataset_word
+from sslcli.evaluation.protocols import evaluations, protocol_named
+from sslcli.report.embedded import Picture, read_picture, read_text
+from sslcli.runs.paths import as_read
+from sslcli.runs.registry import Registry, Run
+
+FOLDERS = ("results/figures", "results/predictions", "results/data")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of picture: its heading, what it shows, and the command that makes it, after `ssl`; `pattern` fits its path."""
+
+    key: str
+    heading: str
+    pattern: str
+    command: str
+    meaning: str = ""
+
+
+def _word(name: str) -> str:
+    """The pattern of a file that has this word, and not just these letters, in its name."""
+    return rf"(?<![a-z0-9]){name}(?![a-z0-9])[^/]*$"
+
+
+KINDS = (
+    Kind("predictions", "Predictions", r"^results/predictions/", "predict",
+         "The same test images for every run: the true class above, the prediction and its confidence below."),
+    Kind("data", "Data", r"^results/data/", "data check", "What the data check drew."),
+    Kind("curves", "Curves", r"/(test|val|train)_[^/]*$", "plots"),
+    Kind("over-time", "Accuracy over time", _word("accuracy_over_time"), "plots",
+         "What the frozen encoder knows as training goes on."),
+    Kind("views", "Views", _word("views"), "views", "What pretraining sees: training images and augmented views of them."),
+    Kind("map", "Map of the representations", _word("map"), "map",
+         "Test images that the encoder finds alike lie close. The kNN accuracy above a map is of the images that its heading "
+         "names; those of the kNN protocol, in the tables, are of all test images and all labels."),
+    Kind("neighbours", "Nearest neighbours", _word("neighbours"), "map",
+         "Test images and what the encoder finds most like them."),
+    Kind("reliability", "Reliability", _word("reliability"), "probe",
+         "How often predictions of a confidence are right. What few images tell is pale."),
+    Kind("confusion", "Confusions", _word("confusion"), "probe", "Which classes are taken for which."),
+    Kind("risk", "Risk and coverage", _word("risk"), "probe",
+         "Errors among the images that remain if the least confident are left out."),
+    Kind("other", "Further pictures", r"", ""),
+)  # fmt: skip
+"""A picture is of the first kind whose pattern fits."""
+SHOWN = (
+    "curves",
+    "over-time",
+    "predictions",
+    "views",
+    "map",
+    "neighbours",
+    "reliability",
+    "confusion",
+    "risk",
+    "data",
+    "other",
+)
+FIRST_CURVES = ("test_acc.png", "val_knn.png", "train_loss_epoch.png", "val_acc.png", "test_loss.png")
+
+
+@dataclass(frozen=True)
+class Section:
+    """The pictures of a kind, in order: those shown at once, and those folded away below them."""
+
+    kind: Kind
+    pictures: list[Picture] = field(default_factory=list)
+    folded: list[Picture] = field(default_factory=list)
+
+
+def find_pictures(registry: Registry, runs: Sequence[Run]) -> tuple[list[Picture], list[str]]:
+    """The project's pictures whose text names one of the runs, or in results/data their data; and what of them is damaged."""
+    names = re.compile(rf"(?<![\w.-])({'|'.join(re.escape(run.id) for run in runs)})(?![\w-])")
+    checked = {(dataset_word(run.dataset), run.data.get("sha256")) for run in runs if run.dataset}
+    found, damaged = [], []
+    for path in sorted(path for folder in FOLDERS for path in (registry.root / folder).rglob("*.png")):
+        name = path.relative_to(registry.root).as_posix()
+        try:
+            text, stem = " ".join(read_text(path)), path.stem.rpartition("_")[0]
+            of_data = name.startswith("results/data/") and any(stem == word and (sha or "") in text for word, sha in checked)
+            if of_data or names.search(text):
+                found.append(read_picture(path, name=name))
+        except StateError:
+            damaged.append(name)
+    return found, damaged
+
+
+def kind_of(name: str) -> Kind:
+    """The kind of the picture at a path of the project."""
+    return next(kind for kind in KINDS if re.search(kind.pattern, name))
+
+
+def first_words() -> list[str]:
+    """What the names of pictures of evaluations begin with, experiment by experiment: its usual protocol."""
+    return [protocol_named(None, name).key for name in evaluations()]
+
+
+def in_order(pictures: Iterable[Picture]) -> list[Picture]:
+    """As they are shown: by kind, then the curves that tell most, then by protocol, all labels before few, then by name."""
+
+    def place(picture: Picture) -> tuple[int, int, int, bool, str]:
+        folder, _, file = picture.name.removeprefix("results/").partition("/")
+        curve = FIRST_CURVES.index(Path(file).name) if Path(file).name in FIRST_CURVES else len(FIRST_CURVES)
+        starts = [*first_words(), "pretrain"]
+        protocol = next((rank for rank, start in enumerate(starts) if file.startswith(start)), len(starts))
+        return SHOWN.index(kind_of(picture.name).key), curve, protocol, "_0p" in file, f"{folder}/{file}"
+
+    return sorted(pictures, key=place)
+
+
+def sections(pictures: Sequence[Picture]) -> list[Section]:
+    """Sorted pictures under their headings; of the curves only the accuracies are not folded away."""
+    made = []
+    for key in SHOWN:
+        mine = [picture for picture in pictures if kind_of(picture.name).key == key]
+        folded = [picture for picture in mine if key == "curves" and not picture.name.endswith(("test_acc.png", "val_knn.png"))]
+        if mine:
+            made.append(Section(kind_of(mine[0].name), [picture for picture in mine if picture not in folded], folded))
+    return made
+
+
+def missing(registry: Registry, pictures: Iterable[Picture], runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """The kinds of picture of which there is none, and the command that makes each; of published runs none can be made."""
+    own = [run for run in runs if run.status != "published"]
+    if not own:
+        return []
+    there = {kind_of(picture.name).key for picture in pictures}
+    study = next((run.study for run in own if run.study), None)
+    of_study = f" --study {shlex.quote(study)}" if study else ""
+    pretrained = next((f" --run {run.id}" for run in own if run.experiment == "pretrain"), "")
+    which = dict.fromkeys(("plots", "predict", "map"), of_study)
+    which |= {"views": pretrained, "data check": f" {shlex.join(as_read(registry, own[-1], here=registry.root))}"}
+    commands = {kind.key: f"ssl {kind.command}{which.get(kind.command, '')}" for kind in KINDS}
+    kinds = {kind.key: kind for kind in KINDS}
+    return [(kinds[key].heading, commands[key]) for key in SHOWN if key not in there and kinds[key].command]

@@ -1,0 +1,214 @@
+"""Where the report's numbers come from, and what was not measured. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sslcli.evaluation.naming import WORDS, dataset_word
+from sslcli.evaluation.protocols import PROTOCOLS
+from sslcli.report.answer import Values, places, protocol_of, share, words_of
+from sslcli.report.tables import Cell, Table
+from sslcli.runs.registry import Run
+
+DONE = ("finished", "published")
+CPU = re.compile(r", \d+ threads$")  # how a CPU is recorded; anything else is a GPU
+
+
+def provenance(runs: Sequence[Run]) -> Table:
+    """For every run what made it: command, versions, commit, device, time, data and checkpoint."""
+    columns = ["run", "what", "command", "seconds", "device", "versions", "commit", "data, SHA-256", "checkpoint, SHA-256"]
+    rows = [
+        [
+            Cell(run.id, note="; ".join(filter(None, (run.name, run.note))), kind="code", head=True),
+            Cell(_what(run), note=run.status),
+            Cell(_without_folders(run.command) or "–", kind="code"),
+            _seconds(run),
+            Cell(run.device or "–"),
+            Cell(", ".join(f"{key} {value}" for key, value in run.versions.items() if key != "commit") or "–"),
+            Cell(str(run.versions.get("commit") or "–"), kind="code"),
+            Cell(str(run.data.get("sha256") or "–"), kind="code"),
+            Cell(run.sha256 or "–", note=run.checkpoint or "", kind="code"),
+        ]
+        for run in runs
+    ]
+    return Table("Every run of the study", [(column, column == "seconds") for column in columns], rows)
+
+
+def _without_folders(command: str | None) -> str:
+    """A command as it was typed, but of a path from the root its last part alone: a page to hand in tells no one's folders."""
+    return re.sub(r"""(?<=[\s='"])/(?:[^\s/'"]+/)*""", "…/", command or "")
+
+
+def _what(run: Run) -> str:
+    protocol = words_of(run.protocol).inline if run.protocol else WORDS.get(run.experiment, run.experiment)
+    labels = f" on {share(run.label_fraction)} of the labels" if run.label_fraction not in (None, 1) else ""
+    epoch = f", encoder of epoch {run.at_epoch}" if run.at_epoch else ""
+    return ", ".join(filter(None, (f"{protocol}{labels}", run.init))) + epoch
+
+
+def _seconds(run: Run) -> Cell:
+    seconds = run.metrics.get("seconds")
+    return Cell("–", kind="number") if seconds is None else Cell(f"{seconds:,.1f}", seconds, kind="number")
+
+
+def machine(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """The machine and the software in a few lines: every value that the runs record."""
+    versions = {key: _each(run.versions.get(key) for run in runs) for key in ("platform", "python", "torch", "torchvision")}
+    timed = [run.metrics["seconds"] for run in runs if "seconds" in run.metrics]
+    days = sorted(run.created[:10] for run in runs if run.created)
+    lines = [
+        ("Device", _each(run.device for run in runs)),
+        ("Platform", versions["platform"]),
+        ("Software", ", ".join(f"{key} {versions[key]}" for key in ("python", "torch", "torchvision") if versions[key])),
+        ("ssl", _each(f"{run.versions['sslcli']} ({run.versions.get('commit')})" for run in runs if "sslcli" in run.versions)),
+        ("Training", f"{sum(timed) / 60:,.1f} minutes in {len(timed)} run{'s' * (len(timed) != 1)}" if timed else ""),
+        ("Date", " to ".join(dict.fromkeys((days[0], days[-1]))) if days else ""),
+    ]
+    return [(name, text or "not recorded") for name, text in lines]
+
+
+def _each(values: Iterable[Any]) -> str:
+    return "; ".join(dict.fromkeys(str(value) for value in values if value))
+
+
+def data_checks(root: Path, datasets: Mapping[str, str | None]) -> tuple[list[Table], list[str]]:
+    """What `ssl data check` counted of each data set, lists left out; and the data sets that have no readable check.
+
+    `datasets` maps their names to the sha256 of their content, where that is known: a check of other data is not shown.
+    """
+    tables, without = [], []
+    for dataset, sha256 in datasets.items():
+        name = f"results/data/{dataset_word(dataset)}.json"
+        try:
+            content = json.loads((root / name).read_text(encoding="utf-8"))
+            if not isinstance(content, dict) or not content:
+                raise ValueError
+        except FileNotFoundError:
+            without.append(f"no data check of {dataset} was made")
+            continue
+        except (OSError, ValueError):
+            without.append(f"the data check {name} is damaged")
+            continue
+        if sha256 and content.get("fingerprint") != sha256:
+            without.append(f"the data check {name} is of other data than these runs were trained on")
+            continue
+        rows = [[Cell(key, head=True), Cell(text, kind="number")] for key, text in _scalars(content)]
+        tables.append(Table(f"Data check of {dataset}", [("count", False), ("value", True)], rows, sortable=False))
+    return tables, without
+
+
+def _scalars(content: Any, prefix: str = "") -> list[tuple[str, str]]:
+    """The scalars of nested mappings, each with its keys in words."""
+    match content:
+        case dict():
+            inner = ((f"{prefix} {key}".strip().replace("_", " "), value) for key, value in content.items())
+            return [pair for name, value in inner for pair in _scalars(value, name)]
+        case bool():
+            return [(prefix, "yes" if content else "no")]
+        case int():
+            return [(prefix, f"{content:,}")]
+        case float():
+            return [(prefix, f"{content:.6g}")]
+        case str():
+            return [(prefix, content)]
+    return []
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the list of gaps is made from: the comparison's rows and differences, and the records of all runs."""
+
+    rows: Sequence[Values]
+    differences: Sequence[Values]
+    runs: Sequence[Run]
+    lonely: Sequence[Run]
+
+
+def gaps(found: Measured) -> list[str]:
+    """What the numbers do not say, each as a sentence."""
+    return [*_of_seeds(found), *_of_protocols(found), *_of_setting(found), *_of_figures(found), *_of_runs(found)]
+
+
+def _of_seeds(found: Measured) -> list[str]:
+    names = zip(places(found.differences), found.differences, strict=True)
+    single = [name for name, difference in names if len(difference["seeds"]) == 1]
+    if not single:
+        return []
+    return [
+        f"One seed only in {_listed(single)}: the intervals speak of other test images, not of other seeds, which can "
+        "differ by more."
+    ]
+
+
+def _of_protocols(found: Measured) -> list[str]:
+    sentences = []
+    begun = {run.protocol for run in found.runs}
+    if others := [other.name for key, other in PROTOCOLS.items() if key not in _run(found) and key not in begun]:
+        sentences.append(f"Protocols that were not run: {_listed(others)}.")
+    parts = {protocol: {row.get("label_fraction") or 1 for row in found.rows if protocol_of(row) == protocol}
+             for protocol in _run(found)}  # fmt: skip
+    if all_only := [words_of(protocol).inline for protocol, known in parts.items() if known == {1}]:
+        sentences.append(f"Few labels: {_listed(all_only)} used all labels only.")
+    return sentences
+
+
+def _of_setting(found: Measured) -> list[str]:
+    words = {"dataset": "data set", "backbone": "backbone"}
+    values = {word: {str(row[key]) for row in found.rows if row.get(key)} for key, word in words.items()}
+    values["pretraining method"] = {
+        run.encoder_method for run in found.runs if run.experiment == "pretrain" and run.encoder_method
+    }
+    single = [f"one {word} ({known.copy().pop()})" for word, known in values.items() if len(known) == 1]
+    sentences = [f"Only {_listed(single)}: others were not measured."] if single else []
+    trained = [run for run in found.runs if run.experiment == "pretrain" and run.epochs and run.status in DONE]
+    if trained:
+        epochs = sorted({run.epochs or 0 for run in trained})
+        sentences.append(f"Pretraining ran for {_listed([f'{e:g}' for e in epochs])} epochs; more were not measured.")
+    devices = {run.device for run in found.runs if run.device}
+    if devices and all(CPU.search(device) for device in devices):
+        sentences.append("No GPU was used: times and recipes speak of CPUs.")
+    return sentences
+
+
+def _of_figures(found: Measured) -> list[str]:
+    sentences = []
+    if any(row.get("best_test_acc") is not None for row in found.rows):
+        sentences.append(
+            "The best test accuracy is the best over epochs: it looks at the test images to choose, so it is no estimate for "
+            "new images."
+        )
+    if any(row.get("test_acc") is not None and row.get("best_test_acc") is not None for row in found.rows):
+        sentences.append(
+            "The test accuracy is that of the epoch which the validation images chose, a part of the training images."
+        )
+    if any("unpaired" in str(difference.get("interval", "unpaired")) for difference in found.differences):
+        sentences.append("Intervals without a record of which images were right are unpaired, and wider than they need be.")
+    judged = [protocol for protocol in _run(found) if protocol not in PROTOCOLS or PROTOCOLS[protocol].probabilities]
+    without = [words_of(protocol).inline for protocol in judged if not any(
+        row.get("test_nll") is not None for row in found.rows if protocol_of(row) == protocol)]  # fmt: skip
+    if without:
+        sentences.append(f"Likelihood (NLL) and calibration (ECE) were not measured in {_listed(without)}.")
+    return sentences
+
+
+def _of_runs(found: Measured) -> list[str]:
+    sentences = [f"{run.id} has no partner that differs in its init alone, so it is in no difference." for run in found.lonely]
+    undone = [run.id for run in found.runs if run.status not in DONE]
+    if undone:
+        sentences.append(f"Not finished, so in no table of results: {_listed(undone)}.")
+    if any(run.status == "published" for run in found.runs):
+        sentences.append("Published runs are numbers without weights: they cannot be checked against a checkpoint here.")
+    return sentences
+
+
+def _run(found: Measured) -> list[str]:
+    return list(dict.fromkeys(map(protocol_of, found.rows)))
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

@@ -1,0 +1,73 @@
+"""The command that a person would want to type next, and those that made the runs there are. Imports no torch."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from sslcli.options.command import INIT_WORDS
+from sslcli.runs.registry import EXPERIMENTS, Registry, Run
+from sslcli.runs.selection import has_partner
+
+
+def next_command(registry: Registry) -> str:
+    """What a person would most likely want to do now."""
+    own = [run for run in registry.runs() if run.status != "published"]
+    if not own:
+        return registry.command("ssl study")
+    last = own[-1]
+    if registry.status(last) in ("interrupted", "failed"):
+        return recorded_command(registry, last) if last.study else registry.command(f"ssl resume {last.id}")
+    evaluations = [r for r in own if r.experiment != "pretrain" and r.status == "finished" and r.at_epoch is None]
+    if last.experiment == "pretrain" or not evaluations:
+        return registry.command("ssl probe")
+    newest = evaluations[-1]
+    complete = newest.init not in INIT_WORDS or has_partner(newest, evaluations)
+    return registry.command("ssl compare") if complete else partner_command(registry, newest)
+
+
+def partner_command(registry: Registry, run: Run) -> str:
+    """The command that makes the partner of an evaluation: the one that made it, with the other --init.
+
+    It names the pretrain run where a newer one would be taken without. A study makes what it lacks when it is started again.
+    """
+    record = record_or_index(registry, run)
+    if _words(record)[1] == "study":
+        return recorded_command(registry, run)
+    addition = f"--init {'scratch' if run.init == 'pretrained' else 'pretrained'}"
+    return recorded_command(registry, run, f"{addition} {_encoder_option(registry, record)}".strip())
+
+
+def _encoder_option(registry: Registry, record: Run) -> str:
+    """The option that gives the partner of an evaluation the same pretrain run, "" if it would get that one anyway."""
+    finished = [run for run in registry.runs() if (run.experiment, run.status) == ("pretrain", "finished")]
+    fitting = [run for run in finished if (run.backbone, run.seed) == (record.backbone, record.seed)]
+    if not fitting:
+        return "" if record.seed is None else f"--seed {record.seed}"
+    of_its_data = [run for run in fitting if run.dataset == record.dataset]
+    named = [run for run in fitting if run.id in (record.parent, record.options.get("encoder"))]
+    chosen = (named or of_its_data or fitting)[-1]
+    said = any(word.partition("=")[0] == "--encoder" for word in _words(record))
+    return f"--encoder {chosen.id}" if said or chosen is not finished[-1] else ""
+
+
+def _words(record: Run) -> list[str]:
+    """The words of the command that made a run; of a run that has none on record, of the usual one."""
+    words = shlex.split(record.command or "")
+    return words if len(words) > 1 else ["ssl", EXPERIMENTS[record.experiment]]
+
+
+def recorded_command(registry: Registry, run: Run, addition: str = "", *, without: Sequence[str] = ()) -> str:
+    """The command that made a run, to be typed from here, with options added or changed; `without` some that take a value."""
+    words = _words(record_or_index(registry, run))
+    of_the_run = [] if words[1] == "study" else ["--name", "--at-epoch"]  # a study's name says which study
+    for option in ("--project", *of_the_run, *without, *(word for word in addition.split() if word.startswith("--"))):
+        while option in words:
+            del words[words.index(option) : words.index(option) + 2]
+        words = [word for word in words if not word.startswith(f"{option}=")]
+    return registry.command(shlex.join([*words, *addition.split()]))
+
+
+def record_or_index(registry: Registry, run: Run) -> Run:
+    """The whole record of a run; what the index has where its folder is lost."""
+    return registry.load(run) if registry.path(f"{run.folder}/run.yaml").exists() else run

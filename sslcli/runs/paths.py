@@ -1,0 +1,53 @@
+"""The paths among a run's options: relative to the project in its record, absolute at work. Imports no torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sslcli.data import FOLDER
+from sslcli.options.command import weights_path
+from sslcli.runs.registry import Registry, Run
+
+PATHS = ("data_dir", "labels")
+"""Options of a run that are paths; of the data set folder:PATH a part is, and --init may be one."""
+
+
+def located(registry: Registry, options: dict[str, Any]) -> dict[str, Any]:
+    """Options as a run has recorded them, their paths, which are relative to the project, made absolute."""
+    found = _with_paths(options, lambda path: os.path.normpath(registry.root / path))
+    return found | {name: Path(found[name]) for name in PATHS if found.get(name) is not None}
+
+
+def recorded(registry: Registry, options: dict[str, Any]) -> dict[str, Any]:
+    """Options as a run records them: their paths, which are relative to the current folder, made relative to the project."""
+    return _with_paths(options, lambda path: os.path.relpath(os.path.expanduser(path), registry.root))
+
+
+def as_read(registry: Registry, record: Run, *, here: Path | None = None) -> list[str]:
+    """The options that read a run's data as the run did, as they are typed in the folder `here`, by default the current one."""
+    known = {"dataset": record.dataset} | record.options
+    options = _with_paths(known, lambda path: os.path.relpath(registry.root / path, here or os.curdir))
+    of_folder = {name: options.get(name) for name in ("labels", "image_size", "fit")}
+    given = {name: value for name, value in of_folder.items() if value not in (None, "crop")}
+    named = {"dataset": options["dataset"]} | given
+    return [word for name, value in named.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+
+
+def _with_paths(options: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    changed = {name: change(str(options[name])) for name in PATHS if options.get(name) is not None}
+    name = options.get("dataset") or ""
+    if name.startswith(FOLDER):
+        changed["dataset"] = FOLDER + change(name.removeprefix(FOLDER))
+    if (weights := weights_path(options.get("init") or "scratch")) is not None:
+        changed["init"] = os.path.join(os.curdir, change(str(weights)))  # never one of the words that --init has
+    return options | changed
+
+
+def absolute_dataset(dataset: str) -> str:
+    """A data set's name, the path of a folder made absolute."""
+    if not dataset.startswith(FOLDER):
+        return dataset
+    return FOLDER + os.path.abspath(os.path.expanduser(dataset.removeprefix(FOLDER)))

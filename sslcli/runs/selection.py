@@ -1,0 +1,108 @@
+"""Where a command works, and which runs it shows: imports no torch."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from sslcli.errors import StateError
+from sslcli.options import command as config
+from sslcli.options.command import ENVIRONMENT, INIT_WORDS, Command
+from sslcli.runs.registry import EXPERIMENTS, Registry, Run, find_project
+
+READERS = (
+    config.Compare, config.RunsList, config.RunsShow, config.RunsVerify, config.Report, config.Plots, config.Map,
+    config.Predict, config.Export, config.Embed, config.Neighbours,
+)  # fmt: skip
+"""The commands that need a project that is there already."""
+
+
+def say(text: str) -> None:
+    """A message to the person, apart from the results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def open_registry(command: Command) -> Registry:
+    """The registry of the project that a command works in."""
+    named = command.project or os.environ.get("SSL_PROJECT")
+    root = Path(named) if named else find_project(Path.cwd())
+    said = f"SSL_PROJECT={root}" if command.origins.get("project") == ENVIRONMENT else f"--project {root}"
+    if root.exists() and not root.is_dir():
+        raise StateError(f"{said} is not a folder")
+    if not root.exists() and type(command) in READERS:
+        raise StateError(f"{said}: there is no such folder; to make a study in it, type: ssl study --project {root}")
+    return Registry(root.resolve())
+
+
+def study_runs(registry: Registry, study: str | None) -> list[Run]:
+    """The runs made here of a study, else of the newest one, oldest first; a StateError if there are none."""
+    own = [run for run in registry.runs() if run.status != "published"]
+    if not own:
+        raise StateError(
+            f"there are no runs with files in {registry.root}; to make some, type: {registry.command('ssl study')}"
+        )
+    wanted = newest_study([run for run in own if run.at_epoch is None] or own) if study is None else study
+    if chosen := [run for run in own if run.study == wanted]:
+        return chosen
+    names = ", ".join(dict.fromkeys(run.study for run in own if run.study)) or "none"
+    raise StateError(f"no study made here is called {study!r}; there are: {names}")
+
+
+def newest_study(runs: list[Run]) -> str | None:
+    """The study to show where none was named; None: what is of no study. Says so where something newer is passed over.
+
+    Runs of no study that are newer than the newest study are shown in its place if they hold a finished pair.
+    """
+    studies = list(dict.fromkeys(run.study for run in reversed(runs) if run.study))
+    alone = [run for run in runs if run.study is None]
+    newer = runs[max((place for place, run in enumerate(runs, 1) if run.study), default=0) :]
+    if not studies or not newer:
+        return runs[-1].study
+    evaluations = [run for run in alone if run.experiment != "pretrain" and run.status == "finished"]
+    if any(has_partner(run, evaluations) for run in newer if run in evaluations):
+        return None
+    others = [f"{len(alone)} run{'s' * (len(alone) > 1)} of no study", *(f"study {name}" for name in studies[1:])]
+    say(f"shown is study {studies[0]}; there is also: {', '.join(others)} (ssl runs list)")
+    return studies[0]
+
+
+def has_partner(run: Run, evaluations: list[Run]) -> bool:
+    """Whether the other run of an evaluation's pair, pretrained or scratch, is among `evaluations`."""
+    return any(other.pair == run.pair and {other.init, run.init} == set(INIT_WORDS) for other in evaluations)
+
+
+def newest_pairs(runs: list[Run]) -> list[list[Run]]:
+    """For each protocol, part of the labels and method the newest run, finished if one is, and its partner; pretrained first.
+
+    Others' weights stand beside scratch where nothing pretrained here does. Probes of earlier epochs are left out. One scratch
+    run may be the partner of several methods' runs.
+    """
+    kinds: dict[tuple[str | None, ...], list[Run]] = {}
+    for run in (run for run in runs if run.at_epoch is None):
+        kinds.setdefault((run.experiment, run.protocol, str(run.label_fraction)), []).append(run)
+    pairs = [_newest_pair(alike, method) for alike in kinds.values() for method in _methods(alike)]
+    order = [*EXPERIMENTS]
+    return sorted(pairs, key=lambda pair: (order.index(pair[0].experiment), -(pair[0].label_fraction or 1)))
+
+
+def _methods(runs: list[Run]) -> list[str | None]:
+    """The methods of runs, the newest first; None alone where no run has one."""
+    return list(dict.fromkeys(run.encoder_method for run in reversed(runs) if run.encoder_method)) or [None]
+
+
+def _newest_pair(alike: list[Run], method: str | None) -> list[Run]:
+    """The newest of runs of one kind, those of other methods left out, and its partner; pretrained first."""
+    several = len(_methods(alike)) > 1
+    shown = [run for run in alike if run.encoder_method in (method, None)]
+
+    def rank(run: Run) -> tuple[bool, bool, bool]:
+        own = run.experiment == "pretrain" or run.init in INIT_WORDS
+        return several and run.encoder_method == method, own, run.status == "finished"
+
+    pair: list[Run] = []
+    for run in sorted(shown, key=rank)[::-1]:
+        one_is_scratch = [run.init, *(other.init for other in pair)].count("scratch") == 1
+        if not pair or (len(pair) == 1 and run.pair == pair[0].pair and one_is_scratch):
+            pair.append(run)
+    return sorted(pair, key=lambda run: run.init == "scratch")

@@ -1,0 +1,94 @@
+"""Checkpoints: written atomically, hashed as they are written, and never loaded unless the hash agrees."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import pickle
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sslcli.errors import DivergedError, StateError
+from sslcli.file_kinds import TORCH_ARCHIVE, kind_of, marked_kind
+from sslcli.files import atomic_write
+from sslcli.runs.proofs import sealed
+from sslcli.runs.registry import Registry, Run
+
+State = dict[str, Any]
+
+
+def save_checkpoint(registry: Registry, run: Run, name: str, state: State) -> None:
+    """Write `state`, and beside it "record", what the run is, as checkpoints/<name>.pt; last.pt becomes previous.pt first.
+
+    The newest "last" or "best" is the run's checkpoint in the registry; others are kept beside it. Weights that are no
+    numbers are a DivergedError, and nothing is written.
+    run.yaml names the new hash beside the old one before the file is replaced, so that a crash between the two leaves
+    a file that one of them fits.
+    """
+    if broken := [key for key, weights in state.get("model", {}).items() if not torch.isfinite(weights).all()]:
+        raise DivergedError(f"training diverged: {broken[0]} is not finite")
+    file = f"{name}.pt"
+    path = registry.path(f"{run.folder}/checkpoints/{file}")
+    buffer = io.BytesIO()  # torch.save into a file hides a full disk behind an error of its own
+    torch.save(state | {"record": sealed(run)}, buffer)
+    sha256 = hashlib.sha256(buffer.getbuffer()).hexdigest()
+
+    def record() -> None:
+        older = run.checkpoints.get(file, [])
+        if name == "last" and path.exists():
+            run.checkpoints["previous.pt"] = older + run.checkpoints.get("previous.pt", [])
+        run.checkpoints[file] = [sha256, *(old for old in older if old != sha256)]
+        if name in ("last", "best"):
+            run.checkpoint, run.sha256 = f"{run.folder}/checkpoints/{file}", sha256
+        registry.save(run)
+        if name == "last" and path.exists():
+            os.replace(path, path.with_name("previous.pt"))
+
+    atomic_write(path, lambda handle: handle.write(buffer.getbuffer()), before_rename=record)
+    run.checkpoints = {known: hashes[:2] for known, hashes in run.checkpoints.items()}
+
+
+def load_checkpoint(registry: Registry, run: Run, name: str) -> State:
+    """Read checkpoints/<name>.pt of a run onto the CPU: tensors and plain data only, after its hash was found right."""
+    file = f"{name}.pt"
+    path = registry.path(f"{run.folder}/checkpoints/{file}")
+    if run.status == "published":
+        raise StateError(f"run {run.id} is published: its numbers are here, its weights are not")
+    if not path.exists():
+        raise StateError(
+            f"run {run.id} has no checkpoint {path}; to see what it has, type: {registry.command(f'ssl runs show {run.id}')}"
+        )
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found not in run.checkpoints.get(file, []):
+        known = " or ".join(run.checkpoints.get(file, ["none on record"]))
+        it_is = f"it is {kind}; " if (kind := marked_kind(content)) and kind != TORCH_ARCHIVE else ""
+        raise StateError(f"run {run.id}: {path} is damaged or foreign: {it_is}its sha256 is {found}, recorded is {known}")
+    return parse_checkpoint(content, f"run {run.id}: {path}")
+
+
+def parse_checkpoint(content: bytes, place: str) -> State:
+    """What a file of torch.save holds, on the CPU: tensors and plain data only; `place` names it in messages."""
+    try:
+        state: State = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if kind_of(content) == TORCH_ARCHIVE:
+            raise StateError(f"{place} holds more than tensors and plain data; it is not loaded") from error
+        raise StateError(f"{place} is no checkpoint that can be read: {_reason(content, error)}") from error
+    except Exception as error:  # torch's readers raise whatever a foreign file leads them to
+        raise StateError(f"{place} is no checkpoint that can be read: {_reason(content, error)}") from error
+    return state
+
+
+def encoder_in(state: State) -> dict[str, Tensor]:
+    """The weights of the encoder that is measured, out of a checkpoint: a method's teacher where "evaluated" says so."""
+    prefix = f"{state.get('evaluated', 'encoder')}."
+    return {name.removeprefix(prefix): value for name, value in state["model"].items() if name.startswith(prefix)}
+
+
+def _reason(content: bytes, error: Exception) -> str:
+    kind = kind_of(content)
+    return f"it is {kind}" if kind and kind != TORCH_ARCHIVE else str(error)[:120] or type(error).__name__

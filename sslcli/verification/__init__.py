@@ -1,0 +1,1 @@
+"""Is every run as recorded? Files, fields and figures held to what proves them."""

@@ -1,0 +1,178 @@
+"""ssl runs verify: every run's files against their recorded hashes, and every field of its record against what proves it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sslcli.console.tables import print_rows
+from sslcli.errors import StateError, UserError
+from sslcli.evaluation.naming import init_label
+from sslcli.options.command import RunsVerify
+from sslcli.options.pairing import pair_key
+from sslcli.runs.proofs import PROOFS, SOURCES, Evidence, changed
+from sslcli.runs.registry import INDEX_FIELDS, Registry, Run
+from sslcli.runs.selection import open_registry, say
+
+if TYPE_CHECKING:
+    from sslcli.verification.numbers import Prover
+
+NAMED_TWICE = ("name", "protocol", "at_epoch", "dataset", "backbone", "seed", "label_fraction")
+"""Fields that stand in the options, too."""
+GOOD, BAD = "as recorded", "not as recorded"
+PUBLISHED = "published: numbers only, not provable here"
+
+
+def run(command: RunsVerify) -> None:
+    """Print a line for every run, and how many there are of each state; a StateError at the end if one is not as recorded."""
+    if command.fields:
+        show_fields()
+        return
+    registry = open_registry(command)
+    states, prover = Counter[str](), _prover(registry, command)
+    for run in registry.runs():
+        state, words = _look(registry, run, prover)
+        states[state] += 1
+        print(f"{run.id}: {words or state}")
+    known = {run.folder for run in registry.runs()}
+    for path in sorted(registry.root.glob("runs/*/*/run.yaml")):
+        folder = path.parent.relative_to(registry.root).as_posix()
+        if folder not in known:
+            states[BAD] += 1
+            print(f"{folder}: orphaned, not in the registry; to take it in, type: {registry.command('ssl runs rebuild')}")
+    say(f"{states.total()} runs" + "".join(f"; {count} {state}" for state, count in states.items()))
+    if states[BAD]:
+        raise StateError(f"{states[BAD]} of these are not as recorded")
+
+
+def show_fields() -> None:
+    """Print what proves each field of a record."""
+    rows = [{"field": name, "by": "; ".join(SOURCES[by] for by in proofs) or "not provable"} for name, proofs in PROOFS.items()]
+    print_rows(rows, {"field": "field", "by": "proven by"}, style="table")
+
+
+def _prover(registry: Registry, command: RunsVerify) -> Prover | None:
+    """What looks into checkpoints and logits, which takes torch; None where that was not asked for."""
+    if not (command.numbers or command.from_checkpoint):
+        return None
+    from sslcli.verification.numbers import Prover
+
+    return Prover(registry, command)
+
+
+def _look(registry: Registry, run: Run, prover: Prover | None) -> tuple[str, str]:
+    """A run's state in a word or two, and what there is to say of it beside, "" for nothing."""
+    if registry.status(run) == "running":
+        return "running, not looked at", ""
+    if run.status == "published" and not made_here(registry, run):
+        return PUBLISHED, ""
+    problems = check(registry, run)
+    there = registry.path(f"{run.folder}/run.yaml").exists()
+    found, unproven = prover.look(run) if prover is not None and there else ([], [])
+    problems += found
+    if problems:
+        return BAD, "; ".join(dict.fromkeys(problems))
+    fields = f"; an earlier version wrote its checkpoint, so not proven: {', '.join(unproven)}"
+    return GOOD, f"{GOOD}{fields}" if unproven else ""
+
+
+def made_here(registry: Registry, run: Run) -> bool:
+    """Whether a run that is called published left files here, or a record of more than its line in the index and a note."""
+    folder = registry.path(run.folder)
+    if any(path.is_file() and path.name != "run.yaml" and path.name[0] != "." for path in folder.rglob("*")):
+        return True
+    try:
+        record = registry.load(run)
+    except UserError:
+        return True
+    return record != Run(**{name: getattr(record, name) for name in INDEX_FIELDS})
+
+
+def check(registry: Registry, run: Run) -> list[str]:
+    """What is wrong with a run's files, and with its record by itself, in words; empty if nothing is."""
+    if not registry.path(f"{run.folder}/run.yaml").exists():
+        return [f"missing: {run.folder}/run.yaml"]
+    try:
+        record = registry.load(run)
+    except UserError as error:
+        return [f"damaged: {error}"]
+    problems = []
+    index, own = run.index_entry(), record.index_entry()
+    if unequal := [f"{key} ({index.get(key)} against {own.get(key)})" for key in index | own if index.get(key) != own.get(key)]:
+        remedy = registry.command("ssl runs rebuild")
+        problems.append(
+            f"changed: registry.yaml and run.yaml disagree in {', '.join(unequal)}; where run.yaml is right, type: {remedy}"
+        )
+    return problems + _files(registry, record) + changed(record, [by_itself(record)])
+
+
+def _files(registry: Registry, record: Run) -> list[str]:
+    """Checkpoints that are not there, are not as they were written, or are not on record."""
+    problems, folder = [], registry.path(f"{record.folder}/checkpoints")
+    for file, hashes in record.checkpoints.items():
+        path = registry.path(f"{record.folder}/checkpoints/{file}")
+        if not path.exists():
+            problems.append(f"missing: {path}")
+        elif (found := hashlib.sha256(path.read_bytes()).hexdigest()) not in hashes:
+            recorded = f"recorded is {hashes[0][:12]}…" if hashes else "none is recorded"
+            problems.append(f"damaged: {path} has sha256 {found[:12]}…, {recorded}")
+    if record.status in ("finished", "published"):  # one that is not may have died before it wrote its record
+        foreign = sorted(path for path in folder.glob("*.pt") if path.name not in record.checkpoints)
+        problems += [f"foreign: {path} is not on record" for path in foreign]
+    return problems
+
+
+def by_itself(record: Run) -> Evidence:
+    """What a record's fields say of each other: twice the same, the pair by the options, the end of its last attempt."""
+    options, origin = record.options, _origin(record)
+    values: dict[str, Any] = {name: options[name] for name in NAMED_TWICE if name in options}
+    if record.method is not None and "method" in options:
+        values["method"] = options["method"]
+    values["status"] = _status(record)
+    values["error"] = record.error if values["status"] == "failed" else None
+    if options or record.pair:
+        pretraining = record.experiment == "pretrain"
+        values["init"] = (init_label("", origin) or None) if pretraining else init_label(str(options.get("init")), origin)
+        fingerprint = str(record.data.get("sha256")) + (origin["sha256"] if pretraining and origin else "")
+        values["pair"] = _key(record, fingerprint)
+        values["setup"] = _key(record, fingerprint, but=("seed",))
+    file = file_of(replace(record, status=values["status"]))
+    if file in record.checkpoints or values["status"] == "finished":
+        values["checkpoint"] = f"{record.folder}/checkpoints/{file}"
+        values["sha256"] = next(iter(record.checkpoints.get(file, [])), None)
+    if "status" in (last := _last_attempt(record)) or (last and record.status not in ("running", "interrupted")):
+        values["attempts.last.status"] = record.status
+    return Evidence("record", values)
+
+
+def file_of(record: Run) -> str:
+    """The checkpoint that says what a run is: the last of pretraining and of what is not finished, else the best."""
+    evaluated = record.experiment != "pretrain" and record.status in ("finished", "published")
+    return "best.pt" if evaluated else "last.pt"
+
+
+def _origin(record: Run) -> dict[str, Any]:
+    """The file that a run began with, if it did; {} of a record that has no such thing in its place."""
+    origin: Any = record.data.get("init")
+    known = isinstance(origin, dict) and all(isinstance(origin.get(name), str) for name in ("file", "sha256"))
+    return dict(origin) if known else {}
+
+
+def _last_attempt(record: Run) -> dict[str, Any]:
+    last = record.attempts[-1] if record.attempts else {}
+    return last if isinstance(last, dict) else {}
+
+
+def _status(record: Run) -> str:
+    """How a run's last attempt ended. One without an end was killed, or still works."""
+    unknown = record.status if record.status == "running" else "interrupted"
+    return str(_last_attempt(record).get("status", unknown))
+
+
+def _key(record: Run, fingerprint: str, *, but: tuple[str, ...] = ()) -> str | None:
+    try:
+        return pair_key(record.experiment, record.options, fingerprint, but=but)
+    except TypeError:  # edited into something that no option is
+        return None

@@ -1,0 +1,130 @@
+"""ssl resume: an interrupted run goes on from its last checkpoint."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from sslcli.distributed import joined, on_first, world
+from sslcli.errors import StateError, UsageError
+from sslcli.evaluation.naming import WORDS
+from sslcli.options.command import TRAININGS, Pretrain, Resume, from_mapping
+from sslcli.plans.data_access import keep_manifest
+from sslcli.plans.settling import Setting, prepare, tell_of_speed
+from sslcli.runs.next_step import next_command
+from sslcli.runs.paths import located, recorded
+from sslcli.runs.registry import EXPERIMENTS, Registry, Run, called
+from sslcli.runs.selection import open_registry, say
+from sslcli.training.device import describe
+
+MOVABLE = ("data_dir", "device", "download")
+"""What may be another when a run goes on: where things are."""
+
+
+def run(command: Resume) -> None:
+    """Go on with the run that was named, or the newest interrupted one."""
+    with joined():
+        registry = open_registry(command)
+        chosen = on_first(lambda: _claimed(registry, command))
+        if world() > 1 and chosen.experiment != "pretrain":
+            raise UsageError(f"run {chosen.id} is of {WORDS[chosen.experiment]}: accepted on several processes is pretraining")
+        carry_on(registry, chosen, {name: value for name in MOVABLE if (value := getattr(command, name, None))})
+        say(f"next, type: {next_command(registry)}")
+
+
+def continued(registry: Registry, command: Pretrain) -> Run | None:
+    """Go on with the pretrain run that `--run` names, if there is one, unless it is finished; its record, None without one."""
+    if command.run == "" or command.name not in (None, command.run):
+        raise UsageError(f"--run {command.run!r} with --name {command.name!r}: accepted is --run with a name, and no --name")
+    run = on_first(lambda: _called(registry, command.run))
+    if run is None:
+        return None
+    _hold_to_record(registry, command, run)
+    if run.status == "finished":
+        say(f"{run.id} is finished: there is nothing to go on with")
+    elif command.dry_run:
+        say(f"{run.id} is {run.status} and would be gone on with; for its options, type: ssl runs show {run.id}")
+    else:
+        run = carry_on(registry, run, {name: v for name in MOVABLE if (v := getattr(command, name)) not in (None, "auto")})
+    say(f"next, type: {next_command(registry)}")
+    return run
+
+
+def _called(registry: Registry, name: str | None) -> Run | None:
+    """The record of the newest run whose id or name this is; a StateError if it is none that pretraining can go on with."""
+    found = called(registry.runs(), name or "")
+    if not found:
+        return None
+    run = found[-1]
+    if run.experiment != "pretrain" or run.status == "published":
+        raise StateError(
+            f"--run {name}: {run.id} is a {run.status} run of {WORDS[run.experiment]}; accepted is a pretrain run made here, "
+            "or a name that no run has"
+        )
+    return registry.load(run)
+
+
+def _hold_to_record(registry: Registry, command: Pretrain, run: Run) -> None:
+    """A UsageError if an option was given that the run was not begun with."""
+    for name, value in recorded(registry, command.options()).items():
+        if command.was_chosen(name) and name not in (*MOVABLE, "name") and value not in (None, "auto", run.options.get(name)):
+            option, began_with = "--" + name.replace("_", "-"), run.options.get(name)
+            raise UsageError(
+                f"{option} {value}: run {run.id} was begun with {began_with}, and goes on with it; leave {option} out, or give "
+                "another --run to begin anew"
+            )
+
+
+def _claimed(registry: Registry, command: Resume) -> Run:
+    """The run to go on with, no longer called running by a machine that is declared dead."""
+    chosen = _chosen(registry, command.run)
+    if command.force and registry.elsewhere(chosen):
+        chosen = registry.load(chosen)
+        chosen.status = "interrupted"
+        registry.save(chosen)
+    return chosen
+
+
+def _chosen(registry: Registry, selector: str | None) -> Run:
+    if selector is None:
+        for status in ("interrupted", "failed"):
+            stopped = [run for run in registry.runs() if registry.status(run) == status]
+            if stopped:
+                return stopped[-1]
+        raise StateError(
+            f"no run in {registry.root} is interrupted or failed; to see all, type: {registry.command('ssl runs list')}"
+        )
+    run = registry.find(selector)
+    if run.status in ("finished", "published"):
+        raise StateError(f"run {run.id} is {run.status}: there is nothing to go on with")
+    return run
+
+
+def carry_on(registry: Registry, run: Run, changed: dict[str, Any]) -> Run:
+    """Go on with a run of any kind to its end, with the options on record but for what has moved since; its record."""
+    record = on_first(lambda: registry.load(run))
+    command = EXPERIMENTS[record.experiment]
+    kind = TRAININGS[command]
+    source = str(registry.path(f"{run.folder}/run.yaml"))
+    arguments: dict[str, Any] = from_mapping(kind, located(registry, record.options), source)
+    setting, options = prepare(registry, kind(**{**arguments, **changed}))
+    if setting.fingerprint != record.data.get("sha256"):
+        raise StateError(f"run {run.id}: the data set {options.dataset} is not what the run began with (its sha256 is another)")
+    on_first(lambda: keep_manifest(registry, record, setting.data))  # it may have been killed before
+    if (here := describe(setting.device)) != record.device:
+        say(f"{run.id}: began on {record.device}, goes on on {here}: the last bits may differ from those of an undisturbed run")
+    tell_of_speed(setting.device, [options.precision], settled=True)
+    module = importlib.import_module("sslcli.workflows." + {"pretrain": "pretraining", "probe": "probing", "finetune": "finetuning"}[command])
+    done: Run = module.carry_out(registry, record, options, as_begun(record, setting))
+    return done
+
+
+def as_begun(record: Run, setting: Setting) -> Setting:
+    """The setting with images normalised as when the run began; runs of earlier versions did not record it."""
+    if not {"mean", "std"} <= set(record.data):
+        return setting
+    moments = (torch.tensor(record.data["mean"]), torch.tensor(record.data["std"]))
+    return replace(setting, data=replace(setting.data, moments=moments))

@@ -1,0 +1,142 @@
+"""A run's training: from its last checkpoint, or from the start, to its end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from sslcli.distributed import on_first, rank, world
+from sslcli.errors import DivergedError, StateError
+from sslcli.models.convolution import use_winograd
+from sslcli.runs.registry import Registry, Run
+from sslcli.runs.selection import say
+from sslcli.training.checkpoint import State, load_checkpoint, save_checkpoint
+from sslcli.training.lifecycle import Stop
+from sslcli.training.log import Log
+from sslcli.training.loop import Metrics, Progress, fit
+from sslcli.training.step import Training
+
+
+def train(
+    registry: Registry,
+    run: Run,
+    training: Training,
+    *,
+    stop: Stop,
+    evaluate: Callable[[int], Metrics],
+    begun: State | None = None,
+    fixed: State | None = None,
+    marked: State | None = None,
+) -> Progress:
+    """`fit` from the run's last checkpoint, or from the start, with a bar, event files and checkpoints.
+
+    Returns the progress with its history and, where it was validated, the best weights. Of several processes the first
+    alone reads and writes files; the others begin with what it has. `begun` is that checkpoint where it was read already, and
+    `fixed` what was measured before the first step, which every checkpoint holds: a resume takes it from there.
+    `marked` is what else a checkpoint says of its weights.
+    """
+    module, optimizer, steps = training.module, training.optimizer, training.steps
+    events = registry.path(run.folder)
+    run.epochs = round(steps / training.epoch_steps, 3)  # less than asked for under --max-steps
+    first = rank() == 0
+    state = begun if begun is not None else begun_state(registry, run) if first else {}
+    progress = _restored(run, state, module, optimizer, events, of=steps) if first else Progress()
+    _begin_alike(module, optimizer, progress)
+    saved = progress.step
+    winograd = on_first(lambda: not state or "winograd" in state)  # runs of earlier versions go on without it
+    use_winograd(module, on=winograd)
+    log = Log(
+        run.id, events=events if first else None, start=progress.step, steps=steps, epoch_steps=training.epoch_steps,
+        batch_size=training.batch_size, record_every=max(1, min(10, steps // 200)),
+        work_until=training.work_until,
+    )  # fmt: skip
+
+    def save() -> None:
+        nonlocal saved
+        log.flush()
+        sizes = {path.name: path.stat().st_size for path in events.glob("events.*")}
+        state = {"model": module.state_dict(), "optimizer": optimizer.state_dict()}
+        run.history = progress.history
+        held = ({"fixed": fixed} if fixed else {}) | ({"winograd": True} if winograd else {})
+        save_checkpoint(registry, run, "last", state | held | (marked or {}) | {"progress": vars(progress), "events": sizes})
+        saved = progress.step
+
+    try:
+        with log:
+            fit(
+                module, optimizer, loss_at=training.loss_at, lr_at=training.lr_at, steps=steps,
+                epoch_steps=training.epoch_steps, seed=training.seed,
+                before_step=training.before_step, after_step=training.after_step,
+                progress=progress, log=log, stop=stop, save=save if first else lambda: None, evaluate=evaluate,
+            )  # fmt: skip
+    except DivergedError as error:
+        good = (
+            f"the last good checkpoint is {run.folder}/checkpoints/last.pt, of step {saved}" if saved else "no checkpoint yet"
+        )
+        advice = "try a lower rate, e.g. half: --lr, or a longer warm-up: --warmup-epochs"
+        raise StateError(f"{error}; {good}; {advice}") from error
+    except torch.OutOfMemoryError as error:
+        raise StateError(f"the device has not enough memory for --batch-size {training.batch_size}; try half of it") from error
+    return progress
+
+
+def begun_state(registry: Registry, run: Run) -> State:
+    """A run's last checkpoint; {} where it has none yet, and so begins."""
+    folder = registry.path(f"{run.folder}/checkpoints")
+    if any((folder / file).exists() for file in ("last.pt", "previous.pt")):
+        return load_last(registry, run)
+    if run.attempts[1:]:  # it died before its first checkpoint was in place
+        say(f"{run.id}: there is no checkpoint yet; from the start")
+    run.checkpoints.clear()
+    return {}
+
+
+def _restored(run: Run, state: State, module: nn.Module, optimizer: Optimizer, events: Path, *, of: int) -> Progress:
+    """Bring module, optimizer and event files to a checkpoint; without one, to the start."""
+    _cut_events(events, state.get("events", {}))
+    if not state:
+        return Progress()
+    module.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    progress = Progress(**state["progress"])
+    say(f"{run.id}: going on from step {progress.step} of {of}")
+    return progress
+
+
+def _begin_alike(module: nn.Module, optimizer: Optimizer, progress: Progress) -> None:
+    """Bring every process's module, optimizer and progress to where the first one's are."""
+    if world() == 1:
+        return
+    state = on_first(lambda: (module.state_dict(), optimizer.state_dict(), vars(progress)))
+    if rank() > 0:
+        module.load_state_dict(state[0])
+        optimizer.load_state_dict(state[1])
+        vars(progress).update(state[2])
+
+
+def load_last(registry: Registry, run: Run) -> State:
+    """The run's last checkpoint; if that is damaged or gone, said so and the one before it."""
+    try:
+        return load_checkpoint(registry, run, "last")
+    except StateError as error:
+        if not run.checkpoints.get("previous.pt"):
+            raise
+        say(f"ssl: {error}; going on from previous.pt")
+        last = registry.path(f"{run.folder}/checkpoints/last.pt")
+        if last.exists():
+            last.replace(last.with_name("last.pt.damaged"))  # or the next checkpoint would move it over previous.pt
+        return load_checkpoint(registry, run, "previous")
+
+
+def _cut_events(folder: Path, sizes: dict[str, int]) -> None:
+    """Cut the event files to what they held at the checkpoint, so that no step is recorded twice."""
+    for path in folder.glob("events.*"):
+        if path.name in sizes:
+            os.truncate(path, min(sizes[path.name], path.stat().st_size))
+        else:
+            path.unlink()
