@@ -25,9 +25,9 @@ from sslcli.options import command as config
 from sslcli.options.command import Command, check_typed, with_file
 
 COMMANDS = {
-    "pretrain": (config.Pretrain, "sslcli.workflows.pretraining:run"),
-    "probe": (config.Probe, "sslcli.workflows.probing:run"),
-    "finetune": (config.Finetune, "sslcli.workflows.finetuning:run"),
+    "pretrain": (config.Pretrain, "sslcli.workflows.begin:pretrain"),
+    "probe": (config.Probe, "sslcli.workflows.begin:probe"),
+    "finetune": (config.Finetune, "sslcli.workflows.begin:finetune"),
     "compare": (config.Compare, "sslcli.comparison.comparison:run"),
     "plots": (config.Plots, "sslcli.gallery.curves:run"),
     "predict": (config.Predict, "sslcli.gallery.predictions:run"),
@@ -36,7 +36,7 @@ COMMANDS = {
     "neighbours": (config.Neighbours, "sslcli.gallery.neighbours:run"),
     "views": (config.Views, "sslcli.gallery.views:run"),
     "report": (config.Report, "sslcli.report.page:run"),
-    "bench": (config.Bench, "sslcli.bench.columns:run"),
+    "bench": (config.Bench, "sslcli.commands.bench:run"),
     "export": (config.Export, "sslcli.export.export:run"),
     "study": (config.Study, "sslcli.studies.study:run"),
     "resume": (config.Resume, "sslcli.workflows.resume:run"),
@@ -44,12 +44,12 @@ COMMANDS = {
 NO_MEMORY = ("MemoryError", "OutOfMemoryError")
 """The types of Python's error where the memory does not suffice, and of torch's for a GPU; for a CPU it has none of its own."""
 RUNS_COMMANDS = {
-    "list": (config.RunsList, "sslcli.commands.runs:list_runs"),
-    "show": (config.RunsShow, "sslcli.commands.runs:show"),
-    "note": (config.RunsNote, "sslcli.commands.runs:note"),
-    "verify": (config.RunsVerify, "sslcli.verification.records:run"),
-    "rebuild": (config.RunsRebuild, "sslcli.commands.runs:rebuild"),
-    "rm": (config.RunsRm, "sslcli.commands.runs:remove"),
+    "list": (config.RunsList, "sslcli.commands.runs_list:list_runs"),
+    "show": (config.RunsShow, "sslcli.commands.runs_show:show"),
+    "note": (config.RunsNote, "sslcli.commands.runs_note:note"),
+    "verify": (config.RunsVerify, "sslcli.commands.runs_verify:run"),
+    "rebuild": (config.RunsRebuild, "sslcli.commands.runs_rebuild:rebuild"),
+    "rm": (config.RunsRm, "sslcli.commands.runs_rm:remove"),
 }
 DATA_COMMANDS = {"check": (config.DataCheck, "sslcli.gallery.data_check:run")}
 

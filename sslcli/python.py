@@ -24,7 +24,8 @@ from sslcli.export.encoders import load_encoder
 from sslcli.launch import called
 from sslcli.options import command as config
 from sslcli.options.command import Command, from_mapping
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 
 __all__ = ["Comparison", "Registry", "Run", "Studied", "compare", "finetune", "load_encoder", "pretrain", "probe", "study"]
 NOT_HERE = ("config", "debug", "format", "dry_run")

@@ -17,7 +17,8 @@ import torch
 
 from sslcli.cli import main
 from sslcli.data.sets import patchwork, shapes
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.training import device
 from tests.layouts import lay_out
 

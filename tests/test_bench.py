@@ -25,12 +25,12 @@ from sslcli.data.image_data import ImageData
 from sslcli.data.sets import shapes
 from sslcli.errors import UsageError
 from sslcli.options.command import Pretrain, from_mapping, side_by_side
+from sslcli.options.presets import read_preset
+from sslcli.plans.pretraining import plan, training_of
 from sslcli.runs.registry import Registry
-from sslcli.studies.study import read_preset
 from sslcli.training import device
 from sslcli.training.device import slow_by_choice, usable_cores
 from sslcli.training.step import Training
-from sslcli.workflows.pretraining import plan, training_of
 from tests.conftest import TINY, Cli
 from tests.measuring import processor_time
 

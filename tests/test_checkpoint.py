@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from sslcli.errors import DivergedError, StateError
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.training.checkpoint import load_checkpoint, save_checkpoint
 
 STATE = {"model": {"weight": torch.arange(6.0).view(2, 3)}, "step": 3}

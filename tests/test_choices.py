@@ -10,9 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.image_data import ImageData
+from sslcli.data.loading import load_data
 from sslcli.errors import StateError
 from sslcli.evaluation import features, linear, metrics
+from sslcli.evaluation.classifiers import load_classifier
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.linear import RATES
 from sslcli.evaluation.logistic import STRENGTHS, fit_logistic
@@ -22,15 +24,16 @@ from sslcli.evaluation.represented import Represented
 from sslcli.evaluation.test_logits import FILE, Kept, keep, read_kept
 from sslcli.models.encoder import Encoder, build_encoder, weights_hash
 from sslcli.options.command import Finetune, Probe
-from sslcli.plans.settling import Setting
-from sslcli.runs.registry import Registry, Run
+from sslcli.plans.pretraining import load_pretrained
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
+from sslcli.training.context import Setting
 from sslcli.training.device import autocast
 from sslcli.training.loop import Progress
 from sslcli.training.step import Training
 from sslcli.workflows import finetuning as finetune
 from sslcli.workflows import probing as probe
-from sslcli.workflows.finishing import count_both_right, figures_of, load_classifier
-from sslcli.workflows.pretraining import load_pretrained
+from sslcli.workflows.finishing import count_both_right, figures_of
 from sslcli.workflows.representations import represent
 from tests.conftest import TINY, Cli
 

@@ -19,7 +19,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from sslcli.plans.views import work_of
 from sslcli.runs.next_step import partner_command
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.runs.selection import study_runs
 from sslcli.training import log
 from sslcli.training.checkpoint import load_checkpoint

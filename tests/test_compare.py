@@ -7,7 +7,8 @@ import pytest
 from sslcli.comparison.comparison import newest, results, tables
 from sslcli.comparison.differences import answer, difference_of, pair_up
 from sslcli.console.tables import print_rows
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from tests.conftest import Cli
 
 

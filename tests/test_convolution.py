@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from sslcli.models import convolution, winograd
 from sslcli.models.convolution import QuickConv2d, quicken, use_winograd
 from sslcli.models.encoder import build_encoder
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.training.checkpoint import load_checkpoint, save_checkpoint
 from sslcli.workflows import training_run
 from tests.conftest import TINY, Cli

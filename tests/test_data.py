@@ -10,7 +10,8 @@ from torch import Tensor
 from torchvision.datasets import CIFAR10
 
 from sslcli.data.batches import Batches, generator
-from sslcli.data.image_data import ImageData, centre, load_data
+from sslcli.data.image_data import ImageData, centre
+from sslcli.data.loading import load_data
 from sslcli.data.sets import patchwork
 from sslcli.data.sets.patchwork import make_patchwork
 from sslcli.data.sets.shapes import OUTLINES, make_shapes

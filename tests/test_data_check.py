@@ -16,11 +16,13 @@ from sslcli.comparison.without_duplicates import without_duplicates
 from sslcli.data.check_file import Check, Pair, read_check, write_check
 from sslcli.data.check_file import test_duplicates_of as duplicates_of
 from sslcli.data.duplicates import THRESHOLD, constant_images, duplicate_pairs, first_equal, near_duplicates
-from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.image_data import ImageData
+from sslcli.data.loading import load_data
 from sslcli.data.sets import shapes
 from sslcli.errors import StateError
 from sslcli.evaluation.test_logits import FILE, Kept, keep, read_kept
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from tests.conftest import TINY, Cli
 
 Done = Callable[[str], Run]

@@ -12,13 +12,14 @@ from sslcli.data.augment import Augmentation, Parameters, draw, make_views
 from sslcli.data.sets.shapes import load
 from sslcli.methods import METHODS
 from sslcli.options.command import Pretrain
-from sslcli.plans.settling import Setting
-from sslcli.runs.registry import Registry, Run
+from sslcli.plans.pretraining import training_of
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.training import loop
 from sslcli.training.checkpoint import load_checkpoint
+from sslcli.training.context import Setting
 from sslcli.training.device import autocast
 from sslcli.training.events import read_scalars
-from sslcli.workflows.pretraining import training_of
 from tests.conftest import TINY, Cli
 
 

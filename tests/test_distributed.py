@@ -19,12 +19,13 @@ from sslcli.errors import StateError
 from sslcli.models.batch_norm import share_batch_norm
 from sslcli.models.encoder import build_encoder
 from sslcli.options.command import Pretrain
+from sslcli.plans.pretraining import build_method, resolve, training_of
 from sslcli.plans.settling import prepare
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.training.checkpoint import load_checkpoint
 from sslcli.training.device import choose_device
 from sslcli.training.events import read_scalars
-from sslcli.workflows.pretraining import build_method, resolve, training_of
 from tests import processes
 from tests.conftest import TINY, Cli
 from tests.measuring import PATIENCE

@@ -18,17 +18,19 @@ from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from tensorboard.plugins.projector.projector_plugin import ProjectorPlugin
 from torch import Tensor
 
-from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.image_data import ImageData
+from sslcli.data.loading import load_data
 from sslcli.data.sets import shapes
+from sslcli.evaluation.classifiers import load_classifier
 from sslcli.evaluation.features import outputs
 from sslcli.export import reading as reader_command
 from sslcli.figures import projector
 from sslcli.gallery import neighbours as neighbours_command
 from sslcli.gallery import predictions as predict_command
-from sslcli.runs.registry import Registry, Run
+from sslcli.plans.pretraining import load_pretrained
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.training.device import autocast
-from sslcli.workflows.finishing import load_classifier
-from sslcli.workflows.pretraining import load_pretrained
 from tests.conftest import TINY, Cli, Once
 
 Done = Callable[[str], Run]

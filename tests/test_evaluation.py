@@ -12,7 +12,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 
 from sslcli.data.batches import Batches
-from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.image_data import ImageData
+from sslcli.data.loading import load_data
 from sslcli.data.sets import shapes
 from sslcli.data.split import split
 from sslcli.evaluation.features import outputs
@@ -23,7 +24,8 @@ from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import Encoder, build_encoder, weights_hash
 from sslcli.options.command import Pretrain
 from sslcli.plans import online_metrics as measuring
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.training.checkpoint import load_checkpoint
 from sslcli.training.device import autocast
 from sslcli.workflows import pretraining as pretrain

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from sslcli import load_encoder
-from sslcli.data.image_data import load_data
+from sslcli.data.loading import load_data
 from sslcli.data.transform import Transform, preprocessing
 from sslcli.errors import UsageError, UserError
 from sslcli.export import export
@@ -22,7 +22,8 @@ from sslcli.export.formats import COUNTERPARTS, FORMATS
 from sslcli.export.model_card import card
 from sslcli.models import BACKBONES, default_stem
 from sslcli.models.encoder import build_encoder, weights_hash
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.training.checkpoint import save_checkpoint
 from tests.conftest import NEEDS_ONNX, TINY, Cli
 

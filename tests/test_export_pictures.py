@@ -18,7 +18,8 @@ from sslcli.data.transform import Transform
 from sslcli.export import export
 from sslcli.export.formats import FORMATS
 from sslcli.export.preprocessing import odd_pictures
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from tests.conftest import NEEDS_ONNX, Cli
 from tests.test_export import make_run
 

@@ -33,9 +33,10 @@ from sslcli.data.folder.reading import reading as folder
 from sslcli.data.on_disk import Stored, chosen
 from sslcli.errors import StateError, UsageError
 from sslcli.options.command import Pretrain
-from sslcli.runs.registry import Registry, Run
+from sslcli.plans.pretraining import plan
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.training.checkpoint import load_checkpoint
-from sslcli.workflows.pretraining import plan
 from tests.benchmarks.pictures import hold_to_same, write_out
 from tests.conftest import NEEDS_ONNX, Cli
 

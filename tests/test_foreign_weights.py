@@ -20,7 +20,8 @@ from sslcli import load_encoder
 from sslcli.errors import UsageError
 from sslcli.models.encoder import build_encoder, weights_hash
 from sslcli.models.weights import find_weights, load_weights, read_tensors
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.runs.selection import newest_pairs
 from sslcli.training import log
 from sslcli.training.checkpoint import load_checkpoint

@@ -12,11 +12,12 @@ import torch
 from PIL import Image
 
 from sslcli import load_encoder
-from sslcli.data.image_data import load_data
+from sslcli.data.loading import load_data
 from sslcli.data.transform import Transform
 from sslcli.errors import StateError, UsageError
 from sslcli.models.encoder import weights_hash
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.training.checkpoint import load_checkpoint
 from tests.conftest import TINY
 

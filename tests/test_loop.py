@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sslcli.options.command import Pretrain
-from sslcli.plans.settling import default_rate, rate_schedule, total_steps
+from sslcli.plans.schedule import default_rate, rate_schedule, total_steps
 from sslcli.training.device import autocast
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log

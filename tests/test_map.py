@@ -13,18 +13,19 @@ from matplotlib.text import Text
 from PIL import Image
 from sklearn.neighbors import NearestNeighbors
 
-from sslcli.data.image_data import load_data
+from sslcli.data.loading import load_data
 from sslcli.data.sets import shapes
 from sslcli.data.split import split
+from sslcli.evaluation.classifiers import load_classifier
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.neighbours import nearest, share_of_class
 from sslcli.evaluation.projection import PERPLEXITY, flatten
 from sslcli.figures.representations import MARK, Panel, draw_map, free_places
 from sslcli.gallery import representations as map_command
 from sslcli.options.command import Map
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.training.device import autocast
-from sslcli.workflows.finishing import load_classifier
 from tests.conftest import TINY, Cli, Once
 
 PROBE = "--epochs 2 --batch-size 32 --precision fp32"

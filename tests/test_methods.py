@@ -211,7 +211,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from sslcli.training.checkpoint import load_checkpoint
 from sslcli.export.encoders import load_encoder
-from sslcli.workflows.pretraining import load_pretrained
+from sslcli.plans.pretraining import load_pretrained
 from sslcli.runs.registry import Registry
 registry = Registry(Path.cwd())
 run = registry.load(registry.find("toy"))

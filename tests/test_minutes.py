@@ -17,7 +17,8 @@ from sslcli.bench.minutes import RECIPE, recipe_of, settled_of
 from sslcli.errors import UsageError
 from sslcli.options.command import Pretrain
 from sslcli.plans.views import view_size_plan
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.studies import study
 from sslcli.workflows import pretraining as pretrain
 from tests.conftest import TINY, Cli

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from sslcli.methods import METHODS
 from sslcli.options.command import Pretrain
-from sslcli.plans.settling import Plan
+from sslcli.plans.plan import Plan
 from sslcli.runs.registry import Registry
 from sslcli.training import device
 from sslcli.training.step import Training

@@ -28,7 +28,8 @@ from sslcli.options.command import NO_OPTION_OF_A_RUN, TRAININGS, Command, Finet
 from sslcli.options.pairing import pair_key
 from sslcli.runs import option_versions
 from sslcli.runs.option_versions import CHANGES, FIELD, FIRST, Change, as_now, current
-from sslcli.runs.registry import EXPERIMENTS, Registry, Run, parse_run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import EXPERIMENTS, Run, parse_run
 from sslcli.training.checkpoint import load_checkpoint
 from tests.conftest import Cli
 from tests.old_project.alike import HALF, ORDERS, STOPPED, STUDY, bits_here, key_of, shrink, state_of, weights_of

@@ -10,7 +10,8 @@ from scipy.stats import t as student
 from sslcli.comparison.comparison import choose, newest
 from sslcli.comparison.differences import answer, both_right, difference_of, over_settings, pair_up
 from sslcli.options.pairing import pair_key
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 
 OPTIONS = {"dataset": "shapes", "backbone": "resnet9", "epochs": 3, "lr": 0.1, "seed": 1, "label_fraction": 1.0, "k": 10}
 IMAGES = 200

@@ -23,7 +23,8 @@ from sslcli.data.sets import shapes
 from sslcli.errors import UsageError
 from sslcli.figures import canvas
 from sslcli.figures.curves import LOOKS, Curve, draw_curves
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.training.events import read_scalars
 from tests.conftest import TINY, Cli, Once
 

@@ -11,7 +11,8 @@ from sslcli.evaluation.test_logits import FILE, Kept, keep, read_kept
 from sslcli.models.encoder import tensors_hash
 from sslcli.options.pairing import pair_key
 from sslcli.runs.proofs import Evidence, changed
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.training.checkpoint import save_checkpoint
 from sslcli.verification.numbers import _of_best, _of_logits, _of_training
 from sslcli.verification.records import BAD, GOOD, PUBLISHED, _look, by_itself, check

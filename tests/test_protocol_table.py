@@ -14,7 +14,7 @@ import pytest
 from sslcli.evaluation import protocols
 from sslcli.evaluation.protocols import PROTOCOLS, evaluations, own_options, protocol_named, usual
 from sslcli.options.command import DEFAULTS, Finetune, Probe
-from sslcli.runs.registry import EXPERIMENTS, Run
+from sslcli.runs.run import EXPERIMENTS, Run
 
 ROOT = Path(__file__).parents[1]
 TOY = '''

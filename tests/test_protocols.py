@@ -15,7 +15,7 @@ from torch import nn
 
 from sslcli.comparison.differences import both_right
 from sslcli.data.batches import Batches
-from sslcli.data.image_data import load_data
+from sslcli.data.loading import load_data
 from sslcli.data.sets import shapes
 from sslcli.data.split import hold_to_labels, split
 from sslcli.errors import StateError, UsageError
@@ -24,8 +24,9 @@ from sslcli.evaluation.linear import RATES, HeadPerRate, search_rate
 from sslcli.evaluation.logistic import fit_logistic
 from sslcli.evaluation.test_logits import FILE, Kept, keep, read_kept
 from sslcli.options.command import Study
-from sslcli.runs.registry import Registry, Run
-from sslcli.studies.study import label_fractions, trainings_of
+from sslcli.options.presets import label_fractions, trainings_of
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.training.checkpoint import load_checkpoint
 from sslcli.workflows.finishing import count_both_right
 from tests.conftest import TINY, Cli, Once

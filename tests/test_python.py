@@ -17,7 +17,8 @@ import sslcli
 from sslcli.errors import StateError, UsageError
 from sslcli.options import command as config
 from sslcli.python import NOT_HERE
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from tests.conftest import Cli
 
 SMALL = {"dataset": "shapes", "backbone": "resnet9-small", "batch_size": 32, "optimizer": "sgd"}

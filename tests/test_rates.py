@@ -22,7 +22,8 @@ from sslcli.errors import DivergedError, UsageError
 from sslcli.evaluation.linear import RATES
 from sslcli.options.command import Finetune
 from sslcli.options.pairing import pair_key
-from sslcli.runs.registry import Registry, Run, parse_run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run, parse_run
 from sslcli.training import log
 from sslcli.training.checkpoint import load_checkpoint
 from sslcli.workflows import probing as probe

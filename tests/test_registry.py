@@ -7,7 +7,8 @@ import yaml
 
 from sslcli.errors import StateError, UsageError
 from sslcli.files import atomic_write
-from sslcli.runs.registry import Registry, Run, find_project, parse_run
+from sslcli.runs.registry import Registry, find_project
+from sslcli.runs.run import Run, parse_run
 from tests.conftest import Cli
 from tests.measuring import opened, parse_lines, times_as_long
 

@@ -24,7 +24,8 @@ from sslcli.report.embedded import fit, picture_of, read_picture
 from sslcli.report.page import make
 from sslcli.report.pictures import find_pictures, kind_of
 from sslcli.report.provenance import data_checks
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from tests.conftest import Cli
 from tests.measuring import PATIENCE
 

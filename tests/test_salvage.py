@@ -33,7 +33,8 @@ from sslcli.files import load_yaml
 from sslcli.models.encoder import build_encoder
 from sslcli.models.salvage import read_inertly
 from sslcli.models.weights import find_weights, read_tensors
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from tests.conftest import TINY, Cli
 
 ENCODER = build_encoder("resnet9", stem="own", seed=77)

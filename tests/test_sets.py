@@ -14,7 +14,8 @@ from torchvision import datasets
 
 from sslcli.data import DATASETS, SIZES, WITHOUT_LABEL
 from sslcli.data.folder.own_images import read_images
-from sslcli.data.image_data import ImageData, load_data, random_data
+from sslcli.data.image_data import ImageData, random_data
+from sslcli.data.loading import load_data
 from sslcli.data.sets import torchvision_sets
 from sslcli.data.sets.fetching import Source
 from sslcli.errors import StateError

@@ -11,7 +11,8 @@ import pytest
 from sslcli.comparison import options_apart as settings
 from sslcli.comparison.comparison import choose, pretrain_setups
 from sslcli.comparison.options_apart import settings_in_words
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from tests.conftest import Cli
 
 

@@ -13,7 +13,7 @@ from scipy.stats import t as student
 
 from sslcli.comparison.differences import answer, difference_of
 from sslcli.evaluation.statistics import over_seeds, paired, t_quantile, unpaired
-from sslcli.runs.registry import Run
+from sslcli.runs.run import Run
 from tests.benchmarks.intervals import Setting, simulate
 
 STUDIES, IMAGES = 2000, 1000

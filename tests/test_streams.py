@@ -17,7 +17,8 @@ import pytest
 from sslcli.console import streams
 from sslcli.console.streams import lasting
 from sslcli.errors import StateError
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from tests import survival
 from tests.conftest import TINY
 from tests.test_survival import PROCESSES, finish, newest, wait_until

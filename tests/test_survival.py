@@ -25,7 +25,8 @@ from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 
 from sslcli.models import BACKBONES
 from sslcli.runs import registry as registry_module
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.training import lifecycle, log
 from sslcli.training.checkpoint import load_checkpoint
 from sslcli.training.events import read_scalars

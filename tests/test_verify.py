@@ -20,7 +20,8 @@ import yaml
 
 from sslcli.options.command import RunsVerify
 from sslcli.runs.proofs import PROOFS, SEALED, SOURCES, proofs_of
-from sslcli.runs.registry import INDEX_FIELDS, Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import INDEX_FIELDS, Run
 from sslcli.training.checkpoint import load_checkpoint
 from sslcli.verification import numbers as verify_numbers
 from sslcli.verification import records as verify

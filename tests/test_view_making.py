@@ -9,10 +9,10 @@ from torch import Tensor
 from sslcli.data.image_data import ImageData
 from sslcli.methods.method import ViewSpec
 from sslcli.options.command import Pretrain
-from sslcli.plans.settling import Setting
+from sslcli.plans.pretraining import training_of
 from sslcli.plans.views import fit_to_size, view_maker
+from sslcli.training.context import Setting
 from sslcli.training.device import autocast
-from sslcli.workflows.pretraining import training_of
 
 STEPS = 10
 

@@ -1,47 +1,21 @@
-"""ssl bench: what a training would cost here, its step taken apart, and how long each preset would take."""
+"""What ssl bench measures: a training's step taken apart, the time of its command, and the time of each preset."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sslcli.bench.cost import Cost, Costs
+from sslcli.bench.minutes import fit_to_minutes
 from sslcli.bench.timing import forget_peak_memory, matmul_peak, peak_memory
-from sslcli.console.tables import print_rows
-from sslcli.options.command import TRAININGS, Bench, Pretrain, Study
-from sslcli.plans.settling import Plan, tell_of_speed
+from sslcli.options.command import TRAININGS, Pretrain, Study
+from sslcli.options.presets import over_time, read_preset, trainings_of
+from sslcli.plans import finetuning, pretraining, probing
+from sslcli.plans.inheriting import fill, inherit
+from sslcli.plans.plan import Plan
 from sslcli.runs.registry import Registry
-from sslcli.runs.selection import open_registry, say
-from sslcli.studies.study import over_time, preset_names, read_preset, trainings_of
-from sslcli.training.device import describe
-from sslcli.training.log import duration
-from sslcli.workflows import finetuning as finetune
-from sslcli.workflows import pretraining as pretrain
-from sslcli.workflows import probing as probe
-from sslcli.workflows.finishing import fill, inherit
+from sslcli.training.device import describe, tell_of_speed
 
-SETTLE: dict[str, Any] = {"probe": probe.settle, "finetune": finetune.settle}
-SECTIONS = {"pretrain": "pretraining", "probe": "probes", "finetune": "fine-tuning"}
-CSV_COLUMNS = ("name", "seconds_per_step", "batch", "augmentation", "forward", "backward", "optimizer", "rest",
-               "images_per_second", "matmul_share", "peak_memory", "steps", "expected_seconds")  # fmt: skip
-
-
-def run(command: Bench) -> None:
-    """Time the trainings that were asked for, then those of the presets."""
-    first = command.trainings[0]
-    registry, costs = open_registry(first), Costs(stand_in=True)
-    columns = []
-    for training, name in zip(command.trainings, differences(command.trainings), strict=True):
-        say(f"timing {name}")
-        columns.append({"name": name} | measure(registry, training, costs))
-    presets: dict[str, dict[str, float]] = {}
-    if command.presets or (command.presets is None and len(columns) == 1):
-        costs.in_part = True
-        for name in preset_names():
-            say(f"timing preset {name}")
-            presets[name] = of_preset(registry, name, first, costs)
-    show(columns, presets, style=command.format)
-    lines = [line if "--project" in line else registry.command(line) for line in command.typed]
-    say(f"to run it, type: {', or: '.join(lines)}")
+SETTLE: dict[str, Any] = {"probe": probing.settle, "finetune": finetuning.settle}
 
 
 def differences(trainings: list[Any]) -> list[str]:
@@ -56,7 +30,7 @@ def differences(trainings: list[Any]) -> list[str]:
 def settle(registry: Registry, command: Any, costs: Costs) -> Plan:
     """A training that is fully determined. What an encoder was trained to costs nothing: a random one stands in for it."""
     if isinstance(command, Pretrain):
-        return pretrain.plan(registry, command, load=costs.load)
+        return pretraining.plan(registry, command, fit_to_minutes=fit_to_minutes, load=costs.load)
     earlier = {"at_epoch": None} if "at_epoch" in command.options() else {}
     inherited, _ = inherit(registry, command.because("costs the same", init="scratch", **earlier))
     plan: Plan = SETTLE[type(command).__name__.lower()](registry, inherited, None, load=costs.load)
@@ -100,10 +74,10 @@ def of_preset(registry: Registry, name: str, like: Any, costs: Costs) -> dict[st
     """Seconds of a preset's study, without its pictures, by kind of training; on the device and the data of `like`."""
     study = Study(preset=name, data_dir=like.data_dir, device=like.device)
     steps = trainings_of(read_preset(name), study)
-    start = pretrain.plan(registry, Pretrain(**steps[0][1]), load=costs.load)
+    start = pretraining.plan(registry, Pretrain(**steps[0][1]), fit_to_minutes=fit_to_minutes, load=costs.load)
     of_start = costs.of(start)
     epochs = range(1, start.options.epochs + 1)
-    kept = [epoch for epoch in epochs if pretrain.is_kept(epoch, start.options, of_start.steps, of_start.epoch_steps)]
+    kept = [epoch for epoch in epochs if pretraining.is_kept(epoch, start.options, of_start.steps, of_start.epoch_steps)]
     total = {"starting": of_start.expected["starting"]} | dict.fromkeys(TRAININGS, 0.0)
     total["pretrain"] = of_start.seconds - total["starting"]
     for kind, arguments in [*steps[1:], *over_time([step for step in steps if step[0] == "probe"], kept)]:
@@ -112,48 +86,3 @@ def of_preset(registry: Registry, name: str, like: Any, costs: Costs) -> dict[st
         cost = costs.of(SETTLE[kind](registry, command, None, load=costs.load))
         total[kind] += cost.seconds - cost.expected["starting"]
     return total
-
-
-def show(columns: list[dict[str, Any]], presets: dict[str, dict[str, float]], *, style: str) -> None:
-    """Print the columns side by side, and the presets."""
-    if style == "json":
-        of_presets = {name: {"expected_seconds": sum(of.values()), "expected": of} for name, of in presets.items()}
-        print_rows(columns, {}, style="json", whole={"columns": columns, "presets": of_presets})
-    elif style == "csv":
-        rows = [column | column.get("split", {}) for column in columns]
-        rows += [{"name": name, "expected_seconds": sum(of.values())} for name, of in presets.items()]
-        print_rows(rows, dict(zip(CSV_COLUMNS, CSV_COLUMNS, strict=True)), style="csv")
-    else:
-        heads = {str(number): column["name"] for number, column in enumerate(columns)}
-        words = [in_words(column) for column in columns]
-        most_first = sorted(words, key=len, reverse=True)  # a protocol without steps lacks their lines
-        lines = dict.fromkeys(line for of in most_first for line in of)
-        rows = [{"": line} | {place: of.get(line, "") for place, of in zip(heads, words, strict=True)} for line in lines]
-        print_rows(rows, {"": columns[0]["device"]} | heads, style=style)
-        if presets:
-            print()
-            titles = {"": "expected time of the study", "whole": "whole"} | SECTIONS
-            print_rows([_preset_row(name, of) for name, of in presets.items()], titles, style=style)
-
-
-def _preset_row(name: str, of: dict[str, float]) -> dict[str, str]:
-    parts = {section: duration(of[section]) for section in SECTIONS}
-    return {"": f"ssl study --preset {name}", "whole": duration(sum(of.values()))} | parts
-
-
-def in_words(column: dict[str, Any]) -> dict[str, str]:
-    """A column as a person reads it: the lines' names and what stands in them."""
-    lines = {}
-    if "split" in column:
-        lines = {"seconds a step": f"{column['seconds_per_step']:.4g}"}
-        lines |= {
-            f"  {phase}": f"{seconds:.4g} ({seconds / column['seconds_per_step']:.0%})"
-            for phase, seconds in column["split"].items()
-        }
-        lines["images a second"] = f"{column['images_per_second']:,.0f}"
-        share, peak, precision = column["matmul_share"], column["matmul_peak"], column["precision"]
-        lines["share of the peak of products"] = f"{share:.0%} of {peak / 1e12:.3g} TFLOP/s, {precision}"
-    if column["peak_memory"] is not None:
-        lines["most memory, all in all"] = f"{column['peak_memory'] / 2**30:.2f} GiB"
-    lines["expected time"] = duration(column["expected_seconds"])
-    return lines | {f"  {part}": duration(seconds) for part, seconds in column["expected"].items()}

@@ -16,9 +16,11 @@ from torch import nn
 
 from sslcli.bench.protocol_cost import parts_of, random_h
 from sslcli.bench.timing import BUDGET, StepTime, time_step
+from sslcli.console.messages import say
 from sslcli.data import SIZES
 from sslcli.data.folder.reading import Reading
-from sslcli.data.image_data import ImageData, load_data, random_data
+from sslcli.data.image_data import ImageData, random_data
+from sslcli.data.loading import load_data
 from sslcli.data.on_disk import chosen
 from sslcli.data.split import Split
 from sslcli.errors import StateError
@@ -26,18 +28,17 @@ from sslcli.evaluation.features import BATCH, outputs
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.evaluation.protocols.protocol import Frozen, Protocol
 from sslcli.models.encoder import Encoder, build_encoder
+from sslcli.plans import finetuning, pretraining
 from sslcli.plans.online_metrics import is_measured, measured_images, meter
-from sslcli.plans.settling import Plan, total_steps
+from sslcli.plans.plan import Plan
+from sslcli.plans.rate_trials import FACTORS, trial_options
+from sslcli.plans.schedule import total_steps
 from sslcli.plans.views import view_size_plan
 from sslcli.runs.registry import Registry
-from sslcli.runs.selection import say
 from sslcli.training.checkpoint import State, save_checkpoint
 from sslcli.training.device import seconds_of
 from sslcli.training.log import SAVE_EVERY
 from sslcli.training.step import Training
-from sslcli.workflows import finetuning as finetune
-from sslcli.workflows import pretraining as pretrain
-from sslcli.workflows.rates import FACTORS, trial_options
 
 STARTING = time.process_time()
 """Seconds of computing that it took to start: the interpreter, importing torch and the rest. A cold disk comes on top."""
@@ -123,7 +124,7 @@ class Costs:
 
     def _pretrain(self, plan: Plan) -> Cost:
         options, setting = plan.options, plan.setting
-        method, training = pretrain.training_of(options, setting)
+        method, training = pretraining.training_of(options, setting)
         parts, steps, begin = [], training.steps, 0
         for size, until in view_size_plan(options.view_sizes):
             end = math.ceil(until * steps)
@@ -134,7 +135,7 @@ class Costs:
         mean = sum(parts[1:], parts[0])
         epochs = range(1, math.ceil(steps / training.epoch_steps) + 1)
         measured = sum(is_measured(epoch, options, of=len(epochs)) for epoch in epochs)
-        kept = sum(pretrain.is_kept(epoch, options, steps, training.epoch_steps) for epoch in epochs)
+        kept = sum(pretraining.is_kept(epoch, options, steps, training.epoch_steps) for epoch in epochs)
         expected = {"steps": steps * mean.seconds}
         expected["measuring"] = measured * self._measuring(plan, method) if measured else 0.0
         saving = self._saving(plan, training.module, training.optimizer.state_dict())
@@ -155,7 +156,7 @@ class Costs:
     def _finetune(self, plan: Plan) -> Cost:
         options, setting = plan.options, plan.setting
         parts = _split(plan)
-        model, training = finetune.training_of(_encoder(plan), options, setting)
+        model, training = finetuning.training_of(_encoder(plan), options, setting)
         step, seconds = self._steps(plan, training, len(parts.train))
         epochs, tested = math.ceil(training.steps / training.epoch_steps), len(setting.data.test_images)
         seen = epochs * (len(parts.val) + tested) + tested

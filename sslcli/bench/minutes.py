@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 from sslcli.bench.cost import Costs
 from sslcli.bench.timing import rough_seconds
+from sslcli.console.messages import say
+from sslcli.console.progress import duration
 from sslcli.distributed import on_first, world
 from sslcli.errors import UsageError
 from sslcli.methods import FILES
@@ -14,13 +16,14 @@ from sslcli.models import default_stem
 from sslcli.models.encoder import hold_to_side
 from sslcli.options.command import Pretrain
 from sslcli.plans.online_metrics import is_measured
-from sslcli.plans.settling import Plan, Setting, total_steps
+from sslcli.plans.plan import Plan
+from sslcli.plans.pretraining import resolve, training_of
+from sslcli.plans.schedule import total_steps
 from sslcli.plans.views import LARGE
 from sslcli.runs.next_step import recorded_command
-from sslcli.runs.registry import Registry, Run
-from sslcli.runs.selection import say
-from sslcli.training.log import duration
-from sslcli.workflows.pretraining import resolve, training_of
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
+from sslcli.training.context import Setting
 
 T = TypeVar("T")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from sslcli.options.command import Command
+from sslcli.options.project import open_registry
 from sslcli.runs.next_step import next_command
-from sslcli.runs.selection import open_registry
 
 FIRST_STEPS = """\
 ssl: self-supervised learning on images, and whether it helped.

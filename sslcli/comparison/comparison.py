@@ -22,11 +22,14 @@ from sslcli.console.tables import print_rows
 from sslcli.errors import StateError
 from sslcli.evaluation.naming import heading
 from sslcli.evaluation.protocols import PROTOCOLS, evaluations, protocol_named
-from sslcli.options.command import INIT_WORDS, Compare
+from sslcli.options.command import Compare
 from sslcli.options.pairing import changed_options
+from sslcli.options.project import open_registry
+from sslcli.runs.naming import INIT_WORDS
 from sslcli.runs.next_step import partner_command, record_or_index
-from sslcli.runs.registry import Registry, Run
-from sslcli.runs.selection import newest_study, open_registry
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
+from sslcli.runs.selection import newest_study
 
 COLUMNS = {
     "dataset": "data set", "backbone": "backbone", "epochs": "epochs", "label_fraction": "labels", "setting": "setting",

@@ -10,8 +10,8 @@ from typing import Any
 from sslcli.evaluation.naming import in_words, told_apart
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.evaluation.statistics import Difference, over_seeds, unpaired
-from sslcli.options.command import INIT_WORDS
-from sslcli.runs.registry import Run
+from sslcli.runs.naming import INIT_WORDS
+from sslcli.runs.run import Run
 
 Pair = tuple[Run, Run]
 """A pretrained run, and the scratch run whose options are equal but for init."""

@@ -10,7 +10,8 @@ from sslcli.comparison.differences import setting_of
 from sslcli.options.command import OF_METHODS
 from sslcli.options.pairing import NOT_IN_PAIR, defaults_of_newer
 from sslcli.runs.next_step import record_or_index
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 
 OF_DATA = ("labels", "image_size", "fit")
 SHOWN = ("seed", "protocol", "dataset", "label_fraction", "run", "dry_run")

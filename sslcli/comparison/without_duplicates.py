@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sslcli.console.messages import say
 from sslcli.data.check_file import read_check
 from sslcli.errors import StateError
-from sslcli.evaluation.naming import dataset_word
 from sslcli.evaluation.test_logits import FILE, Kept, read_kept
+from sslcli.runs.naming import dataset_word
 from sslcli.runs.paths import as_read
-from sslcli.runs.registry import Registry, Run
-from sslcli.runs.selection import say
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 
 
 def without_duplicates(registry: Registry, runs: list[Run]) -> list[Run]:

@@ -1,14 +1,16 @@
-"""How far a long piece of work is that is no training: a bar, or lines where there is no terminal."""
+"""How far a long piece of work is: a bar, or lines where there is no terminal."""
 
 from __future__ import annotations
 
 import sys
 import time
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sslcli.runs.selection import say
-from sslcli.training.log import LINE_EVERY, duration, terminal
+from sslcli.console.messages import say
+
+LINE_EVERY = 5.0  # seconds between lines when there is no terminal
 
 
 class Telling:
@@ -39,3 +41,16 @@ class Telling:
             if share >= 1:
                 self._bar.stop()
                 self._bar = None
+
+
+def terminal(*, soft_wrap: bool = False) -> Console:
+    """What bars and lines are shown on: stderr, also in a notebook, where whoever redirects it then redirects them, too."""
+    return Console(stderr=True, soft_wrap=soft_wrap, force_jupyter=False)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: 42 s, 7 min 05 s, 3 h 20 min."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

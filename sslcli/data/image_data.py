@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sslcli.data import DATASETS, FOLDER, SIZES, WITHOUT_LABEL
+from sslcli.data import SIZES, WITHOUT_LABEL
 from sslcli.data.batches import generator, hand_over
 from sslcli.data.folder.entry import as_text
 from sslcli.data.folder.manifest import Line
@@ -163,20 +160,6 @@ def pick(images: Images, rows: Tensor, device: torch.device) -> Tensor:
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """uint8 images (N, 3, H, W) to float32: (image / 255 - mean) / std, mean and std (3,)."""
     return (images.float() / 255 - mean.view(3, 1, 1)) / std.view(3, 1, 1)
-
-
-def load_data(name: str, data_dir: Path, *, download: bool = False, reading: Any = None) -> ImageData:
-    """Load a data set of DATASETS, or with `reading` (a folder.Reading) the pictures of folder:PATH.
-
-    What is missing or damaged is a StateError that says where it was looked for.
-    """
-    if name.startswith(FOLDER):
-        from sslcli.data.folder.reading import Reading, load_folder  # which builds on this module
-
-        return load_folder(Path(os.path.expanduser(name.removeprefix(FOLDER))), data_dir / "cache", reading or Reading())
-    module, _, function = DATASETS[name].partition(":")
-    data: ImageData = getattr(importlib.import_module(module), function)(data_dir, download=download)
-    return data
 
 
 def enough_labels(data: ImageData, label_fraction: float, *, dataset: str) -> None:

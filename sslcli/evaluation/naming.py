@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from sslcli.data import FOLDER
 from sslcli.evaluation.protocols import PROTOCOLS, evaluations, protocol_named, usual_of
-from sslcli.runs.registry import FIRST_METHOD, Run
-
-
-def share_label(share: float | None) -> str:
-    """A part of the labels as a piece of a name: _0p1 for a tenth, nothing for all."""
-    return "" if share in (None, 1) else f"_{share:.6g}".replace("0.", "0p")
+from sslcli.runs.naming import share_label
+from sslcli.runs.run import FIRST_METHOD, Run
 
 
 def folder_name(run: Run) -> str:
@@ -60,21 +52,3 @@ def settings_with_method(differences: Sequence[Mapping[str, Any]]) -> list[str]:
 def heading(words: str) -> str:
     """Words as they stand at the head of something; kNN stays as it is."""
     return words if words[1:2].isupper() else f"{words[:1].upper()}{words[1:]}"
-
-
-def dataset_word(dataset: str | None) -> str:
-    """A data set as a piece of a file's name: of a folder its own name, in lower-case ASCII."""
-    if not (dataset or "").startswith(FOLDER):
-        return dataset or ""
-    plain = unicodedata.normalize("NFKD", Path((dataset or "").removeprefix(FOLDER)).name).encode("ascii", "ignore").decode()
-    return f"folder-{re.sub(r'[^a-z0-9]+', '-', plain.lower()).strip('-') or 'pictures'}"
-
-
-def init_label(init: str, origin: dict[str, Any]) -> str:
-    """What the registry calls an init: its word; or the name and sha256 of others' weights, `origin`, which are in no pair."""
-    if not origin:
-        return init
-    stem = re.sub(r"(\.(pth?|ckpt|tar|safetensors|torch))+$", "", origin["file"].lower())
-    stem = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:24].strip("-")
-    name = "-".join(filter(None, (stem, origin["sha256"][:8])))
-    return f"pretrained-from-{name}" if init == "pretrained" else f"file-{name}"

@@ -14,9 +14,10 @@ from sslcli.file_kinds import marked_kind
 from sslcli.models.encoder import Encoder, build_encoder, weights_hash
 from sslcli.models.weights import read_tensors
 from sslcli.plans.data_access import data_of_run
-from sslcli.runs.registry import Registry, Run, find_project
+from sslcli.plans.pretraining import kept_epochs, kept_name
+from sslcli.runs.registry import Registry, find_project
+from sslcli.runs.run import Run
 from sslcli.training.checkpoint import State, encoder_in, load_checkpoint, parse_checkpoint
-from sslcli.workflows.pretraining import kept_epochs, kept_name
 
 ABOUT = "encoder.json"
 """The file of an export that says what it is, for programs."""

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sslcli.console.messages import say
 from sslcli.data.batches import generator
 from sslcli.errors import StateError, UsageError
 from sslcli.export.encoders import ABOUT, Loaded, encoder_of_run, finished_run
@@ -24,9 +25,10 @@ from sslcli.export.model_card import card
 from sslcli.export.preprocessing import odd_pictures, sides_of, write_prepare
 from sslcli.models.weights import INSTALL
 from sslcli.options.command import Export
+from sslcli.options.project import open_registry
 from sslcli.plans.data_access import data_of_run
-from sslcli.runs.registry import Registry, Run
-from sslcli.runs.selection import open_registry, say
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 
 IMAGES = 256  # test images that export and encoder are compared on
 CLOSE = 1e-4  # the largest difference, as a part of the largest value; sums in another order give about 1e-6

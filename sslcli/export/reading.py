@@ -10,16 +10,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sslcli.console.messages import say
 from sslcli.data.folder.own_images import read_images
 from sslcli.data.image_data import ImageData
 from sslcli.data.on_disk import Images
+from sslcli.evaluation.classifiers import load_classifier, outputs_as_in
 from sslcli.plans.data_access import data_of_run
-from sslcli.runs.registry import Registry, Run
-from sslcli.runs.selection import say
+from sslcli.plans.pretraining import load_pretrained
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.training.checkpoint import State
 from sslcli.training.device import choose_device
-from sslcli.workflows.finishing import load_classifier, outputs_as_in
-from sslcli.workflows.pretraining import load_pretrained
 
 
 @dataclass(frozen=True)

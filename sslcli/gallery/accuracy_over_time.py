@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from sslcli.evaluation.protocols import usual
 from sslcli.figures.curves import Measured, draw_accuracy_over_time
-from sslcli.runs.registry import Run
+from sslcli.runs.run import Run
 
 
 def epochs_of(record: Run) -> dict[float, float]:

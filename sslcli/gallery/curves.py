@@ -8,15 +8,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sslcli.console.messages import say
 from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.naming import folder_name, in_words
 from sslcli.figures.canvas import save_picture
 from sslcli.figures.curves import Curve, draw_curves
 from sslcli.gallery.accuracy_over_time import epochs_of, figure_over_time
 from sslcli.options.command import Plots
+from sslcli.options.project import open_registry
 from sslcli.runs.next_step import record_or_index
-from sslcli.runs.registry import Registry, Run
-from sslcli.runs.selection import newest_pairs, open_registry, say, study_runs
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
+from sslcli.runs.selection import newest_pairs, study_runs
 from sslcli.training.events import Points, Scalars, event_folders, read_scalars
 from sslcli.training.tags import OLD_NAMES, PLAIN, marked, name_of, names_of, plain
 

@@ -9,19 +9,21 @@ from typing import Any
 
 from torch import Tensor
 
+from sslcli.console.messages import say
 from sslcli.console.progress import Telling
 from sslcli.console.tables import print_rows
 from sslcli.data.check_file import PLACES, Check, Pair, read_check, test_duplicates_of, write_check
 from sslcli.data.duplicates import THRESHOLD, constant_images, duplicate_pairs
-from sslcli.data.image_data import ImageData, label_name, load_data
-from sslcli.evaluation.naming import dataset_word
+from sslcli.data.image_data import ImageData, label_name
+from sslcli.data.loading import load_data
 from sslcli.figures.canvas import save_picture
 from sslcli.figures.grids import pixels_of
 from sslcli.figures.pairs import ShownPair, draw_pairs
 from sslcli.options.command import DataCheck
+from sslcli.options.project import open_registry
 from sslcli.plans.data_access import data_folder, reading_of
+from sslcli.runs.naming import dataset_word
 from sslcli.runs.registry import Registry
-from sslcli.runs.selection import open_registry, say
 
 COLUMNS = {"place": "duplicates", "exact": "exact", "near": "near", "mirrored": "near, mirrored", "disagree": "labels disagree"}
 BALANCE = {"class": "class", "train": "training", "test": "test"}

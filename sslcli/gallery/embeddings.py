@@ -9,6 +9,7 @@ import shlex
 
 import numpy as np
 
+from sslcli.console.messages import say
 from sslcli.data.folder.entry import as_text
 from sslcli.data.image_data import label_name
 from sslcli.data.on_disk import Images
@@ -18,7 +19,7 @@ from sslcli.figures.grids import pixels_of
 from sslcli.figures.projector import MOST, write_projector
 from sslcli.files import atomic_write, write_text
 from sslcli.options.command import Embed
-from sslcli.runs.selection import open_registry, say
+from sslcli.options.project import open_registry
 
 Rows = list[tuple[str, str]]
 """Path and label of each image; an image without a label has an empty one."""

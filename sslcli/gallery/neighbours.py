@@ -7,6 +7,7 @@ import shlex
 
 import torch
 
+from sslcli.console.messages import say
 from sslcli.data.batches import generator
 from sslcli.data.folder.entry import as_text
 from sslcli.data.image_data import centre, label_name
@@ -18,7 +19,7 @@ from sslcli.figures.canvas import png_path, save_picture
 from sslcli.figures.grids import pixels_of, short_name, two_lines
 from sslcli.figures.representations import Found, draw_neighbours
 from sslcli.options.command import Neighbours
-from sslcli.runs.selection import open_registry, say
+from sslcli.options.project import open_registry
 
 MOST_DRAWN = 100  # own pictures; of more all are printed
 WIDE = 14  # characters that fit above an image

@@ -10,12 +10,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sslcli.console.messages import say
 from sslcli.data.batches import generator
 from sslcli.data.folder.entry import as_text
 from sslcli.data.folder.own_images import read_images
-from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.image_data import ImageData
+from sslcli.data.loading import load_data
 from sslcli.data.on_disk import Images
 from sslcli.errors import StateError, UsageError
+from sslcli.evaluation.classifiers import load_classifier, outputs_as_in
 from sslcli.evaluation.naming import folder_name, in_words
 from sslcli.evaluation.protocols import PROTOCOLS, evaluations, protocol_named
 from sslcli.figures.canvas import png_path, save_picture
@@ -23,12 +26,13 @@ from sslcli.figures.grids import Tile, draw_predictions, pixels_of, short_name
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import build_encoder
 from sslcli.options.command import Predict
+from sslcli.options.project import open_registry
 from sslcli.plans.data_access import data_of_run
-from sslcli.runs.registry import Registry, Run
-from sslcli.runs.selection import newest_pairs, open_registry, say, study_runs
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
+from sslcli.runs.selection import newest_pairs, study_runs
 from sslcli.training.checkpoint import State
 from sslcli.training.device import choose_device
-from sslcli.workflows.finishing import load_classifier, outputs_as_in
 
 MOST_DRAWN = 400  # pictures of a person's own; of more all are printed
 MEANS_THE_SAME = 0.002  # another machine rounds otherwise: more than so much in accuracy is worth a word

@@ -10,10 +10,12 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from sslcli.console.messages import say
 from sslcli.data.batches import generator
 from sslcli.data.image_data import ImageData
 from sslcli.data.on_disk import chosen
 from sslcli.errors import StateError, UsageError
+from sslcli.evaluation.classifiers import load_classifier, outputs_as_in
 from sslcli.evaluation.knn import knn_accuracy
 from sslcli.evaluation.naming import folder_name
 from sslcli.evaluation.neighbours import nearest, share_of_class
@@ -23,12 +25,13 @@ from sslcli.figures.canvas import save_picture
 from sslcli.figures.grids import Pixels, pixels_of
 from sslcli.figures.representations import Found, Panel, draw_map, draw_neighbours
 from sslcli.options.command import Map
+from sslcli.options.project import open_registry
 from sslcli.plans.data_access import data_of_run
 from sslcli.runs.next_step import partner_command
-from sslcli.runs.registry import Registry, Run
-from sslcli.runs.selection import newest_pairs, open_registry, say, study_runs
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
+from sslcli.runs.selection import newest_pairs, study_runs
 from sslcli.training.device import choose_device
-from sslcli.workflows.finishing import load_classifier, outputs_as_in
 
 BANK = 10_000  # training images among which neighbours are looked for, so that one core takes under a minute
 K = 10  # of the kNN accuracy

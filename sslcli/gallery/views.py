@@ -8,20 +8,22 @@ from pathlib import Path
 
 import torch
 
+from sslcli.console.messages import say
 from sslcli.data.augment import draw as draw_parameters
 from sslcli.data.augment import make_views
 from sslcli.data.batches import generator
-from sslcli.data.image_data import load_data
+from sslcli.data.loading import load_data
 from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.naming import folder_name
 from sslcli.figures.canvas import png_path, save_picture
 from sslcli.figures.grids import draw_views, pixels_of
 from sslcli.options.command import Views
+from sslcli.options.project import open_registry
 from sslcli.plans.data_access import data_folder, reading_of
 from sslcli.plans.views import augmentation_of, fit_to_size, view_size_plan
 from sslcli.runs.paths import located
-from sslcli.runs.registry import Registry, Run
-from sslcli.runs.selection import open_registry, say
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 
 
 def run(command: Views) -> None:

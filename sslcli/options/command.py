@@ -12,7 +12,7 @@ import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from typer import Argument, Option
 from typer.models import ParameterInfo
@@ -181,14 +181,6 @@ Format = Annotated[Literal["table", "json", "csv", "markdown"], Option(help="How
 RunArgument = Annotated[str, Argument(help="Run: id, name, unique prefix or latest.")]
 
 
-INIT_WORDS = ("pretrained", "scratch")
-
-
-def weights_path(init: str) -> Path | None:
-    """The file that --init names; None if it is one of its words."""
-    return None if init in INIT_WORDS else Path(init)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Command:
     """What every command takes. `origins` says where each option's value came from."""
@@ -206,6 +198,8 @@ class Command:
     ] = None
     debug: Annotated[bool, Option("--debug", help="Show the traceback of an error.", rich_help_panel="Everywhere")] = False
     origins: dict[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
+    only_reads: ClassVar[bool] = False
+    """Whether it needs a project that is there already."""
 
     def __post_init__(self) -> None:
         for name, hint in self.hints(vars(self)).items():
@@ -706,6 +700,7 @@ def side_by_side(words: list[str], flags: Iterable[str]) -> list[list[str]]:
 class Compare(Command):
     """Show pretrained beside scratch, the difference of each pair, and the answer in a sentence."""
 
+    only_reads: ClassVar[bool] = True
     study: StudyName = None
     all: Annotated[bool, Option("--all", help="Every evaluation, of earlier epochs too, here or in --study.")] = False
     without_duplicates: Annotated[
@@ -721,6 +716,7 @@ class Plots(Command):
     Figures go to results/figures/<experiment>/, under lower-case names.
     """
 
+    only_reads: ClassVar[bool] = True
     study: StudyName = None
     logdir: Annotated[Path | None, Option(help="Draw the event files below this folder, whoever wrote them.")] = None
     out: Annotated[Path | None, Option(help="Folder for the figures; default: results/figures in the project.")] = None
@@ -737,6 +733,7 @@ class Predict(Command):
     With --images it classifies pictures of your own.
     """
 
+    only_reads: ClassVar[bool] = True
     run: Annotated[str | None, Option(help="Only this evaluation: id, name, unique prefix or latest.")] = None
     study: StudyName = None
     n: Annotated[int, Option("--n", min=1, max=400, help="How many test images.")] = 16
@@ -763,6 +760,7 @@ class Map(Command):
     Of the study's newest pair of linear evaluations, into results/figures/linear_eval/map.png and neighbours.png.
     """
 
+    only_reads: ClassVar[bool] = True
     study: StudyName = None
     n: Annotated[
         int, Option("--n", min=10, max=10_000, help="How many test images, or all: on the map, and to average over.")
@@ -782,6 +780,7 @@ class Embed(Command):
     each), and what tensorboard --logdir shows under Projector, each image as a small picture.
     """
 
+    only_reads: ClassVar[bool] = True
     run: Annotated[
         str | None, Option(help="Whose encoder: id, name or prefix of a finished run; default: the newest pretrain run.")
     ] = None
@@ -800,6 +799,7 @@ class Neighbours(Command):
     Into results/predictions/neighbours.png. Similarity is the cosine of the representations h.
     """
 
+    only_reads: ClassVar[bool] = True
     images: Annotated[list[str] | None, Argument(help="Your own pictures, or folders of them with sub-folders.")] = None
     run: Annotated[
         str | None, Option(help="Whose encoder: id, name or prefix of a finished run; default: the newest pretrain run.")
@@ -851,6 +851,7 @@ class Report(Command):
     The page needs no network and no other file. It holds the pictures that were drawn already, and names the others.
     """
 
+    only_reads: ClassVar[bool] = True
     study: StudyName = None
     title: Annotated[str | None, Option(help="The page's title; default: the question.")] = None
     out: Annotated[Path | None, Option(help="The page to write; default: results/<study>.html in the project.")] = None
@@ -863,6 +864,7 @@ class Export(Command):
     What it writes is used without this program. It is compared with the encoder on test images before it is called done.
     """
 
+    only_reads: ClassVar[bool] = True
     run: Annotated[
         str,
         Argument(help="Finished run: id, name, unique prefix; latest: the newest pretrain run."),
@@ -921,6 +923,7 @@ class Resume(Command):
 class RunsList(Command):
     """Show the runs, oldest first."""
 
+    only_reads: ClassVar[bool] = True
     experiment: Annotated[Literal["pretrain", "linear_eval", "knn", "finetune"] | None, Option(help="Only these.")] = None
     format: Format = "table"
 
@@ -929,6 +932,7 @@ class RunsList(Command):
 class RunsShow(Command):
     """Show all that is known of a run."""
 
+    only_reads: ClassVar[bool] = True
     run: RunArgument = "latest"
     format: Format = "table"
 
@@ -949,6 +953,7 @@ class RunsVerify(Command):
     other. --numbers compares the records with what the checkpoints and test logits say, too.
     """
 
+    only_reads: ClassVar[bool] = True
     numbers: Annotated[
         bool,
         Option("--numbers", help="Check every field against the checkpoint's own copy, every figure against the test logits."),

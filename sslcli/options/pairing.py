@@ -16,7 +16,7 @@ from sslcli.data import FOLDER
 from sslcli.methods import options_of
 from sslcli.options.command import NO_OPTION_OF_A_RUN, OF_METHODS, TRAININGS
 from sslcli.runs.option_versions import FIRST, added_since_first, first_name
-from sslcli.runs.registry import EXPERIMENTS
+from sslcli.runs.run import EXPERIMENTS
 
 NOT_IN_PAIR = ("init", "encoder", "at_epoch", "name", "data_dir", "download", "device", "deterministic", "labels", "image_size",
                "fit")  # fmt: skip

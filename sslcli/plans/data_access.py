@@ -6,18 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sslcli.console.messages import say
 from sslcli.console.progress import Telling
 from sslcli.data import FOLDER
 from sslcli.data.folder.manifest import FILE as MANIFEST
 from sslcli.data.folder.manifest import read_manifest, tested_but_seen, write_manifest
 from sslcli.data.folder.reading import Reading
-from sslcli.data.image_data import ImageData, enough_labels, load_data
+from sslcli.data.image_data import ImageData, enough_labels
+from sslcli.data.loading import load_data
 from sslcli.data.split import UNLABELLED, Split
 from sslcli.errors import StateError, UsageError
 from sslcli.options.command import TRAININGS, from_mapping
 from sslcli.runs.paths import absolute_dataset, located
-from sslcli.runs.registry import EXPERIMENTS, Registry, Run
-from sslcli.runs.selection import say
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import EXPERIMENTS, Run
 from sslcli.training.device import usable_cores
 
 Load = Callable[..., ImageData]

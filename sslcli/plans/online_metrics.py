@@ -22,8 +22,8 @@ from sslcli.evaluation.health import health
 from sslcli.evaluation.knn import knn_accuracy
 from sslcli.methods.method import Method, Projecting
 from sslcli.options.command import Pretrain
-from sslcli.plans.settling import Setting
 from sslcli.plans.views import augmentation_of
+from sslcli.training.context import Setting
 from sslcli.training.loop import Metrics
 
 KNN_QUERIES = 2000  # training images that ask for their neighbours; their labels are held out

@@ -17,7 +17,7 @@ from sslcli.distributed import of_all, own_part
 from sslcli.errors import UsageError
 from sslcli.methods.method import ViewSpec
 from sslcli.options.command import Pretrain, Views
-from sslcli.plans.settling import Setting
+from sslcli.training.context import Setting
 from sslcli.training.step import Batch
 
 LARGE = 96  # pixels a side, from where on images are treated as ImageNet's

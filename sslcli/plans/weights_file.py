@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from sslcli.console.messages import say
 from sslcli.errors import StateError, UsageError
-from sslcli.evaluation.naming import init_label
 from sslcli.evaluation.protocols.protocol import Protocol
 from sslcli.models.encoder import Encoder, build_encoder
 from sslcli.models.weights import find_weights, load_weights, read_tensors
-from sslcli.options.command import INIT_WORDS, Finetune, Pretrain, Probe, weights_path
-from sslcli.plans.settling import Plan, Setting
-from sslcli.runs.registry import Run
-from sslcli.runs.selection import say
+from sslcli.options.command import Finetune, Pretrain, Probe
+from sslcli.plans.plan import Plan
+from sslcli.runs.naming import INIT_WORDS, init_label, weights_path
+from sslcli.runs.run import Run
+from sslcli.training.context import Setting
 
 
 def take_stock(options: Pretrain | Probe | Finetune) -> dict[str, Any]:

@@ -17,9 +17,11 @@ from sslcli import __version__
 from sslcli.comparison.comparison import choose, pretrain_setups, results
 from sslcli.comparison.differences import pair_up
 from sslcli.comparison.options_apart import settings_in_words
+from sslcli.console.messages import say
 from sslcli.errors import UsageError
 from sslcli.files import write_text
 from sslcli.options.command import Report
+from sslcli.options.project import open_registry
 from sslcli.report.answer import forest, verdicts
 from sslcli.report.embedded import Picture, fit
 from sslcli.report.pictures import find_pictures, in_order, missing, sections
@@ -27,8 +29,8 @@ from sslcli.report.provenance import Measured, data_checks, gaps, machine, prove
 from sslcli.report.quality import quality_figures
 from sslcli.report.tables import few_label_tables, result_tables
 from sslcli.runs.next_step import record_or_index
-from sslcli.runs.registry import LEGAL_ID, Registry, Run
-from sslcli.runs.selection import open_registry, say
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import LEGAL_ID, Run
 from sslcli.training.tags import RESERVED
 
 QUESTION = "Does self-supervised pretraining help here?"

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sslcli.errors import StateError
-from sslcli.evaluation.naming import dataset_word
 from sslcli.evaluation.protocols import evaluations, protocol_named
 from sslcli.report.embedded import Picture, read_picture, read_text
+from sslcli.runs.naming import dataset_word
 from sslcli.runs.paths import as_read
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 
 FOLDERS = ("results/figures", "results/predictions", "results/data")
 

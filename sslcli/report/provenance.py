@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sslcli.evaluation.naming import WORDS, dataset_word
+from sslcli.evaluation.naming import WORDS
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.report.answer import Values, places, protocol_of, share, words_of
 from sslcli.report.tables import Cell, Table
-from sslcli.runs.registry import Run
+from sslcli.runs.naming import dataset_word
+from sslcli.runs.run import Run
 
 DONE = ("finished", "published")
 CPU = re.compile(r", \d+ threads$")  # how a CPU is recorded; anything else is a GPU

@@ -14,7 +14,8 @@ from sslcli.evaluation.test_logits import FILE, read_kept
 from sslcli.figures.quality import Judged, draw_confusion, draw_reliability, draw_risk_coverage
 from sslcli.report.embedded import Picture, picture_of
 from sslcli.runs.next_step import record_or_index
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 
 
 def quality_figures(registry: Registry, chosen: Sequence[Run]) -> list[Picture]:

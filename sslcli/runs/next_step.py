@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from sslcli.options.command import INIT_WORDS
-from sslcli.runs.registry import EXPERIMENTS, Registry, Run
+from sslcli.runs.naming import INIT_WORDS
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import EXPERIMENTS, Run
 from sslcli.runs.selection import has_partner
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from sslcli.data import FOLDER
-from sslcli.options.command import weights_path
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.naming import weights_path
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 
 PATHS = ("data_dir", "labels")
 """Options of a run that are paths; of the data set folder:PATH a part is, and --init may be one."""

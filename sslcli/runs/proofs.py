@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from sslcli.runs.option_versions import FIELD, as_now, current, version_in
-from sslcli.runs.registry import EXPERIMENTS, Run
+from sslcli.runs.run import EXPERIMENTS, Run
 
 SOURCES = {
     "record": "other fields of the record",

@@ -1,38 +1,12 @@
-"""Where a command works, and which runs it shows: imports no torch."""
+"""Which runs of a project are meant: a study's, the newest pairs, a run's descendants. Imports no torch."""
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
-
+from sslcli.console.messages import say
 from sslcli.errors import StateError
-from sslcli.options import command as config
-from sslcli.options.command import ENVIRONMENT, INIT_WORDS, Command
-from sslcli.runs.registry import EXPERIMENTS, Registry, Run, find_project
-
-READERS = (
-    config.Compare, config.RunsList, config.RunsShow, config.RunsVerify, config.Report, config.Plots, config.Map,
-    config.Predict, config.Export, config.Embed, config.Neighbours,
-)  # fmt: skip
-"""The commands that need a project that is there already."""
-
-
-def say(text: str) -> None:
-    """A message to the person, apart from the results."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def open_registry(command: Command) -> Registry:
-    """The registry of the project that a command works in."""
-    named = command.project or os.environ.get("SSL_PROJECT")
-    root = Path(named) if named else find_project(Path.cwd())
-    said = f"SSL_PROJECT={root}" if command.origins.get("project") == ENVIRONMENT else f"--project {root}"
-    if root.exists() and not root.is_dir():
-        raise StateError(f"{said} is not a folder")
-    if not root.exists() and type(command) in READERS:
-        raise StateError(f"{said}: there is no such folder; to make a study in it, type: ssl study --project {root}")
-    return Registry(root.resolve())
+from sslcli.runs.naming import INIT_WORDS
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import EXPERIMENTS, Run
 
 
 def study_runs(registry: Registry, study: str | None) -> list[Run]:
@@ -106,3 +80,17 @@ def _newest_pair(alike: list[Run], method: str | None) -> list[Run]:
         if not pair or (len(pair) == 1 and run.pair == pair[0].pair and one_is_scratch):
             pair.append(run)
     return sorted(pair, key=lambda run: run.init == "scratch")
+
+
+def state_of(registry: Registry, run: Run) -> str:
+    """The run's status, and of one that another machine runs where and when it was seen."""
+    return " ".join(filter(None, (registry.status(run), registry.elsewhere(run))))
+
+
+def descendants(registry: Registry, ancestor: Run) -> list[Run]:
+    """A run and all whose parents lead to it, itself first."""
+    found = [ancestor]
+    for run in registry.runs():  # oldest first, so a parent comes before its children
+        if run.parent in {other.id for other in found}:
+            found.append(run)
+    return found

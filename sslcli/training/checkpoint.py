@@ -15,7 +15,8 @@ from sslcli.errors import DivergedError, StateError
 from sslcli.file_kinds import TORCH_ARCHIVE, kind_of, marked_kind
 from sslcli.files import atomic_write
 from sslcli.runs.proofs import sealed
-from sslcli.runs.registry import Registry, Run
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 
 State = dict[str, Any]
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from sslcli.console.messages import say
 from sslcli.distributed import place, world
 from sslcli.errors import StateError
 from sslcli.launch import read_launch
@@ -189,3 +190,9 @@ def _cpu_model() -> str:
             return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+def tell_of_speed(device: torch.device, precisions: Sequence[str], *, settled: bool = False) -> None:
+    """Say what makes trainings slower than this machine is: see `slow_by_choice`."""
+    for line in slow_by_choice(device, precisions, settled=settled):
+        say(f"slower than it could be: {line}")

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
-LINE_EVERY = 5.0  # seconds between lines when there is no terminal
+from sslcli.console.progress import LINE_EVERY, duration, terminal
+
 SAVE_EVERY = 120.0  # seconds between checkpoints
 
 
@@ -98,11 +98,6 @@ class Log:
             print(line, file=sys.stderr, flush=True)
 
 
-def terminal(*, soft_wrap: bool = False) -> Console:
-    """What bars and lines are shown on: stderr, also in a notebook, where whoever redirects it then redirects them, too."""
-    return Console(stderr=True, soft_wrap=soft_wrap, force_jupyter=False)
-
-
 def _bar(title: str, total: float, completed: float) -> Progress:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[text]}", markup=False))
     bar = Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=terminal(), transient=True)
@@ -112,11 +107,3 @@ def _bar(title: str, total: float, completed: float) -> Progress:
 
 def _figure(tag: str, value: float) -> str:
     return f"{value:.2%}" if tag.endswith(("/acc", "/knn")) else f"{value:.4g}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: 42 s, 7 min 05 s, 3 h 20 min."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,34 +1,37 @@
-"""ssl runs verify --numbers: a record held to its checkpoints and test logits; and these to weights and data."""
+"""A record held to its checkpoints and test logits; and these to weights and data."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sslcli.console.messages import say
 from sslcli.data.folder.manifest import FILE as MANIFEST
 from sslcli.data.folder.manifest import read_manifest, tested_but_seen
-from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.image_data import ImageData
+from sslcli.data.loading import load_data
 from sslcli.data.on_disk import chosen
 from sslcli.errors import UserError
+from sslcli.evaluation.classifiers import load_classifier, outputs_as_in
 from sslcli.evaluation.linear import standardisation
 from sslcli.evaluation.protocols import protocol_named
 from sslcli.evaluation.represented import Represented
 from sslcli.evaluation.test_logits import FILE, Kept, read_kept
 from sslcli.models.encoder import tensors_hash
-from sslcli.options.command import RunsVerify
 from sslcli.options.pairing import NOT_IN_PAIR
 from sslcli.plans.data_access import data_of_run
+from sslcli.plans.pretraining import kept_name
 from sslcli.runs.proofs import Evidence, by_name, changed, unproven, unsealed
-from sslcli.runs.registry import Registry, Run
-from sslcli.runs.selection import say
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.training.checkpoint import State, encoder_in, load_checkpoint
 from sslcli.training.device import choose_device
 from sslcli.verification.records import by_itself, file_of
-from sslcli.workflows.finishing import MOST, count_both_right, figures_of, kin_of, load_classifier, outputs_as_in
-from sslcli.workflows.pretraining import kept_name
+from sslcli.workflows.finishing import MOST, count_both_right, figures_of, kin_of
 
 SAME = 1e-9  # of figures from the same logits
 ROUNDED = 1e-6  # of what is computed in float32
@@ -39,8 +42,9 @@ _load = cache(load_data)
 class Prover:
     """Holds the records of a project to their checkpoints and logits; encoders of parents are read once."""
 
-    def __init__(self, registry: Registry, command: RunsVerify) -> None:
-        self.registry, self.command = registry, command
+    def __init__(self, registry: Registry, *, from_checkpoint: bool, data_dir: Path | None, device: str) -> None:
+        self.registry, self.from_checkpoint = registry, from_checkpoint
+        self.data_dir, self.device = data_dir, device
         self._parents: dict[tuple[str, int | None], str | None] = {}
 
     def look(self, run: Run) -> tuple[list[str], list[str]]:
@@ -53,8 +57,8 @@ class Prover:
             states = {file: load_checkpoint(self.registry, done, file.removesuffix(".pt")) for file in _wanted(done)}
             evidence = self._evidence(done, states)
             problems = changed(record, [by_itself(record), *evidence])
-            if done.status == "finished" and self.command.from_checkpoint:
-                problems += from_checkpoint(self.registry, done, self.command)
+            if done.status == "finished" and self.from_checkpoint:
+                problems += from_checkpoint(self.registry, done, self.data_dir, self.device)
             old = "record" not in states[file_of(done)]
             return problems, unproven(record, evidence) if old else []
         except UserError as error:
@@ -165,13 +169,13 @@ def _of_logits(registry: Registry, record: Run, kept: Kept, held: State, *, all_
     return [Evidence("logits", by_name({"metrics": made, "both_right": told}, attempts=0), within=SAME)]
 
 
-def from_checkpoint(registry: Registry, record: Run, command: RunsVerify) -> list[str]:
+def from_checkpoint(registry: Registry, record: Run, data_dir: Path | None, device: str) -> list[str]:
     """What an evaluation's weights say of the test images today, where that differs from the accuracy on record."""
     if record.experiment == "pretrain":
         return []
     try:
-        data = data_of_run(registry, record, command.data_dir, load=_load)
-        made = _logits_again(registry, record, data, command)
+        data = data_of_run(registry, record, data_dir, load=_load)
+        made = _logits_again(registry, record, data, device)
         kept = read_kept(registry.path(f"{record.folder}/{FILE}"))
     except UserError as error:
         return [str(error)]
@@ -186,10 +190,10 @@ def from_checkpoint(registry: Registry, record: Run, command: RunsVerify) -> lis
     return []
 
 
-def _logits_again(registry: Registry, record: Run, data: ImageData, command: RunsVerify) -> Any:
+def _logits_again(registry: Registry, record: Run, data: ImageData, device: str) -> Any:
     """The test images' logits (N, classes), by the classifier in best.pt; of kNN the votes' logarithms."""
     classifier, artifact = load_classifier(registry, record)
-    of = outputs_as_in(record, artifact, choose_device(command.device))
+    of = outputs_as_in(record, artifact, choose_device(device))
     protocol, encoder = protocol_named(record.protocol, record.experiment), classifier.encoder
     if protocol.logits is None:
         return of(classifier, data.test_images).numpy()

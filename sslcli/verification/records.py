@@ -1,23 +1,20 @@
-"""ssl runs verify: every run's files against their recorded hashes, and every field of its record against what proves it."""
+"""Every run's files against their recorded hashes, and every field of its record against what proves it."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sslcli.console.tables import print_rows
-from sslcli.errors import StateError, UserError
-from sslcli.evaluation.naming import init_label
-from sslcli.options.command import RunsVerify
+from sslcli.errors import UserError
 from sslcli.options.pairing import pair_key
-from sslcli.runs.proofs import PROOFS, SOURCES, Evidence, changed
-from sslcli.runs.registry import INDEX_FIELDS, Registry, Run
-from sslcli.runs.selection import open_registry, say
+from sslcli.runs.naming import init_label
+from sslcli.runs.proofs import Evidence, changed
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import INDEX_FIELDS, Run
 
-if TYPE_CHECKING:
-    from sslcli.verification.numbers import Prover
+LookCloser = Callable[[Run], tuple[list[str], list[str]]]
 
 NAMED_TWICE = ("name", "protocol", "at_epoch", "dataset", "backbone", "seed", "label_fraction")
 """Fields that stand in the options, too."""
@@ -25,52 +22,18 @@ GOOD, BAD = "as recorded", "not as recorded"
 PUBLISHED = "published: numbers only, not provable here"
 
 
-def run(command: RunsVerify) -> None:
-    """Print a line for every run, and how many there are of each state; a StateError at the end if one is not as recorded."""
-    if command.fields:
-        show_fields()
-        return
-    registry = open_registry(command)
-    states, prover = Counter[str](), _prover(registry, command)
-    for run in registry.runs():
-        state, words = _look(registry, run, prover)
-        states[state] += 1
-        print(f"{run.id}: {words or state}")
-    known = {run.folder for run in registry.runs()}
-    for path in sorted(registry.root.glob("runs/*/*/run.yaml")):
-        folder = path.parent.relative_to(registry.root).as_posix()
-        if folder not in known:
-            states[BAD] += 1
-            print(f"{folder}: orphaned, not in the registry; to take it in, type: {registry.command('ssl runs rebuild')}")
-    say(f"{states.total()} runs" + "".join(f"; {count} {state}" for state, count in states.items()))
-    if states[BAD]:
-        raise StateError(f"{states[BAD]} of these are not as recorded")
+def look(registry: Registry, run: Run, look_closer: LookCloser | None) -> tuple[str, str]:
+    """A run's state in a word or two, and what there is to say of it beside, "" for nothing.
 
-
-def show_fields() -> None:
-    """Print what proves each field of a record."""
-    rows = [{"field": name, "by": "; ".join(SOURCES[by] for by in proofs) or "not provable"} for name, proofs in PROOFS.items()]
-    print_rows(rows, {"field": "field", "by": "proven by"}, style="table")
-
-
-def _prover(registry: Registry, command: RunsVerify) -> Prover | None:
-    """What looks into checkpoints and logits, which takes torch; None where that was not asked for."""
-    if not (command.numbers or command.from_checkpoint):
-        return None
-    from sslcli.verification.numbers import Prover
-
-    return Prover(registry, command)
-
-
-def _look(registry: Registry, run: Run, prover: Prover | None) -> tuple[str, str]:
-    """A run's state in a word or two, and what there is to say of it beside, "" for nothing."""
+    `look_closer` looks into its checkpoints and logits, too: what is not as recorded, and what nothing proves.
+    """
     if registry.status(run) == "running":
         return "running, not looked at", ""
     if run.status == "published" and not made_here(registry, run):
         return PUBLISHED, ""
     problems = check(registry, run)
     there = registry.path(f"{run.folder}/run.yaml").exists()
-    found, unproven = prover.look(run) if prover is not None and there else ([], [])
+    found, unproven = look_closer(run) if look_closer is not None and there else ([], [])
     problems += found
     if problems:
         return BAD, "; ".join(dict.fromkeys(problems))

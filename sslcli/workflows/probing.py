@@ -8,51 +8,21 @@ from functools import partial
 
 import torch
 
-from sslcli.data.image_data import load_data
-from sslcli.errors import Interrupted, UsageError
+from sslcli.console.messages import say
+from sslcli.errors import Interrupted
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.evaluation.protocols.protocol import Frozen, Protocol, Steps
 from sslcli.models.classifier import Classifier
-from sslcli.options.command import DEFAULTS, Probe
-from sslcli.plans.data_access import Load, take_labels
-from sslcli.plans.settling import Plan, Setting, prepare, start
-from sslcli.plans.weights_file import plan_of
-from sslcli.runs.registry import Registry, Run
-from sslcli.runs.selection import open_registry, say
+from sslcli.options.command import Probe
+from sslcli.plans.inheriting import starting_encoder
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
+from sslcli.training.context import Setting
 from sslcli.training.lifecycle import running
-from sslcli.workflows.finishing import finish, inherit, report, settle_encoder, settle_epoch, starting_encoder
+from sslcli.workflows.finishing import finish, report
 from sslcli.workflows.rates import rate_of
 from sslcli.workflows.representations import fixed_of, represent, standardised_as_begun
 from sslcli.workflows.training_run import begun_state, train
-
-
-def run(command: Probe) -> Run:
-    """Start a new run; the record of it when it is finished."""
-    for name, protocols in command.foreign().items():
-        option, whose = f"--{name.replace('_', '-')} {getattr(command, name)}", " and ".join(protocols)
-        raise UsageError(f"{option}: belongs to {whose}; with --protocol {command.protocol} leave it out")
-    registry = open_registry(command)
-    return start(registry, plan(registry, command), carry_out)
-
-
-def plan(registry: Registry, command: Probe) -> Plan:
-    """Settle every option, most of them from the pretrain run, and load the data."""
-    inherited, parent = inherit(registry, settle_encoder(registry, command))
-    return settle(registry, settle_epoch(inherited, parent), parent)
-
-
-def settle(registry: Registry, inherited: Probe, parent: Run | None, *, load: Load = load_data) -> Plan:
-    """The plan of a command that has its pretrain run's options already.
-
-    What a study sets for all its probes stays at its default where the protocol has no use for it: equal numbers, equal key.
-    """
-    inherited = inherited.because("default", **{name: DEFAULTS[name] for name in inherited.foreign()})
-    setting, options = prepare(registry, inherited, load=load)
-    parts = take_labels(options, setting.data)
-    protocol = PROTOCOLS[options.protocol]
-    if protocol.check is not None:
-        protocol.check(protocol.own(options.options()), len(parts.train) + len(parts.val))
-    return plan_of(options, setting, parent, protocol=protocol)
 
 
 def carry_out(registry: Registry, run: Run, options: Probe, setting: Setting) -> Run:

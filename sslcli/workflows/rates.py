@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Mapping
 
+from sslcli.console.messages import say
 from sslcli.errors import DivergedError
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import Encoder
 from sslcli.options.command import Finetune
-from sslcli.plans.settling import default_rate
-from sslcli.runs.registry import Registry, Run
-from sslcli.runs.selection import say
+from sslcli.plans.rate_trials import trial_options, trial_rates
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
 from sslcli.training.loop import Metrics, Progress, fit
 from sslcli.training.step import Training
-
-FACTORS = (0.1, 0.3, 1.0, 3.0)
-"""The rates that --search-lr tries, as parts of the default rate, from low to high."""
-SHARE = 5
-"""A trial of --search-lr takes one epoch for so many of the training's."""
 
 
 def rate_of(registry: Registry, run: Run, search: Callable[[], Mapping[float, float]]) -> float:
@@ -37,21 +32,6 @@ def _take_best(registry: Registry, run: Run) -> None:
     tried = sorted(run.choices["tried"], key=lambda trial: float(trial["rate"]))
     run.choices["rate"] = max(tried, key=lambda trial: float(trial["val_acc"]))["rate"]
     registry.save(run)
-
-
-def trial_rates(options: Finetune) -> list[float]:
-    """The rates that --search-lr tries, from low to high: the same for every init."""
-    middle = default_rate(options.optimizer, options.batch_size, options.epochs)
-    return [factor * middle for factor in FACTORS]
-
-
-def trial_options(options: Finetune, *, rate: float) -> Finetune:
-    """The recipe of one trial: the training's own at this rate, its schedule run to its end in a share of the epochs."""
-    epochs = math.ceil(options.epochs / SHARE)
-    steps = None if options.max_steps is None else math.ceil(options.max_steps / SHARE)
-    warmup = (options.warmup_epochs or 0.0) * epochs / options.epochs
-    changes = {"lr": rate, "search_lr": False, "epochs": epochs, "max_steps": steps, "warmup_epochs": warmup}
-    return options.because("a trial of --search-lr", **changes)
 
 
 def with_rate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sslcli.console.messages import say
 from sslcli.data.on_disk import chosen
 from sslcli.errors import StateError
 from sslcli.evaluation.features import outputs
@@ -11,10 +12,9 @@ from sslcli.evaluation.linear import standardisation
 from sslcli.evaluation.represented import Represented
 from sslcli.models.encoder import Encoder, weights_hash
 from sslcli.options.command import Probe
-from sslcli.plans.settling import Setting
-from sslcli.runs.registry import Run
-from sslcli.runs.selection import say
+from sslcli.runs.run import Run
 from sslcli.training.checkpoint import State
+from sslcli.training.context import Setting
 
 
 def represent(run: Run, encoder: Encoder, options: Probe, setting: Setting) -> Represented:

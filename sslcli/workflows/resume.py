@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
 from typing import Any
 
 import torch
 
+from sslcli.console.messages import say
 from sslcli.distributed import joined, on_first, world
 from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.naming import WORDS
 from sslcli.options.command import TRAININGS, Pretrain, Resume, from_mapping
+from sslcli.options.project import open_registry
 from sslcli.plans.data_access import keep_manifest
-from sslcli.plans.settling import Setting, prepare, tell_of_speed
+from sslcli.plans.settling import prepare
 from sslcli.runs.next_step import next_command
 from sslcli.runs.paths import located, recorded
-from sslcli.runs.registry import EXPERIMENTS, Registry, Run, called
-from sslcli.runs.selection import open_registry, say
-from sslcli.training.device import describe
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import EXPERIMENTS, Run, called
+from sslcli.training.context import Setting
+from sslcli.training.device import describe, tell_of_speed
+from sslcli.workflows.table import WORKFLOWS
 
 MOVABLE = ("data_dir", "device", "download")
 """What may be another when a run goes on: where things are."""
@@ -117,9 +120,7 @@ def carry_on(registry: Registry, run: Run, changed: dict[str, Any]) -> Run:
     if (here := describe(setting.device)) != record.device:
         say(f"{run.id}: began on {record.device}, goes on on {here}: the last bits may differ from those of an undisturbed run")
     tell_of_speed(setting.device, [options.precision], settled=True)
-    module = importlib.import_module("sslcli.workflows." + {"pretrain": "pretraining", "probe": "probing", "finetune": "finetuning"}[command])
-    done: Run = module.carry_out(registry, record, options, as_begun(record, setting))
-    return done
+    return WORKFLOWS[command].carry_out(registry, record, options, as_begun(record, setting))
 
 
 def as_begun(record: Run, setting: Setting) -> Setting:

@@ -10,11 +10,12 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from sslcli.console.messages import say
 from sslcli.distributed import on_first, rank, world
 from sslcli.errors import DivergedError, StateError
 from sslcli.models.convolution import use_winograd
-from sslcli.runs.registry import Registry, Run
-from sslcli.runs.selection import say
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.training.checkpoint import State, load_checkpoint, save_checkpoint
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log

@@ -20,7 +20,8 @@ import torch
 from sslcli.cli import main as ssl
 from sslcli.data import DATASETS
 from sslcli.data.batches import Batches
-from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.image_data import ImageData
+from sslcli.data.loading import load_data
 from sslcli.evaluation.knn import knn_accuracy
 from sslcli.methods.simclr import nt_xent
 from sslcli.runs.registry import Registry

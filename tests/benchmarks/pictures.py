@@ -21,7 +21,8 @@ from PIL import Image, ImageFilter
 
 from sslcli.console.tables import print_rows
 from sslcli.data.folder.reading import Reading, load_folder
-from sslcli.data.image_data import ImageData, load_data, pick
+from sslcli.data.image_data import ImageData, pick
+from sslcli.data.loading import load_data
 from sslcli.data.on_disk import Stored
 from tests.benchmarks import cores, machine
 

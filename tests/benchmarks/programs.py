@@ -14,16 +14,18 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from sslcli.data.image_data import ImageData, load_data
+from sslcli.data.image_data import ImageData
+from sslcli.data.loading import load_data
 from sslcli.errors import StateError
 from sslcli.options.command import Pretrain
-from sslcli.plans.settling import Setting, resolve_training
+from sslcli.plans.pretraining import training_of
+from sslcli.plans.schedule import resolve_training
+from sslcli.training.context import Setting
 from sslcli.training.device import autocast, choose_precision, use_well
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
 from sslcli.training.loop import Progress, fit
 from sslcli.training.step import Loss
-from sslcli.workflows.pretraining import training_of
 
 SIZE, PROJECTOR = 32, (512, 128)  # pixels of a view; width of the projector's hidden layer and length of z
 WITHOUT_IMAGES = 10_000  # random ones that are made where CIFAR-10 is not at hand

@@ -21,7 +21,8 @@ MUTANTS = (
         "test_encoder.py::test_a_stem_halves_the_image_as_often_as_its_name_says",
     ),
     Mutant(
-        "the residual block has no way around it", "sslcli/models/backbones/resnet9.py", "x + self.residual(x)", "self.residual(x)",
+        "the residual block has no way around it", "sslcli/models/backbones/resnet9.py",
+        "x + self.residual(x)", "self.residual(x)",
         "test_encoder.py::test_resnet9_is_what_its_text_says",
     ),
     Mutant(

@@ -1,0 +1,19 @@
+"""ssl runs rebuild: the index anew from the records. Imports no torch."""
+
+from __future__ import annotations
+
+from sslcli.console.messages import say
+from sslcli.errors import StateError
+from sslcli.options.command import RunsRebuild
+from sslcli.options.project import open_registry
+
+
+def rebuild(command: RunsRebuild) -> None:
+    """Make the index anew, and say what could not be taken in."""
+    registry = open_registry(command)
+    runs, problems = registry.rebuild()
+    for problem in problems:
+        say(f"ssl: {problem}")
+    print(f"{registry.index}: {len(runs)} runs")
+    if problems:
+        raise StateError(f"{len(problems)} problems: what is named above could not be taken in")

@@ -1,0 +1,40 @@
+"""ssl runs rm: delete a run. Imports no torch."""
+
+from __future__ import annotations
+
+import shutil
+
+import typer
+
+from sslcli.errors import StateError, UsageError
+from sslcli.options.command import RunsRm
+from sslcli.options.project import open_registry
+from sslcli.runs.selection import descendants
+
+
+def remove(command: RunsRm) -> None:
+    """Delete a run after asking; one that others descend from only with --cascade."""
+    registry = open_registry(command)
+    doomed = descendants(registry, registry.find(command.run))
+    names = ", ".join(run.id for run in doomed)
+    if len(doomed) > 1 and not command.cascade:
+        raise StateError(f"{names}: the first is the parent of the others; to delete all of them, add --cascade")
+    for run in doomed:
+        if registry.path(run.folder) != registry.root.resolve() / run.folder:
+            raise UsageError(f"{run.folder} is a link to {registry.path(run.folder)}: only folders under runs/ are deleted")
+        if registry.status(run) == "running":
+            raise StateError(f"run {run.id} is running; stop it first")
+    if not command.yes and not _agreed(f"Delete {names}?"):
+        raise StateError("nothing was deleted; to delete without being asked, add --yes")
+    registry.remove({run.id for run in doomed})
+    for run in doomed:
+        if (folder := registry.root / run.folder).exists():
+            shutil.rmtree(folder)
+    print(f"deleted {names}")
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        return False

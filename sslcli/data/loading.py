@@ -1,0 +1,23 @@
+"""A data set by its name, from wherever it comes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+
+from sslcli.data import DATASETS, FOLDER
+from sslcli.data.folder.reading import Reading, load_folder
+from sslcli.data.image_data import ImageData
+
+
+def load_data(name: str, data_dir: Path, *, download: bool = False, reading: Reading | None = None) -> ImageData:
+    """Load a data set of DATASETS, or with `reading` the pictures of folder:PATH.
+
+    What is missing or damaged is a StateError that says where it was looked for.
+    """
+    if name.startswith(FOLDER):
+        return load_folder(Path(os.path.expanduser(name.removeprefix(FOLDER))), data_dir / "cache", reading or Reading())
+    module, _, function = DATASETS[name].partition(":")
+    data: ImageData = getattr(importlib.import_module(module), function)(data_dir, download=download)
+    return data

@@ -1,0 +1,46 @@
+"""Classifiers of finished evaluations, read back, and their outputs for images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from sslcli.data.image_data import centre, normalise
+from sslcli.data.on_disk import Images
+from sslcli.evaluation.features import outputs
+from sslcli.models.classifier import Classifier
+from sslcli.models.encoder import build_encoder
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
+from sslcli.training.checkpoint import State, load_checkpoint
+from sslcli.training.device import autocast, precision_here
+
+
+def load_classifier(registry: Registry, record: Run) -> tuple[Classifier, State]:
+    """The classifier of a finished evaluation, encoder and head from its best.pt, and what else that holds."""
+    artifact = load_checkpoint(registry, record, "best")
+    encoder = build_encoder(artifact["backbone"], stem=artifact["stem"], seed=0)
+    classifier = Classifier(encoder, len(artifact["classes"]))
+    classifier.load_state_dict(artifact["model"])
+    return classifier, artifact
+
+
+def outputs_as_in(record: Run, artifact: State, device: torch.device) -> Callable[[nn.Module, Images], Tensor]:
+    """The function from a net and uint8 images (N, 3, H, W) to the net's outputs (N, d) on the CPU.
+
+    Images are normalised, and numbers have the precision, as in the run whose best.pt holds `artifact`; but float32 where
+    bfloat16 is slow.
+    """
+    mean, std, size = artifact["mean"].to(device), artifact["std"].to(device), artifact["image_size"]
+    quick = autocast(device, precision_here(record.options["precision"], device))
+
+    def scale(images: Tensor) -> Tensor:
+        return normalise(centre(images, size), mean, std)
+
+    def of(net: nn.Module, images: Images) -> Tensor:
+        net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return outputs(net, images, normalise=scale, autocast=quick).cpu()
+
+    return of

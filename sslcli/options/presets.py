@@ -1,0 +1,168 @@
+"""The trainings of a study: a preset's, or those of so many minutes, every option checked. No torch."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sslcli.errors import UsageError
+from sslcli.evaluation.protocols import PROTOCOLS
+from sslcli.files import load_yaml
+from sslcli.methods import methods_with
+from sslcli.options.command import OF_PROTOCOL, TRAININGS, Pretrain, Study, from_mapping
+
+Step = tuple[str, dict[str, Any]]
+"""A training of a study: the command's name, and its options."""
+
+
+PRESETS = resources.files("sslcli") / "presets"
+
+
+PRESET, MINUTES = "demo", 15.0
+"""The preset where nothing is chosen, and the minutes of pretraining where a data set alone is."""
+
+
+BY_MINUTES: dict[str, list[dict[str, Any]]] = {
+    "pretrain": [{}],
+    "probe": [{"epochs": 30}, {"protocol": "knn"}],
+    "finetune": [{"epochs": 10, "optimizer": "muon", "lr": 0.1}],
+}
+"""The trainings of a study of so many minutes, on any data."""
+
+
+BY_TIME = ("epochs", "max_steps", "view_sizes", "knn_every", "keep_every")
+"""What --minutes settles in the place of a preset."""
+
+
+OF_PRETRAINING = ("dataset", "labels", "minutes")
+"""Options of `ssl study` that go to its pretraining; evaluations take them from there."""
+
+
+SHARED = ("seed", "max_steps", "data_dir", "download", "device")
+"""Options of `ssl study` that go to every training that has them, if given."""
+
+
+def recipe_of(command: Study) -> tuple[Study, dict[str, list[dict[str, Any]]]]:
+    """The preset's trainings, with --minutes without what those settle; without a preset those of BY_MINUTES."""
+    if command.preset is None and (command.dataset or command.minutes):
+        dataset, minutes = command.dataset or Pretrain.dataset, command.minutes or MINUTES
+        return command.because("--minutes", dataset=dataset, minutes=minutes), copy.deepcopy(BY_MINUTES)
+    command = command if command.preset else command.because("default", preset=PRESET)
+    preset = read_preset(command.preset or PRESET)
+    if command.minutes:
+        preset["pretrain"] = [
+            {k: v for k, v in section.items() if k.replace("-", "_") not in BY_TIME} for section in preset["pretrain"]
+        ]
+    return command, preset
+
+
+def label_fractions(text: str) -> list[float]:
+    """Turn "0.01,0.1,1" into numbers above 0 and up to 1, from all to few, each once."""
+    try:
+        found = sorted({float(part) for part in text.split(",")}, reverse=True)
+    except ValueError:
+        found = []
+    if not found or not all(0 < fraction <= 1 for fraction in found):
+        raise UsageError(f"--label-fractions {text!r}: accepted are numbers above 0 and up to 1, like 0.01,0.1,1")
+    return found
+
+
+def _on_fractions(kind: str, sections: list[dict[str, Any]], fractions: list[float]) -> list[dict[str, Any]]:
+    """The evaluations of a preset done on these parts of the labels, each protocol by its recipe for the nearest part."""
+    recipes: dict[tuple[Any, ...], list[tuple[float, dict[str, Any]]]] = {}
+    told_apart_by = [name for name, keys in OF_PROTOCOL.items() if not PROTOCOLS[keys[0]].by_steps]
+    for section in sections:
+        values = TRAININGS[kind](**section).options()
+        protocol = tuple(values.get(name) for name in ("protocol", *told_apart_by))
+        recipes.setdefault(protocol, []).append((values["label_fraction"], section))
+    return [
+        min(of_protocol, key=lambda recipe: abs(math.log(recipe[0] / fraction)))[1] | {"label_fraction": fraction}
+        for of_protocol in recipes.values()
+        for fraction in fractions
+    ]
+
+
+def preset_names() -> list[str]:
+    """The presets of this package."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in PRESETS.iterdir() if entry.name.endswith(".yaml"))
+
+
+def read_preset(name: str) -> dict[str, list[dict[str, Any]]]:
+    """Command names to their lists of options, from a preset of this package or a YAML file."""
+    known = preset_names()
+    path = Path(str(PRESETS / f"{name}.yaml")) if name in known else Path(name)
+    if not path.is_file():
+        raise UsageError(f"--preset {name!r}: no such preset or file; accepted: {', '.join(known)}, or a YAML file like theirs")
+    content = load_yaml(path)
+    if not isinstance(content, dict) or not content or not set(content) <= set(TRAININGS) or "pretrain" not in content:
+        raise UsageError(f"{path}: a preset has the sections {', '.join(TRAININGS)}, pretrain at least, and no others")
+    sections = {kind: section if isinstance(section, list) else [section or {}] for kind, section in content.items()}
+    if not all(isinstance(options, dict) for section in sections.values() for options in section):
+        raise UsageError(f"{path}: a section holds option names and values, or a list of such")
+    methods = [section.get("method", Pretrain.method) for section in sections["pretrain"]]
+    if not methods or any(methods.count(method) > 1 for method in methods):
+        found = ", ".join(map(str, methods)) or "none"
+        raise UsageError(f"{path}: a study has one pretrain section for each method, at least one; these are of: {found}")
+    return sections
+
+
+def assign(preset: dict[str, list[dict[str, Any]]], assignment: str) -> None:
+    """Carry out one --set, e.g. pretrain.epochs=2, on every training of that command."""
+    target, equals, text = assignment.partition("=")
+    kind, dot, option = target.partition(".")
+    if not (equals and dot and option) or kind not in TRAININGS:
+        raise UsageError(f"--set {assignment!r}: accepted is COMMAND.OPTION=VALUE with a command of {', '.join(TRAININGS)}")
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        value = text
+    if kind not in preset:
+        raise UsageError(f"--set {assignment!r}: the study has no {kind}; it has: {', '.join(preset)}")
+    name = option.replace("-", "_")
+    takers = [section for section in preset[kind] if section.get("method", Pretrain.method) in methods_with(name)]
+    for section in takers or preset[kind]:  # an option of some methods alone goes to their trainings
+        section[name] = value
+
+
+def trainings_of(preset: dict[str, list[dict[str, Any]]], command: Study) -> list[Step]:
+    """The trainings of the study, pretraining first, every option checked before anything is trained."""
+    steps: list[Step] = []
+    fractions = None if command.label_fractions is None else label_fractions(command.label_fractions)
+    given = {f.name for f in fields(command) if f.init and getattr(command, f.name) != f.default}
+    given |= {name for name, origin in command.origins.items() if origin != "default"}
+    for kind in TRAININGS:
+        sections = [_section(command, preset, kind, number) for number in range(len(preset.get(kind, [])))]
+        if fractions and kind != "pretrain":
+            sections = _on_fractions(kind, sections, fractions)
+        names = given.intersection(SHARED + (OF_PRETRAINING if kind == "pretrain" else ()))
+        shared = {f.name: getattr(command, f.name) for f in fields(TRAININGS[kind]) if f.name in names}
+        inits = ({},) if kind == "pretrain" else ({"init": "pretrained"}, {"init": "scratch"})
+        steps += [(kind, {**arguments, **shared, **init}) for arguments in sections for init in inits]
+    return steps
+
+
+def _section(command: Study, preset: dict[str, list[dict[str, Any]]], kind: str, number: int) -> dict[str, Any]:
+    """A section of the preset, checked; a UsageError if it has what the study itself decides."""
+    place = f"{command.preset or 'the study'}: {kind} {number + 1}"
+    arguments: dict[str, Any] = from_mapping(TRAININGS[kind], preset[kind][number], place)
+    try:
+        TRAININGS[kind](**arguments)
+    except UsageError as error:  # of options that do not go together
+        raise UsageError(f"{place}: {error}") from error
+    if "at_epoch" in arguments:
+        raise UsageError(f"{place}: a study probes the checkpoints of --keep-every by itself")
+    decided = ("name", "run", "init") if kind == "pretrain" else ("name", "run", "init", "encoder", "seed")
+    if found := [name for name in decided if name in arguments]:
+        raise UsageError(f"{place}: {', '.join(found)} follows from the study; leave it out (seeds: --seed, --seeds)")
+    return arguments
+
+
+def over_time(probes: list[Step], epochs: list[int]) -> list[Step]:
+    """The study's first probe again, for each of the epochs whose checkpoints pretraining has kept."""
+    return [(kind, {**arguments, "at_epoch": epoch}) for kind, arguments in probes[:1] for epoch in epochs]

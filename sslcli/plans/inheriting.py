@@ -1,0 +1,114 @@
+"""Where the encoder of an evaluation comes from, and the options that it takes from there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sslcli.console.messages import say
+from sslcli.data import FOLDER
+from sslcli.errors import StateError, UsageError
+from sslcli.evaluation.naming import WORDS
+from sslcli.models.encoder import Encoder, build_encoder
+from sslcli.options.command import Finetune, Probe
+from sslcli.plans.pretraining import kept_epochs, load_pretrained
+from sslcli.plans.weights_file import begin_with_file
+from sslcli.runs.naming import weights_path
+from sslcli.runs.paths import absolute_dataset, located
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
+
+SETTING = ("dataset", "backbone", "stem", "seed")
+
+
+OF_FOLDER: dict[str, Any] = {"labels": None, "image_size": None, "fit": "crop"}
+
+
+WITHOUT_PARENT = {"dataset": "cifar10", "backbone": "resnet18", "stem": "auto", "seed": 1}
+
+
+def settle_encoder(registry: Registry, command: Any) -> Any:
+    """`--encoder` as the id of the pretrain run that it names, for the record; as it is where there is none to name."""
+    try:
+        found = registry.find(command.encoder, experiment="pretrain", status="finished")
+    except StateError:
+        if command.encoder != "latest" and (other := _any_run(registry, command.encoder)):
+            raise StateError(
+                f"--encoder {command.encoder}: {other.id} is a run of {WORDS[other.experiment]}, {registry.status(other)}; "
+                f"accepted is a finished pretrain run; to see all, type: {registry.command('ssl runs list')}"
+            ) from None
+        return command
+    return command.because(f"--encoder {command.encoder}", encoder=found.id)
+
+
+def _any_run(registry: Registry, selector: str) -> Run | None:
+    try:
+        return registry.find(selector)
+    except StateError:
+        return None
+
+
+def inherit(registry: Registry, command: Any) -> tuple[Any, Run | None]:
+    """Take data set, backbone, stem and seed from a pretrain run where none was given; returns the parent too.
+
+    A scratch encoder, or one of others' weights, has no parent, but takes the setting of the newest finished pretrain run,
+    so as to be its partner.
+    """
+    if command.init == "pretrained":
+        parent = registry.load(registry.find(command.encoder, experiment="pretrain", status="finished"))
+        for name in ("backbone", "stem", "seed"):
+            given = getattr(command, name)
+            if given not in (None, parent.options[name]):
+                raise UsageError(f"--{name} {given}: {parent.id} has {parent.options[name]}; leave the option out")
+        return fill(command, located(registry, parent.options), f"from pretrain run {parent.id}"), parent
+    try:
+        partner = registry.load(registry.find(command.encoder, experiment="pretrain", status="finished"))
+    except StateError:
+        if command.encoder != "latest":
+            raise
+        filled = fill(command, WITHOUT_PARENT, "default")
+        say(
+            f"no finished pretrain run here; {command.init}: "
+            + ", ".join(f"{name} {getattr(filled, name)}" for name in SETTING)
+        )
+        return filled, None
+    filled = fill(command, located(registry, partner.options), f"from pretrain run {partner.id}")
+    say(f"{command.init} beside {partner.id}: " + ", ".join(f"{name} {getattr(filled, name)}" for name in SETTING))
+    return filled, None
+
+
+def settle_epoch(command: Probe, parent: Run | None) -> Probe:
+    """Hold --at-epoch to the checkpoints that the parent has kept; its last epoch is what is probed without it."""
+    if command.at_epoch is None:
+        return command
+    if weights_path(command.init) is not None:
+        raise UsageError(f"--at-epoch {command.at_epoch}: --init {command.init} is a file, of no epochs; leave the option out")
+    if parent is None:
+        raise UsageError(f"--at-epoch {command.at_epoch}: a scratch encoder was never trained; leave the option out")
+    if command.at_epoch == parent.epochs:
+        return command.because(f"the last epoch of {parent.id}", at_epoch=None)
+    if command.at_epoch not in (kept := kept_epochs(parent)):
+        accepted = ", ".join(map(str, kept)) or "none but the last (pretrain with --keep-every to keep more)"
+        raise StateError(f"--at-epoch {command.at_epoch}: {parent.id} has kept the checkpoints of these epochs: {accepted}")
+    return command
+
+
+def fill(command: Any, values: dict[str, Any], origin: str) -> Any:
+    """The command with data set, how it is read, backbone, stem and seed from `values` where none was given."""
+    values = OF_FOLDER | values
+    same_data = command.dataset is None or absolute_dataset(command.dataset) == absolute_dataset(values["dataset"])
+    taken = [*SETTING, "image_size", "fit", *["labels"] * same_data]
+    missing = {name: values[name] for name in taken if getattr(command, name) is None}
+    if not (missing.get("dataset") or command.dataset).startswith(FOLDER):
+        missing |= {name: OF_FOLDER[name] for name in OF_FOLDER if getattr(command, name) is None}
+    if command.backbone not in (None, values["backbone"]) and command.stem is None:
+        missing["stem"] = "auto"
+    return command.because(origin, **missing)
+
+
+def starting_encoder(registry: Registry, run: Run, options: Probe | Finetune) -> Encoder:
+    """The parent's encoder, others' weights, or a random one drawn from the seed: as pretraining of that seed began with."""
+    if run.parent:
+        return load_pretrained(registry, registry.find(run.parent, experiment="pretrain"), at_epoch=run.at_epoch)
+    encoder = build_encoder(options.backbone or "", stem=options.stem or "", seed=options.seed or 0)
+    begin_with_file(run, encoder, options)
+    return encoder

@@ -1,0 +1,45 @@
+"""A plan: a training that is fully determined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sslcli.options.pairing import pair_key
+from sslcli.training.context import Setting
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training that is fully determined: resolved options, setting, and what the registry keeps beside them."""
+
+    options: Any
+    setting: Setting
+    experiment: str
+    init: str | None = None
+    parent: str | None = None
+    protocol: str | None = None
+    method: str | None = None  # that trains the encoder, or has trained it
+    origin: dict[str, Any] = field(default_factory=dict)  # of the file of others' weights that it begins with
+    choices: dict[str, Any] = field(default_factory=dict)  # what was settled by measuring, beside the options
+
+    @property
+    def key(self) -> tuple[str, str | None, str | None, int | None, str]:
+        """Equal for two trainings that would give the same numbers."""
+        values = self.options.options()
+        return self.experiment, self.init, self.parent, values.get("at_epoch"), self.pair
+
+    @property
+    def pair(self) -> str:
+        """Equal for evaluations that differ in init alone; two pretrainings that begin with other weights are never equal."""
+        return pair_key(self.experiment, self.options.options(), self._begun_with)
+
+    @property
+    def setup(self) -> str:
+        """Equal for trainings that differ in init and seed alone."""
+        return pair_key(self.experiment, self.options.options(), self._begun_with, but=("seed",))
+
+    @property
+    def _begun_with(self) -> str:
+        weights: str = self.origin.get("sha256", "") if self.experiment == "pretrain" else ""
+        return self.setting.fingerprint + weights

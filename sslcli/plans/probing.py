@@ -1,0 +1,34 @@
+"""An evaluation of a frozen encoder as it is settled."""
+
+from __future__ import annotations
+
+from sslcli.data.loading import load_data
+from sslcli.evaluation.protocols import PROTOCOLS
+from sslcli.options.command import DEFAULTS, Probe
+from sslcli.plans.data_access import Load, take_labels
+from sslcli.plans.inheriting import inherit, settle_encoder, settle_epoch
+from sslcli.plans.plan import Plan
+from sslcli.plans.settling import prepare
+from sslcli.plans.weights_file import plan_of
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
+
+
+def plan(registry: Registry, command: Probe) -> Plan:
+    """Settle every option, most of them from the pretrain run, and load the data."""
+    inherited, parent = inherit(registry, settle_encoder(registry, command))
+    return settle(registry, settle_epoch(inherited, parent), parent)
+
+
+def settle(registry: Registry, inherited: Probe, parent: Run | None, *, load: Load = load_data) -> Plan:
+    """The plan of a command that has its pretrain run's options already.
+
+    What a study sets for all its probes stays at its default where the protocol has no use for it: equal numbers, equal key.
+    """
+    inherited = inherited.because("default", **{name: DEFAULTS[name] for name in inherited.foreign()})
+    setting, options = prepare(registry, inherited, load=load)
+    parts = take_labels(options, setting.data)
+    protocol = PROTOCOLS[options.protocol]
+    if protocol.check is not None:
+        protocol.check(protocol.own(options.options()), len(parts.train) + len(parts.val))
+    return plan_of(options, setting, parent, protocol=protocol)

@@ -1,0 +1,41 @@
+"""What runs, data sets and inits are called as a piece of an id or a file's name."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+from sslcli.data import FOLDER
+
+
+def share_label(share: float | None) -> str:
+    """A part of the labels as a piece of a name: _0p1 for a tenth, nothing for all."""
+    return "" if share in (None, 1) else f"_{share:.6g}".replace("0.", "0p")
+
+
+def dataset_word(dataset: str | None) -> str:
+    """A data set as a piece of a file's name: of a folder its own name, in lower-case ASCII."""
+    if not (dataset or "").startswith(FOLDER):
+        return dataset or ""
+    plain = unicodedata.normalize("NFKD", Path((dataset or "").removeprefix(FOLDER)).name).encode("ascii", "ignore").decode()
+    return f"folder-{re.sub(r'[^a-z0-9]+', '-', plain.lower()).strip('-') or 'pictures'}"
+
+
+def init_label(init: str, origin: dict[str, Any]) -> str:
+    """What the registry calls an init: its word; or the name and sha256 of others' weights, `origin`, which are in no pair."""
+    if not origin:
+        return init
+    stem = re.sub(r"(\.(pth?|ckpt|tar|safetensors|torch))+$", "", origin["file"].lower())
+    stem = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:24].strip("-")
+    name = "-".join(filter(None, (stem, origin["sha256"][:8])))
+    return f"pretrained-from-{name}" if init == "pretrained" else f"file-{name}"
+
+
+INIT_WORDS = ("pretrained", "scratch")
+
+
+def weights_path(init: str) -> Path | None:
+    """The file that --init names; None if it is one of its words."""
+    return None if init in INIT_WORDS else Path(init)

@@ -1,0 +1,173 @@
+"""A run: one training, and how what YAML gave becomes one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from sslcli.errors import UsageError
+from sslcli.runs.option_versions import FIELD, FIRST, as_now, version_in
+
+EXPERIMENTS = {"pretrain": "pretrain", "linear_eval": "probe", "knn": "probe", "finetune": "finetune"}
+"""Experiment to the command that makes its runs."""
+
+
+STATUSES = ("running", "interrupted", "failed", "finished", "published")
+
+
+FIRST_METHOD: str = FIRST["pretrain"]["method"]
+"""The method that there was before there were others."""
+
+
+LEGAL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One training. The fields up to `metrics` stand in the index, all of them in run.yaml.
+
+    Accuracies in `metrics` are fractions. `pair` is equal for runs whose resolved options differ in `init` alone, `setup`
+    for those that differ in init and seed. `init` is pretrained, scratch, or others' weights by the name and sha256 of their
+    file, which are in no pair. `both_right` counts, for other runs of the setup by their ids, the test images
+    that both have right: what intervals are made of.
+    `method` is the one that trains the encoder, or has trained the one that is evaluated.
+    `at_epoch` is the epoch of the parent whose kept checkpoint was evaluated; None is its last.
+    `choices` holds what was chosen before the first step, and a resume takes over: "rate", and "tried", each rate's validation
+    accuracy; "minutes", for which epochs, views and net were settled. `checkpoints` maps a file's name to the sha256 it may
+    have: the newest first, then the one before, since a file and its hash cannot be replaced in one stroke.
+    """
+
+    id: str
+    experiment: str
+    status: str
+    name: str | None = None
+    study: str | None = None
+    parent: str | None = None
+    protocol: str | None = None
+    method: str | None = None
+    init: str | None = None
+    dataset: str | None = None
+    backbone: str | None = None
+    seed: int | None = None
+    epochs: float | None = None
+    label_fraction: float | None = None
+    at_epoch: int | None = None
+    pair: str | None = None
+    setup: str | None = None
+    created: str | None = None
+    checkpoint: str | None = None
+    sha256: str | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    both_right: dict[str, Any] = field(default_factory=dict)
+    note: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    command: str | None = None
+    versions: dict[str, Any] = field(default_factory=dict)
+    device: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    choices: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    checkpoints: dict[str, list[str]] = field(default_factory=dict)
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    error: str | None = None
+
+    @property
+    def encoder_method(self) -> str | None:
+        """The method that trains or trained the encoder; None of a random encoder, or of others' weights as they are.
+
+        Runs of versions that had one method do not name it.
+        """
+        trained = self.experiment == "pretrain" or (self.init or "").startswith("pretrained")
+        return self.method or (FIRST_METHOD if trained else None)
+
+    @property
+    def folder(self) -> str:
+        """The run's folder, relative to the project."""
+        return f"runs/{self.experiment}/{self.id}"
+
+    def index_entry(self) -> dict[str, Any]:
+        """What the index keeps of this run."""
+        return {name: value for name in INDEX_FIELDS if (value := getattr(self, name)) not in (None, {})}
+
+
+_FIELDS = {f.name: str(f.type) for f in fields(Run)}
+
+
+INDEX_FIELDS = tuple(_FIELDS)[: tuple(_FIELDS).index("note") + 1]
+
+
+def _accepts(annotation: str, value: Any) -> bool:
+    if value is None:
+        return "None" in annotation
+    kinds = {"str": str, "int": int, "float": (int, float), "dict": dict, "list": list}
+    kind = kinds[re.split(r"[\[ ]", annotation)[0]]
+    return isinstance(value, kind) and not isinstance(value, bool)  # type: ignore[arg-type]
+
+
+def _is_epoch(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in entry.values())
+        and entry.get("epoch", 0) > 0 and entry.get("step", 0) > 0
+    )  # fmt: skip
+
+
+def _are_choices(choices: dict[str, Any]) -> bool:
+    tried = choices.get("tried", [])
+    if not isinstance(tried, list) or not all(isinstance(entry, dict) for entry in tried):
+        return False
+    numbers = [
+        choices.get("rate", 0.0),
+        choices.get("minutes", 0.0),
+        *(entry.get(name) for entry in tried for name in ("rate", "val_acc")),
+    ]
+    return all(isinstance(number, float) and number >= 0 for number in numbers)
+
+
+def parse_run(content: Any, source: str) -> Run:
+    """Turn what YAML gave into a Run, or say what is wrong with it in `source`. Its options have their names of today."""
+    if not isinstance(content, dict):
+        raise UsageError(f"{source}: a run is a mapping, this is {type(content).__name__}: {str(content)[:60]!r}")
+    for required in ("id", "experiment", "status"):
+        if not isinstance(content.get(required), str):
+            raise UsageError(f"{source}: the run lacks its {required!r}, or it is not text")
+    version = version_in(content, source)
+    if FIELD in content:
+        content = {key: value for key, value in content.items() if key != FIELD}
+    for key, value in content.items():
+        if key not in _FIELDS or not _accepts(_FIELDS[key], value):
+            wanted = f"{key!r} takes {_FIELDS[key]}" if key in _FIELDS else f"a run has no field {key!r}"
+            raise UsageError(f"{source}: {wanted}, not {str(value)[:60]!r}")
+    run = Run(**content)
+    for key, value in run.metrics.items():
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or value != value:
+            raise UsageError(f"{source}: metric {key!r} is a number, not {str(value)[:60]!r}")
+        if key.endswith(("acc", "knn")) and not 0 <= value <= 1:
+            raise UsageError(f"{source}: metric {key!r} is a fraction from 0 to 1, not {value!r}")
+    images = run.metrics.get("test_images", 10_000)
+    if not isinstance(images, int) or images < 1:
+        raise UsageError(f"{source}: metric 'test_images' is a whole number from 1, not {images!r}")
+    if not all(isinstance(count, int) and 0 <= count <= images for count in run.both_right.values()):
+        raise UsageError(f"{source}: both_right maps the ids of other runs to numbers of images, 0 to {images}")
+    if not all(_is_epoch(entry) for entry in run.history):
+        raise UsageError(f"{source}: the history has an entry for each epoch: epoch, step and measurements, all numbers")
+    if not _are_choices(run.choices):
+        raise UsageError(
+            f"{source}: choices are the rate taken, of each rate that was tried its validation accuracy, and minutes"
+        )
+    if not all(isinstance(hashes, list) for hashes in run.checkpoints.values()):
+        raise UsageError(f"{source}: checkpoints map a file to the list of its hashes")
+    if not LEGAL_ID.fullmatch(run.id) or run.experiment not in EXPERIMENTS or run.status not in STATUSES:
+        raise UsageError(
+            f"{source}: no run can be {run.id!r}, {run.experiment!r}, {run.status!r}: an id is lower-case letters, digits, "
+            f"'.', '_' and '-'; an experiment one of {', '.join(EXPERIMENTS)}; a status one of {', '.join(STATUSES)}"
+        )
+    if run.options:
+        run.options = as_now(EXPERIMENTS[run.experiment], run.options, version)
+    return run
+
+
+def called(runs: list[Run], name: str) -> list[Run]:
+    """The run with this id; if there is none, the runs with this name, oldest first."""
+    return [run for run in runs if run.id == name] or [run for run in runs if run.name == name]

@@ -1,0 +1,88 @@
+"""The trainings of a study, each done once: what is finished is not repeated, what was interrupted goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sslcli.bench.minutes import settled_of
+from sslcli.comparison.differences import answer, difference_of, pair_up
+from sslcli.console.messages import say
+from sslcli.data.image_data import enough_labels
+from sslcli.options.command import TRAININGS, Pretrain
+from sslcli.options.pairing import changed_options
+from sslcli.options.presets import Step, over_time
+from sslcli.plans.pretraining import kept_epochs
+from sslcli.plans.settling import prepare
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
+from sslcli.workflows.resume import as_begun
+from sslcli.workflows.start import new_run
+from sslcli.workflows.table import WORKFLOWS
+
+
+def hold_to_labels(registry: Registry, steps: list[Step]) -> None:
+    """A UsageError before anything is trained where the data have not the labels that an evaluation needs."""
+    own = [arguments for kind, arguments in steps if kind != "pretrain" and not {"dataset", "labels"} & set(arguments)]
+    datasets = {Pretrain(**arguments).dataset: arguments for kind, arguments in steps if kind == "pretrain"} if own else {}
+    for of_pretraining in datasets.values():
+        setting, options = prepare(registry, Pretrain(**of_pretraining))
+        for arguments in own:
+            enough_labels(setting.data, arguments.get("label_fraction", 1.0), dataset=options.dataset)
+
+
+def train_all(registry: Registry, name: str, steps: list[Step], *, seed: int, whole: bool) -> Run:
+    """Every training of the study at one seed; returns the pretraining. `whole` probes its kept checkpoints too."""
+    pretrained = do(registry, name, steps[0][0], {**steps[0][1], "seed": seed})
+    probes = [step for step in steps if step[0] == "probe"]
+    done: list[Run] = []
+    for kind, arguments in [*steps[1:], *(over_time(probes, kept_epochs(pretrained)) if whole else [])]:
+        done.append(do(registry, name, kind, {**arguments, "seed": seed, "encoder": pretrained.id}))
+        pairs, _ = pair_up(done[-2:])
+        if pairs:
+            say(f"so far: {answer([difference_of(pairs)])}")
+    return pretrained
+
+
+def do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) -> Run:
+    """One training: nothing if it is finished, the rest of it if it was interrupted, else all of it."""
+    workflow = WORKFLOWS[kind]
+    before = [run for run in registry.runs() if run.study == study and run.status != "published"]
+    arguments, choices = _settled_before(registry, before, arguments)
+    plan = workflow.plan(registry, TRAININGS[kind]().because(f"study {study}", **arguments))
+    plan = replace(plan, choices=plan.choices | choices)
+    same = [run for run in before if _key(run) == plan.key]
+    if same and same[-1].status == "finished":
+        say(f"{same[-1].id}: finished already")
+        return registry.load(same[-1])
+    if same:
+        record = registry.load(same[-1])
+        return workflow.carry_out(registry, record, plan.options, as_begun(record, plan.setting))
+    values = plan.options.options()
+    kin = (plan.protocol, plan.init, plan.method, plan.options.seed, values.get("label_fraction"), values.get("at_epoch"))
+    similar = [
+        run for run in before
+        if (run.protocol, run.init, run.encoder_method, run.seed, run.label_fraction, run.at_epoch) == kin
+    ]  # fmt: skip
+    if similar:
+        changed = changed_options(plan.experiment, registry.load(similar[-1]).options, values)
+        say(f"{kind}: not the options of {similar[-1].id}: {', '.join(changed) or 'another encoder or other data'}; a new run")
+    return workflow.carry_out(registry, new_run(registry, plan, study=study), plan.options, plan.setting)
+
+
+def _settled_before(registry: Registry, before: list[Run], arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A pretraining's arguments with what an earlier one of the study settled for the same minutes, and its choices.
+
+    So another seed has the same steps, and a study that is started again repeats nothing, however busy the machine is now.
+    """
+    minutes, method = arguments.get("minutes"), arguments.get("method", Pretrain.method)
+    found = [run for run in before if run.experiment == "pretrain" and run.encoder_method == method] if minutes else []
+    for record in (registry.load(run) for run in reversed(found)):
+        if record.choices.get("minutes") == minutes:
+            settled = {name: record.options[name] for name in settled_of(record.options["method"])}
+            return settled | {name: value for name, value in arguments.items() if name != "minutes"}, dict(record.choices)
+    return arguments, {}
+
+
+def _key(run: Run) -> tuple[Any, ...]:
+    return run.experiment, run.init, run.parent, run.at_epoch, run.pair

@@ -1,0 +1,62 @@
+"""A training from its options to its finished run: what ssl pretrain, probe and finetune do."""
+
+from __future__ import annotations
+
+from sslcli.bench.cost import Costs
+from sslcli.bench.minutes import fit_to_minutes
+from sslcli.console.progress import duration
+from sslcli.distributed import joined
+from sslcli.errors import UsageError
+from sslcli.options.command import Finetune, Pretrain, Probe
+from sslcli.options.project import open_registry
+from sslcli.plans.pretraining import plan
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
+from sslcli.workflows.resume import continued
+from sslcli.workflows.start import start
+from sslcli.workflows.table import WORKFLOWS
+
+
+def pretrain(command: Pretrain) -> Run | None:
+    """Start a new run, or go on with the one that --run names; its record. With --dry-run say what it would be: None."""
+    with joined():
+        registry = open_registry(command)
+        if command.run is not None:
+            if (begun := continued(registry, command)) is not None:
+                return begun
+            command = command.because("--run", name=command.run)
+        if command.dry_run:
+            _show_plan(registry, command)
+            return None
+        return _begun("pretrain", registry, command)
+
+
+def _show_plan(registry: Registry, command: Pretrain) -> None:
+    """Print every option with its origin, and the expected time, measured on a few steps."""
+    costs = Costs()
+    settled = plan(registry, command, fit_to_minutes=fit_to_minutes, load=costs.load)
+    options = settled.options
+    for name, value in options.options().items():
+        print(f"{name:17} {value!s:22} {options.origins.get(name, 'default')}")
+    cost = costs.of(settled)
+    print(f"\n{cost.steps} steps, {cost.epoch_steps} an epoch: about {duration(cost.seconds)} here, measured on a few steps")
+
+
+def finetune(command: Finetune) -> Run:
+    """Start a new run; the record of it when it is finished."""
+    registry = open_registry(command)
+    return _begun("finetune", registry, command)
+
+
+def probe(command: Probe) -> Run:
+    """Start a new run; the record of it when it is finished."""
+    for name, protocols in command.foreign().items():
+        option, whose = f"--{name.replace('_', '-')} {getattr(command, name)}", " and ".join(protocols)
+        raise UsageError(f"{option}: belongs to {whose}; with --protocol {command.protocol} leave it out")
+    registry = open_registry(command)
+    return _begun("probe", registry, command)
+
+
+def _begun(kind: str, registry: Registry, command: Pretrain | Probe | Finetune) -> Run:
+    workflow = WORKFLOWS[kind]
+    return start(registry, workflow.plan(registry, command), workflow.carry_out)

@@ -1,0 +1,101 @@
+"""A settled training enters the registry, and is carried out."""
+
+from __future__ import annotations
+
+import platform
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+
+import sslcli
+from sslcli.console.messages import say
+from sslcli.data.transform import preprocessing
+from sslcli.distributed import on_first
+from sslcli.evaluation.protocols import PROTOCOLS
+from sslcli.launch import as_typed
+from sslcli.plans.data_access import keep_manifest
+from sslcli.plans.plan import Plan
+from sslcli.runs.naming import dataset_word, share_label
+from sslcli.runs.next_step import next_command
+from sslcli.runs.paths import recorded
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
+from sslcli.training.context import Setting
+from sslcli.training.device import (
+    describe,
+    tell_of_speed,
+)
+
+
+def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
+    """Enter a run into the registry with all that is known before its first step."""
+    options, values = plan.options, plan.options.options()
+    values = recorded(registry, values)
+    at_epoch = values.get("at_epoch")
+    made = (plan.method, plan.init) if plan.experiment == "pretrain" else (plan.init, plan.method)
+    kind = "-".join(filter(None, made))
+    label = share_label(values.get("label_fraction")).replace("_", "-") + (f"-e{at_epoch}" if at_epoch else "")
+    run = registry.create(
+        f"{kind}-{_plain(options.backbone)}-{dataset_word(options.dataset)}{label}-s{options.seed}",
+        experiment=plan.experiment,
+        status="interrupted",
+        name=options.name,
+        study=study,
+        parent=plan.parent,
+        protocol=plan.protocol,
+        method=plan.method,
+        init=plan.init,
+        dataset=values["dataset"],
+        backbone=options.backbone,
+        seed=options.seed,
+        epochs=options.epochs if plan.protocol is None or PROTOCOLS[plan.protocol].by_steps else None,
+        label_fraction=values.get("label_fraction"),
+        at_epoch=at_epoch,
+        pair=plan.pair,
+        setup=plan.setup,
+        options=values,
+        command=as_typed(),
+        versions=versions(),
+        device=describe(plan.setting.device),
+        data={
+            "sha256": plan.setting.fingerprint,
+            **preprocessing(plan.setting.data),
+            **({"init": plan.origin} if plan.origin else {}),
+        },
+        choices=dict(plan.choices),
+    )
+    keep_manifest(registry, run, plan.setting.data)
+    return run
+
+
+def _plain(name: str) -> str:
+    """A name as part of a folder's: what is no letter or digit becomes a hyphen."""
+    return re.sub("[^a-z0-9]+", "-", name.lower())
+
+
+def start(registry: Registry, plan: Plan, carry_out: Callable[[Registry, Run, Any, Setting], Run]) -> Run:
+    """Enter a settled training into the registry, carry it out, and say what to type next; the finished run's record."""
+    tell_of_speed(plan.setting.device, [plan.options.precision])
+    made = carry_out(registry, on_first(lambda: new_run(registry, plan, study=None)), plan.options, plan.setting)
+    say(f"next, type: {next_command(registry)}")
+    return made
+
+
+def versions() -> dict[str, Any]:
+    """What computed: versions of Python, torch, torchvision and this program, with its git commit where it has one."""
+    found = {"sslcli": sslcli.__version__, "python": platform.python_version(), "platform": platform.platform()}
+    found |= {"torch": str(torch.__version__), "torchvision": str(torchvision.__version__)}
+    checkout = Path(sslcli.__file__).parents[1]
+    if not (checkout / ".git").exists():  # installed, perhaps inside somebody else's repository
+        return found
+    git = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        answer = subprocess.run(git, check=False, capture_output=True, text=True, timeout=5)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return found
+    return found | ({"commit": answer.stdout.strip()} if answer.returncode == 0 else {})
