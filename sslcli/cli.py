@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shlex
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import make_dataclass
+from dataclasses import dataclass, make_dataclass
 from functools import cache
 from typing import Any
 
@@ -17,44 +16,86 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command
 
+from sslcli.commands import (
+    bench,
+    compare,
+    data_check,
+    embed,
+    export,
+    finetune,
+    neighbours,
+    plots,
+    predict,
+    pretrain,
+    probe,
+    report,
+    resume,
+    runs_list,
+    runs_note,
+    runs_rebuild,
+    runs_rm,
+    runs_show,
+    runs_verify,
+    status,
+    study,
+    views,
+)
+from sslcli.commands import map as map_command
 from sslcli.console.streams import lasting, say_aloud
 from sslcli.errors import Interrupted, StateError, UsageError, UserError
 from sslcli.launch import Launch, read_launch, read_world
 from sslcli.methods import FILES, options_of
-from sslcli.options import command as config
-from sslcli.options.command import Command, check_typed, with_file
+from sslcli.options.command import ENVIRONMENT, Command, annotations_of, check_typed
+from sslcli.options.config_file import with_file
+from sslcli.options.finetune import Finetune
+from sslcli.options.of_methods import OF_METHODS, method_hints
+from sslcli.options.pictures import DataCheck, Map, Neighbours, Predict, Views
+from sslcli.options.pretrain import Pretrain
+from sslcli.options.probe import Probe
+from sslcli.options.side_by_side import side_by_side
+from sslcli.options.study import Study
+from sslcli.options.trainings import TRAININGS
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A command: the class of its options, and what is done with one."""
+
+    options: type[Command]
+    run: Callable[[Any], None]
+
 
 COMMANDS = {
-    "pretrain": (config.Pretrain, "sslcli.workflows.begin:pretrain"),
-    "probe": (config.Probe, "sslcli.workflows.begin:probe"),
-    "finetune": (config.Finetune, "sslcli.workflows.begin:finetune"),
-    "compare": (config.Compare, "sslcli.comparison.comparison:run"),
-    "plots": (config.Plots, "sslcli.gallery.curves:run"),
-    "predict": (config.Predict, "sslcli.gallery.predictions:run"),
-    "map": (config.Map, "sslcli.gallery.representations:run"),
-    "embed": (config.Embed, "sslcli.gallery.embeddings:run"),
-    "neighbours": (config.Neighbours, "sslcli.gallery.neighbours:run"),
-    "views": (config.Views, "sslcli.gallery.views:run"),
-    "report": (config.Report, "sslcli.report.page:run"),
-    "bench": (config.Bench, "sslcli.commands.bench:run"),
-    "export": (config.Export, "sslcli.export.export:run"),
-    "study": (config.Study, "sslcli.studies.study:run"),
-    "resume": (config.Resume, "sslcli.workflows.resume:run"),
+    "pretrain": Entry(Pretrain, pretrain.run),
+    "probe": Entry(Probe, probe.run),
+    "finetune": Entry(Finetune, finetune.run),
+    "compare": Entry(compare.Compare, compare.run),
+    "plots": Entry(plots.Plots, plots.run),
+    "predict": Entry(Predict, predict.run),
+    "map": Entry(Map, map_command.run),
+    "embed": Entry(embed.Embed, embed.run),
+    "neighbours": Entry(Neighbours, neighbours.run),
+    "views": Entry(Views, views.run),
+    "report": Entry(report.Report, report.run),
+    "bench": Entry(bench.Bench, bench.run),
+    "export": Entry(export.Export, export.run),
+    "study": Entry(Study, study.run),
+    "resume": Entry(resume.Resume, resume.run),
 }
 NO_MEMORY = ("MemoryError", "OutOfMemoryError")
 """The types of Python's error where the memory does not suffice, and of torch's for a GPU; for a CPU it has none of its own."""
 RUNS_COMMANDS = {
-    "list": (config.RunsList, "sslcli.commands.runs_list:list_runs"),
-    "show": (config.RunsShow, "sslcli.commands.runs_show:show"),
-    "note": (config.RunsNote, "sslcli.commands.runs_note:note"),
-    "verify": (config.RunsVerify, "sslcli.commands.runs_verify:run"),
-    "rebuild": (config.RunsRebuild, "sslcli.commands.runs_rebuild:rebuild"),
-    "rm": (config.RunsRm, "sslcli.commands.runs_rm:remove"),
+    "list": Entry(runs_list.RunsList, runs_list.run),
+    "show": Entry(runs_show.RunsShow, runs_show.run),
+    "note": Entry(runs_note.RunsNote, runs_note.run),
+    "verify": Entry(runs_verify.RunsVerify, runs_verify.run),
+    "rebuild": Entry(runs_rebuild.RunsRebuild, runs_rebuild.run),
+    "rm": Entry(runs_rm.RunsRm, runs_rm.run),
 }
-DATA_COMMANDS = {"check": (config.DataCheck, "sslcli.gallery.data_check:run")}
+DATA_COMMANDS = {"check": Entry(DataCheck, data_check.run)}
 
 
-ORIGINS = {"COMMANDLINE": "command line", "ENVIRONMENT": config.ENVIRONMENT}
+ORIGINS = {"COMMANDLINE": "command line", "ENVIRONMENT": ENVIRONMENT}
 
 
 @cache
@@ -70,9 +111,10 @@ def command_line() -> Any:
     for group in (runs, data):
         group.callback()(lambda: None)
     for table, target in ((COMMANDS, app), (RUNS_COMMANDS, runs), (DATA_COMMANDS, data)):
-        for name, (options, path) in table.items():
-            dispatching = _dispatching(options, path)
-            if options is config.Bench:
+        for name, entry in table.items():
+            options, dispatching = entry.options, _dispatching(entry)
+            vars(options)["__init__"].__annotations__.update(annotations_of(options))  # Typer knows one file's names alone
+            if options is bench.Bench:
                 words_pass: dict[str, Any] = {"context_settings": {"ignore_unknown_options": True}}
                 target.command(name, cls=_benching(dispatching), **words_pass)(options)
             else:
@@ -88,16 +130,17 @@ def _without_command(ctx: typer.Context, version: bool = typer.Option(False, "--
 
         print(f"ssl {__version__}")
     elif ctx.invoked_subcommand is None:
-        importlib.import_module("sslcli.commands.status").run()
+        status.run()
 
 
-def _dispatching(options: type[Command], path: str) -> type[TyperCommand]:
-    """A command whose options, once built and checked, go to the function at `path`, imported no sooner."""
+def _dispatching(entry: Entry) -> type[TyperCommand]:
+    """A command whose options, once built and checked, go to its function."""
+    options = entry.options
 
     class Dispatching(TyperCommand):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             typed = list(args)
-            beside = {"method": _show_method(self, typed)} if issubclass(options, config.Pretrain) else {}
+            beside = {"method": _show_method(self, typed)} if issubclass(options, Pretrain) else {}
             try:
                 return super().parse_args(ctx, args)
             except typer.BadParameter as error:
@@ -117,10 +160,9 @@ def _dispatching(options: type[Command], path: str) -> type[TyperCommand]:
 
         def invoke(self, ctx: Any) -> Any:
             command = self.build(ctx)
-            module, _, function = path.partition(":")
             with _errors_to_exit_codes(debug=command.debug):
                 _hold_to_one_process(command)
-                getattr(importlib.import_module(module), function)(command)
+                entry.run(command)
                 sys.stdout.flush()  # here what a full disk does to it is an error of the command
 
     return Dispatching
@@ -131,10 +173,10 @@ def _show_method(command: TyperCommand, typed: list[str]) -> str:
     after = [*typed, ""]
     given = [after[place + 1] if word == "--method" else word.removeprefix("--method=")
              for place, word in enumerate(typed) if word == "--method" or word.startswith("--method=")]  # fmt: skip
-    method = given[-1] if given else config.Pretrain.method
+    method = given[-1] if given else Pretrain.method
     own = {parameter.name: parameter for parameter in _parameters_of(method)}
     for parameter in (every := _as_built(command)):
-        vars(parameter)["hidden"] = parameter.name in config.OF_METHODS
+        vars(parameter)["hidden"] = parameter.name in OF_METHODS
     command.params = [own.get(parameter.name, parameter) for parameter in every]
     command.epilog = f"{method}: {FILES[method].about}" if method in FILES else None
     return method
@@ -149,7 +191,7 @@ def _as_built(command: TyperCommand) -> list[Any]:
 @cache
 def _parameters_of(method: str) -> list[Any]:
     """The options of a method as those of a command, its defaults among them."""
-    own = [(name, hint, options_of(method)[name].default) for name, hint in config.method_hints(method).items()]
+    own = [(name, hint, options_of(method)[name].default) for name, hint in method_hints(method).items()]
     app = typer.Typer(add_completion=False)
     app.command()(make_dataclass("Options", own, kw_only=True))
     return [parameter for parameter in get_command(app).params if parameter.name in options_of(method)]
@@ -159,19 +201,19 @@ def _benching(dispatching: type[Any]) -> type[TyperCommand]:
     """The command that takes the options of another, which checks them as if it had been typed itself."""
 
     class Benching(dispatching):  # type: ignore[misc]
-        def build(self, ctx: Any) -> config.Bench:
-            bench: config.Bench = super().build(ctx)
-            words = bench.words or []
+        def build(self, ctx: Any) -> bench.Bench:
+            timing: bench.Bench = super().build(ctx)
+            words = timing.words or []
             kind, words = (words[0], words[1:]) if words and not words[0].startswith("-") else ("pretrain", words)
-            if kind not in config.TRAININGS:
-                raise UsageError(f"ssl bench {kind}: accepted are {', '.join(config.TRAININGS)}, and their options")
+            if kind not in TRAININGS:
+                raise UsageError(f"ssl bench {kind}: accepted are {', '.join(TRAININGS)}, and their options")
             target = ctx.parent.command.commands[kind]
             flags = [name for option in target.params if getattr(option, "is_flag", False) for name in option.opts]
-            for line in config.side_by_side(words, flags):
+            for line in side_by_side(words, flags):
                 with target.make_context(kind, list(line), parent=ctx.parent) as context:
-                    bench.trainings.append(target.build(context))
-                bench.typed.append(shlex.join(["ssl", kind, *line]))
-            return bench
+                    timing.trainings.append(target.build(context))
+                timing.typed.append(shlex.join(["ssl", kind, *line]))
+            return timing
 
     return Benching
 
@@ -179,7 +221,7 @@ def _benching(dispatching: type[Any]) -> type[TyperCommand]:
 def _hold_to_one_process(command: Command) -> None:
     """A UsageError if torchrun started several processes of a command that knows of one, or says what cannot be."""
     count = read_world()
-    if count > 1 and not isinstance(command, (config.Pretrain, config.Resume)):
+    if count > 1 and not isinstance(command, (Pretrain, resume.Resume)):
         raise UsageError(
             f"this command on {count} processes: accepted are ssl pretrain, and ssl resume of its "
             "runs; type the others without torchrun"

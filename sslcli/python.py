@@ -9,7 +9,6 @@ Every function takes `quiet=True` to print nothing, and raises what a person can
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import os
 from collections.abc import Callable, Iterator
@@ -18,21 +17,28 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from sslcli.commands.compare import Compare
 from sslcli.comparison.comparison import Comparison, compared
 from sslcli.errors import UsageError
 from sslcli.export.encoders import load_encoder
 from sslcli.launch import called
-from sslcli.options import command as config
-from sslcli.options.command import Command, from_mapping
+from sslcli.options.command import Command
+from sslcli.options.finetune import Finetune
+from sslcli.options.mapping import from_mapping
+from sslcli.options.pretrain import Pretrain
+from sslcli.options.probe import Probe
+from sslcli.options.project import open_registry
+from sslcli.options.study import Study
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
+from sslcli.studies.study import carry_out
+from sslcli.workflows import begin
 
 __all__ = ["Comparison", "Registry", "Run", "Studied", "compare", "finetune", "load_encoder", "pretrain", "probe", "study"]
 NOT_HERE = ("config", "debug", "format", "dry_run")
 """Options of the command line alone."""
-MODULES = {"pretrain": "sslcli.workflows.pretraining", "probe": "sslcli.workflows.probing",
-           "finetune": "sslcli.workflows.finetuning", "study": "sslcli.studies.study"}  # fmt: skip
 C = TypeVar("C", bound=Command)
+T = TypeVar("T")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -61,46 +67,48 @@ def _takes(kind: type[Command]) -> Callable[[Function], Function]:
     return decorate
 
 
-@_takes(config.Pretrain)
+@_takes(Pretrain)
 def pretrain(*, quiet: bool = False, **options: Any) -> Run:
     """Train an encoder without labels, as `ssl pretrain` does; the finished run's record.
 
     With `run="name"` it goes on with the run of that name, or begins it.
     """
-    run: Run = _done("pretrain", _command(config.Pretrain, options), quiet=quiet, given=options)
+    run = _done(begin.pretrain, _command(Pretrain, options), quiet=quiet, given=options)
+    assert run is not None  # which is --dry-run's
     return run
 
 
-@_takes(config.Probe)
+@_takes(Probe)
 def probe(*, quiet: bool = False, **options: Any) -> Run:
     """Measure a frozen encoder, as `ssl probe` does; the finished run's record, whose `metrics` has `test_acc`, a fraction."""
-    run: Run = _done("probe", _command(config.Probe, options), quiet=quiet, given=options)
-    return run
+    return _done(begin.probe, _command(Probe, options), quiet=quiet, given=options)
 
 
-@_takes(config.Finetune)
+@_takes(Finetune)
 def finetune(*, quiet: bool = False, **options: Any) -> Run:
     """Train encoder and classifier end to end, as `ssl finetune` does; the finished run's record."""
-    run: Run = _done("finetune", _command(config.Finetune, options), quiet=quiet, given=options)
-    return run
+    return _done(begin.finetune, _command(Finetune, options), quiet=quiet, given=options)
 
 
-@_takes(config.Compare)
+@_takes(Compare)
 def compare(*, quiet: bool = False, **options: Any) -> Comparison:
     """Pretrained beside scratch, as `ssl compare` has it: rows, differences with intervals, and the answer in words."""
     with _spoken(quiet=quiet):
-        return compared(_command(config.Compare, options))
+        command = _command(Compare, options)
+        return compared(
+            open_registry(command), command.study, everything=command.all, without_duplicates=command.without_duplicates
+        )
 
 
-@_takes(config.Study)
+@_takes(Study)
 def study(*, quiet: bool = False, **options: Any) -> Studied:
     """Pretraining, its evaluations beside scratch and a page, as `ssl study`; called again it does what is missing."""
-    command = _command(config.Study, options)
-    name, page = _done("study", command, quiet=quiet, given=options)
+    command = _command(Study, options)
+    name, page = _done(carry_out, command, quiet=quiet, given=options)
     if page is None:
         return Studied(name, None, None)
     with _spoken(quiet=quiet):
-        return Studied(name, page, compared(config.Compare(project=command.project, study=name)))
+        return Studied(name, page, compared(open_registry(command), name))
 
 
 def _command(kind: type[C], options: dict[str, Any]) -> C:
@@ -114,10 +122,11 @@ def _command(kind: type[C], options: dict[str, Any]) -> C:
     return kind().because("Python", **given)
 
 
-def _done(command: str, options: Command, *, quiet: bool, given: dict[str, Any]) -> Any:
+def _done(work: Callable[[Registry, C], T], command: C, *, quiet: bool, given: dict[str, Any]) -> T:
+    """What comes of a command, whose call stands in the records that it makes."""
     said = ", ".join(f"{name}={value!r}" for name, value in given.items())
-    with _spoken(quiet=quiet), called(f"sslcli.{command}({said})"):
-        return importlib.import_module(MODULES[command]).run(options)
+    with _spoken(quiet=quiet), called(f"sslcli.{type(command).__name__.lower()}({said})"):
+        return work(open_registry(command), command)
 
 
 @contextmanager

@@ -24,8 +24,10 @@ from sslcli.data import SIZES
 from sslcli.data.image_data import ImageData
 from sslcli.data.sets import shapes
 from sslcli.errors import UsageError
-from sslcli.options.command import Pretrain, from_mapping, side_by_side
+from sslcli.options.mapping import from_mapping
 from sslcli.options.presets import read_preset
+from sslcli.options.pretrain import Pretrain
+from sslcli.options.side_by_side import side_by_side
 from sslcli.plans.pretraining import plan, training_of
 from sslcli.runs.registry import Registry
 from sslcli.training import device

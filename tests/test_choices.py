@@ -23,7 +23,8 @@ from sslcli.evaluation.protocols import knn
 from sslcli.evaluation.represented import Represented
 from sslcli.evaluation.test_logits import FILE, Kept, keep, read_kept
 from sslcli.models.encoder import Encoder, build_encoder, weights_hash
-from sslcli.options.command import Finetune, Probe
+from sslcli.options.finetune import Finetune
+from sslcli.options.probe import Probe
 from sslcli.plans.pretraining import load_pretrained
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run

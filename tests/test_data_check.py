@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sslcli.comparison.without_duplicates import without_duplicates
+from sslcli.comparison.without_duplicates import leave_out_duplicates
 from sslcli.data.check_file import Check, Pair, read_check, write_check
 from sslcli.data.check_file import test_duplicates_of as duplicates_of
 from sslcli.data.duplicates import THRESHOLD, constant_images, duplicate_pairs, first_equal, near_duplicates
@@ -98,7 +98,7 @@ def test_without_duplicates_every_figure_is_of_the_images_that_are_left(
     )  # fmt: skip
     write_check(registry.path("results/data/shapes.json"), check)
     monkeypatch.setattr("sslcli.comparison.without_duplicates.as_read", lambda *_: [])
-    pretrained, scratch = without_duplicates(registry, runs)
+    pretrained, scratch = leave_out_duplicates(registry, runs)
     assert pretrained.metrics == {"test_acc": 1.0, "test_images": 4}  # 0, 2, 4, 5 are left
     assert scratch.metrics == {"test_acc": 0.5, "test_images": 4}
     assert (pretrained.both_right, scratch.both_right) == ({scratch.id: 2}, {pretrained.id: 2})

@@ -11,7 +11,7 @@ from torch import Tensor
 from sslcli.data.augment import Augmentation, Parameters, draw, make_views
 from sslcli.data.sets.shapes import load
 from sslcli.methods import METHODS
-from sslcli.options.command import Pretrain
+from sslcli.options.pretrain import Pretrain
 from sslcli.plans.pretraining import training_of
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run

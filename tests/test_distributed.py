@@ -18,7 +18,7 @@ from sslcli import distributed
 from sslcli.errors import StateError
 from sslcli.models.batch_norm import share_batch_norm
 from sslcli.models.encoder import build_encoder
-from sslcli.options.command import Pretrain
+from sslcli.options.pretrain import Pretrain
 from sslcli.plans.pretraining import build_method, resolve, training_of
 from sslcli.plans.settling import prepare
 from sslcli.runs.registry import Registry

@@ -22,7 +22,7 @@ from sslcli.evaluation.linear import RATES, search_rate, standardisation, zero_h
 from sslcli.evaluation.test_logits import FILE, read_kept
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import Encoder, build_encoder, weights_hash
-from sslcli.options.command import Pretrain
+from sslcli.options.pretrain import Pretrain
 from sslcli.plans import online_metrics as measuring
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run

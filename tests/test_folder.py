@@ -22,17 +22,18 @@ from PIL import Image
 from sslcli import load_encoder
 from sslcli.data import image_data
 from sslcli.data.batches import ahead
+from sslcli.data.folder import picture_cache
+from sslcli.data.folder import reading as folder
 from sslcli.data.folder.catalogue import list_pictures
 from sslcli.data.folder.entry import Entry
 from sslcli.data.folder.label_file import read_labels
 from sslcli.data.folder.manifest import read_manifest
 from sslcli.data.folder.partition import draw_parts
 from sslcli.data.folder.picture_cache import Decoded, decode
-from sslcli.data.folder.reading import Reading, load_folder, picture_cache, sides, usual_side
-from sslcli.data.folder.reading import reading as folder
+from sslcli.data.folder.reading import Reading, load_folder, sides, usual_side
 from sslcli.data.on_disk import Stored, chosen
 from sslcli.errors import StateError, UsageError
-from sslcli.options.command import Pretrain
+from sslcli.options.pretrain import Pretrain
 from sslcli.plans.pretraining import plan
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run

@@ -14,7 +14,7 @@ import yaml
 from sslcli.cli import COMMANDS, DATA_COMMANDS, RUNS_COMMANDS, command_line
 from sslcli.methods import METHODS
 from sslcli.models import BACKBONES, STEMS
-from sslcli.options.command import from_mapping
+from sslcli.options.mapping import from_mapping
 from sslcli.options.presets import read_preset
 from tests.conftest import Cli
 from tests.measuring import times_as_long

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sslcli import locks
-from sslcli.data.folder.reading import picture_cache
+from sslcli.data.folder import picture_cache
 from sslcli.errors import StateError
 from sslcli.locks import HeldError, is_held, locked
 from sslcli.runs.registry import Registry

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from sslcli.options.command import Pretrain
+from sslcli.options.pretrain import Pretrain
 from sslcli.plans.schedule import default_rate, rate_schedule, total_steps
 from sslcli.training.device import autocast
 from sslcli.training.lifecycle import Stop

@@ -22,7 +22,7 @@ from sslcli.evaluation.neighbours import nearest, share_of_class
 from sslcli.evaluation.projection import PERPLEXITY, flatten
 from sslcli.figures.representations import MARK, Panel, draw_map, free_places
 from sslcli.gallery import representations as map_command
-from sslcli.options.command import Map
+from sslcli.options.pictures import Map
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.device import autocast

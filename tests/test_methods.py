@@ -16,7 +16,9 @@ from sslcli import methods
 from sslcli.errors import UsageError
 from sslcli.methods import FILES, METHODS, options_of
 from sslcli.methods.simclr import Options
-from sslcli.options.command import OF_METHODS, Pretrain, from_mapping
+from sslcli.options.mapping import from_mapping
+from sslcli.options.of_methods import OF_METHODS
+from sslcli.options.pretrain import Pretrain
 from tests.conftest import Result
 
 PACKAGE = Path(methods.__file__).parents[1]

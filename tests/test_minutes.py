@@ -15,7 +15,7 @@ from sslcli.bench import minutes
 from sslcli.bench.cost import Cost, Costs
 from sslcli.bench.minutes import RECIPE, recipe_of, settled_of
 from sslcli.errors import UsageError
-from sslcli.options.command import Pretrain
+from sslcli.options.pretrain import Pretrain
 from sslcli.plans.views import view_size_plan
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run

@@ -14,7 +14,7 @@ from sslcli.models import encoder as encoder_module
 from sslcli.models.backbones.timm_nets import hold_to_known
 from sslcli.models.backbones.vit import MADE_FOR
 from sslcli.models.encoder import build_encoder, hold_to_side, weights_hash
-from sslcli.options.command import Pretrain
+from sslcli.options.pretrain import Pretrain
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.optim import build_optimizer

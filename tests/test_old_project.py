@@ -24,8 +24,11 @@ from typer import Option
 from sslcli.data.batches import Batches, generator
 from sslcli.data.image_data import ImageData
 from sslcli.data.sets import shapes
-from sslcli.options.command import NO_OPTION_OF_A_RUN, TRAININGS, Command, Finetune, Pretrain
+from sslcli.options.command import NO_OPTION_OF_A_RUN, Command
+from sslcli.options.finetune import Finetune
 from sslcli.options.pairing import pair_key
+from sslcli.options.pretrain import Pretrain
+from sslcli.options.trainings import TRAININGS
 from sslcli.runs import option_versions
 from sslcli.runs.option_versions import CHANGES, FIELD, FIRST, Change, as_now, current
 from sslcli.runs.registry import Registry

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, features
 
+from sslcli.data.folder import catalogue as listing
+from sslcli.data.folder import contents, pictures, walk
 from sslcli.data.folder.pictures import (
     LARGEST,
     LARGEST_REDUCED,
@@ -22,8 +24,6 @@ from sslcli.data.folder.pictures import (
     squared,
     why_none,
 )
-from sslcli.data.folder.reading import catalogue as listing
-from sslcli.data.folder.reading import contents, pictures, walk
 from sslcli.data.prepare import UnknownRangeError, rgb_of
 from sslcli.data.transform import Transform
 from sslcli.errors import UsageError

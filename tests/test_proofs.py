@@ -15,7 +15,7 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.checkpoint import save_checkpoint
 from sslcli.verification.numbers import _of_best, _of_logits, _of_training
-from sslcli.verification.records import BAD, GOOD, PUBLISHED, _look, by_itself, check
+from sslcli.verification.records import BAD, GOOD, PUBLISHED, by_itself, check, look
 
 OPTIONS = {"name": None, "init": "scratch", "protocol": "knn", "dataset": "shapes", "backbone": "resnet9", "seed": 1,
            "label_fraction": 1.0, "at_epoch": None, "k": 10}  # fmt: skip
@@ -40,7 +40,7 @@ def run(registry: Registry) -> Run:
 
 def test_a_record_as_it_was_written_is_as_recorded(registry: Registry, run: Run) -> None:
     assert check(registry, run) == []
-    assert _look(registry, run, None) == (GOOD, "")
+    assert look(registry, run, None) == (GOOD, "")
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_a_checkpoint_of_other_bytes_is_damaged_and_one_on_no_record_foreign(reg
 def test_a_run_with_files_that_is_called_published_is_looked_at(registry: Registry, run: Run) -> None:
     run.status = "published"
     registry.save(run)
-    assert _look(registry, registry.runs()[0], None)[0] == BAD
+    assert look(registry, registry.runs()[0], None)[0] == BAD
     lone = Run(id="paper", experiment="knn", status="published", metrics={"test_acc": 0.5})
-    assert _look(registry, lone, None) == (PUBLISHED, "")
+    assert look(registry, lone, None) == (PUBLISHED, "")
 
 
 def test_what_the_index_says_otherwise_is_named(registry: Registry, run: Run) -> None:

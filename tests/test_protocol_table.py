@@ -13,7 +13,8 @@ import pytest
 
 from sslcli.evaluation import protocols
 from sslcli.evaluation.protocols import PROTOCOLS, evaluations, own_options, protocol_named, usual
-from sslcli.options.command import DEFAULTS, Finetune, Probe
+from sslcli.options.finetune import Finetune
+from sslcli.options.probe import DEFAULTS, Probe
 from sslcli.runs.run import EXPERIMENTS, Run
 
 ROOT = Path(__file__).parents[1]

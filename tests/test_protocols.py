@@ -23,8 +23,8 @@ from sslcli.evaluation.knn import knn_votes
 from sslcli.evaluation.linear import RATES, HeadPerRate, search_rate
 from sslcli.evaluation.logistic import fit_logistic
 from sslcli.evaluation.test_logits import FILE, Kept, keep, read_kept
-from sslcli.options.command import Study
 from sslcli.options.presets import label_fractions, trainings_of
+from sslcli.options.study import Study
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.checkpoint import load_checkpoint

@@ -20,7 +20,7 @@ from sslcli.data.image_data import ImageData
 from sslcli.data.sets import shapes
 from sslcli.errors import DivergedError, UsageError
 from sslcli.evaluation.linear import RATES
-from sslcli.options.command import Finetune
+from sslcli.options.finetune import Finetune
 from sslcli.options.pairing import pair_key
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run, parse_run
@@ -140,7 +140,7 @@ def test_a_probe_whose_encoder_would_be_another_is_not_gone_on_with(
 
 
 def test_a_resume_normalises_images_as_the_run_began(parent: Run, registry: Registry) -> None:
-    from sslcli.options.command import Pretrain
+    from sslcli.options.pretrain import Pretrain
     from sslcli.plans.settling import prepare
 
     setting, _ = prepare(registry, Pretrain(dataset="shapes", backbone="resnet9"))

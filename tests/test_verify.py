@@ -18,7 +18,7 @@ import pytest
 import torch
 import yaml
 
-from sslcli.options.command import RunsVerify
+from sslcli.commands.runs_verify import RunsVerify
 from sslcli.runs.proofs import PROOFS, SEALED, SOURCES, proofs_of
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import INDEX_FIELDS, Run

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sslcli.data.image_data import ImageData
 from sslcli.methods.method import ViewSpec
-from sslcli.options.command import Pretrain
+from sslcli.options.pretrain import Pretrain
 from sslcli.plans.pretraining import training_of
 from sslcli.plans.views import fit_to_size, view_maker
 from sslcli.training.context import Setting

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sslcli.data.folder import reading as folder
+from sslcli.data.folder import walk
 from sslcli.data.folder.catalogue import list_pictures
 from sslcli.data.folder.own_images import read_images
-from sslcli.data.folder.reading import Reading, load_folder, walk
-from sslcli.data.folder.reading import reading as folder
+from sslcli.data.folder.reading import Reading, load_folder
 from sslcli.data.folder.walk import Kind
 from sslcli.data.image_data import ImageData
 from sslcli.errors import StateError, UsageError

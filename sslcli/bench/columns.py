@@ -7,8 +7,10 @@ from typing import Any
 from sslcli.bench.cost import Cost, Costs
 from sslcli.bench.minutes import fit_to_minutes
 from sslcli.bench.timing import forget_peak_memory, matmul_peak, peak_memory
-from sslcli.options.command import TRAININGS, Pretrain, Study
 from sslcli.options.presets import over_time, read_preset, trainings_of
+from sslcli.options.pretrain import Pretrain
+from sslcli.options.study import Study
+from sslcli.options.trainings import TRAININGS
 from sslcli.plans import finetuning, pretraining, probing
 from sslcli.plans.inheriting import fill, inherit
 from sslcli.plans.plan import Plan

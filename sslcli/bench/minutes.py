@@ -14,7 +14,7 @@ from sslcli.errors import UsageError
 from sslcli.methods import FILES
 from sslcli.models import default_stem
 from sslcli.models.encoder import hold_to_side
-from sslcli.options.command import Pretrain
+from sslcli.options.pretrain import Pretrain
 from sslcli.plans.online_metrics import is_measured
 from sslcli.plans.plan import Plan
 from sslcli.plans.pretraining import resolve, training_of

@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
 
-from sslcli.bench.columns import differences, measure, of_preset
-from sslcli.bench.cost import Costs
+from typer import Argument, Option
+
 from sslcli.console.messages import say
-from sslcli.console.progress import duration
-from sslcli.console.tables import print_rows
-from sslcli.options.command import Bench
+from sslcli.options.annotations import Format
+from sslcli.options.command import Command
 from sslcli.options.presets import preset_names
 from sslcli.options.project import open_registry
 
-SECTIONS = {"pretrain": "pretraining", "probe": "probes", "finetune": "fine-tuning"}
 
+@dataclass(frozen=True, kw_only=True)
+class Bench(Command):
+    """What would this cost here? Times a few steps of ssl pretrain (or probe, finetune) and says how long the command takes.
 
-CSV_COLUMNS = ("name", "seconds_per_step", "batch", "augmentation", "forward", "backward", "optimizer", "rest",
-               "images_per_second", "matmul_share", "peak_memory", "steps", "expected_seconds")  # fmt: skip
+    Takes every option of that command: ssl bench finetune --batch-size 256. An option given twice compares side by side: ssl
+    bench --precision bf16 --precision fp32; several such are paired in order. Nothing is written. Random images
+    stand in for a named data set that is missing. The share of the peak counts the step's matrix products and convolutions,
+    against the product of two large matrices in the same precision. Times of presets are without their pictures.
+    """
+
+    words: Annotated[
+        list[str] | None,
+        Argument(
+            metavar="[pretrain|probe|finetune] [OPTIONS]", help="The command to time, and its options: ssl pretrain --help."
+        ),
+    ] = None
+    presets: Annotated[
+        bool | None, Option("--presets/--no-presets", help="The time of each preset too; default: unless two are compared.")
+    ] = None
+    format: Format = "table"
+    config: Path | None = field(init=False, default=None)  # as the next, an option of the command that is timed
+    project: Path | None = field(init=False, default=None)
+    trainings: list[Any] = field(init=False, default_factory=list)  # filled in: what the words mean, built and checked
+    typed: list[str] = field(init=False, default_factory=list)  # filled in: the command line of each
 
 
 def run(command: Bench) -> None:
     """Time the trainings that were asked for, then those of the presets."""
+    from sslcli.bench.columns import differences, measure, of_preset
+    from sslcli.bench.cost import Costs
+    from sslcli.bench.shown import show
+
     first = command.trainings[0]
     registry, costs = open_registry(first), Costs(stand_in=True)
     columns = []
@@ -37,48 +62,3 @@ def run(command: Bench) -> None:
     show(columns, presets, style=command.format)
     lines = [line if "--project" in line else registry.command(line) for line in command.typed]
     say(f"to run it, type: {', or: '.join(lines)}")
-
-
-def show(columns: list[dict[str, Any]], presets: dict[str, dict[str, float]], *, style: str) -> None:
-    """Print the columns side by side, and the presets."""
-    if style == "json":
-        of_presets = {name: {"expected_seconds": sum(of.values()), "expected": of} for name, of in presets.items()}
-        print_rows(columns, {}, style="json", whole={"columns": columns, "presets": of_presets})
-    elif style == "csv":
-        rows = [column | column.get("split", {}) for column in columns]
-        rows += [{"name": name, "expected_seconds": sum(of.values())} for name, of in presets.items()]
-        print_rows(rows, dict(zip(CSV_COLUMNS, CSV_COLUMNS, strict=True)), style="csv")
-    else:
-        heads = {str(number): column["name"] for number, column in enumerate(columns)}
-        words = [in_words(column) for column in columns]
-        most_first = sorted(words, key=len, reverse=True)  # a protocol without steps lacks their lines
-        lines = dict.fromkeys(line for of in most_first for line in of)
-        rows = [{"": line} | {place: of.get(line, "") for place, of in zip(heads, words, strict=True)} for line in lines]
-        print_rows(rows, {"": columns[0]["device"]} | heads, style=style)
-        if presets:
-            print()
-            titles = {"": "expected time of the study", "whole": "whole"} | SECTIONS
-            print_rows([_preset_row(name, of) for name, of in presets.items()], titles, style=style)
-
-
-def _preset_row(name: str, of: dict[str, float]) -> dict[str, str]:
-    parts = {section: duration(of[section]) for section in SECTIONS}
-    return {"": f"ssl study --preset {name}", "whole": duration(sum(of.values()))} | parts
-
-
-def in_words(column: dict[str, Any]) -> dict[str, str]:
-    """A column as a person reads it: the lines' names and what stands in them."""
-    lines = {}
-    if "split" in column:
-        lines = {"seconds a step": f"{column['seconds_per_step']:.4g}"}
-        lines |= {
-            f"  {phase}": f"{seconds:.4g} ({seconds / column['seconds_per_step']:.0%})"
-            for phase, seconds in column["split"].items()
-        }
-        lines["images a second"] = f"{column['images_per_second']:,.0f}"
-        share, peak, precision = column["matmul_share"], column["matmul_peak"], column["precision"]
-        lines["share of the peak of products"] = f"{share:.0%} of {peak / 1e12:.3g} TFLOP/s, {precision}"
-    if column["peak_memory"] is not None:
-        lines["most memory, all in all"] = f"{column['peak_memory'] / 2**30:.2f} GiB"
-    lines["expected time"] = duration(column["expected_seconds"])
-    return lines | {f"  {part}": duration(seconds) for part, seconds in column["expected"].items()}

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from typer import Option
+
 from sslcli.console.messages import say
 from sslcli.console.tables import print_rows
-from sslcli.options.command import RunsList
+from sslcli.options.annotations import Format
+from sslcli.options.command import Command
 from sslcli.options.project import open_registry
 from sslcli.runs.selection import state_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsList(Command):
+    """Show the runs, oldest first."""
+
+    only_reads: ClassVar[bool] = True
+    experiment: Annotated[Literal["pretrain", "linear_eval", "knn", "finetune"] | None, Option(help="Only these.")] = None
+    format: Format = "table"
+
 
 LIST_COLUMNS = {
     "run": "run", "experiment": "experiment", "method": "method", "status": "status",
@@ -16,7 +32,7 @@ LIST_COLUMNS = {
 }  # fmt: skip
 
 
-def list_runs(command: RunsList) -> None:
+def run(command: RunsList) -> None:
     """Print one row a run."""
     registry = open_registry(command)
     runs = [run for run in registry.runs() if command.experiment in (None, run.experiment)]

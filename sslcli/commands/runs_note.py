@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Annotated
+
+from typer import Argument
+
 from sslcli.errors import StateError
-from sslcli.options.command import RunsNote
+from sslcli.options.annotations import RunArgument
+from sslcli.options.command import Command
 from sslcli.options.project import open_registry
 
 
-def note(command: RunsNote) -> None:
+@dataclass(frozen=True, kw_only=True)
+class RunsNote(Command):
+    """Write a note on a run; without text, remove it."""
+
+    run: RunArgument
+    text: Annotated[str, Argument(help="The note.")] = ""
+
+
+def run(command: RunsNote) -> None:
     """Put a note on a run."""
     registry = open_registry(command)
     record = registry.load(registry.find(command.run))

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sslcli.console.messages import say
 from sslcli.errors import StateError
-from sslcli.options.command import RunsRebuild
+from sslcli.options.command import Command
 from sslcli.options.project import open_registry
 
 
-def rebuild(command: RunsRebuild) -> None:
+@dataclass(frozen=True, kw_only=True)
+class RunsRebuild(Command):
+    """Make registry.yaml anew from the records under runs/."""
+
+
+def run(command: RunsRebuild) -> None:
     """Make the index anew, and say what could not be taken in."""
     registry = open_registry(command)
     runs, problems = registry.rebuild()

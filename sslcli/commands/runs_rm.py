@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
+from typing import Annotated
 
 import typer
+from typer import Option
 
 from sslcli.errors import StateError, UsageError
-from sslcli.options.command import RunsRm
+from sslcli.options.annotations import RunArgument
+from sslcli.options.command import Command
 from sslcli.options.project import open_registry
 from sslcli.runs.selection import descendants
 
 
-def remove(command: RunsRm) -> None:
+@dataclass(frozen=True, kw_only=True)
+class RunsRm(Command):
+    """Delete a run: its folder and its line in the registry."""
+
+    run: RunArgument
+    yes: Annotated[bool, Option("--yes", help="Do not ask.")] = False
+    cascade: Annotated[bool, Option("--cascade", help="Its descendants too.")] = False
+
+
+def run(command: RunsRm) -> None:
     """Delete a run after asking; one that others descend from only with --cascade."""
     registry = open_registry(command)
     doomed = descendants(registry, registry.find(command.run))

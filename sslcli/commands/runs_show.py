@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 import yaml
 
 from sslcli.console.tables import print_rows
 from sslcli.files import Dumper
-from sslcli.options.command import RunsShow
+from sslcli.options.annotations import Format, RunArgument
+from sslcli.options.command import Command
 from sslcli.options.project import open_registry
 from sslcli.runs.selection import state_of
 
 
-def show(command: RunsShow) -> None:
+@dataclass(frozen=True, kw_only=True)
+class RunsShow(Command):
+    """Show all that is known of a run."""
+
+    only_reads: ClassVar[bool] = True
+    run: RunArgument = "latest"
+    format: Format = "table"
+
+
+def run(command: RunsShow) -> None:
     """Print a run's record: as YAML, or in another form."""
     registry = open_registry(command)
     record = registry.load(registry.find(command.run))

@@ -3,15 +3,41 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from typer import Option
 
 from sslcli.console.messages import say
 from sslcli.console.tables import print_rows
 from sslcli.errors import StateError
-from sslcli.options.command import RunsVerify
+from sslcli.options.annotations import DataDir, Device
+from sslcli.options.command import Command
 from sslcli.options.project import open_registry
 from sslcli.runs.proofs import PROOFS, SOURCES
 from sslcli.runs.registry import Registry
 from sslcli.verification.records import BAD, LookCloser, look
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsVerify(Command):
+    """Check that every run is as recorded; exit code 3 if one is not.
+
+    Compares each checkpoint with its recorded sha256, registry.yaml with run.yaml, and the fields of each record with each
+    other. --numbers compares the records with what the checkpoints and test logits say, too.
+    """
+
+    only_reads: ClassVar[bool] = True
+    numbers: Annotated[
+        bool,
+        Option("--numbers", help="Check every field against the checkpoint's own copy, every figure against the test logits."),
+    ] = False
+    from_checkpoint: Annotated[
+        bool, Option("--from-checkpoint", help="And the test logits again from weights and data, which takes longer.")
+    ] = False
+    fields: Annotated[bool, Option("--fields", help="Check nothing; list what proves each field of a record.")] = False
+    data_dir: DataDir = None
+    device: Device = "auto"
 
 
 def run(command: RunsVerify) -> None:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sslcli.comparison.differences import setting_of
-from sslcli.options.command import OF_METHODS
+from sslcli.options.of_methods import OF_METHODS
 from sslcli.options.pairing import NOT_IN_PAIR, defaults_of_newer
 from sslcli.runs.next_step import record_or_index
 from sslcli.runs.registry import Registry

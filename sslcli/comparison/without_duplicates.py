@@ -19,7 +19,7 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
 
-def without_duplicates(registry: Registry, runs: list[Run]) -> list[Run]:
+def leave_out_duplicates(registry: Registry, runs: list[Run]) -> list[Run]:
     """The runs with the figures that their kept logits give on the other test images; those over epochs are not known."""
     kept = {run.id: _unique(registry, run) for run in runs}
     left = []

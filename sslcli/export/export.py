@@ -1,4 +1,4 @@
-"""ssl export: the encoder of a run as others use it, checked against the encoder before it is called done."""
+"""The encoder of a run as others use it, checked against the encoder before it is called done."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ from sslcli.export.formats import FOLDER, FORMATS, Format, formats_of
 from sslcli.export.model_card import card
 from sslcli.export.preprocessing import odd_pictures, sides_of, write_prepare
 from sslcli.models.weights import INSTALL
-from sslcli.options.command import Export
-from sslcli.options.project import open_registry
 from sslcli.plans.data_access import data_of_run
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -34,32 +32,35 @@ IMAGES = 256  # test images that export and encoder are compared on
 CLOSE = 1e-4  # the largest difference, as a part of the largest value; sums in another order give about 1e-6
 
 
-def run(command: Export) -> None:
-    """Write the folder, whole or not at all."""
-    registry = open_registry(command)
-    record = registry.load(finished_run(registry, command.run))
-    backbone, stem, kind = record.options["backbone"], record.options["stem"], FORMATS[command.format]
-    if command.format not in (accepted := formats_of(backbone)):
+def export(registry: Registry, selector: str, *, name: str, out: Path | None, data_dir: Path | None) -> Path:
+    """Write the encoder of a run in the format `name`, whole or not at all; the folder, by default in results/export.
+
+    A UsageError where the backbone does not have the format, or `out` something else in it.
+    """
+    record = registry.load(finished_run(registry, selector))
+    backbone, stem, kind = record.options["backbone"], record.options["stem"], FORMATS[name]
+    if name not in (accepted := formats_of(backbone)):
         raise UsageError(
-            f"--format {command.format}: not of {backbone}, the backbone of {record.id}; accepted are {' and '.join(accepted)}"
+            f"--format {name}: not of {backbone}, the backbone of {record.id}; accepted are {' and '.join(accepted)}"
         )
-    _hold_to_packages(command.format, kind)
-    folder = command.out or registry.path(f"results/export/{record.id}-{command.format}")
-    _hold_to_place(folder, command.format)
-    loaded = encoder_of_run(registry, record, data_dir=command.data_dir)
-    images, what = _images(registry, record, loaded, command.data_dir)
+    _hold_to_packages(name, kind)
+    folder = out or registry.path(f"results/export/{record.id}-{name}")
+    _hold_to_place(folder, name)
+    loaded = encoder_of_run(registry, record, data_dir=data_dir)
+    images, what = _images(registry, record, loaded, data_dir)
     with tempfile.TemporaryDirectory() as made:
         built = Path(made)
         write_prepare(built)
         lines = kind.write(loaded.encoder, loaded.transform, backbone, stem, built)
         compared = _compare(loaded, images, what, lines, kind, built)
-        about = {"format": command.format, "backbone": backbone, "stem": stem, "dim": loaded.encoder.dim}
+        about = {"format": name, "backbone": backbone, "stem": stem, "dim": loaded.encoder.dim}
         _describe(loaded, kind, lines, compared, about, built)
         folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(built.iterdir(), key=lambda path: path.name == ABOUT):  # it says that the rest is there
             shutil.copyfile(path, folder / path.name)
     print(f"{record.id}: {compared}")
     say(f"wrote {os.path.relpath(folder)}; how it is used stands in {os.path.relpath(folder / 'README.md')}")
+    return folder
 
 
 def _hold_to_packages(name: str, kind: Format) -> None:

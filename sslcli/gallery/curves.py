@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sslcli.console.messages import say
-from sslcli.errors import StateError, UsageError
+from sslcli.errors import StateError
 from sslcli.evaluation.naming import folder_name, in_words
 from sslcli.figures.canvas import save_picture
 from sslcli.figures.curves import Curve, draw_curves
 from sslcli.gallery.accuracy_over_time import epochs_of, figure_over_time
-from sslcli.options.command import Plots
-from sslcli.options.project import open_registry
 from sslcli.runs.next_step import record_or_index
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -38,25 +35,6 @@ LABELS = {
     "val_uniformity": "uniformity of z (0: collapsed; lower: more even)",
     "val_rank": "effective rank of the representation h",
 }
-
-
-def run(command: Plots) -> None:
-    """Draw and print the path of each figure; or check a page."""
-    if command.check is not None:
-        from sslcli.report.links import check
-
-        check(command.check, fix=command.fix)
-        return
-    if command.fix:
-        raise UsageError("--fix rewrites links of a page: it goes with --check README.md")
-    registry = open_registry(command)
-    out = command.out or registry.path("results/figures")
-    logdir = command.logdir
-    written = draw_foreign(logdir, out) if logdir else draw(registry, study=command.study, out=out)
-    for path in written:
-        print(os.path.relpath(path))
-    advice = "" if logdir else f"; to see what the runs predict, type: {registry.command('ssl predict')}"
-    say(f"wrote {len(written)} figures{advice}")
 
 
 def draw(registry: Registry, *, study: str | None, out: Path) -> list[Path]:

@@ -19,8 +19,7 @@ from sslcli.data.loading import load_data
 from sslcli.figures.canvas import save_picture
 from sslcli.figures.grids import pixels_of
 from sslcli.figures.pairs import ShownPair, draw_pairs
-from sslcli.options.command import DataCheck
-from sslcli.options.project import open_registry
+from sslcli.options.pictures import DataCheck
 from sslcli.plans.data_access import data_folder, reading_of
 from sslcli.runs.naming import dataset_word
 from sslcli.runs.registry import Registry
@@ -37,12 +36,11 @@ SHOWN = 12  # pairs in each half of the picture
 LISTED = 40  # pairs with labels that disagree in the terminal
 
 
-def run(command: DataCheck) -> None:
+def check_and_show(registry: Registry, command: DataCheck, *, style: str) -> None:
     """Check the data set, print what was found, and say where it is kept."""
-    registry = open_registry(command)
     path = check(registry, command)
     found = read_check(path)
-    show(found, style=command.format)
+    show(found, style=style)
     picture = _picture_path(path)
     wrote = [path, picture] if picture.exists() else [path]
     none = "" if picture.exists() else " (no duplicates across training and test, so no picture)"

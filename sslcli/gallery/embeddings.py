@@ -6,6 +6,8 @@ import csv
 import io
 import os
 import shlex
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -18,40 +20,47 @@ from sslcli.export.reading import Reader, own_pictures, reader_of
 from sslcli.figures.grids import pixels_of
 from sslcli.figures.projector import MOST, write_projector
 from sslcli.files import atomic_write, write_text
-from sslcli.options.command import Embed
-from sslcli.options.project import open_registry
+from sslcli.runs.registry import Registry
 
 Rows = list[tuple[str, str]]
 """Path and label of each image; an image without a label has an empty one."""
 
 
-def run(command: Embed) -> None:
-    """Write the files, and say what they are and what shows them."""
-    if command.more and not command.images:
-        raise UsageError(f"{' '.join(command.more)!r}: a picture of your own comes after --images, a run after --run")
-    registry = open_registry(command)
-    reader = reader_of(registry, command.run, data_dir=command.data_dir, device=command.device)
-    images, rows = _own(reader, command) if command.images else _of_data(reader, command.part)
-    part = "images" if command.images else command.part
-    folder = command.out or registry.path(f"results/embeddings/{reader.run.id}/{part}")
+def write_embeddings(
+    registry: Registry,
+    selector: str | None,
+    *,
+    part: str,
+    images: Sequence[str],
+    out: Path | None,
+    data_dir: Path | None,
+    device: str,
+) -> None:
+    """Write the files, and say what they are and what shows them.
+
+    `selector` names the run, `images` a person's own pictures; without these it reads `part`, test or train, of the run's data.
+    """
+    reader = reader_of(registry, selector, data_dir=data_dir, device=device)
+    shown, rows = _own(reader, images) if images else _of_data(reader, part)
+    folder = out or registry.path(f"results/embeddings/{reader.run.id}/{'images' if images else part}")
     if folder.exists() and not folder.is_dir():
         raise StateError(f"--out {folder} is a file; accepted is a folder")
-    say(f"{reader.run.id}: representations of {len(images):,} images")
-    h = reader.h(images).numpy().astype(np.float32)
+    say(f"{reader.run.id}: representations of {len(shown):,} images")
+    h = reader.h(shown).numpy().astype(np.float32)
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows([("path", "label"), *rows])
     atomic_write(folder / "h.npy", lambda handle: np.save(handle, h))
     write_text(folder / "images.csv", buffer.getvalue())
-    written = write_projector(folder, h, lambda place: pixels_of(images[place]), rows)
+    written = write_projector(folder, h, lambda place: pixels_of(shown[place]), rows)
     print(f"{reader.run.id}: h of {len(h):,} images, {h.shape[1]} numbers each, float32")
-    shown = f", {MOST:,} of them for the projector" if len(h) > MOST else ""
+    fewer = f", {MOST:,} of them for the projector" if len(h) > MOST else ""
     names = ", ".join(["h.npy", "images.csv", *(path.name for path in written)])
-    say(f"wrote in {os.path.relpath(folder)}: {names}{shown}")
+    say(f"wrote in {os.path.relpath(folder)}: {names}{fewer}")
     say(f"next, type: tensorboard --logdir {shlex.quote(os.path.relpath(folder))}, and choose Projector")
 
 
-def _own(reader: Reader, command: Embed) -> tuple[Images, Rows]:
-    paths, images = own_pictures(reader, [*(command.images or []), *(command.more or [])])
+def _own(reader: Reader, names: Sequence[str]) -> tuple[Images, Rows]:
+    paths, images = own_pictures(reader, names)
     return images, [(as_text(str(path)), "") for path in paths]
 
 

@@ -18,20 +18,17 @@ from sslcli.export.reading import own_pictures, reader_of
 from sslcli.figures.canvas import png_path, save_picture
 from sslcli.figures.grids import pixels_of, short_name, two_lines
 from sslcli.figures.representations import Found, draw_neighbours
-from sslcli.options.command import Neighbours
-from sslcli.options.project import open_registry
+from sslcli.options.pictures import Neighbours
+from sslcli.runs.registry import Registry
 
 MOST_DRAWN = 100  # own pictures; of more all are printed
 WIDE = 14  # characters that fit above an image
 
 
-def run(command: Neighbours) -> None:
+def draw(registry: Registry, command: Neighbours) -> None:
     """Draw own pictures beside their nearest training images, and print which these are."""
-    if not command.images:
-        raise UsageError("no picture was named; accepted are pictures and folders of them: ssl neighbours A.png FOLDER")
-    registry = open_registry(command)
     reader = reader_of(registry, command.run, data_dir=command.data_dir, device=command.device)
-    paths, images = own_pictures(reader, command.images)
+    paths, images = own_pictures(reader, command.images or [])
     path = png_path(command.out, registry.path("results/predictions/neighbours.png"), keep=paths)
     data, record = reader.data(), reader.run
     whole = len(data.train_labels)
@@ -63,5 +60,5 @@ def run(command: Neighbours) -> None:
     )  # fmt: skip
     save_picture(figure, path, description=f"Run: {record.id}. Pictures: {', '.join(map(str, paths))}")
     say(f"wrote {os.path.relpath(path)}")
-    words = shlex.join(["ssl", "embed", "--run", record.id, "--images", *command.images])
+    words = shlex.join(["ssl", "embed", "--run", record.id, "--images", *(command.images or [])])
     say(f"next, type: {registry.command(words)}")

@@ -25,8 +25,7 @@ from sslcli.figures.canvas import png_path, save_picture
 from sslcli.figures.grids import Tile, draw_predictions, pixels_of, short_name
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import build_encoder
-from sslcli.options.command import Predict
-from sslcli.options.project import open_registry
+from sslcli.options.pictures import Predict
 from sslcli.plans.data_access import data_of_run
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -36,19 +35,6 @@ from sslcli.training.device import choose_device
 
 MOST_DRAWN = 400  # pictures of a person's own; of more all are printed
 MEANS_THE_SAME = 0.002  # another machine rounds otherwise: more than so much in accuracy is worth a word
-
-
-def run(command: Predict) -> None:
-    """Draw the grids and print what they and the whole test set say."""
-    registry = open_registry(command)
-    if command.more and not command.images:
-        raise UsageError(f"{' '.join(command.more)!r}: a picture of your own comes after --images, a run after --run")
-    if command.images:
-        _own_images(registry, command)
-        return
-    written = draw(registry, command)
-    say(f"wrote {', '.join(os.path.relpath(path) for path in written)}")
-    say(f"next, type: {registry.command('ssl compare')}")
 
 
 def draw(registry: Registry, command: Predict) -> list[Path]:
@@ -174,7 +160,7 @@ def _title(record: Run, encoder_seed: int | None = None) -> str:
     return f"{words.capitalize()}, {record.init}"
 
 
-def _own_images(registry: Registry, command: Predict) -> None:
+def draw_own_images(registry: Registry, command: Predict) -> None:
     """Classify a person's own pictures with the run that was named, else the newest pretrained linear evaluation."""
     if command.encoder_seed is not None:
         raise UsageError("--encoder-seed shows a fault on test images; with --images leave it out")

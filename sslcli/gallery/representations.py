@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,8 +23,7 @@ from sslcli.evaluation.protocols import usual
 from sslcli.figures.canvas import save_picture
 from sslcli.figures.grids import Pixels, pixels_of
 from sslcli.figures.representations import Found, Panel, draw_map, draw_neighbours
-from sslcli.options.command import Map
-from sslcli.options.project import open_registry
+from sslcli.options.pictures import Map
 from sslcli.plans.data_access import data_of_run
 from sslcli.runs.next_step import partner_command
 from sslcli.runs.registry import Registry
@@ -35,14 +33,6 @@ from sslcli.training.device import choose_device
 
 BANK = 10_000  # training images among which neighbours are looked for, so that one core takes under a minute
 K = 10  # of the kNN accuracy
-
-
-def run(command: Map) -> None:
-    """Draw both pictures and print their figures."""
-    registry = open_registry(command)
-    written = draw(registry, command)
-    say(f"wrote {', '.join(os.path.relpath(path) for path in written)}")
-    say(f"next, type: {registry.command('ssl report')}")
 
 
 @dataclass(frozen=True)

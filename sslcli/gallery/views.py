@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import fields
 from pathlib import Path
 
 import torch
 
-from sslcli.console.messages import say
 from sslcli.data.augment import draw as draw_parameters
 from sslcli.data.augment import make_views
 from sslcli.data.batches import generator
@@ -17,21 +15,12 @@ from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.naming import folder_name
 from sslcli.figures.canvas import png_path, save_picture
 from sslcli.figures.grids import draw_views, pixels_of
-from sslcli.options.command import Views
-from sslcli.options.project import open_registry
+from sslcli.options.pictures import Views
 from sslcli.plans.data_access import data_folder, reading_of
 from sslcli.plans.views import augmentation_of, fit_to_size, view_size_plan
 from sslcli.runs.paths import located
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
-
-
-def run(command: Views) -> None:
-    """Draw the views of these options, or of a pretrain run's."""
-    registry = open_registry(command)
-    path = draw(registry, command)
-    following = registry.command("ssl pretrain --minutes 15")
-    say(f"wrote {os.path.relpath(path)}; next, type: {following}, with options whose views look right")
 
 
 def draw(registry: Registry, command: Views) -> Path:

@@ -14,7 +14,9 @@ from typing import Any
 
 from sslcli.data import FOLDER
 from sslcli.methods import options_of
-from sslcli.options.command import NO_OPTION_OF_A_RUN, OF_METHODS, TRAININGS
+from sslcli.options.command import NO_OPTION_OF_A_RUN
+from sslcli.options.of_methods import OF_METHODS
+from sslcli.options.trainings import TRAININGS
 from sslcli.runs.option_versions import FIRST, added_since_first, first_name
 from sslcli.runs.run import EXPERIMENTS
 

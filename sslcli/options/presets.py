@@ -15,35 +15,27 @@ from sslcli.errors import UsageError
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.files import load_yaml
 from sslcli.methods import methods_with
-from sslcli.options.command import OF_PROTOCOL, TRAININGS, Pretrain, Study, from_mapping
+from sslcli.options.mapping import from_mapping
+from sslcli.options.pretrain import Pretrain
+from sslcli.options.probe import OF_PROTOCOL
+from sslcli.options.study import Study
+from sslcli.options.trainings import TRAININGS
 
 Step = tuple[str, dict[str, Any]]
 """A training of a study: the command's name, and its options."""
-
-
 PRESETS = resources.files("sslcli") / "presets"
-
-
 PRESET, MINUTES = "demo", 15.0
 """The preset where nothing is chosen, and the minutes of pretraining where a data set alone is."""
-
-
 BY_MINUTES: dict[str, list[dict[str, Any]]] = {
     "pretrain": [{}],
     "probe": [{"epochs": 30}, {"protocol": "knn"}],
     "finetune": [{"epochs": 10, "optimizer": "muon", "lr": 0.1}],
 }
 """The trainings of a study of so many minutes, on any data."""
-
-
 BY_TIME = ("epochs", "max_steps", "view_sizes", "knn_every", "keep_every")
 """What --minutes settles in the place of a preset."""
-
-
 OF_PRETRAINING = ("dataset", "labels", "minutes")
 """Options of `ssl study` that go to its pretraining; evaluations take them from there."""
-
-
 SHARED = ("seed", "max_steps", "data_dir", "download", "device")
 """Options of `ssl study` that go to every training that has them, if given."""
 

@@ -16,7 +16,8 @@ from sslcli.data.image_data import ImageData, enough_labels
 from sslcli.data.loading import load_data
 from sslcli.data.split import UNLABELLED, Split
 from sslcli.errors import StateError, UsageError
-from sslcli.options.command import TRAININGS, from_mapping
+from sslcli.options.mapping import from_mapping
+from sslcli.options.trainings import TRAININGS
 from sslcli.runs.paths import absolute_dataset, located
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import EXPERIMENTS, Run

@@ -13,7 +13,7 @@ from sslcli.data.loading import load_data
 from sslcli.evaluation.protocols.finetune import PROTOCOL
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import Encoder
-from sslcli.options.command import Finetune
+from sslcli.options.finetune import Finetune
 from sslcli.plans.data_access import Load, take_labels
 from sslcli.plans.inheriting import inherit, settle_encoder
 from sslcli.plans.plan import Plan

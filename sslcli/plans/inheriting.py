@@ -9,7 +9,8 @@ from sslcli.data import FOLDER
 from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.naming import WORDS
 from sslcli.models.encoder import Encoder, build_encoder
-from sslcli.options.command import Finetune, Probe
+from sslcli.options.finetune import Finetune
+from sslcli.options.probe import Probe
 from sslcli.plans.pretraining import kept_epochs, load_pretrained
 from sslcli.plans.weights_file import begin_with_file
 from sslcli.runs.naming import weights_path
@@ -18,11 +19,7 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
 SETTING = ("dataset", "backbone", "stem", "seed")
-
-
 OF_FOLDER: dict[str, Any] = {"labels": None, "image_size": None, "fit": "crop"}
-
-
 WITHOUT_PARENT = {"dataset": "cifar10", "backbone": "resnet18", "stem": "auto", "seed": 1}
 
 

@@ -21,7 +21,7 @@ from sslcli.evaluation.features import outputs
 from sslcli.evaluation.health import health
 from sslcli.evaluation.knn import knn_accuracy
 from sslcli.methods.method import Method, Projecting
-from sslcli.options.command import Pretrain
+from sslcli.options.pretrain import Pretrain
 from sslcli.plans.views import augmentation_of
 from sslcli.training.context import Setting
 from sslcli.training.loop import Metrics

@@ -21,7 +21,7 @@ from sslcli.methods.method import Batch as Seen
 from sslcli.methods.method import Method
 from sslcli.models.batch_norm import share_batch_norm
 from sslcli.models.encoder import Encoder, build_encoder, hold_to_side
-from sslcli.options.command import Pretrain
+from sslcli.options.pretrain import Pretrain
 from sslcli.plans.data_access import Load
 from sslcli.plans.plan import Plan
 from sslcli.plans.schedule import optimizer_for, rate_schedule, resolve_training, total_steps

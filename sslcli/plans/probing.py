@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sslcli.data.loading import load_data
 from sslcli.evaluation.protocols import PROTOCOLS
-from sslcli.options.command import DEFAULTS, Probe
+from sslcli.options.probe import DEFAULTS, Probe
 from sslcli.plans.data_access import Load, take_labels
 from sslcli.plans.inheriting import inherit, settle_encoder, settle_epoch
 from sslcli.plans.plan import Plan

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 
-from sslcli.options.command import Finetune
+from sslcli.options.finetune import Finetune
 from sslcli.plans.schedule import default_rate
 
 FACTORS = (0.1, 0.3, 1.0, 3.0)
 """The rates that --search-lr tries, as parts of the default rate, from low to high."""
-
-
 SHARE = 5
 """A trial of --search-lr takes one epoch for so many of the training's."""
 

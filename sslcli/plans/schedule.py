@@ -9,7 +9,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from sslcli.methods.method import ParameterGroup
-from sslcli.options.command import Finetune, Pretrain
+from sslcli.options.finetune import Finetune
+from sslcli.options.pretrain import Pretrain
 from sslcli.training.optim import build_optimizer, warmup_cosine
 
 

@@ -11,7 +11,9 @@ from sslcli.errors import StateError, UsageError
 from sslcli.models import TIMM, default_stem, has_stem, stems_in_words
 from sslcli.models.backbones.timm_nets import hold_to_known
 from sslcli.models.encoder import hold_to_side
-from sslcli.options.command import Finetune, Pretrain, Probe
+from sslcli.options.finetune import Finetune
+from sslcli.options.pretrain import Pretrain
+from sslcli.options.probe import Probe
 from sslcli.plans.data_access import Load, data_folder, reading_of
 from sslcli.runs.registry import Registry
 from sslcli.training.context import Setting

@@ -16,7 +16,8 @@ from sslcli.data.batches import generator
 from sslcli.distributed import of_all, own_part
 from sslcli.errors import UsageError
 from sslcli.methods.method import ViewSpec
-from sslcli.options.command import Pretrain, Views
+from sslcli.options.pictures import Views
+from sslcli.options.pretrain import Pretrain
 from sslcli.training.context import Setting
 from sslcli.training.step import Batch
 

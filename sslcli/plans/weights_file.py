@@ -9,7 +9,9 @@ from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.protocols.protocol import Protocol
 from sslcli.models.encoder import Encoder, build_encoder
 from sslcli.models.weights import find_weights, load_weights, read_tensors
-from sslcli.options.command import Finetune, Pretrain, Probe
+from sslcli.options.finetune import Finetune
+from sslcli.options.pretrain import Pretrain
+from sslcli.options.probe import Probe
 from sslcli.plans.plan import Plan
 from sslcli.runs.naming import INIT_WORDS, init_label, weights_path
 from sslcli.runs.run import Run

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -14,14 +13,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sslcli import __version__
-from sslcli.comparison.comparison import choose, pretrain_setups, results
+from sslcli.comparison.choice import choose
+from sslcli.comparison.comparison import pretrain_setups, results
 from sslcli.comparison.differences import pair_up
 from sslcli.comparison.options_apart import settings_in_words
-from sslcli.console.messages import say
 from sslcli.errors import UsageError
 from sslcli.files import write_text
-from sslcli.options.command import Report
-from sslcli.options.project import open_registry
 from sslcli.report.answer import forest, verdicts
 from sslcli.report.embedded import Picture, fit
 from sslcli.report.pictures import find_pictures, in_order, missing, sections
@@ -36,14 +33,6 @@ from sslcli.training.tags import RESERVED
 QUESTION = "Does self-supervised pretraining help here?"
 LIMIT = 5_000_000  # bytes that the page stays below
 MARGIN = 50_000  # of these, kept for headings of pictures
-
-
-def run(command: Report) -> None:
-    """Write the page and print its path."""
-    registry = open_registry(command)
-    path = make(registry, command.study, command.out, title=command.title)
-    print(os.path.relpath(path))
-    say(f"wrote {path.stat().st_size / 1e6:.1f} MB; to read it, open it in a browser")
 
 
 def make(registry: Registry, study: str | None, out: Path | None = None, *, title: str | None = None) -> Path:

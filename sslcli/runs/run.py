@@ -11,15 +11,9 @@ from sslcli.runs.option_versions import FIELD, FIRST, as_now, version_in
 
 EXPERIMENTS = {"pretrain": "pretrain", "linear_eval": "probe", "knn": "probe", "finetune": "finetune"}
 """Experiment to the command that makes its runs."""
-
-
 STATUSES = ("running", "interrupted", "failed", "finished", "published")
-
-
 FIRST_METHOD: str = FIRST["pretrain"]["method"]
 """The method that there was before there were others."""
-
-
 LEGAL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
@@ -92,8 +86,6 @@ class Run:
 
 
 _FIELDS = {f.name: str(f.type) for f in fields(Run)}
-
-
 INDEX_FIELDS = tuple(_FIELDS)[: tuple(_FIELDS).index("note") + 1]
 
 

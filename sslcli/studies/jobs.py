@@ -9,9 +9,10 @@ from sslcli.bench.minutes import settled_of
 from sslcli.comparison.differences import answer, difference_of, pair_up
 from sslcli.console.messages import say
 from sslcli.data.image_data import enough_labels
-from sslcli.options.command import TRAININGS, Pretrain
 from sslcli.options.pairing import changed_options
 from sslcli.options.presets import Step, over_time
+from sslcli.options.pretrain import Pretrain
+from sslcli.options.trainings import TRAININGS
 from sslcli.plans.pretraining import kept_epochs
 from sslcli.plans.settling import prepare
 from sslcli.runs.registry import Registry

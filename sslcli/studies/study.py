@@ -1,11 +1,11 @@
-"""ssl study: pretraining, its evaluations beside scratch, then pictures, a page to hand in, and the comparison."""
+"""A whole study: pretraining, its evaluations beside scratch, then pictures, a page to hand in, and the comparison."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from sslcli.comparison import comparison as compare
+from sslcli.comparison.printing import print_comparison
 from sslcli.console.messages import say
 from sslcli.errors import UsageError
 from sslcli.evaluation.protocols import made_by, usual
@@ -13,9 +13,10 @@ from sslcli.gallery import curves as plots
 from sslcli.gallery import predictions as predict
 from sslcli.gallery import representations as map_command
 from sslcli.gallery import views
-from sslcli.options.command import Compare, Map, Predict, Pretrain, Study, Views
+from sslcli.options.pictures import Map, Predict, Views
 from sslcli.options.presets import Step, assign, recipe_of, trainings_of
-from sslcli.options.project import open_registry
+from sslcli.options.pretrain import Pretrain
+from sslcli.options.study import Study
 from sslcli.report import page as report
 from sslcli.runs.naming import dataset_word
 from sslcli.runs.registry import Registry
@@ -24,9 +25,8 @@ from sslcli.studies.jobs import hold_to_labels, train_all
 from sslcli.training.device import choose_device, tell_of_speed
 
 
-def run(command: Study) -> tuple[str, Path | None]:
+def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
     """Do what of the study is not done yet, then compare; the study's name, and its page where there are evaluations."""
-    registry = open_registry(command)
     command, preset = recipe_of(command)
     for assignment in command.set or []:
         assign(preset, assignment)
@@ -51,7 +51,7 @@ def run(command: Study) -> tuple[str, Path | None]:
     page = report.make(registry, name) if evaluations else None
     if page is not None:
         say(f"wrote {os.path.relpath(page)}, the page to hand in")
-        compare.run(Compare(project=registry.root, study=name))
+        print_comparison(registry, name)
     say(
         f"to look at the curves, type: tensorboard --logdir {os.path.relpath(registry.root / 'runs')}; "
         f"to see every run: {registry.command('ssl runs list')}"

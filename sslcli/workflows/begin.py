@@ -7,8 +7,9 @@ from sslcli.bench.minutes import fit_to_minutes
 from sslcli.console.progress import duration
 from sslcli.distributed import joined
 from sslcli.errors import UsageError
-from sslcli.options.command import Finetune, Pretrain, Probe
-from sslcli.options.project import open_registry
+from sslcli.options.finetune import Finetune
+from sslcli.options.pretrain import Pretrain
+from sslcli.options.probe import Probe
 from sslcli.plans.pretraining import plan
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -17,10 +18,9 @@ from sslcli.workflows.start import start
 from sslcli.workflows.table import WORKFLOWS
 
 
-def pretrain(command: Pretrain) -> Run | None:
+def pretrain(registry: Registry, command: Pretrain) -> Run | None:
     """Start a new run, or go on with the one that --run names; its record. With --dry-run say what it would be: None."""
     with joined():
-        registry = open_registry(command)
         if command.run is not None:
             if (begun := continued(registry, command)) is not None:
                 return begun
@@ -42,18 +42,16 @@ def _show_plan(registry: Registry, command: Pretrain) -> None:
     print(f"\n{cost.steps} steps, {cost.epoch_steps} an epoch: about {duration(cost.seconds)} here, measured on a few steps")
 
 
-def finetune(command: Finetune) -> Run:
+def finetune(registry: Registry, command: Finetune) -> Run:
     """Start a new run; the record of it when it is finished."""
-    registry = open_registry(command)
     return _begun("finetune", registry, command)
 
 
-def probe(command: Probe) -> Run:
+def probe(registry: Registry, command: Probe) -> Run:
     """Start a new run; the record of it when it is finished."""
     for name, protocols in command.foreign().items():
         option, whose = f"--{name.replace('_', '-')} {getattr(command, name)}", " and ".join(protocols)
         raise UsageError(f"{option}: belongs to {whose}; with --protocol {command.protocol} leave it out")
-    registry = open_registry(command)
     return _begun("probe", registry, command)
 
 

@@ -9,7 +9,7 @@ from sslcli.evaluation.features import outputs
 from sslcli.evaluation.metrics import score
 from sslcli.evaluation.protocols.protocol import Outcome
 from sslcli.models.classifier import Classifier
-from sslcli.options.command import Finetune
+from sslcli.options.finetune import Finetune
 from sslcli.plans.finetuning import training_of
 from sslcli.plans.inheriting import starting_encoder
 from sslcli.runs.registry import Registry

@@ -12,7 +12,7 @@ from sslcli.distributed import on_first, rank
 from sslcli.evaluation.health import collapse
 from sslcli.methods.method import evaluated_name
 from sslcli.models.encoder import Encoder
-from sslcli.options.command import Pretrain
+from sslcli.options.pretrain import Pretrain
 from sslcli.plans.online_metrics import asked, is_measured, meter
 from sslcli.plans.pretraining import build_method, is_kept, kept_name, training_of
 from sslcli.plans.weights_file import begin_with_file

@@ -13,7 +13,7 @@ from sslcli.errors import Interrupted
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.evaluation.protocols.protocol import Frozen, Protocol, Steps
 from sslcli.models.classifier import Classifier
-from sslcli.options.command import Probe
+from sslcli.options.probe import Probe
 from sslcli.plans.inheriting import starting_encoder
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run

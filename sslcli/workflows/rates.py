@@ -9,7 +9,7 @@ from sslcli.console.messages import say
 from sslcli.errors import DivergedError
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import Encoder
-from sslcli.options.command import Finetune
+from sslcli.options.finetune import Finetune
 from sslcli.plans.rate_trials import trial_options, trial_rates
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run

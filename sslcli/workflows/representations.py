@@ -11,7 +11,7 @@ from sslcli.evaluation.features import outputs
 from sslcli.evaluation.linear import standardisation
 from sslcli.evaluation.represented import Represented
 from sslcli.models.encoder import Encoder, weights_hash
-from sslcli.options.command import Probe
+from sslcli.options.probe import Probe
 from sslcli.runs.run import Run
 from sslcli.training.checkpoint import State
 from sslcli.training.context import Setting

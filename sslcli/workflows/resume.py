@@ -1,8 +1,9 @@
-"""ssl resume: an interrupted run goes on from its last checkpoint."""
+"""An interrupted run goes on from its last checkpoint."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,8 +12,9 @@ from sslcli.console.messages import say
 from sslcli.distributed import joined, on_first, world
 from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.naming import WORDS
-from sslcli.options.command import TRAININGS, Pretrain, Resume, from_mapping
-from sslcli.options.project import open_registry
+from sslcli.options.mapping import from_mapping
+from sslcli.options.pretrain import Pretrain
+from sslcli.options.trainings import TRAININGS
 from sslcli.plans.data_access import keep_manifest
 from sslcli.plans.settling import prepare
 from sslcli.runs.next_step import next_command
@@ -27,14 +29,14 @@ MOVABLE = ("data_dir", "device", "download")
 """What may be another when a run goes on: where things are."""
 
 
-def run(command: Resume) -> None:
-    """Go on with the run that was named, or the newest interrupted one."""
+def resume(registry: Registry, selector: str | None, *, data_dir: Path | None, device: str | None, force: bool) -> None:
+    """Go on with the run that was named, or the newest interrupted one; with `force` also if another machine was running it."""
     with joined():
-        registry = open_registry(command)
-        chosen = on_first(lambda: _claimed(registry, command))
+        chosen = on_first(lambda: _claimed(registry, selector, force=force))
         if world() > 1 and chosen.experiment != "pretrain":
             raise UsageError(f"run {chosen.id} is of {WORDS[chosen.experiment]}: accepted on several processes is pretraining")
-        carry_on(registry, chosen, {name: value for name in MOVABLE if (value := getattr(command, name, None))})
+        moved = {"data_dir": data_dir, "device": device}
+        carry_on(registry, chosen, {name: value for name, value in moved.items() if value})
         say(f"next, type: {next_command(registry)}")
 
 
@@ -81,10 +83,10 @@ def _hold_to_record(registry: Registry, command: Pretrain, run: Run) -> None:
             )
 
 
-def _claimed(registry: Registry, command: Resume) -> Run:
+def _claimed(registry: Registry, selector: str | None, *, force: bool) -> Run:
     """The run to go on with, no longer called running by a machine that is declared dead."""
-    chosen = _chosen(registry, command.run)
-    if command.force and registry.elsewhere(chosen):
+    chosen = _chosen(registry, selector)
+    if force and registry.elsewhere(chosen):
         chosen = registry.load(chosen)
         chosen.status = "interrupted"
         registry.save(chosen)

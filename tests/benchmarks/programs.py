@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from sslcli.data.image_data import ImageData
 from sslcli.data.loading import load_data
 from sslcli.errors import StateError
-from sslcli.options.command import Pretrain
+from sslcli.options.pretrain import Pretrain
 from sslcli.plans.pretraining import training_of
 from sslcli.plans.schedule import resolve_training
 from sslcli.training.context import Setting

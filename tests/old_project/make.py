@@ -28,7 +28,7 @@ from alike import HALF, ORDERS, STOPPED, STUDY, bits_here, key_of, shrink, state
 from sslcli.cli import main
 from sslcli.data.batches import Batches, generator
 from sslcli.data.sets import shapes
-from sslcli.options.command import TRAININGS
+from sslcli.options.trainings import TRAININGS
 from sslcli.runs.registry import Registry
 from sslcli.training.checkpoint import load_checkpoint
 from sslcli.training.loop import Progress

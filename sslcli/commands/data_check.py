@@ -1,0 +1,13 @@
+"""ssl data check: what is in a data set: duplicates, also across training and test, constant images, class balance."""
+
+from __future__ import annotations
+
+from sslcli.options.pictures import DataCheck
+from sslcli.options.project import open_registry
+
+
+def run(command: DataCheck) -> None:
+    """Check the data set, print what was found, and say where it is kept."""
+    from sslcli.gallery.data_check import check_and_show
+
+    check_and_show(open_registry(command), command, style=command.format)

@@ -1,0 +1,46 @@
+"""ssl embed: the representations of images, for numpy and for TensorBoard's projector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from typer import Option
+
+from sslcli.errors import UsageError
+from sslcli.options.annotations import DataDir, Device, MoreImages, OwnImages
+from sslcli.options.command import Command
+from sslcli.options.project import open_registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embed(Command):
+    """Write the representations h of images, a data set's or your own: for numpy, and for TensorBoard's projector.
+
+    Into results/embeddings/<run>/<test, train or images>: h.npy (float32, a row an image), images.csv (path and label of
+    each), and what tensorboard --logdir shows under Projector, each image as a small picture.
+    """
+
+    only_reads: ClassVar[bool] = True
+    run: Annotated[
+        str | None, Option(help="Whose encoder: id, name or prefix of a finished run; default: the newest pretrain run.")
+    ] = None
+    part: Annotated[Literal["test", "train"], Option(help="Which images of the run's data set.")] = "test"
+    images: OwnImages = None
+    more: MoreImages = None
+    out: Annotated[Path | None, Option(help="Folder to write; default: in results/embeddings.")] = None
+    data_dir: DataDir = None
+    device: Device = "auto"
+
+
+def run(command: Embed) -> None:
+    """Write the files, and say what they are and what shows them."""
+    if command.more and not command.images:
+        raise UsageError(f"{' '.join(command.more)!r}: a picture of your own comes after --images, a run after --run")
+    from sslcli.gallery.embeddings import write_embeddings
+
+    write_embeddings(
+        open_registry(command), command.run, part=command.part, images=[*(command.images or []), *(command.more or [])],
+        out=command.out, data_dir=command.data_dir, device=command.device,
+    )  # fmt: skip

@@ -1,0 +1,40 @@
+"""ssl export: the encoder of a run as others use it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from typer import Argument, Option
+
+from sslcli.options.annotations import DataDir
+from sslcli.options.command import Command
+from sslcli.options.project import open_registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export(Command):
+    """Write the encoder of a run as others use it: weights, preprocessing, and a model card with the lines that load them.
+
+    What it writes is used without this program. It is compared with the encoder on test images before it is called done.
+    """
+
+    only_reads: ClassVar[bool] = True
+    run: Annotated[
+        str,
+        Argument(help="Finished run: id, name, unique prefix; latest: the newest pretrain run."),
+    ] = "latest"
+    format: Annotated[
+        Literal["safetensors", "torchvision", "timm", "onnx"],
+        Option(help="safetensors, onnx: every backbone; torchvision, timm: those that they have, too."),
+    ] = "safetensors"
+    out: Annotated[Path | None, Option(help="Folder to write; default: results/export/<run>-<format> in the project.")] = None
+    data_dir: DataDir = None
+
+
+def run(command: Export) -> None:
+    """Write the folder, whole or not at all."""
+    from sslcli.export.export import export
+
+    export(open_registry(command), command.run, name=command.format, out=command.out, data_dir=command.data_dir)

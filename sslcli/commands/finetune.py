@@ -1,0 +1,13 @@
+"""ssl finetune: encoder and classifier trained end to end."""
+
+from __future__ import annotations
+
+from sslcli.options.finetune import Finetune
+from sslcli.options.project import open_registry
+
+
+def run(command: Finetune) -> None:
+    """Train in a new run."""
+    from sslcli.workflows.begin import finetune
+
+    finetune(open_registry(command), command)

@@ -1,0 +1,19 @@
+"""ssl map: the representations of pretrained and scratch beside each other, as a map and as nearest images."""
+
+from __future__ import annotations
+
+import os
+
+from sslcli.console.messages import say
+from sslcli.options.pictures import Map
+from sslcli.options.project import open_registry
+
+
+def run(command: Map) -> None:
+    """Draw both pictures and print their figures."""
+    from sslcli.gallery.representations import draw
+
+    registry = open_registry(command)
+    written = draw(registry, command)
+    say(f"wrote {', '.join(os.path.relpath(path) for path in written)}")
+    say(f"next, type: {registry.command('ssl report')}")

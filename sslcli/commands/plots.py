@@ -1,0 +1,53 @@
+"""ssl plots: the curves of TensorBoard's event files as pictures, or a page's images checked. Imports no torch."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from typer import Option
+
+from sslcli.console.messages import say
+from sslcli.errors import UsageError
+from sslcli.options.annotations import StudyName
+from sslcli.options.command import Command
+from sslcli.options.project import open_registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plots(Command):
+    """Draw the curves of TensorBoard's event files, pretrained and scratch in one picture; or check a page's images.
+
+    Figures go to results/figures/<experiment>/, under lower-case names.
+    """
+
+    only_reads: ClassVar[bool] = True
+    study: StudyName = None
+    logdir: Annotated[Path | None, Option(help="Draw the event files below this folder, whoever wrote them.")] = None
+    out: Annotated[Path | None, Option(help="Folder for the figures; default: results/figures in the project.")] = None
+    check: Annotated[
+        Path | None, Option(help="Draw nothing; name the local images of this Markdown file that are not there, case included.")
+    ] = None
+    fix: Annotated[bool, Option("--fix", help="With --check: rewrite the links to which there is exactly one answer.")] = False
+
+
+def run(command: Plots) -> None:
+    """Draw and print the path of each figure; or check a page."""
+    if command.check is not None:
+        from sslcli.report.links import check
+
+        check(command.check, fix=command.fix)
+        return
+    if command.fix:
+        raise UsageError("--fix rewrites links of a page: it goes with --check README.md")
+    from sslcli.gallery.curves import draw, draw_foreign
+
+    registry = open_registry(command)
+    out = command.out or registry.path("results/figures")
+    written = draw_foreign(command.logdir, out) if command.logdir else draw(registry, study=command.study, out=out)
+    for path in written:
+        print(os.path.relpath(path))
+    advice = "" if command.logdir else f"; to see what the runs predict, type: {registry.command('ssl predict')}"
+    say(f"wrote {len(written)} figures{advice}")

@@ -1,0 +1,25 @@
+"""ssl predict: what a trained classifier says of test images, or of a person's own pictures, in a grid."""
+
+from __future__ import annotations
+
+import os
+
+from sslcli.console.messages import say
+from sslcli.errors import UsageError
+from sslcli.options.pictures import Predict
+from sslcli.options.project import open_registry
+
+
+def run(command: Predict) -> None:
+    """Draw the grids and print what they and the whole test set say."""
+    if command.more and not command.images:
+        raise UsageError(f"{' '.join(command.more)!r}: a picture of your own comes after --images, a run after --run")
+    from sslcli.gallery.predictions import draw, draw_own_images
+
+    registry = open_registry(command)
+    if command.images:
+        draw_own_images(registry, command)
+        return
+    written = draw(registry, command)
+    say(f"wrote {', '.join(os.path.relpath(path) for path in written)}")
+    say(f"next, type: {registry.command('ssl compare')}")

@@ -1,0 +1,31 @@
+"""ssl resume: an interrupted run goes on from its last checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from typer import Argument, Option
+
+from sslcli.options.annotations import MACHINE, DataDir
+from sslcli.options.command import Command
+from sslcli.options.project import open_registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resume(Command):
+    """Go on with an interrupted run, of any kind, from its last checkpoint."""
+
+    run: Annotated[str | None, Argument(help="Run: id, name, unique prefix; default: the newest interrupted one.")] = None
+    data_dir: DataDir = None
+    device: Annotated[
+        Literal["auto", "cuda", "mps", "cpu"] | None, Option(help="Default: the run's.", rich_help_panel=MACHINE)
+    ] = None
+    force: Annotated[bool, Option("--force", help="Even if another machine was running it: it must be dead there.")] = False
+
+
+def run(command: Resume) -> None:
+    """Go on with the run that was named, or the newest interrupted one."""
+    from sslcli.workflows.resume import resume
+
+    resume(open_registry(command), command.run, data_dir=command.data_dir, device=command.device, force=command.force)

@@ -1,0 +1,19 @@
+"""ssl views: some images beside several of their augmented views, pixel by pixel as the encoder gets them."""
+
+from __future__ import annotations
+
+import os
+
+from sslcli.console.messages import say
+from sslcli.options.pictures import Views
+from sslcli.options.project import open_registry
+
+
+def run(command: Views) -> None:
+    """Draw the views of these options, or of a pretrain run's."""
+    from sslcli.gallery.views import draw
+
+    registry = open_registry(command)
+    path = draw(registry, command)
+    following = registry.command("ssl pretrain --minutes 15")
+    say(f"wrote {os.path.relpath(path)}; next, type: {following}, with options whose views look right")

@@ -1,0 +1,100 @@
+"""A comparison as a person or another program reads it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from sslcli.comparison.comparison import chosen_runs, pretrain_setups, results
+from sslcli.comparison.differences import (
+    pair_up,
+)
+from sslcli.comparison.options_apart import settings_in_words
+from sslcli.comparison.rows import tables
+from sslcli.console.tables import print_rows
+from sslcli.evaluation.naming import heading
+from sslcli.options.pairing import changed_options
+from sslcli.runs.naming import INIT_WORDS
+from sslcli.runs.next_step import partner_command, record_or_index
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
+
+COLUMNS = {
+    "dataset": "data set", "backbone": "backbone", "epochs": "epochs", "label_fraction": "labels", "setting": "setting",
+    "init": "init", "method": "method",
+    "seeds": "seed", "test_acc": "test accuracy", "interval_acc": "95 % interval", "best_test_acc": "best test accuracy",
+    "rate": "rate", "run": "run", "kept": "kept",
+}  # fmt: skip
+
+
+CSV_COLUMNS = ("experiment", "protocol", "init", "dataset", "label_fraction", "at_epoch", "backbone", "epochs", "seed",
+               "test_acc", "test_images", "best_test_acc", "test_nll", "test_ece", "run", "setting", "method")  # fmt: skip
+
+
+def print_comparison(
+    registry: Registry,
+    study: str | None,
+    *,
+    everything: bool = False,
+    without_duplicates: bool = False,
+    style: str = "table",
+) -> None:
+    """Print the tables of a study, the difference under each pair, and last the sentence."""
+    chosen, others = chosen_runs(registry, study, everything=everything, without_duplicates=without_duplicates)
+    setups = pretrain_setups(registry, chosen)
+    settings = settings_in_words(registry, chosen, setups)
+    own = any(run.status != "published" for run in chosen)
+    found = results(chosen, setups, settings) | {"without_duplicates": without_duplicates}
+    if style == "json":
+        print_rows(found["rows"], {}, style="json", whole=found)
+    elif style == "csv":
+        print_rows(found["rows"], dict(zip(CSV_COLUMNS, CSV_COLUMNS, strict=True)), style="csv")
+    else:
+        epochs_shown = {"at_epoch": "of epoch"} if any(run.at_epoch for run in chosen) else {}
+        for protocol, rows in tables(chosen, found["differences"], setups, settings, tell_published=own).items():
+            print(f"\n### {heading(protocol)}\n" if style == "markdown" else f"\n{heading(protocol)}")
+            used = {key: words for key, words in (COLUMNS | epochs_shown).items() if any(row.get(key) for row in rows)}
+            print_rows(rows, used, style=style)
+    lonely = [run for run in pair_up(chosen)[1] if not _repeated(run, chosen)]
+    for message in _messages(registry, chosen, lonely, others):
+        print(message, file=sys.stderr)
+    if style in ("table", "markdown"):
+        print("\nWithout the test images that are duplicates." * without_duplicates + f"\n{found['answer']}")
+
+
+def _messages(registry: Registry, chosen: list[Run], lonely: list[Run], others: list[str]) -> list[str]:
+    found = [f"{run.id} has no partner: {why_lonely(registry, run, chosen)}" for run in lonely]
+    if apart := [run.id for run in chosen if run.init not in (None, *INIT_WORDS)]:
+        found.append(f"began with others' weights, and so are in no pair: {', '.join(apart)}")
+    if named := [name for name in others if name]:
+        found.append(
+            f"other studies here: {', '.join(named)}; to see one, type: {registry.command('ssl compare --study NAME')}"
+        )
+    return found
+
+
+def _repeated(run: Run, runs: list[Run]) -> bool:
+    """Whether a later one of the runs is the same training, and so stands in its place."""
+    return any((other.pair, other.init) == (run.pair, run.init) for other in runs[runs.index(run) + 1 :] if run.pair)
+
+
+def why_lonely(registry: Registry, run: Run, others: list[Run]) -> str:
+    """Name the options in which a run differs from the closest run of the other init."""
+    candidates = [other for other in others if other.protocol == run.protocol and {other.init, run.init} == set(INIT_WORDS)]
+    if not candidates:
+        wanted = "pretrained" if run.init == "scratch" else "scratch"
+        return f"there is no {wanted} run; to make it, type: {partner_command(registry, run)}"
+    mine = _identity(registry, run)
+    best: list[str] = []
+    for other in candidates:
+        different = changed_options(run.experiment, mine, _identity(registry, other))
+        if not best or len(different) < len(best):
+            best = different
+    return f"the closest run of the other init differs in {', '.join(best) or 'options that are not on record'}"
+
+
+def _identity(registry: Registry, run: Run) -> dict[str, Any]:
+    record = record_or_index(registry, run)
+    options = record.options or {key: getattr(run, key) for key in ("dataset", "backbone", "seed", "epochs", "label_fraction")}
+    data = {"data": record.data["sha256"][:12]} if "sha256" in record.data else {}
+    return options | data

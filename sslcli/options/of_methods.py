@@ -1,0 +1,52 @@
+"""The options of methods as options of ssl pretrain: each method's own, with its defaults and help."""
+
+from __future__ import annotations
+
+import copy
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+from typer.models import ParameterInfo
+
+from sslcli.methods import FILES, methods_with, options_of
+from sslcli.options.annotations import METHOD
+from sslcli.options.command import Command
+
+T = TypeVar("T")
+OF_METHODS = tuple(dict.fromkeys(name for file in FILES.values() for name in file.options))
+"""The options of ssl pretrain that belong to some methods alone."""
+
+
+def method_hints(method: str) -> dict[str, Any]:
+    """The annotations of a method's options as --help shows them: in a panel of their own."""
+    return {name: in_panel(option.hint) for name, option in options_of(method).items()}
+
+
+def in_panel(hint: Any, **changed: Any) -> Any:
+    """An annotation as --help shows it among those of methods, with what is `changed`."""
+    kind, *metadata = get_args(hint)
+    shown = [copy.copy(item) for item in metadata]
+    for item in shown:
+        if isinstance(item, ParameterInfo):
+            vars(item).update(changed | {"rich_help_panel": METHOD})
+    return Annotated[kind, *shown]
+
+
+def _of_any_method(name: str) -> Any:
+    """The annotation of an option for whatever method has it: without a value, and without bounds, which are the method's."""
+    kind, *metadata = get_args(in_panel(FILES[methods_with(name)[0]].options[name].hint, min=None, max=None))
+    return Annotated[(str if get_origin(kind) is Literal else kind) | None, *metadata]
+
+
+def with_options_of_methods(kind: type[T]) -> type[T]:
+    """Give a class the options of all methods, after --init. None stands for the method's default, if it has the option."""
+    if taken := [name for name in OF_METHODS if name in kind.__annotations__ | Command.__annotations__]:
+        raise TypeError(f"options of a method have names that all methods' options have: {', '.join(taken)}")
+    annotations: dict[str, Any] = {}
+    for name, hint in kind.__annotations__.items():
+        annotations[name] = hint
+        if name == "init":
+            annotations |= {option: _of_any_method(option) for option in OF_METHODS}
+    kind.__annotations__ = annotations
+    for option in OF_METHODS:
+        setattr(kind, option, None)
+    return kind

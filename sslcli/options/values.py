@@ -1,0 +1,96 @@
+"""What a value of an option may be, and whether one is: types, choices, bounds."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import types
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from typer.models import ParameterInfo
+
+from sslcli.errors import UsageError
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Metadata of a text option: the accepted values, and beginnings (like folder:) after which anything may follow."""
+
+    values: tuple[str, ...]
+    beginnings: tuple[str, ...] = ()
+
+    def accepts(self, value: str) -> bool:
+        """Whether it is one of the values, or has one of the beginnings and more."""
+        return value in self.values or any(value.startswith(begin) and value != begin for begin in self.beginnings)
+
+
+@dataclass(frozen=True)
+class Above:
+    """Metadata of a number: it is greater than this."""
+
+    low: float
+
+
+@dataclass(frozen=True)
+class But:
+    """Metadata of a text option: it is not this word, which has a meaning of its own."""
+
+    word: str
+
+
+def one_of(*groups: Iterable[str], beginning: str | None = None) -> OneOf:
+    """The names of all groups, each once, and what has the beginning."""
+    return OneOf(tuple(dict.fromkeys(name for group in groups for name in group)), (beginning,) if beginning else ())
+
+
+def check(name: str, hint: Any, value: Any) -> None:
+    """Hold a value to its annotation: type, choices, bounds. A UsageError says what is accepted."""
+    kind, *metadata = get_args(hint)
+    if get_origin(kind) in (Union, types.UnionType):
+        if value is None:
+            return
+        kind = next(member for member in get_args(kind) if member is not types.NoneType)
+    option = "--" + name.replace("_", "-")
+    if get_origin(kind) is Literal:
+        metadata.append(OneOf(get_args(kind)))
+        kind = str
+    if get_origin(kind) is list:
+        kind = list
+    fits = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
+    fits = fits and (kind is not list or all(isinstance(item, str) for item in value))
+    if not fits or (kind is float and not abs(value) <= sys.float_info.max):  # no infinity, and no NaN
+        raise UsageError(f"{option} takes {_WORDS[kind]}, not {value!r}")
+    if kind is str and not value.isprintable():
+        raise UsageError(f"{option} {value!r}: accepted are printable characters")
+    for item in metadata:
+        if isinstance(item, OneOf) and not item.accepts(value):
+            known = [*item.values, *(f"{begin}…" for begin in item.beginnings)]
+            raise UsageError(f"{option} {value!r}: {did_you_mean(value, item.values)}accepted: {', '.join(known)}")
+        if isinstance(item, But) and value == item.word:
+            raise UsageError(f"{option} {value}: accepted is any other word, for {value} means the newest run")
+    if kind in (int, float):
+        _check_range(option, kind, metadata, value)
+
+
+def _check_range(option: str, kind: Any, metadata: list[Any], value: float) -> None:
+    """Hold a number to the bounds of its annotation, both said where there are two."""
+    low, high = next(((item.min, item.max) for item in metadata if isinstance(item, ParameterInfo)), (None, None))
+    above = next((item.low for item in metadata if isinstance(item, Above)), None)
+    if (low is None or value >= low) and (high is None or value <= high) and (above is None or value > above):
+        return
+    words = [f"above {above} and"] * (above is not None) + [f"from {low}"] * (low is not None)
+    words += [f"up to {high}" if low is None else f"to {high}"] * (high is not None)
+    shown = value if kind is int else f"{value:g}"
+    raise UsageError(f"{option} {shown}: accepted is {_WORDS[kind]} {' '.join(words)}")
+
+
+_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path", list: "a list of texts"}
+
+
+def did_you_mean(value: str, known: Iterable[str]) -> str:
+    """The closest of the known words as a question, "" where none is close."""
+    close = difflib.get_close_matches(value, list(known), 1)
+    return f"did you mean {close[0]!r}? " if close else ""
