@@ -32,8 +32,7 @@ from sslcli.training.context import Setting
 from sslcli.training.device import autocast
 from sslcli.training.loop import Progress
 from sslcli.training.step import Training
-from sslcli.workflows import finetuning as finetune
-from sslcli.workflows import probing as probe
+from sslcli.workflows import finetuning, probing
 from sslcli.workflows.finishing import count_both_right, figures_of
 from sslcli.workflows.representations import represent
 from tests.conftest import TINY, Cli
@@ -41,9 +40,9 @@ from tests.conftest import TINY, Cli
 Done = Callable[[str], Run]
 SCRATCH = "--init scratch --dataset shapes --backbone resnet9 --precision fp32"
 BY_STEPS = {
-    "linear": (probe, metrics, f"probe {SCRATCH} --epochs 2 --batch-size 64"),
-    "linear-augmented": (probe, metrics, f"probe {SCRATCH} --protocol linear-augmented --epochs 1 --batch-size 64"),
-    "finetune": (finetune, finetune, f"finetune {SCRATCH} --epochs 1 --batch-size 64 --max-steps 1"),
+    "linear": (probing, metrics, f"probe {SCRATCH} --epochs 2 --batch-size 64"),
+    "linear-augmented": (probing, metrics, f"probe {SCRATCH} --protocol linear-augmented --epochs 1 --batch-size 64"),
+    "finetune": (finetuning, finetuning, f"finetune {SCRATCH} --epochs 1 --batch-size 64 --max-steps 1"),
 }
 """Of each protocol that trains by steps: where `train` and `score` are looked up, and a line that does it."""
 by_steps = pytest.mark.parametrize("name", BY_STEPS)
@@ -210,7 +209,7 @@ def test_fine_tuning_begins_with_its_parents_encoder_and_scratch_with_a_random_o
         began.append(weights_hash(training.module.encoder))  # type: ignore[arg-type]
         raise StateError("seen enough")
 
-    monkeypatch.setattr(finetune, "train", spy)
+    monkeypatch.setattr(finetuning, "train", spy)
     for init in ("pretrained", "scratch"):
         assert "seen enough" in ssl(f"finetune --epochs 1 --init {init}").err
     pretrained, scratch = load_pretrained(registry, parent), build_encoder("resnet9", stem="own", seed=1)
@@ -222,7 +221,7 @@ def test_fine_tuning_trains_every_weight_on_the_training_images_alone() -> None:
     data = numbered()
     options = Finetune(seed=1, batch_size=16, epochs=2, lr=0.1, weight_decay=0.0, warmup_epochs=0.0, optimizer="sgd")
     encoder = Encoder(Brightness(), 3)
-    model, training = finetune.training_of(encoder, options, setting_of(data))
+    model, training = finetuning.training_of(encoder, options, setting_of(data))
     parts = data.split(seed=1)
     for epoch in range(2):
         batches = [training.batch_at(epoch * training.epoch_steps + step) for step in range(training.epoch_steps)]

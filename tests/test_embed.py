@@ -23,7 +23,7 @@ from sslcli.data.loading import load_data
 from sslcli.data.sets import shapes
 from sslcli.evaluation.classifiers import load_classifier
 from sslcli.evaluation.features import outputs
-from sslcli.export import reading as reader_command
+from sslcli.export import reading
 from sslcli.figures import projector
 from sslcli.gallery import neighbours as neighbours_command
 from sslcli.gallery import predictions as predict_command
@@ -153,7 +153,7 @@ def test_of_many_images_the_projector_gets_some_evenly_and_that_is_said(
 
 
 def test_embed_predict_and_neighbours_read_pictures_in_one_way() -> None:
-    assert reader_command.read_images is predict_command.read_images
+    assert reading.read_images is predict_command.read_images
 
 
 @pytest.fixture

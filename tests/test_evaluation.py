@@ -23,13 +23,12 @@ from sslcli.evaluation.test_logits import FILE, read_kept
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import Encoder, build_encoder, weights_hash
 from sslcli.options.pretrain import Pretrain
-from sslcli.plans import online_metrics as measuring
+from sslcli.plans import online_metrics, pretraining
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.checkpoint import load_checkpoint
 from sslcli.training.device import autocast
-from sslcli.workflows import pretraining as pretrain
-from sslcli.workflows import probing as probe
+from sslcli.workflows import probing
 from tests.conftest import TINY
 
 Done = Callable[[str], Run]
@@ -66,7 +65,7 @@ def test_a_frozen_encoder_is_its_parents_to_the_bit(done: Done, registry: Regist
     run = done(f"probe {PROBE}")
     classifier, _ = artifact(registry, run)
     assert run.parent == parent.id
-    encoder = pretrain.load_pretrained(registry, parent)
+    encoder = pretraining.load_pretrained(registry, parent)
     assert weights_hash(classifier.encoder) == weights_hash(encoder) == run.data["encoder_sha256"]
     weights = load_checkpoint(registry, parent, "last")["model"]
     assert all(torch.equal(weights[f"encoder.{name}"], value) for name, value in encoder.state_dict().items())
@@ -77,7 +76,7 @@ def test_the_scratch_encoder_is_the_one_that_pretraining_of_that_seed_began_with
     run = done(f"probe --init scratch {PROBE}")
     assert (run.parent, run.seed) == (None, 5)
     classifier, _ = artifact(registry, run)
-    began = pretrain.build_method(Pretrain(backbone="resnet9", stem="own", seed=5)).encoder
+    began = pretraining.build_method(Pretrain(backbone="resnet9", stem="own", seed=5)).encoder
     assert weights_hash(classifier.encoder) == weights_hash(began)
     assert weights_hash(began) != weights_hash(build_encoder("resnet9", stem="own", seed=6))
     assert parent.options["seed"] == 5
@@ -172,13 +171,13 @@ class Scaled(nn.Module):
 
 def test_h_times_100_plus_5_changes_no_accuracy(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
     plain_run = done(f"probe --init scratch --dataset shapes --backbone resnet9 {PROBE}")
-    original = probe.starting_encoder
+    original = probing.starting_encoder
 
     def scaled(*arguments: Any) -> Encoder:
         encoder = original(*arguments)
         return Encoder(Scaled(encoder.backbone), encoder.dim)
 
-    monkeypatch.setattr(probe, "starting_encoder", scaled)
+    monkeypatch.setattr(probing, "starting_encoder", scaled)
     scaled_run = done(f"probe --init scratch --dataset shapes --backbone resnet9 {PROBE}")
     assert scaled_run.id != plain_run.id
     for name in ("val_acc", "test_acc", "best_test_acc", "rate", "epoch"):
@@ -287,7 +286,7 @@ def test_the_knn_bank_leaves_the_validation_images_out(done: Done, monkeypatch: 
         seen.append((bank, queries))
         return 0.5
 
-    monkeypatch.setattr(measuring, "knn_accuracy", spy)
+    monkeypatch.setattr(online_metrics, "knn_accuracy", spy)
     done(f"pretrain {TINY}")
     bank, queries = seen[-1]
     assert (len(bank), len(queries)) == (220, 20)
@@ -311,4 +310,4 @@ def test_weights_that_do_not_fit_are_refused(done: Done, registry: Registry) -> 
     run.options["stem"] = "conv3"
     registry.save(run)
     with pytest.raises(RuntimeError, match="Missing key"):
-        pretrain.load_pretrained(registry, run)
+        pretraining.load_pretrained(registry, run)

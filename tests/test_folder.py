@@ -20,6 +20,7 @@ from filelock import FileLock
 from PIL import Image
 
 from sslcli import load_encoder
+from sslcli.bench.minutes import fit_to_minutes
 from sslcli.data import image_data
 from sslcli.data.batches import ahead
 from sslcli.data.folder import picture_cache
@@ -31,6 +32,7 @@ from sslcli.data.folder.manifest import read_manifest
 from sslcli.data.folder.partition import draw_parts
 from sslcli.data.folder.picture_cache import Decoded, decode
 from sslcli.data.folder.reading import Reading, load_folder, sides, usual_side
+from sslcli.data.loading import load_data
 from sslcli.data.on_disk import Stored, chosen
 from sslcli.errors import StateError, UsageError
 from sslcli.options.pretrain import Pretrain
@@ -392,7 +394,7 @@ def test_pictures_that_stay_in_their_file_give_the_same_bits(
 
 
 def test_cifar10_written_out_as_pictures_is_the_same_data_set(small_cifar: Path, tmp_path: Path) -> None:
-    official = image_data.load_data("cifar10", small_cifar)
+    official = load_data("cifar10", small_cifar)
     write_out(official, tmp_path / "files")
     hold_to_same(official, load_folder(tmp_path / "files", tmp_path / "cache", Reading()))
     with pytest.raises(AssertionError):
@@ -563,7 +565,7 @@ def test_views_and_stem_follow_the_size_of_the_pictures(
     for number in range(8):
         Image.new("RGB", (side, side + number), (number * 30, 0, 0)).save(tmp_path / "pictures" / f"{number}.png")
     command = Pretrain(dataset=f"folder:{tmp_path / 'pictures'}", batch_size=4, hue=0.05)
-    options = plan(registry, command).options
+    options = plan(registry, command, fit_to_minutes=fit_to_minutes).options
     assert (options.image_size, options.crop_min, options.blur, options.hue) == (size, crop_min, blur, 0.05)
     assert options.stem == ("conv7-pool" if size >= 96 else "conv3")
     assert options.view_sizes == str(size)

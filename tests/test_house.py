@@ -64,11 +64,11 @@ def test_every_command_and_option_has_help_and_stands_in_the_readme(name: str, c
 
 
 @pytest.mark.parametrize(
-    ("kind", "_"),
-    [*COMMANDS.values(), *RUNS_COMMANDS.values(), *DATA_COMMANDS.values()],
-    ids=lambda value: getattr(value, "__name__", ""),
+    "kind",
+    [entry.options for entry in (*COMMANDS.values(), *RUNS_COMMANDS.values(), *DATA_COMMANDS.values())],
+    ids=lambda kind: kind.__name__,
 )
-def test_every_default_passes_its_own_checks(kind: type, _: str) -> None:
+def test_every_default_passes_its_own_checks(kind: type) -> None:
     required = {f.name: "x" for f in fields(kind) if f.init and f.default.__class__.__name__ == "_MISSING_TYPE"}
     assert kind(**required).options() is not None
 
@@ -82,7 +82,7 @@ def test_every_preset_passes_the_checks(name: str) -> None:
     assert set(preset) == {"pretrain", "probe"} | ({"finetune"} if name in ("demo", "cifar10-cpu", "cifar10") else set())
     for command, sections in preset.items():
         for section in sections:
-            COMMANDS[command][0](**from_mapping(COMMANDS[command][0], section, name))
+            COMMANDS[command].options(**from_mapping(COMMANDS[command].options, section, name))
 
 
 BARE = "import typer; app = typer.Typer(); app.command()(lambda: None); app()"

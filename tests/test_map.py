@@ -21,7 +21,7 @@ from sslcli.evaluation.features import outputs
 from sslcli.evaluation.neighbours import nearest, share_of_class
 from sslcli.evaluation.projection import PERPLEXITY, flatten
 from sslcli.figures.representations import MARK, Panel, draw_map, free_places
-from sslcli.gallery import representations as map_command
+from sslcli.gallery import representations
 from sslcli.options.pictures import Map
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -47,13 +47,13 @@ def pair(done: Callable[[str], Run], once: Once[tuple[Run, Run]]) -> tuple[Run, 
 def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
     """The figures that are saved, by name."""
     saved: dict[str, Figure] = {}
-    original = map_command.save_picture
+    original = representations.save_picture
 
     def save(figure: Figure, path: Path, *, description: str) -> None:
         original(figure, path, description=description)
         saved[path.name] = figure
 
-    monkeypatch.setattr(map_command, "save_picture", save)
+    monkeypatch.setattr(representations, "save_picture", save)
     return saved
 
 
@@ -61,7 +61,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
 def unwritten(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
     """The figures that would be saved, by name: for tests of what is in them, not of the files."""
     drawn: dict[str, Figure] = {}
-    monkeypatch.setattr(map_command, "save_picture", lambda figure, path, **_: drawn.__setitem__(path.name, figure))
+    monkeypatch.setattr(representations, "save_picture", lambda figure, path, **_: drawn.__setitem__(path.name, figure))
     return drawn
 
 
@@ -219,7 +219,7 @@ def test_a_seed_means_one_picture(
 ) -> None:
     seen = []
     for seed in (3, 3, 4):
-        written = map_command.draw(registry, Map(seed=seed, n=40, queries=1))
+        written = representations.draw(registry, Map(seed=seed, n=40, queries=1))
         assert written == [registry.root / FOLDER / name for name in ("map.png", "neighbours.png")]
         seen.append([path.read_bytes() for path in written])
     assert seen[0] == seen[1]
@@ -250,7 +250,7 @@ def test_other_data_and_too_many_neighbours_are_refused(ssl: Cli, monkeypatch: p
 def test_the_accuracy_of_a_part_of_the_images_says_so(
     ssl: Cli, pair: tuple[Run, Run], figures: dict[str, Figure], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(map_command, "BANK", 50)
+    monkeypatch.setattr(representations, "BANK", 50)
     result = ssl("map --n 40 --queries 3 --neighbours 4")
     assert result.code == 0, result.err
     words = "of 40 of the 80 test images, by 50 of the 220 training images"

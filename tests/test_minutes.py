@@ -15,12 +15,14 @@ from sslcli.bench import minutes
 from sslcli.bench.cost import Cost, Costs
 from sslcli.bench.minutes import RECIPE, recipe_of, settled_of
 from sslcli.errors import UsageError
+from sslcli.options import presets
 from sslcli.options.pretrain import Pretrain
+from sslcli.plans import pretraining
+from sslcli.plans.plan import Plan
+from sslcli.plans.settling import prepare
 from sslcli.plans.views import view_size_plan
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
-from sslcli.studies import study
-from sslcli.workflows import pretraining as pretrain
 from tests.conftest import TINY, Cli
 
 MEASURING, SAVING = 1.5, 0.25
@@ -48,8 +50,12 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(minutes, "rough_seconds", lambda training: 0.5 * training.steps)
 
 
+def planned(registry: Registry, **options: Any) -> Plan:
+    return pretraining.plan(registry, Pretrain(dataset="shapes", **options), fit_to_minutes=minutes.fit_to_minutes)
+
+
 def settled(registry: Registry, **options: Any) -> Pretrain:
-    made: Pretrain = pretrain.plan(registry, Pretrain(dataset="shapes", **options)).options
+    made: Pretrain = planned(registry, **options).options
     return made
 
 
@@ -75,7 +81,7 @@ def test_what_a_person_chose_stays_and_the_rest_is_the_recipe(registry: Registry
     assert (options.momentum, options.temperature) == (RECIPE["momentum"], recipe_of("simclr")["temperature"]) == (0.95, 0.1)
     stem = settled(registry, minutes=5.0, stem="conv3-s2")
     assert (stem.backbone, stem.stem) == ("resnet18", "conv3-s2")
-    setting, begun = pretrain.prepare(registry, Pretrain(dataset="shapes", minutes=5.0, init="weights.pt"))
+    setting, begun = prepare(registry, Pretrain(dataset="shapes", minutes=5.0, init="weights.pt"))
     assert minutes.fit_to_minutes(begun, begun, setting).backbone == "resnet18"  # the weights are of it
     assert options.origins["temperature"] == options.origins["epochs"] == "--minutes 5"
     free = settled(registry, minutes=5.0)
@@ -123,14 +129,14 @@ def test_what_was_settled_is_recorded_as_plain_options_that_make_the_same_run_wi
     assert "minutes" not in run.options
     assert run.epochs == run.options["max_steps"] or run.options["max_steps"] is None
     plain = {name: run.options[name] for name in settled_of(run.options["method"])}
-    assert pretrain.plan(registry, Pretrain(dataset="shapes", **plain)).pair == run.pair
+    assert planned(registry, **plain).pair == run.pair
 
 
 @pytest.mark.usefixtures("machine", "no_pictures")
 def test_a_study_of_own_pictures_settles_its_minutes_once_for_all_seeds_and_goes_on_with_them(
     registry: Registry, ssl: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(study.BY_MINUTES, "probe", [{"protocol": "knn"}])
+    monkeypatch.setitem(presets.BY_MINUTES, "probe", [{"protocol": "knn"}])
     random = torch.Generator().manual_seed(0)
     for place in (tmp_path / "photos" / name for name in "abc"):
         place.mkdir(parents=True)

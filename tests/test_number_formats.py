@@ -9,13 +9,14 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from sslcli.bench.minutes import fit_to_minutes
 from sslcli.methods import METHODS
 from sslcli.options.pretrain import Pretrain
+from sslcli.plans import pretraining
 from sslcli.plans.plan import Plan
 from sslcli.runs.registry import Registry
 from sslcli.training import device
 from sslcli.training.step import Training
-from sslcli.workflows import pretraining as pretrain
 from tests.conftest import Cli
 
 PRODUCTS = {"mm", "addmm", "bmm", "baddbmm", "mv", "dot", "convolution", "convolution_backward"}
@@ -67,8 +68,8 @@ def test_no_step_of_pretraining_multiplies_bfloat16_where_it_is_slow(
     formats = {}
     for gain in (0.02, 4.0):
         with machine(gain) as recorder:
-            plan = pretrain.plan(registry, options)
-            one_step(plan, pretrain.training_of(plan.options, plan.setting)[1])
+            plan = pretraining.plan(registry, options, fit_to_minutes=fit_to_minutes)
+            one_step(plan, pretraining.training_of(plan.options, plan.setting)[1])
         formats[gain] = recorder.formats
         assert {"mm", "convolution", "convolution_backward"} <= set(recorder.formats)
     assert not [name for name, found in formats[0.02].items() if torch.bfloat16 in found]

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, features
 
-from sslcli.data.folder import catalogue as listing
-from sslcli.data.folder import contents, pictures, walk
+from sslcli.data.folder import catalogue, contents, pictures, walk
 from sslcli.data.folder.pictures import (
     LARGEST,
     LARGEST_REDUCED,
@@ -339,7 +338,7 @@ def test_avif_is_read_where_pillow_reads_it(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     Image.new("RGB", (40, 20), ORANGE).save(tmp_path / "a/x.AVIF", quality=100)
     assert np.abs(np.array(read_rgb(tmp_path / "a/x.AVIF").getpixel((5, 5))) - ORANGE).max() <= 4
-    assert [entry.path for entry in listing.list_pictures(tmp_path).entries] == ["a/x.AVIF"]
+    assert [entry.path for entry in catalogue.list_pictures(tmp_path).entries] == ["a/x.AVIF"]
 
 
 @pytest.fixture
@@ -368,7 +367,7 @@ def test_a_format_that_needs_a_plugin_is_skipped_with_the_words_that_install_it(
         assert f"photos: skipped 1 file: {suffix.lower()} needs {package}: pip install {package}" in told.err
     for suffix in (".svg", ".cr2"):
         assert f"photos: skipped 1 file: {suffix} is not read: save the picture as JPEG or PNG" in told.err
-    reasons = dict(listing.list_pictures(tmp_path / "photos").others)
+    reasons = dict(catalogue.list_pictures(tmp_path / "photos").others)
     assert reasons["x.txt"] == "not a picture by its name"
 
 

@@ -14,8 +14,9 @@ from types import SimpleNamespace
 import pytest
 
 import sslcli
+from sslcli.cli import COMMANDS
 from sslcli.errors import StateError, UsageError
-from sslcli.options import command as config
+from sslcli.options.pretrain import Pretrain
 from sslcli.python import NOT_HERE
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -43,7 +44,7 @@ def test_importing_the_package_imports_no_torch() -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_has_the_options_and_defaults_of_its_command(name: str) -> None:
     found = inspect.signature(getattr(sslcli, name)).parameters
-    kind = getattr(config, name.capitalize())
+    kind = COMMANDS[name].options
     wanted = {option.name: option.default for option in fields(kind) if option.init and option.name not in NOT_HERE}
     assert {key: parameter.default for key, parameter in found.items()} == wanted | {"quiet": False}
 
@@ -82,7 +83,7 @@ def test_a_run_records_the_call_that_made_it_and_says_what_it_does(capfd: pytest
 
 def test_an_option_given_with_its_default_counts_as_chosen() -> None:
     with pytest.raises(UsageError, match="--minutes with --epochs: accepted is one of them"):
-        sslcli.pretrain(dataset="shapes", epochs=config.Pretrain.epochs, minutes=1, quiet=True)
+        sslcli.pretrain(dataset="shapes", epochs=Pretrain.epochs, minutes=1, quiet=True)
 
 
 def test_what_a_person_gets_wrong_is_an_error_with_the_accepted_values() -> None:

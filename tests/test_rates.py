@@ -22,13 +22,12 @@ from sslcli.errors import DivergedError, UsageError
 from sslcli.evaluation.linear import RATES
 from sslcli.options.finetune import Finetune
 from sslcli.options.pairing import pair_key
+from sslcli.plans import rate_trials
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run, parse_run
 from sslcli.training import log
 from sslcli.training.checkpoint import load_checkpoint
-from sslcli.workflows import probing as probe
-from sslcli.workflows import rates as choosing
-from sslcli.workflows import resume
+from sslcli.workflows import probing, rates, resume
 from tests.conftest import TINY, Cli, Once
 
 Done = Callable[[str], Run]
@@ -122,7 +121,7 @@ def test_a_probe_whose_encoder_would_be_another_is_not_gone_on_with(
     ssl: Cli, parent: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop_after(monkeypatch, 5, ssl, "probe --init scratch --epochs 3 --batch-size 64")
-    original = probe.starting_encoder
+    original = probing.starting_encoder
 
     def redrawn(*arguments: Any) -> Any:
         encoder = original(*arguments)
@@ -131,7 +130,7 @@ def test_a_probe_whose_encoder_would_be_another_is_not_gone_on_with(
         return encoder
 
     with monkeypatch.context() as patch:
-        patch.setattr(probe, "starting_encoder", redrawn)
+        patch.setattr(probing, "starting_encoder", redrawn)
         refused = ssl("resume")
     assert refused.code == 3
     assert "began with an encoder whose sha256 is" in refused.err
@@ -158,7 +157,7 @@ def test_a_probe_that_an_earlier_version_began_is_gone_on_with(
     line = "probe --epochs 3 --batch-size 64"
     whole = done(line)
     with monkeypatch.context() as patch:
-        patch.setattr(probe, "fixed_of", lambda *_: None)
+        patch.setattr(probing, "fixed_of", lambda *_: None)
         patch.setattr("sslcli.training.checkpoint.sealed", lambda _: {})
         stop_after(patch, 5, ssl, line)
     run = registry.load(registry.find("latest"))
@@ -195,13 +194,13 @@ def test_the_rate_of_fine_tuning_is_the_best_on_validation_and_the_run_is_as_wit
 
 def test_a_trial_is_the_whole_recipe_in_a_fifth_of_its_epochs_and_steps() -> None:
     options = Finetune(epochs=12, warmup_epochs=1.2, max_steps=101, search_lr=True, optimizer="adamw", batch_size=64)
-    trial = choosing.trial_options(options, rate=0.5)
+    trial = rate_trials.trial_options(options, rate=0.5)
     assert (trial.epochs, trial.max_steps, trial.lr, trial.search_lr) == (3, 21, 0.5, False)
     assert trial.warmup_epochs == pytest.approx(0.3)
     differing = {name for name, value in trial.options().items() if value != options.options()[name]}
     assert differing == {"epochs", "max_steps", "lr", "search_lr", "warmup_epochs"}
-    assert choosing.trial_rates(options) == pytest.approx([0.00005, 0.00015, 0.0005, 0.0015])
-    assert choosing.trial_options(Finetune(epochs=1, search_lr=True), rate=0.1).epochs == 1
+    assert rate_trials.trial_rates(options) == pytest.approx([0.00005, 0.00015, 0.0005, 0.0015])
+    assert rate_trials.trial_options(Finetune(epochs=1, search_lr=True), rate=0.1).epochs == 1
 
 
 def test_of_rates_that_are_equally_good_the_lowest_is_taken_and_one_that_diverges_is_not(
@@ -215,7 +214,7 @@ def test_of_rates_that_are_equally_good_the_lowest_is_taken_and_one_that_diverge
         except StopIteration:
             raise DivergedError("training diverged") from None
 
-    monkeypatch.setattr(choosing, "fit", fitted)
+    monkeypatch.setattr(rates, "fit", fitted)
     assert ssl(f"{SEARCH} --epochs 1").code == 0
     choices = registry.load(registry.find("latest")).choices
     assert [trial["val_acc"] for trial in choices["tried"]] == [0.2, 0.3, 0.3, 0.0]
@@ -227,7 +226,7 @@ def test_a_search_that_was_stopped_goes_on_with_the_next_rate(
     ssl: Cli, searched: tuple[Run, Run], registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, whole = searched
-    original, begun = choosing.fit, [0]
+    original, begun = rates.fit, [0]
 
     def stopped_in_the_third(*arguments: Any, **named: Any) -> None:
         begun[0] += 1
@@ -235,7 +234,7 @@ def test_a_search_that_was_stopped_goes_on_with_the_next_rate(
             os.kill(os.getpid(), signal.SIGINT)
         original(*arguments, **named)
 
-    monkeypatch.setattr(choosing, "fit", stopped_in_the_third)
+    monkeypatch.setattr(rates, "fit", stopped_in_the_third)
     assert ssl(SEARCH).code == 130
     run = registry.load(registry.find("latest"))
     assert (run.status, run.choices) == ("interrupted", {"tried": whole.choices["tried"][:2]})
@@ -252,7 +251,7 @@ def test_a_resumed_fine_tuning_searches_no_rate_again(
     stop_after(monkeypatch, 7, ssl, SEARCH)
     run = registry.find("latest")
     with monkeypatch.context() as patch:
-        patch.setattr(choosing, "fit", lambda *_, **__: 1 / 0)
+        patch.setattr(rates, "fit", lambda *_, **__: 1 / 0)
         assert ssl("resume").code == 0
     alike(registry, whole, registry.load(registry.find(run.id)))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sslcli.comparison import options_apart as settings
+from sslcli.comparison import options_apart
 from sslcli.comparison.choice import choose
 from sslcli.comparison.comparison import pretrain_setups
 from sslcli.comparison.options_apart import settings_in_words
@@ -54,10 +54,10 @@ def test_neighbours_of_another_number_are_told_apart_by_it(registry: Registry, t
 
 @pytest.mark.usefixtures("two")
 def test_of_very_many_settings_no_record_is_read(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "MOST_SETTINGS", 4)
+    monkeypatch.setattr(options_apart, "MOST_SETTINGS", 4)
     assert words(registry)
-    monkeypatch.setattr(settings, "MOST_SETTINGS", 3)
-    monkeypatch.setattr(settings, "record_or_index", lambda *_: pytest.fail("a record is read"))
+    monkeypatch.setattr(options_apart, "MOST_SETTINGS", 3)
+    monkeypatch.setattr(options_apart, "record_or_index", lambda *_: pytest.fail("a record is read"))
     assert words(registry) == {}
 
 
@@ -108,7 +108,7 @@ def test_settings_that_nothing_can_be_taken_for_have_no_words(ssl: Cli, registry
 def test_nothing_is_read_where_there_is_nothing_to_tell_apart(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     add_pair(registry, setup="few", options=FEW)
     add_pair(registry, setup="few", seed=2, options=FEW)
-    monkeypatch.setattr(settings, "record_or_index", None)
+    monkeypatch.setattr(options_apart, "record_or_index", None)
     assert words(registry) == {}
 
 

@@ -18,13 +18,12 @@ import pytest
 import torch
 import yaml
 
-from sslcli.commands.runs_verify import RunsVerify
 from sslcli.runs.proofs import PROOFS, SEALED, SOURCES, proofs_of
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import INDEX_FIELDS, Run
 from sslcli.training.checkpoint import load_checkpoint
 from sslcli.verification import numbers as verify_numbers
-from sslcli.verification import records as verify
+from sslcli.verification import records
 from tests.conftest import TINY, Cli, Once
 
 Done = Callable[[str], Run]
@@ -122,21 +121,21 @@ def test_every_field_that_is_edited_is_named_or_not_provable(
     read = cache(lambda folder, name: load_checkpoint(registry, run_of[folder], name))
     run_of = {other.folder: other for other in made.values()}
     monkeypatch.setattr(verify_numbers, "load_checkpoint", lambda _, record, name: read(record.folder, name))
-    prover = verify_numbers.Prover(registry, RunsVerify(numbers=True))
+    prover = verify_numbers.Prover(registry, from_checkpoint=False, data_dir=None, device="auto")
     content, seen, quiet = asdict(run), 0, []
     for name, changed in edits(content):
         if name in ("id", "experiment"):
             continue
         edited = Run(**changed)
         registry.save(edited)
-        state, words = verify._look(registry, registry.find(run.id), prover)
-        if provable(name, run) and not (state == verify.BAD and is_named(name, words, run)):
+        state, words = records.look(registry, registry.find(run.id), prover.look)
+        if provable(name, run) and not (state == records.BAD and is_named(name, words, run)):
             quiet.append((name, words))
         seen += 1
     registry.save(run)
     assert [name for name, _ in quiet] == []
     assert seen > 60
-    assert verify._look(registry, registry.find(run.id), prover) == (verify.GOOD, "")
+    assert records.look(registry, registry.find(run.id), prover.look) == (records.GOOD, "")
 
 
 @pytest.mark.parametrize("addition", [
@@ -333,9 +332,9 @@ def test_the_encoder_of_a_frozen_evaluation_is_held_to_its_parents(
     made: dict[str, Run], registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verify_numbers.Prover, "_frozen", lambda *_: "0" * 64)
-    prover = verify_numbers.Prover(registry, RunsVerify(numbers=True))
-    state, words = verify._look(registry, registry.find(made["linear"].id), prover)
-    assert state == verify.BAD
+    prover = verify_numbers.Prover(registry, from_checkpoint=False, data_dir=None, device="auto")
+    state, words = records.look(registry, registry.find(made["linear"].id), prover.look)
+    assert state == records.BAD
     assert f"and {'0' * 64} by the encoder of the pretrain run" in words
 
 
@@ -351,7 +350,7 @@ def test_only_what_needs_checkpoints_takes_torch(made: dict[str, Run], registry:
 def test_a_published_record_has_no_more_than_its_line_in_the_index(registry: Registry) -> None:
     assert "note" in INDEX_FIELDS
     run = registry.create("theirs", experiment="knn", status="published", note="x")
-    assert not verify.made_here(registry, run)
+    assert not records.made_here(registry, run)
     run.device = "a GPU"
     registry.save(run)
-    assert verify.made_here(registry, run)
+    assert records.made_here(registry, run)

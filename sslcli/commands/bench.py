@@ -11,7 +11,6 @@ from typer import Argument, Option
 from sslcli.console.messages import say
 from sslcli.options.annotations import Format
 from sslcli.options.command import Command
-from sslcli.options.presets import preset_names
 from sslcli.options.project import open_registry
 
 
@@ -46,6 +45,7 @@ def run(command: Bench) -> None:
     from sslcli.bench.columns import differences, measure, of_preset
     from sslcli.bench.cost import Costs
     from sslcli.bench.shown import show
+    from sslcli.options.presets import preset_names
 
     first = command.trainings[0]
     registry, costs = open_registry(first), Costs(stand_in=True)

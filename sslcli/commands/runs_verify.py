@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from typer import Option
 
-from sslcli.console.messages import say
-from sslcli.console.tables import print_rows
-from sslcli.errors import StateError
 from sslcli.options.annotations import DataDir, Device
 from sslcli.options.command import Command
 from sslcli.options.project import open_registry
-from sslcli.runs.proofs import PROOFS, SOURCES
 from sslcli.runs.registry import Registry
-from sslcli.verification.records import BAD, LookCloser, look
+
+if TYPE_CHECKING:
+    from sslcli.verification.records import LookCloser
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,31 +38,14 @@ class RunsVerify(Command):
 
 
 def run(command: RunsVerify) -> None:
-    """Print a line for every run, and how many there are of each state; a StateError at the end if one is not as recorded."""
+    """Check every run of the project, or list what proves each field."""
+    from sslcli.verification.printing import print_fields, print_states
+
     if command.fields:
-        show_fields()
-        return
-    registry = open_registry(command)
-    states, look_closer = Counter[str](), _closer(registry, command)
-    for run in registry.runs():
-        state, words = look(registry, run, look_closer)
-        states[state] += 1
-        print(f"{run.id}: {words or state}")
-    known = {run.folder for run in registry.runs()}
-    for path in sorted(registry.root.glob("runs/*/*/run.yaml")):
-        folder = path.parent.relative_to(registry.root).as_posix()
-        if folder not in known:
-            states[BAD] += 1
-            print(f"{folder}: orphaned, not in the registry; to take it in, type: {registry.command('ssl runs rebuild')}")
-    say(f"{states.total()} runs" + "".join(f"; {count} {state}" for state, count in states.items()))
-    if states[BAD]:
-        raise StateError(f"{states[BAD]} of these are not as recorded")
-
-
-def show_fields() -> None:
-    """Print what proves each field of a record."""
-    rows = [{"field": name, "by": "; ".join(SOURCES[by] for by in proofs) or "not provable"} for name, proofs in PROOFS.items()]
-    print_rows(rows, {"field": "field", "by": "proven by"}, style="table")
+        print_fields()
+    else:
+        registry = open_registry(command)
+        print_states(registry, _closer(registry, command))
 
 
 def _closer(registry: Registry, command: RunsVerify) -> LookCloser | None:

@@ -11,8 +11,7 @@ from sslcli.errors import UsageError
 from sslcli.evaluation.protocols import made_by, usual
 from sslcli.gallery import curves as plots
 from sslcli.gallery import predictions as predict
-from sslcli.gallery import representations as map_command
-from sslcli.gallery import views
+from sslcli.gallery import representations, views
 from sslcli.options.pictures import Map, Predict, Views
 from sslcli.options.presets import Step, assign, recipe_of, trainings_of
 from sslcli.options.pretrain import Pretrain
@@ -67,5 +66,5 @@ def _draw(registry: Registry, name: str, pretrained: list[Run], command: Study, 
     if any(protocol.classifies for protocol in protocols):
         written += predict.draw(registry, Predict(study=name, data_dir=command.data_dir, device=command.device))
     if usual() in protocols:
-        written += map_command.draw(registry, Map(study=name, data_dir=command.data_dir, device=command.device))
+        written += representations.draw(registry, Map(study=name, data_dir=command.data_dir, device=command.device))
     say(f"wrote {len(written)} pictures under {os.path.relpath(registry.path('results'))}")

@@ -77,13 +77,13 @@ MUTANTS = (
         "test_evaluation.py::test_an_artifact_alone_gives_the_accuracy_that_was_reported",
     ),
     Mutant(
-        "fine-tuning trains on the validation images, too", FINETUNE,
+        "fine-tuning trains on the validation images, too", "sslcli/plans/finetuning.py",
         "train_rows = data.split(seed=seed, label_fraction=options.label_fraction).train",
         "of = data.split(seed=seed, label_fraction=options.label_fraction)\n    train_rows = torch.cat([of.train, of.val])",
         CHOICES + "test_fine_tuning_trains_every_weight_on_the_training_images_alone",
     ),
     Mutant(
-        "fine-tuning trains the classifier and leaves the encoder as it is", FINETUNE,
+        "fine-tuning trains the classifier and leaves the encoder as it is", "sslcli/plans/finetuning.py",
         "optimizer=optimizer_for(model, options)", "optimizer=optimizer_for(model.head, options)",
         CHOICES + "test_fine_tuning_trains_every_weight_on_the_training_images_alone",
     ),
@@ -99,19 +99,20 @@ MUTANTS = (
         '    model.load_state_dict(progress.best["weights"])\n', "    assert progress.best\n", CHOSEN + "[finetune]",
     ),
     Mutant(
-        "a pretrained fine-tuning starts from the scratch encoder", CLASSIFY,
+        "a pretrained fine-tuning starts from the scratch encoder", "sslcli/plans/inheriting.py",
         "    if run.parent:\n        return load_pretrained(",
         '    if run.parent and run.experiment != "finetune":\n        return load_pretrained(',
         CHOICES + "test_fine_tuning_begins_with_its_parents_encoder_and_scratch_with_a_random_one",
     ),
     Mutant(
-        "a pretrained probe starts from the scratch encoder", CLASSIFY,
+        "a pretrained probe starts from the scratch encoder", "sslcli/plans/inheriting.py",
         "    if run.parent:\n        return load_pretrained(",
         '    if run.parent and run.experiment == "finetune":\n        return load_pretrained(',
         "test_evaluation.py::test_a_frozen_encoder_is_its_parents_to_the_bit",
     ),
     Mutant(
-        "a probe of an earlier epoch is of the last one", CLASSIFY, "at_epoch=run.at_epoch)", "at_epoch=None)",
+        "a probe of an earlier epoch is of the last one",
+        "sslcli/plans/inheriting.py", "at_epoch=run.at_epoch)", "at_epoch=None)",
         "test_commands.py::test_kept_checkpoints_are_probed_and_counted_apart",
     ),
     Mutant(

@@ -48,17 +48,18 @@ MUTANTS = (
         RUNS + "test_only_runs_of_the_kind_and_status_that_are_asked_for_are_found",
     ),
     Mutant(
-        "a name comes before an equal id", REGISTRY,
+        "a name comes before an equal id", "sslcli/runs/run.py",
         "return [run for run in runs if run.id == name] or [run for run in runs if run.name == name]",
         "return [run for run in runs if run.name == name] or [run for run in runs if run.id == name]",
         RUNS + "test_an_id_comes_before_a_name_that_is_equal_to_it",
     ),
     Mutant(
-        "an accuracy of 58.87 is read as a fraction", REGISTRY, "and not 0 <= value <= 1:", "and not 0 <= value <= 100:",
+        "an accuracy of 58.87 is read as a fraction",
+        "sslcli/runs/run.py", "and not 0 <= value <= 1:", "and not 0 <= value <= 100:",
         RUNS + "test_figures_that_cannot_be_are_refused",
     ),
     Mutant(
-        "more images than there are may be right in both", REGISTRY,
+        "more images than there are may be right in both", "sslcli/runs/run.py",
         "isinstance(count, int) and 0 <= count <= images", "isinstance(count, int) and 0 <= count",
         RUNS + "test_figures_that_cannot_be_are_refused",
     ),

@@ -25,7 +25,7 @@ MUTANTS = (
         "test_view_making.py::test_views_have_the_size_that_their_part_of_the_training_asks_for",
     ),
     Mutant(
-        "the last batch of pretraining is smaller, and so easier", "sslcli/workflows/pretraining.py",
+        "the last batch of pretraining is smaller, and so easier", "sslcli/plans/pretraining.py",
         "seed=options.seed, drop_last=True)", "seed=options.seed, drop_last=False)",
         "test_view_making.py::test_pretraining_leaves_out_the_images_that_fill_no_batch_and_tells_views_apart",
     ),
@@ -137,17 +137,17 @@ MUTANTS = (
         "test_loop.py::test_of_epochs_with_equal_accuracy_the_one_with_the_lower_loss_is_chosen",
     ),
     Mutant(
-        "warm-up is counted in steps", COMMON,
+        "warm-up is counted in steps", "sslcli/plans/schedule.py",
         "round((options.warmup_epochs or 0.0) * epoch_steps)", "round(options.warmup_epochs or 0.0)",
         "test_loop.py::test_the_rate_warms_up_over_epochs_and_max_steps_end_it",
     ),
     Mutant(
-        "--max-steps makes a short training longer", COMMON,
+        "--max-steps makes a short training longer", "sslcli/plans/schedule.py",
         "return min(steps, options.max_steps or steps)", "return options.max_steps or steps",
         "test_loop.py::test_the_rate_warms_up_over_epochs_and_max_steps_end_it",
     ),
     Mutant(
-        "the rate does not grow with the batch", COMMON,
+        "the rate does not grow with the batch", "sslcli/plans/schedule.py",
         "(0.06 if epochs < 400 else 0.03) * batch_size / 256", "(0.06 if epochs < 400 else 0.03)",
         "test_loop.py::test_where_no_rate_is_given_it_goes_with_the_batch_and_by_its_root_for_adam",
     ),
@@ -167,7 +167,8 @@ MUTANTS = (
         "test_device.py::test_the_gain_is_the_ratio_of_the_least_times_whatever_a_neighbour_does",
     ),
     Mutant(
-        "Muon computes in bfloat16 always", COMMON, "        precision=options.precision,\n", '        precision="bf16",\n',
+        "Muon computes in bfloat16 always",
+        "sslcli/plans/schedule.py", "        precision=options.precision,\n", '        precision="bf16",\n',
         "test_number_formats.py::test_muon_multiplies_in_the_precision_of_its_run",
     ),
 )  # fmt: skip
