@@ -5,11 +5,13 @@ import shutil
 import subprocess
 import sys
 from dataclasses import fields
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from grimp import build_graph
 
 from sslcli.cli import COMMANDS, DATA_COMMANDS, RUNS_COMMANDS, command_line
 from sslcli.methods import METHODS
@@ -22,6 +24,8 @@ from tests.measuring import times_as_long
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
+LONG: dict[str, str] = {}
+"""Files of over 250 lines, and why."""
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,20 @@ def test_style_types_and_layers_hold(command: list[str]) -> None:
         pytest.skip("types are those of torch 2.14 and newer")
     done = subprocess.run([str(BIN / command[0]), *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_circle_of_imports_joins_two_files() -> None:
+    graph = build_graph("sslcli", exclude_type_checking_imports=True, cache_dir=None)
+    order = TopologicalSorter({module: graph.find_modules_directly_imported_by(module) for module in graph.modules})
+    order.prepare()  # a CycleError names the files
+
+
+def test_commands_are_thin_and_files_short() -> None:
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / "sslcli").rglob("*.py")}
+    commands = {path: count for path, count in lines.items() if path.parent.name == "commands"}
+    assert sum(commands.values()) < 1600
+    assert [path.name for path, count in commands.items() if count >= 100] == []
+    assert {path.relative_to(ROOT / "sslcli").as_posix() for path, count in lines.items() if count > 250} == set(LONG)
 
 
 def walk(command: object, prefix: str = "") -> list[tuple[str, object]]:

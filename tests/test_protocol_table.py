@@ -118,24 +118,28 @@ def test_a_protocol_of_one_file_and_one_line_is_an_option_and_in_the_study_the_t
 
 SPELLED: dict[str, dict[str, tuple[int, str]]] = {
     "__init__.py": {"finetune": (2, "a command")},
-    "python.py": {"finetune": (2, "a command")},
+    "python.py": {"finetune": (1, "a command")},
     "cli.py": {"finetune": (1, "a command")},
-    "config.py": {
-        "finetune": (2, "a command, and an experiment of ssl runs list"),
-        "knn": (1, "an experiment of ssl runs list"),
-        "linear_eval": (1, "an experiment of ssl runs list"),
+    "bench/columns.py": {"finetune": (1, "a command")},
+    "bench/shown.py": {"finetune": (1, "a command")},
+    "workflows/begin.py": {"finetune": (1, "a command")},
+    "workflows/table.py": {"finetune": (1, "a command")},
+    "options/trainings.py": {"finetune": (1, "a command")},
+    "options/presets.py": {"finetune": (1, "a command, in the preset of --minutes"), "knn": (1, "in the preset of --minutes")},
+    "commands/runs_list.py": {
+        "finetune": (1, "an experiment"),
+        "knn": (1, "an experiment"),
+        "linear_eval": (1, "an experiment"),
     },
-    "registry.py": {
+    "runs/run.py": {
         "finetune": (2, "an experiment, which is the name of a folder, and the command that makes its runs"),
         "knn": (2, "an experiment, and how a measurement's name ends"),
         "linear_eval": (1, "an experiment"),
     },
-    "option_versions.py": {"finetune": (2, "a command"), "linear": (1, "a default of version 1, which never changes")},
-    "commands/bench.py": {"finetune": (2, "a command")},
-    "commands/study.py": {"finetune": (1, "a command, in the preset of --minutes"), "knn": (1, "in the preset of --minutes")},
-    "commands/measuring.py": {"knn": (2, "a measurement of pretraining, val/knn, and its stream of random numbers")},
-    "commands/plots.py": {"knn": (1, "how a measurement's name ends")},
-    "commands/tables.py": {"knn": (2, "how a measurement's name ends")},
+    "runs/option_versions.py": {"finetune": (2, "a command"), "linear": (1, "a default of version 1, which never changes")},
+    "plans/online_metrics.py": {"knn": (2, "a measurement of pretraining, val/knn, and its stream of random numbers")},
+    "gallery/curves.py": {"knn": (1, "how a measurement's name ends")},
+    "console/tables.py": {"knn": (2, "how a measurement's name ends")},
 }
 """Where the key or the experiment of a protocol is quoted: how often, and what it is there, if no protocol."""
 

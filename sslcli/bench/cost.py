@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from sslcli.bench.protocol_cost import parts_of, random_h
+from sslcli.bench.protocol_cost import parts_of, random_h, trials_seconds
 from sslcli.bench.timing import BUDGET, StepTime, time_step
 from sslcli.console.messages import say
 from sslcli.data import SIZES
@@ -31,8 +31,6 @@ from sslcli.models.encoder import Encoder, build_encoder
 from sslcli.plans import finetuning, pretraining
 from sslcli.plans.online_metrics import is_measured, measured_images, meter
 from sslcli.plans.plan import Plan
-from sslcli.plans.rate_trials import FACTORS, trial_options
-from sslcli.plans.schedule import total_steps
 from sslcli.plans.views import view_size_plan
 from sslcli.runs.registry import Registry
 from sslcli.training.checkpoint import State, save_checkpoint
@@ -165,7 +163,7 @@ class Costs:
         expected["checkpoints"] = (_saves(sum(expected.values())) + 1) * saving
         if options.search_lr:
             validating = len(parts.val) * self._seeing(plan, model.encoder)
-            expected["choosing the rate"] = _trials(
+            expected["choosing the rate"] = trials_seconds(
                 plan, training, step_seconds=seconds / training.steps, validating=validating
             )
         return Cost(expected, step, training.steps, training.epoch_steps, training.batch_size)
@@ -239,12 +237,6 @@ def _encoder(plan: Plan) -> Encoder:
 
 def _split(plan: Plan) -> Split:
     return plan.setting.data.split(seed=plan.options.seed, label_fraction=plan.options.label_fraction)
-
-
-def _trials(plan: Plan, training: Training, *, step_seconds: float, validating: float) -> float:
-    """Seconds of the short trainings that choose fine-tuning's rate, where to validate once takes so many."""
-    steps = total_steps(trial_options(plan.options, rate=0.0), training.epoch_steps)
-    return len(FACTORS) * (steps * step_seconds + math.ceil(steps / training.epoch_steps) * validating)
 
 
 def _saves(seconds: float) -> int:

@@ -1,7 +1,8 @@
-"""What the protocols of ssl probe cost here once the representations are made: in seconds, tried on some of the work."""
+"""What the protocols cost here beside their own steps: in seconds, tried on some of the work."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, NoReturn
 
 import torch
@@ -10,7 +11,11 @@ from sslcli.data.image_data import ImageData
 from sslcli.data.split import Split
 from sslcli.evaluation.protocols.protocol import Frozen, Protocol, Steps
 from sslcli.evaluation.represented import Represented
+from sslcli.plans.plan import Plan
+from sslcli.plans.rate_trials import FACTORS, trial_options
+from sslcli.plans.schedule import total_steps
 from sslcli.training import device
+from sslcli.training.step import Training
 
 
 def random_h(dim: int, data: ImageData, parts: Split) -> Represented:
@@ -35,3 +40,9 @@ def parts_of(protocol: Protocol, frozen: Frozen, options: Any) -> dict[str, floa
 
 def _no_steps(*_: object, **__: object) -> NoReturn:
     raise TypeError("a protocol without a `training` does not train by steps")
+
+
+def trials_seconds(plan: Plan, training: Training, *, step_seconds: float, validating: float) -> float:
+    """Seconds of the short trainings that choose fine-tuning's rate, where to validate once takes so many."""
+    steps = total_steps(trial_options(plan.options, rate=0.0), training.epoch_steps)
+    return len(FACTORS) * (steps * step_seconds + math.ceil(steps / training.epoch_steps) * validating)

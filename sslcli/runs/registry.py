@@ -13,7 +13,7 @@ import secrets
 import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -24,27 +24,19 @@ import yaml
 from sslcli.errors import StateError, UsageError
 from sslcli.files import Dumper, load_yaml, now, remove_unfinished, write_text
 from sslcli.locks import SOMEBODY, HeldError, is_held, locked
+from sslcli.runs.heartbeat import Heartbeat, read_heartbeat, write_heartbeat
+from sslcli.runs.index import index_text, read_index
 from sslcli.runs.option_versions import FIELD, current
 from sslcli.runs.run import EXPERIMENTS, Run, called, parse_run
 
 LONGEST_STEM = 95  # characters of an id before its four random ones
 LOCK_TIMEOUT = 60  # seconds
-HEADER = "# The runs of this project, one a line. Whole records: runs/<experiment>/<id>/run.yaml\n"
 
 
 def find_project(start: Path) -> Path:
     """The nearest folder from `start` upwards that holds a registry.yaml; `start` itself where none does."""
     start = start.resolve()
     return next((folder for folder in (start, *start.parents) if (folder / "registry.yaml").is_file()), start)
-
-
-@dataclass(frozen=True)
-class Heartbeat:
-    """When a process on a machine last said that it works on a run."""
-
-    host: str
-    process: int
-    at: datetime
 
 
 class Registry:
@@ -75,29 +67,10 @@ class Registry:
         if not self.index.exists():
             return []
         try:
-            return self._parse_index()
+            return read_index(self.index)
         except UsageError as error:
             remedy = self.command("ssl runs rebuild")
             raise UsageError(f"{error}. To make it anew from the folders under runs/, type: {remedy}") from error
-
-    def _parse_index(self) -> list[Run]:
-        text = self.index.read_text(encoding="utf-8", errors="replace")
-        lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-        if lines in ([], ["runs: []"]):
-            return []
-        try:  # every line that this program writes is JSON, which parses a hundred times faster than YAML
-            if lines[0] != "runs:" or not all(line.startswith("- {") for line in lines[1:]):
-                raise ValueError
-            content: Any = [json.loads(line[2:]) for line in lines[1:]]
-        except (ValueError, RecursionError):
-            whole = load_yaml(self.index)
-            content = whole.get("runs") if isinstance(whole, dict) else None
-        if not isinstance(content, list):
-            raise UsageError(f"{self.index} is no run registry: it must be a mapping with a list 'runs'")
-        runs = [parse_run(entry, f"{self.index}, run {number}") for number, entry in enumerate(content, 1)]
-        if len({run.id for run in runs}) < len(runs):
-            raise UsageError(f"{self.index} names a run twice")
-        return runs
 
     def find(self, selector: str, *, experiment: str | None = None, status: str | None = None) -> Run:
         """The one run meant by an id, a name, a unique prefix of either, or "latest"."""
@@ -210,9 +183,8 @@ class Registry:
         write_text(path, text)
 
     def _write_index(self, runs: list[Run]) -> None:
-        lines = "".join(f"- {json.dumps(run.index_entry(), ensure_ascii=True)}\n" for run in runs)
         remove_unfinished(self.index)
-        write_text(self.index, HEADER + ("runs:\n" + lines if runs else "runs: []\n"))
+        write_text(self.index, index_text(runs))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -244,19 +216,18 @@ class Registry:
 
     def beat(self, run: Run) -> None:
         """Write down that this process works on a run, and when."""
-        beat = {"host": platform.node(), "process": os.getpid(), "at": now()}
         path = self.path(f"{run.folder}/.heartbeat")
         if path.parent.is_dir():  # it was not deleted meanwhile
             with suppress(StateError):  # a full disk is no reason to stop: the training will meet it at its next checkpoint
-                write_text(path, json.dumps(beat))
+                write_heartbeat(path)
 
     def heartbeat(self, run: Run) -> Heartbeat | None:
         """The last sign of life of a run's process; None if there is none that can be read."""
         try:
-            beat = json.loads(self.path(f"{run.folder}/.heartbeat").read_text(encoding="utf-8"))
-            return Heartbeat(str(beat["host"]), int(beat["process"]), datetime.fromisoformat(beat["at"]).astimezone(UTC))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, UsageError):
+            path = self.path(f"{run.folder}/.heartbeat")
+        except UsageError:
             return None
+        return read_heartbeat(path)
 
     def elsewhere(self, run: Run) -> str | None:
         """Of a run that another machine was running: where, and when it was last seen there. Its lock tells nothing here."""

@@ -1,0 +1,41 @@
+"""registry.yaml, the index of a project's runs: YAML, of which every line is JSON too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sslcli.errors import UsageError
+from sslcli.files import load_yaml
+from sslcli.runs.run import Run, parse_run
+
+HEADER = "# The runs of this project, one a line. Whole records: runs/<experiment>/<id>/run.yaml\n"
+
+
+def read_index(path: Path) -> list[Run]:
+    """All runs of an index, oldest first; a UsageError if it is damaged."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    if lines in ([], ["runs: []"]):
+        return []
+    try:  # every line that this program writes is JSON, which parses a hundred times faster than YAML
+        if lines[0] != "runs:" or not all(line.startswith("- {") for line in lines[1:]):
+            raise ValueError
+        content: Any = [json.loads(line[2:]) for line in lines[1:]]
+    except (ValueError, RecursionError):
+        whole = load_yaml(path)
+        content = whole.get("runs") if isinstance(whole, dict) else None
+    if not isinstance(content, list):
+        raise UsageError(f"{path} is no run registry: it must be a mapping with a list 'runs'")
+    runs = [parse_run(entry, f"{path}, run {number}") for number, entry in enumerate(content, 1)]
+    if len({run.id for run in runs}) < len(runs):
+        raise UsageError(f"{path} names a run twice")
+    return runs
+
+
+def index_text(runs: Sequence[Run]) -> str:
+    """An index of these runs as text."""
+    lines = "".join(f"- {json.dumps(run.index_entry(), ensure_ascii=True)}\n" for run in runs)
+    return HEADER + ("runs:\n" + lines if runs else "runs: []\n")
