@@ -115,23 +115,29 @@ def test_help_compare_and_runs_list_import_little_and_take_a_few_times_what_type
     assert ratio < 7  # it is 4 to 5
 
 
-def test_the_readmes_links_hold() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 150
+
+
+def test_the_links_of_readme_and_security_hold() -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", README + (ROOT / "SECURITY.md").read_text(encoding="utf-8")):
         if "://" not in target:
             assert (ROOT / target).exists(), target
 
 
-def test_the_readmes_images_are_tracked_in_exactly_this_case(ssl: Cli) -> None:
-    result = ssl(f"plots --check {ROOT / 'README.md'}")
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md", "docs/speed.md", "docs/is-it-working.md"])
+def test_the_pages_images_are_tracked_in_exactly_this_case(ssl: Cli, page: str) -> None:
+    result = ssl(f"plots --check {ROOT / page}")
     assert result.code == 0, result.out
     assert re.search(r"[1-9]\d* local images, all there", result.out)
 
 
-def test_the_readme_and_the_speedruns_page_show_the_published_tables(ssl: Cli) -> None:
-    speedruns = "results/speedrun.md"
-    assert f"]({speedruns})" in README
-    assert "@@" not in README + (ROOT / speedruns).read_text(encoding="utf-8")  # a figure that was to be filled in
-    shown_lines = [*README.splitlines(), *(ROOT / speedruns).read_text(encoding="utf-8").splitlines()]
+def test_the_pages_of_results_show_the_published_tables(ssl: Cli) -> None:
+    pages = ("docs/results.md", "results/speedrun.md")
+    assert "](docs/results.md)" in README
+    text = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in pages)
+    assert "@@" not in README + text  # a figure that was to be filled in
+    shown_lines = text.splitlines()
     for study in dict.fromkeys(run["study"] for run in yaml.safe_load((ROOT / "registry.yaml").read_text())["runs"]):
         result = ssl(f"compare --project {ROOT} --study {study} --format json")
         assert result.code == 0
