@@ -1,5 +1,7 @@
 """README and docs: their commands can be typed, the page of the command line is right, and the site has no broken link."""
 
+import json
+import re
 import shutil
 import subprocess
 import sys
@@ -13,9 +15,11 @@ from PIL import Image
 
 from sslcli.commands import minutes
 from sslcli.commands.cost import Cost, Costs
+from sslcli.evaluation.statistics import paired
 from tests.conftest import NEEDS_ONNX, Cli
 from tests.docs import cli_reference
-from tests.docs.pages import PAGES, ROOT, build, commands_of, typed_block
+from tests.docs.pages import FENCE, PAGES, ROOT, build, commands_of, typed_block
+from tests.test_methods import ALONE, PROGRAM
 
 NEEDS_MKDOCS = pytest.mark.skipif(find_spec("material") is None, reason="mkdocs-material is not installed")
 IN_FEW_STEPS = "--max-steps 1 --set pretrain.backbone=resnet9 --set pretrain.stem=auto --set pretrain.batch_size=16 --set probe.epochs=1"
@@ -94,6 +98,37 @@ def test_the_practitioners_quick_start_can_be_typed_and_ends_with_an_encoder(ssl
 def test_the_researchers_quick_start_can_be_typed_and_every_run_is_as_recorded(ssl: Cli) -> None:
     type_block(ssl, "researcher")
     assert ssl("runs verify --numbers").out.rstrip().endswith("as recorded")
+
+
+def test_the_method_of_the_page_pretrains_once_it_is_a_file_beside_the_others(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "add-your-own.md").read_text(encoding="utf-8")
+    text = next(match["text"] for match in FENCE.finditer(page) if match["language"] == "python")
+    shutil.copytree(ROOT / "sslcli", tmp_path / "sslcli", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "sslcli" / "methods" / "mean.py").write_text(text, encoding="utf-8")
+    line = "pretrain --method mean --width 8 --dataset shapes --backbone resnet9-small --batch-size 32 --epochs 1 --max-steps 2"
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", PROGRAM, str(tmp_path), json.dumps([line])],
+        cwd=tmp_path, env=ALONE, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    ((code, _, said),) = json.loads(done.stdout)
+    assert code == 0, said
+    assert "run mean-resnet9-small-shapes" in said
+
+
+def test_the_widths_for_few_labels_are_those_that_compare_prints() -> None:
+    """Pretrained 75 %, scratch 65 %, and the two disagree on so many of the pictures; beside it one accuracy of 50 %."""
+    page = (ROOT / "docs" / "own-pictures.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| [\d,]+ \| ([\d,]+) \| ±(\d+) points \| ±(\d+) points \| ±(\d+) points \|$", page, re.MULTILINE)
+    assert len(rows) == 6
+    for images, alone, *shown in [[int(cell.replace(",", "")) for cell in row] for row in rows]:
+        widths = []
+        for disagreeing in (0.2, 0.4):
+            first, second = round(0.75 * images), round(0.65 * images)
+            found = paired(first, second, (first + second - round(disagreeing * images)) // 2, images)
+            widths.append(round(50 * (found.high - found.low)))
+        assert shown == widths
+        assert alone == round(196 * 0.5 / images**0.5)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
