@@ -1,7 +1,7 @@
-"""What mkdocs calls to make the site: pages and pictures beside docs/ join it, and links between the two stay right in both places.
+"""What mkdocs calls to make the site: files from outside docs/ join it, and links to them hold here and there.
 
-On the disk, and on a page that shows the repository, docs/start.md and results/speedrun.md lie side by side. On the site results/
-lies below the pages. So a link is written for the repository, and turned here into the one of the site.
+In the repository docs/ and results/ lie side by side. On the site results/ lies below the pages. So a link is written for the
+repository, and turned here into the one of the site.
 """
 
 from __future__ import annotations

@@ -22,7 +22,9 @@ from tests.docs.pages import FENCE, PAGES, ROOT, build, commands_of, typed_block
 from tests.test_methods import ALONE, PROGRAM
 
 NEEDS_MKDOCS = pytest.mark.skipif(find_spec("material") is None, reason="mkdocs-material is not installed")
-IN_FEW_STEPS = "--max-steps 1 --set pretrain.backbone=resnet9 --set pretrain.stem=auto --set pretrain.batch_size=16 --set probe.epochs=1"
+IN_FEW_STEPS = (
+    "--max-steps 1 --set pretrain.backbone=resnet9 --set pretrain.stem=auto --set pretrain.batch_size=16 --set probe.epochs=1"
+)
 CHEAPER = {
     "study --preset cifar10-cpu --download": f"{IN_FEW_STEPS} --label-fractions 1",
     "study --preset cifar10-cpu --seeds 3": f"{IN_FEW_STEPS} --seeds 2 --label-fractions 0.5",
@@ -48,7 +50,9 @@ def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     def of(_: Costs, plan: Any) -> Cost:
         epoch_steps = len(plan.setting.data.train_images) // plan.options.batch_size
         steps = plan.options.epochs * epoch_steps
-        return Cost({"steps": 4.0 * steps, "measuring": 0.0, "checkpoints": 0.0}, None, steps, epoch_steps, plan.options.batch_size)
+        return Cost(
+            {"steps": 4.0 * steps, "measuring": 0.0, "checkpoints": 0.0}, None, steps, epoch_steps, plan.options.batch_size
+        )
 
     monkeypatch.setattr(Costs, "of", of)
     monkeypatch.setattr(minutes, "rough_seconds", lambda training: 4.0 * training.steps)
