@@ -30,7 +30,7 @@ CHEAPER = {
     "study --preset cifar10-cpu --seeds 3": f"{IN_FEW_STEPS} --seeds 2 --label-fractions 0.5",
     "study --dataset": "--set probe.epochs=1 --set finetune.epochs=1",
     "study": "--max-steps 1",
-    "pretrain --minutes": "--minutes 1",
+    "pretrain": "--minutes 1",
     "finetune --label-fraction 0.1": "--label-fraction 0.5 --max-steps 2",  # of ten pictures of a class a tenth is too few
 }
 """What a test adds to a command that begins so: of an option that is given twice the last one counts."""
@@ -72,7 +72,7 @@ def photos(tmp_path: Path) -> None:
 
 
 @NEEDS_ONNX
-@pytest.mark.usefixtures("photos")
+@pytest.mark.usefixtures("photos", "slow_machine")
 def test_the_walk_through_on_own_pictures_can_be_typed(ssl: Cli, tmp_path: Path) -> None:
     assert len(typed_block("own pictures")) >= 10
     type_block(ssl, "own pictures")
