@@ -77,6 +77,13 @@ PRESETS = sorted(path.stem for path in (ROOT / "sslcli" / "presets").glob("*.yam
 
 
 @pytest.mark.parametrize("name", PRESETS)
+def test_the_page_of_speed_names_every_preset_with_its_minutes_or_says_that_there_are_none(name: str) -> None:
+    page = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"(?m)^\| `{name}` \|[^|]*\|([^|]*)\|$", page)
+    assert re.search(r"\d+ (min|s)\b|not measured", row)
+
+
+@pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_passes_the_checks(name: str) -> None:
     preset = read_preset(name)
     assert set(preset) == {"pretrain", "probe"} | ({"finetune"} if name in ("demo", "cifar10-cpu", "cifar10") else set())
@@ -119,10 +126,13 @@ def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) <= 150
 
 
-def test_the_links_of_readme_and_security_hold() -> None:
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", README + (ROOT / "SECURITY.md").read_text(encoding="utf-8")):
-        if "://" not in target:
-            assert (ROOT / target).exists(), target
+def test_the_readmes_links_hold_with_the_headings_that_they_name() -> None:
+    links = re.findall(r"\]\(([^)#:]+)#?([^)]*)\)", README)
+    assert any(heading for _, heading in links)
+    for target, heading in links:
+        text = (ROOT / target).read_text(encoding="utf-8", errors="ignore")
+        slugs = [re.sub(r"[^\w -]", "", line.lower()).strip().replace(" ", "-") for line in re.findall(r"(?m)^#+ (.+)$", text)]
+        assert not heading or heading in slugs, f"{target}#{heading}"
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/results.md", "docs/speed.md", "docs/is-it-working.md"])
