@@ -102,7 +102,7 @@ ORIGINS = {"COMMANDLINE": "command line", "ENVIRONMENT": ENVIRONMENT}
 def command_line() -> Any:
     """The whole command line, every command of the tables, built once: called with words, it does what they say, and exits."""
     settings: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False}
-    app = typer.Typer(help="Self-supervised learning on images, from two CPU cores up.", **settings)
+    app = typer.Typer(help="Self-supervised learning on images, from two CPU cores up.", **settings | {"add_completion": True})
     runs = typer.Typer(
         no_args_is_help=True, help="List, show, note, verify, rebuild, rm: care of the run registry.", **settings
     )

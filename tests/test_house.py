@@ -95,6 +95,13 @@ PRESETS = sorted(path.stem for path in (ROOT / "sslcli" / "presets").glob("*.yam
 
 
 @pytest.mark.parametrize("name", PRESETS)
+def test_the_page_of_speed_names_every_preset_with_its_minutes_or_says_that_there_are_none(name: str) -> None:
+    page = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"(?m)^\| `{name}` \|[^|]*\|([^|]*)\|$", page)
+    assert re.search(r"\d+ (min|s)\b|not measured", row)
+
+
+@pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_passes_the_checks(name: str) -> None:
     preset = read_preset(name)
     assert set(preset) == {"pretrain", "probe"} | ({"finetune"} if name in ("demo", "cifar10-cpu", "cifar10") else set())
@@ -133,23 +140,32 @@ def test_help_compare_and_runs_list_import_little_and_take_a_few_times_what_type
     assert ratio < 7  # it is 4 to 5
 
 
-def test_the_readmes_links_hold() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        if "://" not in target:
-            assert (ROOT / target).exists(), target
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 150
 
 
-def test_the_readmes_images_are_tracked_in_exactly_this_case(ssl: Cli) -> None:
-    result = ssl(f"plots --check {ROOT / 'README.md'}")
+def test_the_readmes_links_hold_with_the_headings_that_they_name() -> None:
+    links = re.findall(r"\]\(([^)#:]+)#?([^)]*)\)", README)
+    assert any(heading for _, heading in links)
+    for target, heading in links:
+        text = (ROOT / target).read_text(encoding="utf-8", errors="ignore")
+        slugs = [re.sub(r"[^\w -]", "", line.lower()).strip().replace(" ", "-") for line in re.findall(r"(?m)^#+ (.+)$", text)]
+        assert not heading or heading in slugs, f"{target}#{heading}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md", "docs/speed.md", "docs/is-it-working.md"])
+def test_the_pages_images_are_tracked_in_exactly_this_case(ssl: Cli, page: str) -> None:
+    result = ssl(f"plots --check {ROOT / page}")
     assert result.code == 0, result.out
     assert re.search(r"[1-9]\d* local images, all there", result.out)
 
 
-def test_the_readme_and_the_speedruns_page_show_the_published_tables(ssl: Cli) -> None:
-    speedruns = "results/speedrun.md"
-    assert f"]({speedruns})" in README
-    assert "@@" not in README + (ROOT / speedruns).read_text(encoding="utf-8")  # a figure that was to be filled in
-    shown_lines = [*README.splitlines(), *(ROOT / speedruns).read_text(encoding="utf-8").splitlines()]
+def test_the_pages_of_results_show_the_published_tables(ssl: Cli) -> None:
+    pages = ("docs/results.md", "results/speedrun.md")
+    assert "](docs/results.md)" in README
+    text = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in pages)
+    assert "@@" not in README + text  # a figure that was to be filled in
+    shown_lines = text.splitlines()
     for study in dict.fromkeys(run["study"] for run in yaml.safe_load((ROOT / "registry.yaml").read_text())["runs"]):
         result = ssl(f"compare --project {ROOT} --study {study} --format json")
         assert result.code == 0
