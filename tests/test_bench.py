@@ -16,7 +16,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from sslcli.bench import columns as bench
 from sslcli.bench import cost, timing
 from sslcli.bench.cost import Costs
 from sslcli.bench.minutes import fit_to_minutes
@@ -329,7 +328,7 @@ def test_a_preset_costs_what_its_trainings_cost(ssl: Cli, tmp_path: Path, monkey
         f"pretrain: {{{pretrain}, epochs: 3, keep_every: 1}}\n"
         "probe: [{epochs: 2}, {protocol: knn}]\nfinetune: {epochs: 1}\n"
     )
-    monkeypatch.setattr(bench, "preset_names", lambda: ["mine.yaml"])
+    monkeypatch.setattr("sslcli.options.presets.preset_names", lambda: ["mine.yaml"])
 
     def alone(line: str) -> float:
         (column,) = json.loads(ssl(f"bench {line} {FAST} --format json").out)["columns"]

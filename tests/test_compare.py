@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from sslcli.comparison.choice import newest
-from sslcli.comparison.comparison import results
+from sslcli.comparison.comparison import newest, results
 from sslcli.comparison.differences import answer, difference_of, pair_up
 from sslcli.comparison.rows import tables
 from sslcli.console.tables import print_rows

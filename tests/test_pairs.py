@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from sslcli.comparison.choice import choose, newest
+from sslcli.comparison.comparison import choose, newest
 from sslcli.comparison.differences import answer, both_right, difference_of, over_settings, pair_up
 from sslcli.options.pairing import pair_key
 from sslcli.runs.registry import Registry

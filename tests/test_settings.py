@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from sslcli.comparison import options_apart
-from sslcli.comparison.choice import choose
-from sslcli.comparison.comparison import pretrain_setups
+from sslcli.comparison.comparison import choose, pretrain_setups
 from sslcli.comparison.options_apart import settings_in_words
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run

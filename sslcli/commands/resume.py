@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from typer import Argument, Option
 
@@ -16,6 +16,7 @@ from sslcli.options.project import open_registry
 class Resume(Command):
     """Go on with an interrupted run, of any kind, from its last checkpoint."""
 
+    joins_processes: ClassVar[bool] = True
     run: Annotated[str | None, Argument(help="Run: id, name, unique prefix; default: the newest interrupted one.")] = None
     data_dir: DataDir = None
     device: Annotated[

@@ -38,6 +38,8 @@ class Command:
     origins: dict[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
     only_reads: ClassVar[bool] = False
     """Whether it needs a project that is there already."""
+    joins_processes: ClassVar[bool] = False
+    """Whether several processes that torchrun starts may do it together."""
 
     def __post_init__(self) -> None:
         for name, hint in self.hints(vars(self)).items():

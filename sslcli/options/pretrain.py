@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from typer import Option
 
@@ -60,6 +60,7 @@ class Pretrain(Command):
     a method type: ssl pretrain --method NAME --help. Writes a run with its checkpoints; next comes ssl probe.
     """
 
+    joins_processes: ClassVar[bool] = True
     method: Annotated[
         str, Option(help=f"One of: {', '.join(METHODS)}. Each has options of its own.", rich_help_panel=MODEL), one_of(METHODS)
     ] = "simclr"

@@ -1,8 +1,15 @@
-"""The commands that train, and so make runs."""
+"""The commands that train, and so make runs; and the file of --config, which may have a section for each."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+from sslcli.errors import UsageError
+from sslcli.files import load_yaml
+from sslcli.options.command import Command
 from sslcli.options.finetune import Finetune
+from sslcli.options.mapping import from_mapping
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
 
@@ -12,3 +19,30 @@ TRAININGS: dict[str, type[Pretrain] | type[Probe] | type[Finetune]] = {
     "finetune": Finetune,
 }
 """The commands that train, and so make runs."""
+
+
+def with_file(command: Command) -> Command:
+    """Fill in what the --config file says and the command line does not. A file may have a section per command."""
+    if command.config is None:
+        return command
+    if not command.config.is_file():
+        raise UsageError(f"--config {command.config}: there is no such file")
+    values = _own_section(load_yaml(command.config), type(command).__name__.lower(), command.config)
+    arguments = from_mapping(type(command), values, str(command.config))
+    given = {name for name, origin in command.origins.items() if origin == "command line"}
+    return command.because(str(command.config), **{name: value for name, value in arguments.items() if name not in given})
+
+
+def _own_section(values: Any, section: str, path: Path) -> Any:
+    """What of a file is meant for a command: all of it, or its section where sections of commands are all there is."""
+    if not isinstance(values, dict) or not values or not set(values) <= set(TRAININGS):
+        return values
+    if section not in values:
+        hint = f"; as a study: ssl study --preset {path}" if section == "study" else ""
+        raise UsageError(f"{path}: as --config of ssl {section} it has no section {section}, only {', '.join(values)}{hint}")
+    own = values[section] or {}
+    if isinstance(own, list):
+        if len(own) != 1:
+            raise UsageError(f"{path}: the section {section} has {len(own)} entries; as --config, accepted is one")
+        own = own[0] or {}
+    return own

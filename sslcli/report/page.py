@@ -13,8 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sslcli import __version__
-from sslcli.comparison.choice import choose
-from sslcli.comparison.comparison import pretrain_setups, results
+from sslcli.comparison.comparison import choose, pretrain_setups, results
 from sslcli.comparison.differences import pair_up
 from sslcli.comparison.options_apart import settings_in_words
 from sslcli.errors import UsageError

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 from typer.models import ArgumentInfo, ParameterInfo
 
 from sslcli.cli import COMMANDS, DATA_COMMANDS, RUNS_COMMANDS
+from sslcli.dispatch import Entry
 from sslcli.methods import FILES
 from sslcli.options.command import Command
 from sslcli.options.of_methods import OF_METHODS, method_hints
@@ -36,22 +37,23 @@ def page() -> str:
     """The whole page, in Markdown."""
     same = {name: hint for name, hint in Command.hints({}).items() if panel_of(hint) == EVERYWHERE}
     everywhere = f"## Options of every command\n\n{table(same, defaults_of(Command))}"
-    return "\n".join([HEAD, everywhere, *(section(name, kind) for name, kind in every_command())])
+    return "\n".join([HEAD, everywhere, *(section(name, entry) for name, entry in every_command())])
 
 
-def every_command() -> Iterator[tuple[str, type[Command]]]:
-    """Every command by its whole name, in the order of --help, with the class of its options."""
+def every_command() -> Iterator[tuple[str, Entry]]:
+    """Every command by its whole name, in the order of --help."""
     for prefix, commands in (("ssl", COMMANDS), ("ssl runs", RUNS_COMMANDS), ("ssl data", DATA_COMMANDS)):
-        for name, (kind, _) in commands.items():
-            yield f"{prefix} {name}", kind
+        for name, entry in commands.items():
+            yield f"{prefix} {name}", entry
 
 
-def section(name: str, kind: type[Command]) -> str:
+def section(name: str, entry: Entry) -> str:
     """The part of the page on one command."""
+    kind = entry.options
     hints = {name: hint for name, hint in kind.hints({}).items() if not info_of(hint).hidden}
     if "method" in hints:
         hints = {name: hint for name, hint in hints.items() if name not in OF_METHODS}
-    parts = [f"## {name}\n", inspect.cleandoc(kind.__doc__ or "") + "\n"]
+    parts = [f"## {name}\n", inspect.cleandoc(kind.__doc__ or "") + "\n", f"Example: `{entry.example}`\n"]
     for panel in dict.fromkeys(panel_of(hint) for hint in hints.values() if panel_of(hint) != EVERYWHERE):
         own = {name: hint for name, hint in hints.items() if panel_of(hint) == panel}
         parts.append(f"**{panel}**\n\n{table(own, defaults_of(kind))}")

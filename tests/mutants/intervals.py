@@ -61,18 +61,18 @@ MUTANTS = (
         PAIRS + "test_the_count_of_two_runs_is_found_in_either_and_only_of_equally_many_images",
     ),
     Mutant(
-        "an interrupted evaluation is compared", "sslcli/comparison/choice.py", 'run.status in ("finished", "published")',
+        "an interrupted evaluation is compared", "sslcli/comparison/comparison.py", 'run.status in ("finished", "published")',
         'run.status in ("finished", "published", "running", "failed")',
         PAIRS + "test_only_finished_evaluations_are_compared_and_of_equal_ones_the_newest",
     ),
     Mutant(
-        "of equal runs the oldest is shown", "sslcli/comparison/choice.py",
+        "of equal runs the oldest is shown", "sslcli/comparison/comparison.py",
         "return list({same(run): run for run in runs}.values())",
         "return list({same(run): run for run in list(runs)[::-1]}.values())",
         PAIRS + "test_only_finished_evaluations_are_compared_and_of_equal_ones_the_newest",
     ),
     Mutant(
-        "a probe of an earlier epoch stands in the place of the last one's", "sslcli/comparison/choice.py",
+        "a probe of an earlier epoch stands in the place of the last one's", "sslcli/comparison/comparison.py",
         "return run.experiment, run.pair or run.id, run.init, parent, run.at_epoch",
         "return run.experiment, run.pair or run.id, run.init, parent",
         PAIRS + "test_an_earlier_epochs_probe_never_stands_in_the_place_of_the_last_ones",

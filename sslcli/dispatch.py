@@ -1,0 +1,143 @@
+"""From words on the command line to a command's options, built and checked, and to its function."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, make_dataclass
+from functools import cache
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+from typer.main import get_command
+
+from sslcli.commands import (
+    bench,
+)
+from sslcli.errors import UsageError
+from sslcli.exit_codes import errors_to_exit_codes
+from sslcli.launch import read_launch, read_world
+from sslcli.methods import FILES, options_of
+from sslcli.options.command import ENVIRONMENT, Command, check_typed
+from sslcli.options.of_methods import OF_METHODS, method_hints
+from sslcli.options.pretrain import Pretrain
+from sslcli.options.trainings import TRAININGS, with_file
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A command: the class of its options, what is done with one, how it may be typed, and its group, if any, in --help."""
+
+    options: type[Command]
+    run: Callable[[Any], None]
+    example: str
+    group: str | None = None
+
+
+ORIGINS = {"COMMANDLINE": "command line", "ENVIRONMENT": ENVIRONMENT}
+
+
+def dispatching(entry: Entry) -> type[TyperCommand]:
+    """A command whose options, once built and checked, go to its function."""
+    options = entry.options
+
+    class Dispatching(TyperCommand):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            typed = list(args)
+            beside = {"method": _show_method(self, typed)} if issubclass(options, Pretrain) else {}
+            try:
+                return super().parse_args(ctx, args)
+            except typer.BadParameter as error:
+                if error.param is not None:  # say it in the words in which a file's values are refused
+                    given = self.make_parser(ctx).parse_args(typed)[0].get(error.param.name or "")
+                    texts = given if isinstance(given, list) else [given or error.param.value_from_envvar(ctx)]
+                    for text in (text for text in texts if text is not None):  # None: it is missing
+                        check_typed(options, error.param.name or "", str(text), beside)
+                raise
+
+        def build(self, ctx: Any) -> Command:
+            command: Command = super().invoke(ctx)
+            for parameter in self.params:
+                source = ctx.get_parameter_source(parameter.name).name
+                command.origins[parameter.name or ""] = ORIGINS.get(source, "default")
+            return with_file(command)
+
+        def invoke(self, ctx: Any) -> Any:
+            command = self.build(ctx)
+            with errors_to_exit_codes(debug=command.debug):
+                _hold_to_one_process(command)
+                entry.run(command)
+                sys.stdout.flush()  # here what a full disk does to it is an error of the command
+
+    return Dispatching
+
+
+def _show_method(command: TyperCommand, typed: list[str]) -> str:
+    """Have the command show the options of the method that was typed, as that has them, and those of no other; its name."""
+    after = [*typed, ""]
+    given = [after[place + 1] if word == "--method" else word.removeprefix("--method=")
+             for place, word in enumerate(typed) if word == "--method" or word.startswith("--method=")]  # fmt: skip
+    method = given[-1] if given else Pretrain.method
+    own = {parameter.name: parameter for parameter in _parameters_of(method)}
+    for parameter in (every := _as_built(command)):
+        vars(parameter)["hidden"] = parameter.name in OF_METHODS
+    command.params = [own.get(parameter.name, parameter) for parameter in every]
+    about = f". {method}: {FILES[method].about}" if method in FILES else ""
+    command.epilog = f"{_epilog_as_built(command)}{about}"
+    return method
+
+
+@cache
+def _as_built(command: TyperCommand) -> list[Any]:
+    """The parameters of a command before it showed any method."""
+    return list(command.params)
+
+
+@cache
+def _epilog_as_built(command: TyperCommand) -> str:
+    return command.epilog or ""
+
+
+@cache
+def _parameters_of(method: str) -> list[Any]:
+    """The options of a method as those of a command, its defaults among them."""
+    own = [(name, hint, options_of(method)[name].default) for name, hint in method_hints(method).items()]
+    app = typer.Typer(add_completion=False)
+    app.command()(make_dataclass("Options", own, kw_only=True))
+    return [parameter for parameter in get_command(app).params if parameter.name in options_of(method)]
+
+
+def benching(dispatching: type[Any]) -> type[TyperCommand]:
+    """The command that takes the options of another, which checks them as if it had been typed itself."""
+
+    class Benching(dispatching):  # type: ignore[misc]
+        def build(self, ctx: Any) -> bench.Bench:
+            from sslcli.options.side_by_side import side_by_side
+
+            timing: bench.Bench = super().build(ctx)
+            words = timing.words or []
+            kind, words = (words[0], words[1:]) if words and not words[0].startswith("-") else ("pretrain", words)
+            if kind not in TRAININGS:
+                raise UsageError(f"ssl bench {kind}: accepted are {', '.join(TRAININGS)}, and their options")
+            target = ctx.parent.command.commands[kind]
+            flags = [name for option in target.params if getattr(option, "is_flag", False) for name in option.opts]
+            for line in side_by_side(words, flags):
+                with target.make_context(kind, list(line), parent=ctx.parent) as context:
+                    timing.trainings.append(target.build(context))
+                timing.typed.append(shlex.join(["ssl", kind, *line]))
+            return timing
+
+    return Benching
+
+
+def _hold_to_one_process(command: Command) -> None:
+    """A UsageError if torchrun started several processes of a command that knows of one, or says what cannot be."""
+    count = read_world()
+    if count > 1 and not command.joins_processes:
+        raise UsageError(
+            f"this command on {count} processes: accepted are ssl pretrain, and ssl resume of its "
+            "runs; type the others without torchrun"
+        )
+    read_launch()
