@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
-from sslcli.comparison.differences import (
-from sslcli.errors import StateError
-from sslcli.evaluation.protocols import evaluations
-from sslcli.runs.registry import Registry
-from sslcli.runs.run import Run
-from sslcli.runs.selection import newest_study
 from dataclasses import dataclass
 from typing import Any
 
 from sslcli.comparison.differences import (
     answer,
     difference_of,
+    in_order,
     over_settings,
     pair_up,
 )
 from sslcli.comparison.options_apart import NO_SETTINGS, Settings, settings_in_words
 from sslcli.comparison.rows import row_of
+from sslcli.errors import StateError
+from sslcli.evaluation.protocols import evaluations
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
+from sslcli.runs.selection import newest_study
 
 
 @dataclass(frozen=True, kw_only=True)
