@@ -328,7 +328,7 @@ def test_a_preset_costs_what_its_trainings_cost(ssl: Cli, tmp_path: Path, monkey
         f"pretrain: {{{pretrain}, epochs: 3, keep_every: 1}}\n"
         "probe: [{epochs: 2}, {protocol: knn}]\nfinetune: {epochs: 1}\n"
     )
-    monkeypatch.setattr("sslcli.options.presets.preset_names", lambda: ["mine.yaml"])
+    monkeypatch.setattr("sslcli.options.presets.PRESETS", tmp_path)
 
     def alone(line: str) -> float:
         (column,) = json.loads(ssl(f"bench {line} {FAST} --format json").out)["columns"]
@@ -336,7 +336,7 @@ def test_a_preset_costs_what_its_trainings_cost(ssl: Cli, tmp_path: Path, monkey
 
     result = ssl(f"bench {TINY} --format json")
     assert result.code == 0, result.err
-    found = json.loads(result.out)["presets"]["mine.yaml"]
+    found = json.loads(result.out)["presets"]["mine"]
     parts, loading = found["expected"], json.loads(result.out)["columns"][0]["expected"]["data"]
     assert parts["starting"] == 3.0  # once, but the data are loaded for each training
     assert parts["pretrain"] == pytest.approx(alone("pretrain --batch-size 32 --epochs 3 --keep-every 1") + loading)
