@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tests.conftest import NEEDS_ONNX, Cli
@@ -13,6 +14,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
 @NEEDS_ONNX
+@pytest.mark.usefixtures("rough_pictures")
 def test_the_walk_through_on_own_pictures_can_be_typed(ssl: Cli, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for name, colour in {"cats": (190, 120, 60), "dogs": (70, 110, 170)}.items():
