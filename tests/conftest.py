@@ -9,14 +9,17 @@ import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 import torch
+from torch import Tensor
 
 from sslcli.cli import main
 from sslcli.data.sets import patchwork, shapes
+from sslcli.models import BACKBONES
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training import device
@@ -25,7 +28,7 @@ from tests.layouts import lay_out
 torch.set_num_threads(1)  # two workers share the machine; on pictures as small as these more threads gain nothing
 
 NEEDS_ONNX = pytest.mark.skipif(torch.__version__ < "2.7", reason="torch 2.6 writes no ONNX")
-TINY = "--dataset shapes --backbone resnet9 --batch-size 32 --epochs 1 --optimizer adamw"
+TINY = "--dataset shapes --backbone resnet9-small --batch-size 32 --epochs 1 --optimizer adamw"
 
 
 def pytest_collection_finish() -> None:
@@ -45,6 +48,19 @@ class Result:
 
 Cli = Callable[..., Result]
 T = TypeVar("T")
+Make = Callable[..., tuple[Tensor, Tensor]]
+
+
+def _made_once(make: Make) -> Make:
+    """The maker of a data set's pictures, which makes each set of them once and then gives copies."""
+    made = cache(make)
+    return lambda count, *, seed: tuple(part.clone() for part in made(count, seed=seed))  # type: ignore[return-value]
+
+
+MAKERS = [
+    (shapes, "make_shapes", _made_once(shapes.make_shapes)),
+    (patchwork, "make_patchwork", _made_once(patchwork.make_patchwork)),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -55,9 +71,10 @@ def _small_and_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """
     monkeypatch.setattr(os, "fsync", os.fstat)
     monkeypatch.setattr(device, "usable_cores", lambda: 1)
-    for made in (shapes, patchwork):
+    for made, name, make in MAKERS:
         monkeypatch.setattr(made, "TRAIN", 240)
         monkeypatch.setattr(made, "TEST", 80)
+        monkeypatch.setattr(made, name, make)
     monkeypatch.chdir(tmp_path)
     for name in ("SSL_PROJECT", "SSL_DATA_DIR"):
         monkeypatch.delenv(name, raising=False)
@@ -149,3 +166,19 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     monkeypatch.setattr("sslcli.studies.study._draw", lambda *_: None)
     monkeypatch.setattr("sslcli.report.page.quality_figures", lambda *_: [])
+
+
+@pytest.fixture
+def rough_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures have a ninth of the pixels, and their parts stand where they fall: for tests of which pictures there are.
+
+    How they look is tested in test_pictures and test_picture_kinds.
+    """
+    monkeypatch.setattr("sslcli.figures.canvas.DPI", 40)
+    monkeypatch.setattr("matplotlib.layout_engine.ConstrainedLayoutEngine.execute", lambda *_: None)
+
+
+@pytest.fixture
+def narrow_resnet18(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ResNet-18 has few channels: for tests of whole recipes, each step of which any net shows."""
+    monkeypatch.setitem(BACKBONES, "resnet18", "tests.narrow_nets:resnet18")

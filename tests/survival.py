@@ -33,7 +33,7 @@ def command(folder: str, line: str, save_every: float, bad_write: int, how: str,
     torch.set_num_threads(1)
     shapes.TRAIN, shapes.TEST, log.SAVE_EVERY = 240, 80, save_every
     if narrow:
-        BACKBONES["resnet9"] = "tests.survival:narrow"
+        BACKBONES["resnet9-small"] = "tests.survival:narrow"
     if bad_write:
         count = iter(range(1, 10**9))
 

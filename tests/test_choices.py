@@ -38,7 +38,7 @@ from sslcli.workflows.representations import represent
 from tests.conftest import TINY, Cli
 
 Done = Callable[[str], Run]
-SCRATCH = "--init scratch --dataset shapes --backbone resnet9 --precision fp32"
+SCRATCH = "--init scratch --dataset shapes --backbone resnet9-small --precision fp32"
 BY_STEPS = {
     "linear": (probing, metrics, f"probe {SCRATCH} --epochs 2 --batch-size 64"),
     "linear-augmented": (probing, metrics, f"probe {SCRATCH} --protocol linear-augmented --epochs 1 --batch-size 64"),
@@ -212,7 +212,7 @@ def test_fine_tuning_begins_with_its_parents_encoder_and_scratch_with_a_random_o
     monkeypatch.setattr(finetuning, "train", spy)
     for init in ("pretrained", "scratch"):
         assert "seen enough" in ssl(f"finetune --epochs 1 --init {init}").err
-    pretrained, scratch = load_pretrained(registry, parent), build_encoder("resnet9", stem="own", seed=1)
+    pretrained, scratch = load_pretrained(registry, parent), build_encoder("resnet9-small", stem="own", seed=1)
     assert began == [weights_hash(pretrained), weights_hash(scratch)]
     assert began[0] != began[1]
 

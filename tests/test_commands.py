@@ -30,6 +30,8 @@ from tests.conftest import TINY, Cli, Result
 
 Done = Callable[[str], Run]
 PROBE = "--epochs 2 --batch-size 32"
+STEP = f"{TINY} --max-steps 1"
+"""A run of a single step, for tests to which it matters that there is a run, and not how it was trained."""
 
 
 def test_a_study_by_hand_gives_the_table(ssl: Cli, done: Done, registry: Registry) -> None:
@@ -37,7 +39,7 @@ def test_a_study_by_hand_gives_the_table(ssl: Cli, done: Done, registry: Registr
     assert parent.metrics["val_knn"] == parent.history[-1]["val/knn"]
     for line in (f"probe {PROBE}", f"probe --init scratch {PROBE}"):
         run = done(line)
-        assert (run.dataset, run.backbone, run.seed) == ("shapes", "resnet9", 1)
+        assert (run.dataset, run.backbone, run.seed) == ("shapes", "resnet9-small", 1)
     for line in ("finetune --epochs 1", "finetune --epochs 1 --init scratch"):
         done(line)
     rows = json.loads(ssl("compare --format json").out)
@@ -56,8 +58,8 @@ def test_a_study_by_hand_gives_the_table(ssl: Cli, done: Done, registry: Registr
     assert registry.find("mine").id == parent.id
 
 
+@pytest.mark.usefixtures("pretrained")
 def test_every_form_of_compare_and_runs_carries_the_same_numbers(ssl: Cli, done: Done) -> None:
-    done(f"pretrain {TINY}")
     run = done(f"probe {PROBE}")
     accuracy = run.metrics["test_acc"]
     assert json.loads(ssl("compare --format json").out)["rows"][0]["test_acc"] == accuracy
@@ -68,8 +70,8 @@ def test_every_form_of_compare_and_runs_carries_the_same_numbers(ssl: Cli, done:
     assert yaml.safe_load(ssl("runs show latest").out)["metrics"]["test_acc"] == accuracy
 
 
+@pytest.mark.usefixtures("pretrained")
 def test_without_a_partner_compare_states_no_difference_and_names_the_option(ssl: Cli, done: Done) -> None:
-    done(f"pretrain {TINY}")
     run = done(f"probe {PROBE}")
     alone = ssl("compare")
     assert "no difference to state" in alone.out
@@ -97,11 +99,11 @@ def advised(result: Result) -> str:
 def test_the_advised_partner_is_one_though_a_newer_pretrain_run_exists(
     ssl: Cli, done: Done, registry: Registry, given: str
 ) -> None:
-    first = done(f"pretrain {TINY} --seed 1 --name first")
+    first = done(f"pretrain {STEP} --seed 1 --name first")
     if given:
-        done(f"pretrain {TINY} --seed 2")
+        done(f"pretrain {STEP} --seed 2")
     run = done(f"probe {PROBE} {given}")
-    done(f"pretrain {TINY} --seed 3")
+    done(f"pretrain {STEP} --seed 3")
     advice = partner_command(registry, run).removeprefix("ssl ")
     assert f"--encoder {first.id}" in advice
     partner = done(advice)
@@ -110,15 +112,15 @@ def test_the_advised_partner_is_one_though_a_newer_pretrain_run_exists(
 
 
 def test_the_partner_of_a_scratch_run_that_was_there_first_is_one(done: Done, registry: Registry) -> None:
-    run = done(f"probe {PROBE} --init scratch --dataset shapes --backbone resnet9")
+    run = done(f"probe {PROBE} --init scratch --dataset shapes --backbone resnet9-small")
     assert partner_command(registry, run).endswith("--init pretrained --seed 1")
-    done(f"pretrain {TINY} --seed 1")
-    done(f"pretrain {TINY} --seed 3")
+    done(f"pretrain {STEP} --seed 1")
+    done(f"pretrain {STEP} --seed 3")
     assert done(partner_command(registry, run).removeprefix("ssl ")).pair == run.pair
 
 
+@pytest.mark.usefixtures("pretrained")
 def test_the_newest_run_is_the_one_whose_partner_is_advised(ssl: Cli, done: Done) -> None:
-    done(f"pretrain {TINY}")
     done(f"probe {PROBE}")
     result = ssl("finetune --epochs 1")
     assert advised(result) == "finetune --epochs 1 --init scratch"
@@ -163,19 +165,19 @@ def test_a_run_of_no_study_hides_a_study_only_with_its_partner(registry: Registr
     assert {run.study for run in study_runs(registry, None)} == {"demo"}
 
 
+@pytest.mark.usefixtures("pretrained")
 def test_encoder_seed_with_a_pretrained_run_says_that_it_is_the_wrong_kind(ssl: Cli, done: Done) -> None:
-    done(f"pretrain {TINY}")
     run = done(f"probe {PROBE}")
     result = ssl(f"predict --encoder-seed 7 --run {run.id}")
     assert result.code == 3
     assert f"--run {run.id}: linear evaluation, pretrained; with --encoder-seed accepted is a probe of a scratch" in result.err
 
 
+@pytest.mark.usefixtures("pretrained")
 @pytest.mark.parametrize("protocol", ["knn", "logistic"])
 def test_a_stopped_protocol_without_steps_says_that_it_starts_again(
-    ssl: Cli, done: Done, monkeypatch: pytest.MonkeyPatch, protocol: str
+    ssl: Cli, monkeypatch: pytest.MonkeyPatch, protocol: str
 ) -> None:
-    done(f"pretrain {TINY}")
     with monkeypatch.context() as patch:
         patch.setattr("sslcli.workflows.representations.standardisation", lambda _: os.kill(os.getpid(), signal.SIGINT))
         stopped = ssl(f"probe --protocol {protocol}")
@@ -184,8 +186,8 @@ def test_a_stopped_protocol_without_steps_says_that_it_starts_again(
     assert ssl("resume").code == 0
 
 
+@pytest.mark.usefixtures("pretrained")
 def test_an_encoder_that_is_no_pretrain_run_is_said_to_be_what_it_is(ssl: Cli, done: Done) -> None:
-    done(f"pretrain {TINY}")
     run = done(f"probe {PROBE}")
     for command in ("probe", "finetune --init scratch"):
         result = ssl(f"{command} --encoder {run.id}")
@@ -193,8 +195,8 @@ def test_an_encoder_that_is_no_pretrain_run_is_said_to_be_what_it_is(ssl: Cli, d
 
 
 def test_a_probe_takes_the_pretrain_run_that_it_is_told(done: Done) -> None:
-    first = done(f"pretrain {TINY} --seed 1 --name first")
-    second = done(f"pretrain {TINY} --seed 2")
+    first = done(f"pretrain {STEP} --seed 1 --name first")
+    second = done(f"pretrain {STEP} --seed 2")
     assert done(f"probe {PROBE}").parent == second.id
     assert done(f"probe {PROBE} --encoder first").parent == first.id
     assert done(f"probe {PROBE} --init scratch --encoder {first.id}").seed == 1
@@ -245,7 +247,7 @@ def without_times(entries: list[dict[str, float]]) -> list[dict[str, float]]:
     return [{key: value for key, value in entry.items() if key != "seconds"} for entry in entries]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("pretrained")
 @pytest.mark.parametrize(
     "line",
     [
@@ -255,11 +257,21 @@ def without_times(entries: list[dict[str, float]]) -> list[dict[str, float]]:
     ],
 )
 def test_an_interrupted_run_goes_on_to_the_same_bits(
-    ssl: Cli, done: Done, registry: Registry, monkeypatch: pytest.MonkeyPatch, line: str, number: int
+    ssl: Cli, done: Done, registry: Registry, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
-    if not line.startswith("pretrain"):
-        done(f"pretrain {TINY}")
     whole = done(line)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        resumed = interrupted_and_resumed(ssl, registry, monkeypatch, line, number)
+        assert without_times([resumed.metrics]) == without_times([whole.metrics])
+        first, second = (load_checkpoint(registry, registry.load(r), "last") for r in (whole, resumed))
+        assert all(torch.equal(value, second["model"][name]) for name, value in first["model"].items())
+        assert str(first["optimizer"]) == str(second["optimizer"])
+        assert without_times(first["progress"]["history"]) == without_times(second["progress"]["history"])
+        assert scalars(registry, whole) == scalars(registry, resumed)
+
+
+def interrupted_and_resumed(ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch, line: str, number: int) -> Run:
+    """The finished run of a command that got a signal in its tenth step and was resumed."""
     original = log.Log.step
 
     def step_then_signal(self: log.Log, step: int, **values: float) -> None:
@@ -278,27 +290,20 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     resumed = registry.load(registry.find(run.id))
     assert resumed.status == "finished"
     assert [attempt["status"] for attempt in resumed.attempts] == ["interrupted", "finished"]
-    assert without_times([resumed.metrics]) == without_times([whole.metrics])
-    first, second = (load_checkpoint(registry, registry.load(r), "last") for r in (whole, resumed))
-    assert all(torch.equal(value, second["model"][name]) for name, value in first["model"].items())
-    assert str(first["optimizer"]) == str(second["optimizer"])
-    assert without_times(first["progress"]["history"]) == without_times(second["progress"]["history"])
-    assert scalars(registry, whole) == scalars(registry, resumed)
+    return resumed
 
 
-def test_resume_refuses_a_finished_run_and_says_when_nothing_is_interrupted(ssl: Cli, done: Done) -> None:
-    run = done(f"pretrain {TINY}")
+def test_resume_refuses_a_finished_run_and_says_when_nothing_is_interrupted(pretrained: Run, ssl: Cli) -> None:
     assert ssl("resume").code == 3
-    refused = ssl(f"resume {run.id}")
+    refused = ssl(f"resume {pretrained.id}")
     assert (refused.code, "is finished" in refused.err) == (3, True)
 
 
-def test_a_run_whose_process_died_counts_as_interrupted(ssl: Cli, done: Done, registry: Registry) -> None:
-    run = done(f"pretrain {TINY}")
-    run.status = "running"
-    registry.save(run)
+def test_a_run_whose_process_died_counts_as_interrupted(pretrained: Run, ssl: Cli, registry: Registry) -> None:
+    pretrained.status = "running"
+    registry.save(pretrained)
     assert "interrupted" in ssl("runs list").out
-    assert f"ssl resume {run.id}" in ssl("").out
+    assert f"ssl resume {pretrained.id}" in ssl("").out
 
 
 def test_a_damaged_last_checkpoint_is_said_and_the_one_before_is_taken(
@@ -396,7 +401,7 @@ def test_an_interrupted_study_goes_on_where_it_stopped(ssl: Cli, registry: Regis
     assert len(registry.runs()) == 11
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("no_pictures", "narrow_resnet18")
 def test_the_full_recipe_runs_a_few_steps_on_the_cpu(ssl: Cli, registry: Registry, small_cifar: Path, tmp_path: Path) -> None:
     recipe = (resources.files("sslcli") / "presets" / "cifar10.yaml").read_text(encoding="utf-8")
     for share, of_ten_images in (("0.1}", "0.5}"), ("0.01}", "0.2}")):  # a hundredth of ten images is none
@@ -412,7 +417,7 @@ def test_the_full_recipe_runs_a_few_steps_on_the_cpu(ssl: Cli, registry: Registr
     assert len(registry.runs()) == 15
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("no_pictures", "narrow_resnet18")
 def test_the_ten_minute_recipe_for_a_gpu_runs_on_the_cpu(ssl: Cli, registry: Registry, small_cifar: Path) -> None:
     line = f"study --preset cifar10-10min --data-dir {small_cifar} --device cpu --max-steps 2 --set pretrain.batch_size=16"
     result = ssl(line)
@@ -442,7 +447,7 @@ def test_dry_run_prints_every_option_with_its_origin_and_the_time(ssl: Cli, regi
     assert "from the image size, 32" in lines["stem"]
     assert "about" in result.out.splitlines()[-1]
     assert registry.runs() == []
-    from_file = ssl("pretrain --dataset shapes --backbone resnet9 --config options.yaml --dry-run").out
+    from_file = ssl("pretrain --dataset shapes --backbone resnet9-small --config options.yaml --dry-run").out
     assert [line.split()[1:] for line in from_file.splitlines() if line.startswith("epochs")] == [["2", "options.yaml"]]
 
 
@@ -481,7 +486,7 @@ def test_piped_progress_comes_in_lines_with_speed_and_time_left(ssl: Cli, monkey
 
 
 def test_a_project_can_be_moved(ssl: Cli, tmp_path: Path) -> None:
-    assert ssl(f"pretrain {TINY} --project before").code == 0
+    assert ssl(f"pretrain {STEP} --project before").code == 0
     (tmp_path / "before").rename(tmp_path / "after")
     assert ssl(f"probe {PROBE} --project after").code == 0
     assert ssl("runs verify --project after").code == 0
@@ -489,8 +494,7 @@ def test_a_project_can_be_moved(ssl: Cli, tmp_path: Path) -> None:
     assert "/" + str(tmp_path).strip("/") not in (tmp_path / "after" / "registry.yaml").read_text()
 
 
-def test_the_registry_can_be_cared_for(ssl: Cli, done: Done, registry: Registry) -> None:
-    parent = done(f"pretrain {TINY}")
+def test_the_registry_can_be_cared_for(pretrained: Run, ssl: Cli, done: Done, registry: Registry) -> None:
     child = done(f"probe {PROBE}")
     assert ssl(f"runs note {child.id} 'a [red]note[/]'").code == 0
     assert registry.find(child.id).note == "a [red]note[/]"
@@ -498,14 +502,14 @@ def test_the_registry_can_be_cared_for(ssl: Cli, done: Done, registry: Registry)
     registry.index.unlink()
     assert ssl("runs rebuild").code == 0
     assert registry.index.read_text() == before
-    assert ssl(f"runs rm {parent.id} --yes").code == 3
-    assert ssl(f"runs rm {parent.id} --yes --cascade").code == 0
+    assert ssl(f"runs rm {pretrained.id} --yes").code == 3
+    assert ssl(f"runs rm {pretrained.id} --yes --cascade").code == 0
     assert registry.runs() == []
-    assert not registry.path(parent.folder).exists()
+    assert not registry.path(pretrained.folder).exists()
 
 
 def test_verify_tells_damaged_missing_changed_and_orphaned_apart(ssl: Cli, done: Done, registry: Registry) -> None:
-    runs = [done(f"pretrain {TINY} --seed {seed}") for seed in range(4)]
+    runs = [done(f"pretrain {STEP} --seed {seed}") for seed in range(4)]
     damaged, missing, changed, orphaned = runs
     path = registry.path(damaged.checkpoint or "")
     content = bytearray(path.read_bytes())
@@ -654,7 +658,7 @@ def test_debug_shows_the_traceback_and_keeps_the_exit_code(ssl: Cli) -> None:
 
 def test_a_study_keeps_what_the_preset_says_of_the_device(ssl: Cli, tmp_path: Path, registry: Registry) -> None:
     (tmp_path / "mine.yaml").write_text(
-        "pretrain: {dataset: shapes, backbone: resnet9, batch_size: 32, epochs: 1, device: cpu}\n"
+        "pretrain: {dataset: shapes, backbone: resnet9-small, batch_size: 32, epochs: 1, device: cpu}\n"
     )
     result = ssl("study --preset mine.yaml --max-steps 2")
     assert result.code == 0, result.err
@@ -663,16 +667,17 @@ def test_a_study_keeps_what_the_preset_says_of_the_device(ssl: Cli, tmp_path: Pa
 
 
 def test_a_preset_is_a_config_file_too(ssl: Cli, tmp_path: Path) -> None:
-    preset = "pretrain:\n  dataset: shapes\n  backbone: resnet9\n  epochs: 7\nprobe:\n- {epochs: 2}\nfinetune:\n- {}\n- {}\n"
+    preset = (
+        "pretrain:\n  dataset: shapes\n  backbone: resnet9-small\n  epochs: 7\nprobe:\n- {epochs: 2}\nfinetune:\n- {}\n- {}\n"
+    )
     (tmp_path / "preset.yaml").write_text(preset)
     assert "epochs            7" in ssl("pretrain --config preset.yaml --batch-size 32 --dry-run").out
     refused = ssl("finetune --config preset.yaml")
     assert (refused.code, "2 entries" in refused.err) == (2, True)
 
 
-def test_a_run_whose_folder_is_gone_is_said(ssl: Cli, done: Done, registry: Registry) -> None:
-    run = done(f"pretrain {TINY}")
-    registry.path(run.folder).rename(registry.root / "elsewhere")
+def test_a_run_whose_folder_is_gone_is_said(pretrained: Run, ssl: Cli, registry: Registry) -> None:
+    registry.path(pretrained.folder).rename(registry.root / "elsewhere")
     result = ssl("probe")
     assert result.code == 3
     assert "ssl runs rebuild" in result.err
@@ -698,16 +703,15 @@ def test_a_failed_run_goes_on_when_asked(ssl: Cli, registry: Registry, monkeypat
     assert registry.find("latest").status == "finished"
 
 
-def test_a_reader_that_leaves_early_is_no_error(done: Done, tmp_path: Path) -> None:
-    done(f"pretrain {TINY}")
+@pytest.mark.usefixtures("pretrained")
+def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
     line = f"{sys.executable} -m sslcli runs show latest | head -c 1; exit ${{PIPESTATUS[0]}}"
     assert subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, check=False).returncode == 0
 
 
-def test_nothing_is_deleted_without_an_answer(ssl: Cli, done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = done(f"pretrain {TINY}")
+def test_nothing_is_deleted_without_an_answer(pretrained: Run, ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    result = ssl(f"runs rm {run.id}")
+    result = ssl(f"runs rm {pretrained.id}")
     assert (result.code, "--yes" in result.err) == (3, True)
 
 
@@ -721,7 +725,7 @@ def test_a_moved_data_folder_is_named_to_resume(ssl: Cli, small_cifar: Path, tmp
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(log.Log, "step", stop)
-        line = f"pretrain --data-dir {small_cifar} --backbone resnet9 --batch-size 32 --epochs 2"
+        line = f"pretrain --data-dir {small_cifar} --backbone resnet9-small --batch-size 32 --epochs 2"
         assert ssl(line).code == 130
     small_cifar.rename(tmp_path / "moved")
     assert ssl("resume").code == 3
@@ -737,8 +741,8 @@ def test_a_file_for_other_commands_is_no_config_of_this_one(ssl: Cli, tmp_path: 
     assert not registry.runs()
 
 
+@pytest.mark.usefixtures("pretrained")
 def test_a_whole_number_in_a_file_is_the_number_of_the_command_line(ssl: Cli, done: Done, tmp_path: Path) -> None:
-    done(f"pretrain {TINY}")
     (tmp_path / "all.yaml").write_text("label_fraction: 1\nepochs: 2\n")
     by_file = done("probe --config all.yaml")
     typed = done("probe --init scratch --label-fraction 1.0 --epochs 2")

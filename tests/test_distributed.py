@@ -104,7 +104,7 @@ def same_within_rounding(folder: Path, undisturbed: tuple[Run, dict[str, Tensor]
         assert ours["step"] == theirs["step"]
         assert ours["train/loss_epoch"] == pytest.approx(theirs["train/loss_epoch"], rel=1e-5)
     found = load_checkpoint(Registry(folder), run, "last")["model"]
-    began = build_method(Pretrain(backbone="resnet9", stem="own")).state_dict()
+    began = build_method(Pretrain(backbone="resnet9-small", stem="own")).state_dict()
     for name in [name for name, tensor in weights.items() if tensor.ndim > 1]:
         assert (found[name] - weights[name]).norm() < 0.01 * (weights[name] - began[name]).norm(), name
     scalars = read_scalars(folder / run.folder)
@@ -283,7 +283,7 @@ def test_what_knows_of_one_process_refuses_several(ssl: Cli, monkeypatch: pytest
 
 
 def test_two_processes_that_begin_with_others_weights_train_as_one(tmp_path: Path) -> None:
-    began = build_encoder("resnet9", stem="own", seed=7).state_dict()
+    began = build_encoder("resnet9-small", stem="own", seed=7).state_dict()
     torch.save(began, tmp_path / "others.pt")
     found = []
     for count in (1, 2):
@@ -319,7 +319,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_several_processes_settle_the_same_minutes(tmp_path: Path) -> None:
-    line = "pretrain --dataset shapes --backbone resnet9 --batch-size 32 --optimizer adamw --view-sizes 8 --minutes 0.05"
+    line = "pretrain --dataset shapes --backbone resnet9-small --batch-size 32 --optimizer adamw --view-sizes 8 --minutes 0.05"
     assert codes(start(tmp_path, line, count=2)) == [0, 0]
     run = only_run(tmp_path)
     assert run.status == "finished"

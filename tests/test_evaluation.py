@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sslcli.data.batches import Batches
 from sslcli.data.image_data import ImageData
 from sslcli.data.loading import load_data
-from sslcli.data.sets import shapes
+from sslcli.data.sets import patchwork, shapes
 from sslcli.data.split import split
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.knn import knn_accuracy
@@ -60,14 +60,13 @@ def change_data(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Any
     monkeypatch.setattr(shapes, "load", load)
 
 
-def test_a_frozen_encoder_is_its_parents_to_the_bit(done: Done, registry: Registry) -> None:
-    parent = done(f"pretrain {TINY}")
+def test_a_frozen_encoder_is_its_parents_to_the_bit(pretrained: Run, done: Done, registry: Registry) -> None:
     run = done(f"probe {PROBE}")
     classifier, _ = artifact(registry, run)
-    assert run.parent == parent.id
-    encoder = pretraining.load_pretrained(registry, parent)
+    assert run.parent == pretrained.id
+    encoder = pretraining.load_pretrained(registry, pretrained)
     assert weights_hash(classifier.encoder) == weights_hash(encoder) == run.data["encoder_sha256"]
-    weights = load_checkpoint(registry, parent, "last")["model"]
+    weights = load_checkpoint(registry, pretrained, "last")["model"]
     assert all(torch.equal(weights[f"encoder.{name}"], value) for name, value in encoder.state_dict().items())
 
 
@@ -76,9 +75,9 @@ def test_the_scratch_encoder_is_the_one_that_pretraining_of_that_seed_began_with
     run = done(f"probe --init scratch {PROBE}")
     assert (run.parent, run.seed) == (None, 5)
     classifier, _ = artifact(registry, run)
-    began = pretraining.build_method(Pretrain(backbone="resnet9", stem="own", seed=5)).encoder
+    began = pretraining.build_method(Pretrain(backbone="resnet9-small", stem="own", seed=5)).encoder
     assert weights_hash(classifier.encoder) == weights_hash(began)
-    assert weights_hash(began) != weights_hash(build_encoder("resnet9", stem="own", seed=6))
+    assert weights_hash(began) != weights_hash(build_encoder("resnet9-small", stem="own", seed=6))
     assert parent.options["seed"] == 5
 
 
@@ -131,9 +130,8 @@ def test_shuffled_test_labels_change_no_choice_and_no_weight(
 
 
 def test_pretraining_sees_neither_labels_nor_test_images(
-    done: Done, registry: Registry, monkeypatch: pytest.MonkeyPatch
+    pretrained: Run, done: Done, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = done(f"pretrain {TINY}")
 
     def spoil(fields: dict[str, Any]) -> None:
         fields["test_images"] = 255 - fields["test_images"]
@@ -141,8 +139,8 @@ def test_pretraining_sees_neither_labels_nor_test_images(
 
     change_data(monkeypatch, spoil)
     second = done(f"pretrain {TINY}")
-    assert first.id != second.id
-    weights = [load_checkpoint(registry, run, "last")["model"] for run in (first, second)]
+    assert pretrained.id != second.id
+    weights = [load_checkpoint(registry, run, "last")["model"] for run in (pretrained, second)]
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
 
 
@@ -170,7 +168,7 @@ class Scaled(nn.Module):
 
 
 def test_h_times_100_plus_5_changes_no_accuracy(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain_run = done(f"probe --init scratch --dataset shapes --backbone resnet9 {PROBE}")
+    plain_run = done(f"probe --init scratch --dataset shapes --backbone resnet9-small {PROBE}")
     original = probing.starting_encoder
 
     def scaled(*arguments: Any) -> Encoder:
@@ -178,19 +176,19 @@ def test_h_times_100_plus_5_changes_no_accuracy(done: Done, monkeypatch: pytest.
         return Encoder(Scaled(encoder.backbone), encoder.dim)
 
     monkeypatch.setattr(probing, "starting_encoder", scaled)
-    scaled_run = done(f"probe --init scratch --dataset shapes --backbone resnet9 {PROBE}")
+    scaled_run = done(f"probe --init scratch --dataset shapes --backbone resnet9-small {PROBE}")
     assert scaled_run.id != plain_run.id
     for name in ("val_acc", "test_acc", "best_test_acc", "rate", "epoch"):
         assert scaled_run.metrics[name] == plain_run.metrics[name], name
 
 
 def test_the_probe_does_as_well_as_scikit_learns_logistic_regression(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shapes, "TRAIN", 3000)
-    monkeypatch.setattr(shapes, "TEST", 1000)
-    run = done("probe --init scratch --dataset shapes --backbone resnet9 --precision fp32")
-    data = load_data("shapes", Path())
+    monkeypatch.setattr(patchwork, "TRAIN", 3000)
+    monkeypatch.setattr(patchwork, "TEST", 1000)
+    run = done("probe --init scratch --dataset patchwork --backbone resnet9-small --precision fp32")
+    data = load_data("patchwork", Path())
     parts = split(data.train_labels, seed=1)
-    encoder = build_encoder("resnet9", stem="own", seed=1)
+    encoder = build_encoder("resnet9-small", stem="own", seed=1)
     h, h_test = (
         outputs(encoder, images, normalise=data.normalise, autocast=plain)
         for images in (data.train_images[parts.train], data.test_images)
@@ -295,7 +293,7 @@ def test_the_knn_bank_leaves_the_validation_images_out(done: Done, monkeypatch: 
 
 def test_the_encoder_is_measured_in_evaluation_mode_and_moves_no_statistic() -> None:
     data = load_data("shapes", Path())
-    encoder = build_encoder("resnet9", stem="own", seed=1).train()
+    encoder = build_encoder("resnet9-small", stem="own", seed=1).train()
     before = weights_hash(encoder)
     whole = outputs(encoder, data.test_images, normalise=data.normalise, autocast=plain)
     part = outputs(encoder, data.test_images[:5], normalise=data.normalise, autocast=plain)
@@ -304,10 +302,9 @@ def test_the_encoder_is_measured_in_evaluation_mode_and_moves_no_statistic() -> 
     assert not whole.requires_grad
 
 
-def test_weights_that_do_not_fit_are_refused(done: Done, registry: Registry) -> None:
-    run = done(f"pretrain {TINY}")
-    run.options["backbone"] = "resnet18"
-    run.options["stem"] = "conv3"
-    registry.save(run)
+def test_weights_that_do_not_fit_are_refused(pretrained: Run, registry: Registry) -> None:
+    pretrained.options["backbone"] = "resnet18"
+    pretrained.options["stem"] = "conv3"
+    registry.save(pretrained)
     with pytest.raises(RuntimeError, match="Missing key"):
-        pretraining.load_pretrained(registry, run)
+        pretraining.load_pretrained(registry, pretrained)

@@ -63,13 +63,18 @@ def make_run(registry: Registry, backbone: str, stem: str) -> Run:
 
 @NEEDS_ONNX
 def test_the_cards_lines_give_the_encoders_output_where_this_program_cannot_be_imported(
-    ssl: Cli, done: Done, registry: Registry
+    pretrained: Run, ssl: Cli, done: Done, registry: Registry
 ) -> None:
-    small = done(f"pretrain {TINY}")
     evaluated = done("probe --epochs 1 --batch-size 32")
     resnet = make_run(registry, "resnet18", "conv3-s2")
     wide = make_run(registry, "resnet18", "conv7-pool")
-    exports = [(small, "safetensors"), (evaluated, "onnx"), (resnet, "safetensors"), (resnet, "torchvision"), (wide, "timm")]
+    exports = [
+        (pretrained, "safetensors"),
+        (evaluated, "onnx"),
+        (resnet, "safetensors"),
+        (resnet, "torchvision"),
+        (wide, "timm"),
+    ]
     pixels = np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8)
     folders = {}
     for run, name in exports:
@@ -88,7 +93,7 @@ def test_the_cards_lines_give_the_encoders_output_where_this_program_cannot_be_i
         assert np.abs(np.array(h) - own.numpy()).max() < 1e-4 * own.abs().max(), folder
         about = json.loads((Path(folder) / "encoder.json").read_text())
         assert about["provenance"]["run"] == folders[folder].id
-        assert about["mean"] == small.data["mean"]
+        assert about["mean"] == pretrained.data["mean"]
         if about["format"] == "onnx":
             check_onnx(Path(folder), folders[folder])
         else:
@@ -135,7 +140,11 @@ def test_a_backbone_that_a_library_lacks_is_refused_with_the_formats_that_take_i
         pytest.param("timm:test_vit", "onnx", marks=NEEDS_ONNX),
     ],
 )  # fmt: skip
-def test_encoders_of_every_kind_are_exported_and_load_again(ssl: Cli, registry: Registry, backbone: str, name: str) -> None:
+def test_encoders_of_every_kind_are_exported_and_load_again(
+    ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch, backbone: str, name: str
+) -> None:
+    if name == "onnx":  # which takes a second a layer, and two equal layers show what twelve do
+        monkeypatch.setitem(BACKBONES, "vit-tiny", "tests.narrow_nets:vit_tiny")
     run = make_run(registry, backbone, default_stem(backbone, 32))
     result = ssl(f"export {run.id} --format {name}")
     assert result.code == 0, result.err

@@ -27,7 +27,7 @@ def draw(root: Path, counts: dict[str, int]) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_classes_with_a_single_picture_are_all_named(ssl: Cli, tmp_path: Path, command: str) -> None:
     draw(tmp_path / "photos", {"ape": 6, "lynx": 1, "owl": 1, "dog": 6})
-    told = ssl(f"{command} --backbone resnet9 --dataset folder:photos")
+    told = ssl(f"{command} --backbone resnet9-small --dataset folder:photos")
     assert told.code == 2
     assert "too few labelled images beside those of the test: 2 classes, 'lynx' (1), 'owl' (1); accepted are 2" in told.err
     assert "'ape'" not in told.err
@@ -36,7 +36,7 @@ def test_classes_with_a_single_picture_are_all_named(ssl: Cli, tmp_path: Path, c
 def test_a_class_that_a_given_validation_part_leaves_without_a_picture_is_named(ssl: Cli, tmp_path: Path) -> None:
     for part, counts in {"train": {"ape": 3, "lynx": 3}, "val": {"ape": 3}, "test": {"ape": 2, "lynx": 2}}.items():
         draw(tmp_path / "photos" / part, counts)
-    told = ssl("probe --init scratch --backbone resnet9 --dataset folder:photos")
+    told = ssl("probe --init scratch --backbone resnet9-small --dataset folder:photos")
     assert told.code == 2
     assert "no image to choose by: 1 class, 'lynx' (0); accepted is one of each class in train and in val" in told.err
 
@@ -44,14 +44,14 @@ def test_a_class_that_a_given_validation_part_leaves_without_a_picture_is_named(
 def test_the_only_class_is_named(ssl: Cli, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("path,label\n" + "".join(f"{i}.png,lynx\n" for i in range(6)))
     draw(tmp_path, {"photos": 8})
-    told = ssl("probe --init scratch --backbone resnet9 --dataset folder:photos --labels labels.csv")
+    told = ssl("probe --init scratch --backbone resnet9-small --dataset folder:photos --labels labels.csv")
     assert told.code == 2
     assert "all labelled training images are of one class, 'lynx'" in told.err
 
 
 def test_a_part_of_the_labels_names_the_classes_for_which_it_is_too_small(ssl: Cli, tmp_path: Path) -> None:
     draw(tmp_path / "photos", {"ape": 30, "lynx": 5, "owl": 6})
-    told = ssl("probe --init scratch --backbone resnet9 --dataset folder:photos --label-fraction 0.2")
+    told = ssl("probe --init scratch --backbone resnet9-small --dataset folder:photos --label-fraction 0.2")
     assert told.code == 2
     assert "Too small: 2 classes, 'lynx' (4), 'owl' (5)" in told.err
 

@@ -50,6 +50,7 @@ def test_a_new_file_heeds_the_umask_and_one_that_is_replaced_keeps_its_mode(tmp_
     assert path.read_text() == "two"
 
 
+@pytest.mark.usefixtures("rough_pictures")
 def test_everything_that_commands_write_heeds_the_umask(ssl: Cli, tmp_path: Path, umask: int) -> None:
     for line in LINES:
         result = ssl(line)

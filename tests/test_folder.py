@@ -45,7 +45,7 @@ from tests.conftest import NEEDS_ONNX, Cli
 
 Done = Callable[[str], Run]
 CLASSES = {"red": (200, 60, 50), "blue": (50, 80, 200)}
-RUN = "--backbone resnet9 --batch-size 16 --epochs 1"
+RUN = "--backbone resnet9-small --batch-size 16 --epochs 1"
 
 
 def draw_picture(path: Path, colour: tuple[int, int, int], number: int) -> None:
@@ -295,12 +295,13 @@ def test_broken_pictures_are_named_in_a_file_and_more_than_a_tenth_stops(picture
     assert "blue/bad0.png" in result.err
 
 
+@pytest.mark.usefixtures("rough_pictures")
 def test_a_folder_of_classes_goes_through_the_study_and_can_be_moved(
     pictures: Path, done: Done, ssl: Cli, registry: Registry, tmp_path: Path
 ) -> None:
     parent = done(f"pretrain --dataset 'folder:{pictures.name}' {RUN} --name mine")
     assert parent.dataset == parent.options["dataset"] == "folder:My Pictures ü"
-    assert parent.id.startswith("simclr-resnet9-folder-my-pictures-u-s1-")
+    assert parent.id.startswith("simclr-resnet9-small-folder-my-pictures-u-s1-")
     assert parent.options["image_size"] == 32
     assert parent.metrics["val_knn"] >= 0
     runs = [done(f"probe --epochs 2 {init}") for init in ("", "--init scratch")]

@@ -162,9 +162,9 @@ def test_weights_of_another_backbone_or_stem_say_which_options_they_fit(tmp_path
     fits = r"in part alone under module\.\*: conv1\.weight is .*it fits --backbone resnet18 --stem conv3 and .* --stem conv3-s2"
     with pytest.raises(UsageError, match=fits):
         taken(tmp_path / "small.pth")
-    encoder = build_encoder("resnet9", stem="own", seed=1)
+    encoder = build_encoder("resnet9-small", stem="own", seed=1)
     with pytest.raises(UsageError, match="it fits --backbone resnet18 --stem conv7-pool"):
-        find_weights(PLAIN, encoder, place="file", setting="resnet9")
+        find_weights(PLAIN, encoder, place="file", setting="resnet9-small")
 
 
 class Bomb:
@@ -195,7 +195,7 @@ def test_what_is_no_file_of_weights_is_said_and_makes_no_run(
 
 def small_weights(path: Path) -> Tensor:
     """A file with a ResNet-9 under another's names; returns its first filter."""
-    encoder = build_encoder("resnet9", stem="own", seed=77)
+    encoder = build_encoder("resnet9-small", stem="own", seed=77)
     state = under("module.encoder_q.", encoder.backbone.state_dict()) | {"module.queue": torch.rand(8, 4)}
     torch.save({"state_dict": state}, path)
     return encoder.backbone.state_dict()["stem.0.weight"]
@@ -255,7 +255,10 @@ def test_pretraining_begun_with_a_file_is_not_called_pretrained_alone(
 
 @pytest.mark.parametrize(
     "command",
-    [f"pretrain {TINY} --epochs 2 --knn-every 0", "finetune --dataset shapes --backbone resnet9 --epochs 2 --batch-size 32"],
+    [
+        f"pretrain {TINY} --epochs 2 --knn-every 0",
+        "finetune --dataset shapes --backbone resnet9-small --epochs 2 --batch-size 32",
+    ],
 )
 def test_an_interrupted_run_from_a_file_goes_on_with_that_file_alone(
     ssl: Cli, done: Done, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str

@@ -57,12 +57,11 @@ def test_three_lines_give_the_encoder_of_a_run_as_its_checkpoint_has_it(done: Do
     assert weights_hash(load_encoder("mine", project=registry.root).encoder) == weights_hash(encoder)
 
 
-def test_a_run_that_recorded_no_normalisation_takes_it_from_its_data(done: Done, registry: Registry) -> None:
-    run = done(f"pretrain {TINY}")
-    recorded = load_encoder(run.id).transform
-    run.data = {"sha256": run.data["sha256"]}
-    registry.save(run)
-    assert load_encoder(run.id).transform == recorded
+def test_a_run_that_recorded_no_normalisation_takes_it_from_its_data(pretrained: Run, registry: Registry) -> None:
+    recorded = load_encoder(pretrained.id).transform
+    pretrained.data = {"sha256": pretrained.data["sha256"]}
+    registry.save(pretrained)
+    assert load_encoder(pretrained.id).transform == recorded
 
 
 def test_a_kept_epoch_is_loaded_by_its_file(done: Done, registry: Registry) -> None:

@@ -160,7 +160,7 @@ def test_a_study_of_own_pictures_settles_its_minutes_once_for_all_seeds_and_goes
 
 @pytest.mark.usefixtures("machine", "no_pictures")
 def test_a_preset_keeps_its_net_and_gives_its_epochs_and_views_to_the_minutes(ssl: Cli, registry: Registry) -> None:
-    of_preset = {"dataset": "shapes", "backbone": "resnet9", "batch_size": 32, "temperature": 0.3}
+    of_preset = {"dataset": "shapes", "backbone": "resnet9-small", "batch_size": 32, "temperature": 0.3}
     Path("mine.yaml").write_text(yaml.safe_dump({"pretrain": of_preset | {"epochs": 8, "keep-every": 1, "view_sizes": "32"}}))
     result = ssl("study --preset mine.yaml --minutes 0.1")
     assert result.code == 0, result.err
@@ -195,9 +195,9 @@ def test_a_training_of_hours_on_a_cpu_is_told_before_its_first_step(
 ) -> None:
     monkeypatch.setattr(minutes, "NEVER_LONG", 0)
     monkeypatch.setattr(minutes, "rough_seconds", lambda _: seconds)
-    Path("mine.yaml").write_text("pretrain: {dataset: shapes, backbone: resnet9, batch_size: 32, epochs: 1}")
+    Path("mine.yaml").write_text("pretrain: {dataset: shapes, backbone: resnet9-small, batch_size: 32, epochs: 1}")
     for line in (
-        "pretrain --backbone resnet9 --batch-size 32 --dataset shapes --epochs 2 --max-steps 1 --name long",
+        "pretrain --backbone resnet9-small --batch-size 32 --dataset shapes --epochs 2 --max-steps 1 --name long",
         "study --preset mine.yaml --max-steps 1",
     ):
         monkeypatch.setattr(sys, "argv", ["ssl", *line.split()])

@@ -110,7 +110,7 @@ def test_a_class_that_is_tested_alone_is_refused_by_evaluations_and_not_by_pretr
     for part, name in (("train", "a"), ("train", "b"), ("test", "a"), ("test", "c"), ("test", "d")):
         for number in range(4):
             picture(tmp_path / "photos" / part / name / f"{number}.png", 10 * ord(name) + number + 1000 * (part == "test"))
-    line = "pretrain --dataset folder:photos --backbone resnet9 --batch-size 4 --max-steps 1 --optimizer sgd"
+    line = "pretrain --dataset folder:photos --backbone resnet9-small --batch-size 4 --max-steps 1 --optimizer sgd"
     result = ssl(line)
     assert result.code == 0, result.err
     for command in ("probe", "probe --protocol knn", "finetune"):

@@ -80,7 +80,7 @@ def test_every_protocol_keeps_what_its_figures_are_made_of_and_has_a_table_of_it
     for place, end, protocol in zip(places, [*places[1:], len(table)], [*PROTOCOLS, "finetune"], strict=True):
         section = table[place:end]
         assert f"{evaluated[protocol].metrics['test_acc']:.2%}" in section
-        assert re.findall(r"(?:pretrained-simclr|scratch)-resnet9-\S+", section.split("Does pre")[0]) == [
+        assert re.findall(r"(?:pretrained-simclr|scratch)-resnet9-small-\S+", section.split("Does pre")[0]) == [
             evaluated[protocol].id, evaluated[f"{protocol} scratch"].id,
         ]  # fmt: skip
     markdown = ssl("compare --format markdown").out
@@ -150,8 +150,8 @@ def test_an_edited_curve_or_count_and_exchanged_logits_are_found(
     assert ssl("runs verify").code == 0
 
 
+@pytest.mark.usefixtures("pretrained")
 def test_a_run_that_says_it_is_another_is_found(ssl: Cli, done: Done, registry: Registry) -> None:
-    done(f"pretrain {TINY}")
     pair = [done(f"probe {PROBE} --init {init}") for init in ("pretrained", "scratch")]
     records = {run.id: registry.path(f"{run.folder}/run.yaml") for run in pair}
     before = {name: path.read_text() for name, path in records.items()}
@@ -174,8 +174,8 @@ def test_a_run_that_says_it_is_another_is_found(ssl: Cli, done: Done, registry: 
     assert edited(r"seed: 1", "seed: 2").count("changed: seed is 2") == 2
 
 
+@pytest.mark.usefixtures("pretrained")
 def test_another_runs_damaged_logits_stop_no_training(ssl: Cli, done: Done, registry: Registry) -> None:
-    done(f"pretrain {TINY}")
     first = done(f"probe {PROBE}")
     path = registry.path(f"{first.folder}/{FILE}")
     path.write_bytes(path.read_bytes()[:1000])
@@ -223,8 +223,8 @@ def test_knn_votes_equal_scikit_learns_with_and_without_temperature() -> None:
         assert np.allclose(votes.numpy(), model.predict_proba(queries), atol=1e-4)
 
 
+@pytest.mark.usefixtures("pretrained")
 def test_the_knn_protocol_asks_all_labelled_training_images(done: Done) -> None:
-    done(f"pretrain {TINY}")
     plain, weighted = done("probe --protocol knn"), done("probe --protocol knn --k 200 --temperature 0.1")
     assert plain.experiment == "knn"
     assert (weighted.options["k"], weighted.options["temperature"]) == (200, 0.1)
@@ -251,14 +251,14 @@ def test_an_option_of_another_protocol_is_refused(ssl: Cli, tmp_path: Path, line
     assert (result.code, text in result.err) == (2, True), result.err
 
 
+@pytest.mark.usefixtures("pretrained")
 def test_an_option_of_another_protocol_at_its_default_is_no_error(done: Done) -> None:
-    done(f"pretrain {TINY}")
     plain = done("probe --protocol knn")
     assert done("probe --protocol knn --epochs 30 --batch-size 256 --k 10").pair == plain.pair
 
 
+@pytest.mark.usefixtures("pretrained")
 def test_more_neighbours_than_labelled_images_are_refused(ssl: Cli, done: Done) -> None:
-    done(f"pretrain {TINY}")
     result = ssl("probe --protocol knn --k 241")
     assert (result.code, "--k 241: accepted is at most the 240 images that have labels" in result.err) == (2, True)
     result = ssl("probe --protocol knn --k 240 --label-fraction 0.5")
@@ -266,9 +266,9 @@ def test_more_neighbours_than_labelled_images_are_refused(ssl: Cli, done: Done) 
     done("probe --protocol knn --k 240")
 
 
+@pytest.mark.usefixtures("pretrained")
 @pytest.mark.parametrize("command", ["probe", "probe --protocol knn", "finetune", "finetune --init scratch"])
 def test_a_share_of_the_labels_that_would_be_rounded_up_is_refused(ssl: Cli, done: Done, command: str) -> None:
-    done(f"pretrain {TINY}")
     result = ssl(f"{command} --label-fraction 0.01")
     assert result.code == 2
     assert "--label-fraction 0.01: of the smallest class of shapes that is 0.24 of its 24 training images" in result.err
@@ -305,10 +305,9 @@ def test_all_rates_on_augmented_images_train_as_each_would_alone() -> None:
     assert best.tolist() == pytest.approx(list(found.values()), abs=1e-6)
 
 
-def test_augmented_linear_evaluation_leaves_the_encoder_alone(done: Done, registry: Registry) -> None:
-    parent = done(f"pretrain {TINY}")
+def test_augmented_linear_evaluation_leaves_the_encoder_alone(pretrained: Run, done: Done, registry: Registry) -> None:
     run = done(f"probe --protocol linear-augmented {PROBE}")
-    mine, theirs = load_checkpoint(registry, run, "best")["model"], load_checkpoint(registry, parent, "last")["model"]
+    mine, theirs = load_checkpoint(registry, run, "best")["model"], load_checkpoint(registry, pretrained, "last")["model"]
     for name, value in theirs.items():
         if name.startswith("encoder."):
             assert torch.equal(mine[name], value), name
@@ -375,16 +374,16 @@ def test_a_study_of_seeds_and_few_labels_gives_means_and_one_difference_a_settin
     assert ssl("runs verify --numbers").code == 0
 
 
-def test_a_part_of_the_labels_that_is_rounded_up_by_much_is_said(ssl: Cli, done: Done) -> None:
-    done(f"pretrain {TINY}")
+@pytest.mark.usefixtures("pretrained")
+def test_a_part_of_the_labels_that_is_rounded_up_by_much_is_said(ssl: Cli) -> None:
     result = ssl("probe --protocol knn --label-fraction 0.1")
     assert result.code == 0
     assert "--label-fraction 0.1: 30 of 240 labels, 0.12: each class has one to choose by" in result.err
     assert "each class has" not in ssl("probe --protocol knn --label-fraction 0.5").err
 
 
+@pytest.mark.usefixtures("pretrained")
 def test_of_two_evaluations_that_end_together_one_counts_the_other(done: Done, registry: Registry) -> None:
-    done(f"pretrain {TINY}")
     pretrained, scratch = done("probe --protocol knn"), done("probe --protocol knn --init scratch")
     for run in (pretrained, scratch):
         run.status, run.both_right = "running", {}

@@ -37,7 +37,7 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from tests.conftest import TINY, Cli
 
-ENCODER = build_encoder("resnet9", stem="own", seed=77)
+ENCODER = build_encoder("resnet9-small", stem="own", seed=77)
 NET = ENCODER.backbone
 STATE = NET.state_dict()
 
@@ -103,7 +103,7 @@ KINDS: dict[str, Callable[[Any], Any]] = {
 
 def advised(ssl: Cli, name: str) -> str:
     """The line that is printed for a file."""
-    result = ssl(f"probe --dataset shapes --backbone resnet9 --init {shlex.quote(name)} --epochs 1")
+    result = ssl(f"probe --dataset shapes --backbone resnet9-small --init {shlex.quote(name)} --epochs 1")
     assert (result.code, "holds more than tensors and plain data" in result.err or "TorchScript" in result.err) == (2, True), (
         result.err
     )
@@ -113,7 +113,7 @@ def advised(ssl: Cli, name: str) -> str:
 def accepted(path: Path) -> None:
     """The file holds the encoder's weights, and is read as tensors and plain data."""
     tensors, _ = read_tensors(path)
-    found = find_weights(tensors, ENCODER, place=str(path), setting="resnet9")
+    found = find_weights(tensors, ENCODER, place=str(path), setting="resnet9-small")
     assert all(torch.equal(tensors[theirs], STATE[ours]) for ours, theirs in found.names.items())
 
 

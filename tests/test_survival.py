@@ -429,7 +429,7 @@ def test_a_long_run_does_not_grow(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(log.Log, "step", measure)
     monkeypatch.setattr(log, "SAVE_EVERY", 1.0)
-    monkeypatch.setitem(BACKBONES, "resnet9", "tests.survival:narrow")
+    monkeypatch.setitem(BACKBONES, "resnet9-small", "tests.survival:narrow")
     gc.collect()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a net this small gains nothing from two

@@ -353,7 +353,9 @@ def test_own_pictures_with_strange_names_are_embedded_classified_and_compared(ss
     classes(tmp_path / "photos", "cats", "dogs")
     for number, name in enumerate((os.fsdecode(b"caf\xe9.png"), "a\nb.png", "-x.png", "sub folder/,.png")):
         picture(tmp_path / "own" / name, number)
-    assert ssl("pretrain --dataset folder:photos --backbone resnet9 --batch-size 8 --max-steps 1 --optimizer sgd").code == 0
+    assert (
+        ssl("pretrain --dataset folder:photos --backbone resnet9-small --batch-size 8 --max-steps 1 --optimizer sgd").code == 0
+    )
     assert ssl("probe --epochs 1").code == 0
     for line in ("embed --images own", "predict --images own", "neighbours own --k 2"):
         result = ssl(line)
@@ -370,7 +372,9 @@ def test_of_many_own_pictures_all_are_printed_and_the_first_are_drawn(
     ssl: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     classes(tmp_path / "photos", "cats", "dogs")
-    assert ssl("pretrain --dataset folder:photos --backbone resnet9 --batch-size 8 --max-steps 1 --optimizer sgd").code == 0
+    assert (
+        ssl("pretrain --dataset folder:photos --backbone resnet9-small --batch-size 8 --max-steps 1 --optimizer sgd").code == 0
+    )
     assert ssl("probe --epochs 1").code == 0
     drawn: list[int] = []
     for command, draw in (("predict", "draw_predictions"), ("neighbours", "draw_neighbours")):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 from sslcli.runs.option_versions import FIELD, as_now, current, version_in
@@ -75,6 +76,7 @@ ABSENT: Any = type("Absent", (), {"__repr__": lambda _: "absent"})()
 """In the place of a value that is not there: None is one."""
 
 
+@cache
 def _pattern(name: str) -> str:
     return next(pattern for pattern in PROOFS if fnmatchcase(name, pattern))
 
