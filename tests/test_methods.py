@@ -77,7 +77,8 @@ def test_the_options_that_are_read_without_torch_are_those_of_the_method(method:
 
 
 def test_simclrs_options_have_the_defaults_that_they_always_had() -> None:
-    assert vars(Options()) == {"projector_hidden": 1024, "projector_dim": 128, "temperature": 0.5}
+    of_two_views = {"views": 2, "small_views": 0}
+    assert vars(Options()) == {"projector_hidden": 1024, "projector_dim": 128, "temperature": 0.5} | of_two_views
     assert {name: Pretrain().options()[name] for name in vars(Options())} == vars(Options())
 
 

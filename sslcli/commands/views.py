@@ -13,7 +13,7 @@ from sslcli.commands.paths import located
 from sslcli.commands.project import open_registry, say
 from sslcli.commands.view_making import augmentation_of, fit_to_size, view_size_plan
 from sslcli.commands.words import folder_name
-from sslcli.config import Views
+from sslcli.config import OF_METHODS, Views
 from sslcli.data.augment import draw as draw_parameters
 from sslcli.data.augment import make_views
 from sslcli.data.batches import generator
@@ -72,7 +72,8 @@ def draw(registry: Registry, command: Views) -> Path:
 
 def _options_of(registry: Registry, command: Views, record: Run) -> Views:
     """The command with everything that makes views taken from a pretrain run."""
-    taken = {field.name for field in fields(Views)} & record.options.keys() - {"seed", "download"}
+    of_a_view = {field.name for field in fields(Views)} - {"seed", "download", *OF_METHODS}  # how many are drawn is its own
+    taken = of_a_view & record.options.keys()
     typed = [name for name in taken - {"data_dir"} if command.origins.get(name) == "command line"]
     if typed:
         names = ", ".join("--" + name.replace("_", "-") for name in sorted(typed))
