@@ -8,11 +8,12 @@ from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from typer import Option
 
 from sslcli.distributed import average, gather, own_part
+from sslcli.methods.heads import mlp, unit
 from sslcli.methods.method import Batch, Method
 from sslcli.methods.multi_view import large_and_small, pairs, representations
 from sslcli.models.encoder import Encoder
@@ -45,17 +46,11 @@ class SimCLR(Method):
         self.pairs = pairs(options.views, options.small_views)
         self.temperature = options.temperature
         self.z_dim = options.projector_dim
-        self.projector = nn.Sequential(
-            nn.Linear(encoder.dim, options.projector_hidden, bias=False),
-            nn.BatchNorm1d(options.projector_hidden),
-            nn.ReLU(inplace=True),
-            nn.Linear(options.projector_hidden, options.projector_dim),
-        )
+        self.projector = mlp(encoder.dim, options.projector_hidden, options.projector_dim)
 
     def forward(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss, and `z_std`: the deviation of the unit-length z, near 1/sqrt(d) in health and 0 in collapse."""
-        z = self.project(representations(self.encoder, batch.views))
-        z = F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)))
+        z = unit(self.project(representations(self.encoder, batch.views)))
         views = [gather(view) for view in z.chunk(len(batch.views))]  # all of the batch are candidates, on every process
         rows = own_part(len(views[0]))
         losses = [nt_xent(views[i], views[j], temperature=self.temperature, rows=rows) for i, j in self.pairs]
