@@ -1,4 +1,4 @@
-"""Barlow Twins, VICReg and SIGReg: losses and gradients against literal loops over the papers' formulas, and against lightly's."""
+"""Barlow Twins, VICReg and SIGReg against literal loops over the papers' formulas, and against lightly's losses."""
 
 import math
 from collections.abc import Callable
@@ -85,7 +85,7 @@ def literal_epps_pulley(z: Tensor, direction: Tensor) -> Tensor:
 
 
 def literal_sigreg(views: list[Tensor], large: int, share: float, directions: Tensor) -> Tensor:
-    """Equation 9 of 2511.08544: the statistic of each view along each direction, and the distance from the large views' mean."""
+    """The loss of 2511.08544: the statistic of each view along each direction, and the distance from the large views' mean."""
     statistics = [literal_epps_pulley(view, directions[:, k]) for view in views for k in range(directions.shape[1])]
     centre = sum(views[:large]) / large
     distances = [((view - centre) ** 2).mean() for view in views]
