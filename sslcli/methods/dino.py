@@ -23,13 +23,15 @@ COOL, WARMING = 0.04, 0.3  # the teacher's temperature at first, and for which p
 class Options:
     """What can be chosen of DINO.
 
-    Smaller than the paper's, for two cores and few steps: 2048 prototypes instead of 65536, a head 1024 wide instead of 2048,
-    four small views (the work of one large) instead of eight, a teacher momentum of 0.99 instead of 0.996. Not measured.
+    Smaller than the paper's, for two cores and few steps: 1024 prototypes instead of 65536, a head 512 wide instead of 2048, z
+    128 long instead of 256, four small views (the work of one large one) instead of eight, a teacher momentum of 0.99 instead
+    of 0.996. With Muon and resnet9-small a step of 128 images of 16 pixels took 0.16 s of one core (class bf16), 0.30 s at
+    twice the widths and prototypes. No effect on accuracy was measured.
     """
 
-    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's two hidden layers.")] = 1024
-    projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 256
-    prototypes: Annotated[int, Option(min=2, help="Number of prototypes.")] = 2048
+    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's two hidden layers.")] = 512
+    projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 128
+    prototypes: Annotated[int, Option(min=2, help="Number of prototypes.")] = 1024
     temperature: Annotated[float, Option(min=1e-3, help="The student's temperature.")] = 0.1
     teacher_temperature: Annotated[float, Option(min=1e-3, help="The teacher's temperature, to which it warms up.")] = 0.07
     teacher_momentum: Annotated[

@@ -24,14 +24,10 @@ REACH, KNOTS = 5.0, 17  # the paper's integral is over [-5, 5], by the trapezoid
 class Options:
     """What can be chosen of SIGReg. The paper has 1024 directions a step; a quarter suits two cores (effect not measured)."""
 
-    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's two hidden layers.")] = 1024
+    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's two hidden layers.")] = 512
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 64
-    gaussian: Annotated[float, Option(min=0, max=1, help="Weight of z being Gaussian; the views' agreement has the rest.")] = (
-        0.05
-    )
-    directions: Annotated[int, Option(min=1, help="Random directions a step in which the distribution of z is looked at.")] = (
-        256
-    )
+    gaussian: Annotated[float, Option(min=0, max=1, help="Weight of z being Gaussian; agreement has the rest.")] = 0.05
+    directions: Annotated[int, Option(min=1, help="Random directions a step along which z is tested.")] = 256
     views: Annotated[int, Option(min=2, max=8, help="Views of each image; each is near the mean of all of them.")] = 2
     small_views: Annotated[int, Option(min=0, max=16, help="More views, of half the side: near the large ones' mean.")] = 0
 

@@ -24,10 +24,11 @@ class Options:
     """What can be chosen of SwAV.
 
     The paper's 3000 prototypes are for ImageNet's thousand classes, and small batches fill them from a queue; 512 without a
-    queue, as lightly has for CIFAR-10. Its six small views are four, the work of one large one. No effect was measured.
+    queue, as lightly has for CIFAR-10. Its six small views are four, the work of one large one; its hidden layer of 2048 is
+    512. No effect was measured.
     """
 
-    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.")] = 2048
+    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.")] = 512
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 128
     prototypes: Annotated[int, Option(min=2, help="Number of prototypes.")] = 512
     temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.")] = 0.1
