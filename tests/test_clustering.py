@@ -65,7 +65,7 @@ def test_prototypes_stay_as_they_are_for_the_part_of_training_that_was_chosen(na
 def test_swavs_prototypes_are_of_unit_length_at_first_and_after_every_step() -> None:
     method = small_method("swav", frozen=0.0)
     for _ in range(2):
-        assert torch.allclose(prototypes(method).norm(dim=1), torch.ones(6, dtype=torch.float64), atol=1e-6)
+        assert torch.allclose(prototypes(method).norm(dim=1), torch.ones(12, dtype=torch.float64), atol=1e-6)
         step(method, 0.5)
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from sslcli.evaluation.health import collapse, health
 from sslcli.methods.method import Batch
 from sslcli.methods.moments import of_the_batch, off_diagonal
-from sslcli.methods.sigreg import directions_at, epps_pulley
+from sslcli.methods.sigreg import epps_pulley, random_directions
 from sslcli.methods.vicreg import Options, VICReg
 from sslcli.models.encoder import Encoder
 from tests.literal_losses.sigreg import literal_epps_pulley
@@ -29,9 +29,10 @@ def test_squares_off_the_diagonal_are_had_from_either_product_with_the_same_grad
 def test_moments_are_never_taken_in_bfloat16() -> None:
     torch.manual_seed(0)
     z = torch.randn(2, 40, 8)
+    directions = random_directions(5, z)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        inside = [off_diagonal(z[0], z[1]), off_diagonal(z[0, :4], z[1, :4]), epps_pulley(z, directions_at(0, 8, 5))]
-    outside = [off_diagonal(z[0], z[1]), off_diagonal(z[0, :4], z[1, :4]), epps_pulley(z, directions_at(0, 8, 5))]
+        inside = [off_diagonal(z[0], z[1]), off_diagonal(z[0, :4], z[1, :4]), epps_pulley(z, directions)]
+    outside = [off_diagonal(z[0], z[1]), off_diagonal(z[0, :4], z[1, :4]), epps_pulley(z, directions)]
     assert all(torch.equal(*pair) for pair in zip(inside, outside, strict=True))
     assert of_the_batch(z[0].bfloat16(), views=2).dtype == torch.float32
 
@@ -43,25 +44,30 @@ def test_projections_are_kept_apart_by_view() -> None:
 
 def test_the_statistic_of_several_views_and_directions_is_the_mean_of_each() -> None:
     torch.manual_seed(0)
-    z, directions = torch.randn(3, 5, 4, dtype=torch.float64), directions_at(1, 4, 6).double()
+    z = torch.randn(3, 5, 4, dtype=torch.float64)
+    directions = random_directions(6, z)
     alone = [literal_epps_pulley(view, direction) for view in z for direction in directions.T]
     assert torch.allclose(epps_pulley(z, directions), torch.stack(alone).mean(), rtol=0, atol=1e-12)
 
 
 def test_the_statistic_is_small_for_a_gaussian_and_large_for_what_is_none() -> None:
     torch.manual_seed(0)
-    directions, gaussian = directions_at(0, 8, 64), torch.randn(1, 512, 8)
+    gaussian = torch.randn(1, 512, 8)
+    directions = random_directions(64, gaussian)
     found = epps_pulley(gaussian, directions).item()
     assert 0.1 < found < 2
     for other in (gaussian + 0.5, 2 * gaussian, gaussian * 0, gaussian.sign() * torch.tensor([1.0, *[0.0] * 7])):
         assert epps_pulley(other, directions) > 10 * found
 
 
-def test_directions_have_unit_length_and_depend_on_the_step_alone() -> None:
-    first, again, other = directions_at(7, 5, 9), directions_at(7, 5, 9), directions_at(8, 5, 9)
-    assert torch.allclose(first.norm(dim=0), torch.ones(9))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
+def test_directions_have_unit_length_and_are_drawn_anew_by_torchs_seed() -> None:
+    z, found = torch.randn(3, 5, dtype=torch.float64), []
+    for seed in (7, 7, 8):
+        torch.manual_seed(seed)
+        found.append(random_directions(9, z))
+    assert torch.allclose(found[0].norm(dim=0), torch.ones(9, dtype=torch.float64))
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
 
 
 def trained(**options: float) -> list[str]:

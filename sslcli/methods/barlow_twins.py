@@ -20,7 +20,7 @@ from sslcli.models.encoder import Encoder
 class Options:
     """What can be chosen of Barlow Twins.
 
-    The paper's projector is 8192 wide, which is slow on two cores. With Muon and resnet9-small a step of 128 images of 16 pixels
+    The paper's projector is 8192 wide, slow on two cores. With Muon and resnet9-small a step of 128 images of 16 pixels
     took 0.24 s of one core (class bf16) at a width of 1024 and 0.12 s so; what the width brings was not measured.
     """
 

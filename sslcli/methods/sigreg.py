@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from typer import Option
 
-from sslcli.data.batches import hand_over
+from sslcli.distributed import gather
 from sslcli.methods.heads import mlp, z_std
 from sslcli.methods.method import Batch, Method
 from sslcli.methods.moments import of_the_batch
@@ -45,9 +45,8 @@ class SIGReg(Method):
         """The loss of LeJEPA, and its terms before they are weighted."""
         z = self.project(representations(self.encoder, batch.views))
         of_all = of_the_batch(z, views=len(batch.views))
-        directions = directions_at(step, self.options.projector_dim, self.options.directions)
         terms = {
-            "gaussian": epps_pulley(of_all, hand_over(directions, z.device)),
+            "gaussian": epps_pulley(of_all, random_directions(self.options.directions, of_all)),
             "agreement": (of_all - of_all[: self.options.views].mean(0)).square().mean(),
         }
         share = self.options.gaussian
@@ -60,9 +59,13 @@ class SIGReg(Method):
         return z
 
 
-def directions_at(step: int, dim: int, count: int) -> Tensor:
-    """Random directions of unit length (dim, count) that depend on the step alone: they are the same on all processes."""
-    return F.normalize(torch.randn(dim, count, generator=torch.Generator().manual_seed(step)), dim=0)
+def random_directions(count: int, z: Tensor) -> Tensor:
+    """Directions of unit length (d, count) in the space of z (..., d): the first process's on all.
+
+    The training seeds torch before each step, so that a step has the same directions when it is taken again.
+    """
+    drawn = torch.randn(z.shape[-1], count, dtype=z.dtype, device=z.device)
+    return gather(F.normalize(drawn, dim=0)[None])[0]
 
 
 def epps_pulley(z: Tensor, directions: Tensor, *, reach: float = REACH, knots: int = KNOTS) -> Tensor:
@@ -75,6 +78,6 @@ def epps_pulley(z: Tensor, directions: Tensor, *, reach: float = REACH, knots: i
     t = torch.linspace(0, reach, knots // 2 + 1, dtype=z.dtype, device=z.device)
     of_gaussian = torch.exp(-t.square() / 2)
     with torch.autocast(z.device.type, enabled=False):
-        angles = (z @ directions.to(z.dtype))[..., None] * t
+        angles = (z @ directions)[..., None] * t
         error = (angles.cos().mean(1) - of_gaussian).square() + angles.sin().mean(1).square()
         return z.shape[1] * 2 * torch.trapezoid(error * of_gaussian, t).mean()

@@ -23,7 +23,7 @@ EPSILON = 1e-4  # added to the variance, for a root with a gradient (the paper's
 class Options:
     """What can be chosen of VICReg.
 
-    The paper's expander is 8192 wide, which is slow on two cores. With Muon and resnet9-small a step of 128 images of 16 pixels
+    The paper's expander is 8192 wide, slow on two cores. With Muon and resnet9-small a step of 128 images of 16 pixels
     took 0.22 s of one core (class bf16) at a width of 1024 and 0.12 s so; what the width brings was not measured.
     """
 

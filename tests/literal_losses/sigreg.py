@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 
 from sslcli.methods.multi_view import representations
-from sslcli.methods.sigreg import directions_at
+from sslcli.methods.sigreg import random_directions
 from tests.literal_losses import mean
 
 VARIANTS = ({"gaussian": 0.4, "views": 3}, {"views": 2, "small_views": 2})
-STEP = 2  # at which the losses are compared
 
 
 def literal_epps_pulley(z: Tensor, direction: Tensor) -> Tensor:
@@ -31,12 +30,15 @@ def _projections(method: Any, batch: Any) -> list[Tensor]:
     return list(method.project(representations(method.encoder, batch.views)).chunk(len(batch.views)))
 
 
-def _directions(method: Any) -> Tensor:
-    return directions_at(STEP, method.z_dim, method.options.directions).double()
+def _directions(method: Any, z: Tensor) -> Tensor:
+    """Those that the method will draw next."""
+    with torch.random.fork_rng(devices=[]):
+        return random_directions(method.options.directions, z)
 
 
 def literal(method: Any, batch: Any) -> Tensor:
-    z, directions = _projections(method, batch), _directions(method)
+    z = _projections(method, batch)
+    directions = _directions(method, z[0])
     statistics = [literal_epps_pulley(view, direction) for view in z for direction in directions.T]
     centre = mean(z[: method.options.views])
     distances = [((view - centre) ** 2).mean() for view in z]
@@ -48,7 +50,7 @@ def lightlys(method: Any, batch: Any) -> Tensor:
 
     z, share = torch.stack(_projections(method, batch)), method.options.gaussian
     loss = LeJEPALoss(sigreg_t_max=5.0, sigreg_knots=9).double()
-    loss.sigreg._generate_unit_vectors = lambda *_: _directions(method)
+    loss.sigreg._generate_unit_vectors = lambda *_: _directions(method, z)
     large = z[: method.options.views]
     total: Tensor = share * loss.sigreg(z) + (1 - share) * lejepa_invariance_loss(all_proj=z, global_proj=large)
     return total
