@@ -11,7 +11,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import field, fields, make_dataclass
+from dataclasses import field, fields, make_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -24,8 +24,10 @@ from typer import Option
 from sslcli.data.batches import Batches, generator
 from sslcli.data.image_data import ImageData
 from sslcli.data.sets import shapes
+from sslcli.methods import FILES, OptionOfMethod, options_of
 from sslcli.options.command import NO_OPTION_OF_A_RUN, Command
 from sslcli.options.finetune import Finetune
+from sslcli.options.of_methods import OF_METHODS
 from sslcli.options.pairing import pair_key
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.trainings import TRAININGS
@@ -324,6 +326,42 @@ def test_a_new_option_changes_a_key_only_where_a_run_does_otherwise_than_before(
         assert not {*keys_of(run, toy=3)} & {*kept(run)}
 
 
+@pytest.fixture
+def simclr_has_a_toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SimCLR has one option more, `toy`, which is 3 where nobody says otherwise; its runs of before did what 1 does."""
+    toy = OptionOfMethod(Annotated[int, Option(help="A toy.")], 3)
+    options = {**FILES["simclr"].options, "toy": toy}
+    monkeypatch.setitem(FILES, "simclr", replace(FILES["simclr"], options=options))  # type: ignore[arg-type]
+    monkeypatch.setattr(option_versions, "CHANGES", (*CHANGES, Change(added_to_methods={"simclr": {"toy": 1}})))
+
+
+@pytest.mark.usefixtures("simclr_has_a_toy")
+def test_a_new_option_of_a_method_changes_a_key_only_where_a_run_of_it_does_otherwise_than_before(old: Registry) -> None:
+    for run in map(old.load, old.runs()):
+        assert run.options.get("toy") == (1 if run.experiment == "pretrain" else None)
+        assert keys_of(run) == kept(run)
+        assert run.experiment != "pretrain" or not {*keys_of(run, toy=3)} & {*kept(run)}
+
+
+@pytest.mark.usefixtures("simclr_has_a_toy")
+def test_a_new_option_of_a_method_is_filled_into_that_methods_records_alone() -> None:
+    record = {"id": "a", "experiment": "pretrain", "status": "finished"}
+    filled = {method: parse_run(record | {"options": {"method": method}}, "here").options for method in ("simclr", "other")}
+    assert filled["simclr"] == {"method": "simclr", "views": 2, "small_views": 0, "toy": 1}
+    assert filled["other"] == {"method": "other"}
+    assert parse_run(record | {"options": {"epochs": 3}}, "here").options["toy"] == 1  # the first version knew one method alone
+    assert parse_run(record | {"options": {"method": "simclr"}, FIELD: current()}, "here").options == {"method": "simclr"}
+
+
+def test_old_pretrainings_saw_two_views_and_one_of_more_views_is_no_repetition_of_them(old: Registry) -> None:
+    pretrainings = [old.load(run) for run in old.runs() if run.experiment == "pretrain"]
+    assert len(pretrainings) == 3
+    for run in pretrainings:
+        assert (run.options["views"], run.options["small_views"]) == (2, 0)
+        for other in ({"views": 3}, {"small_views": 1}):
+            assert not {*keys_of(run, **other)} & {*kept(run)}
+
+
 def test_a_name_that_changes_twice_changes_no_key(old: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     changes = (
         Change(added={"finetune": {"toy": 1}}),
@@ -366,14 +404,25 @@ def test_the_options_of_the_first_version_are_those_that_it_had(old: Registry) -
 
 @pytest.mark.parametrize("command", TRAININGS)
 def test_every_option_that_runs_record_is_in_a_version_of_the_options(command: str) -> None:
-    """Who adds an option, or renames one, writes a `Change` into CHANGES of option_versions.py."""
-    recorded = {f.name for f in fields(TRAININGS[command])} - set(NO_OPTION_OF_A_RUN)
+    """Who adds an option, or renames one, writes a `Change` into CHANGES of option_versions.py.
+
+    Not so with a method that version 1 did not have: no older run has any of its options.
+    """
+    of_newer_methods = {*OF_METHODS} - options_of(FIRST["pretrain"]["method"]).keys() if command == "pretrain" else set()
+    recorded = {f.name for f in fields(TRAININGS[command])} - {*NO_OPTION_OF_A_RUN} - of_newer_methods
     assert recorded - as_now(command, FIRST[command], 1).keys() == set()
     names = list(FIRST[command])
     for change in CHANGES:
         assert change.renamed.get(command, {}).keys() <= set(names)
         names += [*change.added.get(command, {}), *change.renamed.get(command, {}).values()]
+        names += change.added_to_methods.get(FIRST[command].get("method", ""), {})
     assert len(names) == len(set(names)), "a name is given to a second option"
+
+
+def test_only_options_that_a_method_has_are_added_to_it() -> None:
+    for change in CHANGES:
+        for method, added in change.added_to_methods.items():
+            assert added.keys() <= options_of(method).keys(), method
 
 
 def test_only_what_a_version_did_not_have_is_filled_in() -> None:

@@ -8,12 +8,14 @@ from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from typer import Option
 
 from sslcli.distributed import average, gather, own_part
-from sslcli.methods.method import Batch, Method, ViewSpec
+from sslcli.methods.heads import mlp, unit
+from sslcli.methods.method import Batch, Method
+from sslcli.methods.multi_view import large_and_small, pairs, representations
 from sslcli.models.encoder import Encoder
 
 PART = 512  # images whose views are compared with all others at a time
@@ -26,33 +28,33 @@ class Options:
     projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.")] = 1024
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 128
     temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.")] = 0.5
+    views: Annotated[int, Option(min=2, max=8, help="Views of each image; the loss is the mean over their pairs.")] = 2
+    small_views: Annotated[int, Option(min=0, max=16, help="More views, of half the side: compared with the large ones.")] = 0
 
     IN_MINUTES: ClassVar[Mapping[str, Any]] = {"temperature": 0.1}  # on CIFAR-10: results/speedrun.md
 
 
 class SimCLR(Method):
-    """Two views of an image agree, views of different images do not; h goes through a two-layer projector to z."""
+    """Views of an image agree, views of different images do not; h goes through a two-layer projector to z.
 
-    views = (ViewSpec(count=2),)
+    Of more than two views each pair is compared as two are, among the views of the batch in the same two places.
+    """
 
     def __init__(self, encoder: Encoder, options: Options) -> None:
         super().__init__(encoder)
+        self.views = large_and_small(options.views, options.small_views)
+        self.pairs = pairs(options.views, options.small_views)
         self.temperature = options.temperature
         self.z_dim = options.projector_dim
-        self.projector = nn.Sequential(
-            nn.Linear(encoder.dim, options.projector_hidden, bias=False),
-            nn.BatchNorm1d(options.projector_hidden),
-            nn.ReLU(inplace=True),
-            nn.Linear(options.projector_hidden, options.projector_dim),
-        )
+        self.projector = mlp(encoder.dim, options.projector_hidden, options.projector_dim)
 
     def forward(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss, and `z_std`: the deviation of the unit-length z, near 1/sqrt(d) in health and 0 in collapse."""
-        z = self.project(self.encoder(torch.cat(batch.views)))
-        z = F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)))
-        first, second = (gather(view) for view in z.chunk(2))  # every view of the batch is a candidate, on every process
-        own = nt_xent(first, second, temperature=self.temperature, rows=own_part(len(first)))
-        return average(own), {"z_std": first.detach().std(0).mean()}
+        z = unit(self.project(representations(self.encoder, batch.views)))
+        views = [gather(view) for view in z.chunk(len(batch.views))]  # all of the batch are candidates, on every process
+        rows = own_part(len(views[0]))
+        losses = [nt_xent(views[i], views[j], temperature=self.temperature, rows=rows) for i, j in self.pairs]
+        return average(torch.stack(losses).mean()), {"z_std": views[0].detach().std(0).mean()}
 
     def project(self, h: Tensor) -> Tensor:
         """z of h, not yet of unit length."""

@@ -17,7 +17,7 @@ from sslcli.methods import options_of
 from sslcli.options.command import NO_OPTION_OF_A_RUN
 from sslcli.options.of_methods import OF_METHODS
 from sslcli.options.trainings import TRAININGS
-from sslcli.runs.option_versions import FIRST, added_since_first, first_name
+from sslcli.runs.option_versions import FIRST, added_since_first, first_name, method_of
 from sslcli.runs.run import EXPERIMENTS
 
 NOT_IN_PAIR = ("init", "encoder", "at_epoch", "name", "data_dir", "download", "device", "deterministic", "labels", "image_size",
@@ -33,7 +33,7 @@ def defaults_of_newer(experiment: str, options: dict[str, Any]) -> dict[str, Any
     Of a run of another method than version 1 had, with these `options`, all that belong to the method.
     """
     command = EXPERIMENTS[experiment]
-    method = options.get("method", FIRST[command].get("method"))
+    method = method_of(command, options)
     own = {} if method is None else {name: option.default for name, option in options_of(method).items()}
     all_own = method != FIRST[command].get("method")
     common = {name: value for name, value in _defaults(command).items() if name not in OF_METHODS or command != "pretrain"}
@@ -41,7 +41,7 @@ def defaults_of_newer(experiment: str, options: dict[str, Any]) -> dict[str, Any
         name: value for name, value in (common | own).items()
         if first_name(command, name) not in FIRST[command] or (all_own and name in own)
     }  # fmt: skip
-    return newer | added_since_first(command)
+    return newer | added_since_first(command, method=method)
 
 
 def comparable(experiment: str, options: dict[str, Any]) -> dict[str, Any]:

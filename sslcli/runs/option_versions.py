@@ -20,11 +20,13 @@ FIELD = "options_version"
 class Change:
     """What one version of the options changed, by command.
 
-    `added` maps a new option to the value that describes what runs did before there was this option. `renamed` maps an option's
-    old name to its new one. A name is never used again for another option.
+    `added` maps a new option to the value that describes what runs did before there was this option. `added_to_methods` does
+    the same by method, for an option of its own: other methods may have an option of that name all along, or never. `renamed`
+    maps an option's old name to its new one. A name is never used again for another option.
     """
 
     added: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    added_to_methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     renamed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
@@ -53,7 +55,10 @@ FIRST: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 """The options of version 1 and their defaults, by command."""
-CHANGES: tuple[Change, ...] = (Change(added={"finetune": {"search_lr": False}}),)
+CHANGES: tuple[Change, ...] = (
+    Change(added={"finetune": {"search_lr": False}}),
+    Change(added_to_methods={"simclr": {"views": 2, "small_views": 0}}),
+)
 """What versions 2, 3, … of the options changed."""
 
 
@@ -74,17 +79,31 @@ def version_in(record: Mapping[str, Any], source: str) -> int:
 
 
 def as_now(command: str, options: Mapping[str, Any], version: int) -> dict[str, Any]:
-    """Options recorded at `version`, by their names of today; newer ones have the value that describes what such a run did."""
+    """Options recorded at `version`, by their names of today; newer ones have the value that describes what such a run did.
+
+    A run of a method has the newer options of that method alone.
+    """
+    return _since(command, options, version=version, method=method_of(command, options))
+
+
+def method_of(command: str, options: Mapping[str, Any]) -> str | None:
+    """The method that options on record are of; None where the command has none."""
+    method: str | None = options.get("method", FIRST[command].get("method"))
+    return method
+
+
+def added_since_first(command: str, *, method: str | None = None) -> dict[str, Any]:
+    """The options that CHANGES added to a command and its `method`, to the values that describe what runs did before."""
+    return _since(command, {}, version=1, method=method)
+
+
+def _since(command: str, options: Mapping[str, Any], *, version: int, method: str | None) -> dict[str, Any]:
     found = dict(options)
     for change in CHANGES[version - 1 :]:
         names = change.renamed.get(command, {})
-        found = dict(change.added.get(command, {})) | {names.get(name, name): value for name, value in found.items()}
+        added = {**change.added.get(command, {}), **({} if method is None else change.added_to_methods.get(method, {}))}
+        found = added | {names.get(name, name): value for name, value in found.items()}
     return found
-
-
-def added_since_first(command: str) -> dict[str, Any]:
-    """The options that CHANGES added, by their names of today, and the values that describe what runs did before."""
-    return as_now(command, {}, 1)
 
 
 def first_name(command: str, name: str) -> str:

@@ -1,0 +1,88 @@
+"""SwAV: unsupervised learning of visual features by contrasting cluster assignments (Caron et al. 2020, arXiv:2006.09882)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from typer import Option
+
+from sslcli.distributed import average, gather, own_part
+from sslcli.methods.heads import mlp, similarities, unit, z_std
+from sslcli.methods.method import Batch, Method
+from sslcli.methods.multi_view import large_and_small, representations
+from sslcli.models.encoder import Encoder
+
+ITERATIONS = 3  # of Sinkhorn and Knopp (the paper's)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What can be chosen of SwAV.
+
+    The paper's 3000 prototypes are for ImageNet's thousand classes, and small batches fill them from a queue; 512 without a
+    queue, as lightly has for CIFAR-10. Its six small views are four, the work of one large one; its hidden layer of 2048 is
+    512. No effect was measured.
+    """
+
+    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.")] = 512
+    projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 128
+    prototypes: Annotated[int, Option(min=2, help="Number of prototypes.")] = 512
+    temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.")] = 0.1
+    epsilon: Annotated[float, Option(min=0.025, help="How soft the assignments to prototypes are.")] = 0.05
+    frozen: Annotated[float, Option(min=0, max=1, help="Part of training in which the prototypes stay as they are.")] = 0.01
+    small_views: Annotated[int, Option(min=0, max=16, help="More views, of half the side: they predict the large ones.")] = 4
+
+
+class SwAV(Method):
+    """From each view the prototypes are predicted to which another view is assigned, equally many images to each prototype.
+
+    Small views are predicted from alone. Their crops are of 5 to 40 % of the image, as DINO's: the paper's 14 % at most are 12
+    pixels here. The prototypes stay for a hundredth of training, which is the paper's one epoch of 100. The optimizer is the
+    run's, not LARS. No effect was measured.
+    """
+
+    def __init__(self, encoder: Encoder, options: Options) -> None:
+        super().__init__(encoder)
+        self.options, self.z_dim = options, options.projector_dim
+        self.views = large_and_small(2, options.small_views)
+        self.projector = mlp(encoder.dim, options.projector_hidden, options.projector_dim)
+        self.prototypes = nn.Parameter(unit(torch.randn(options.prototypes, options.projector_dim)))
+
+    def forward(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The swapped prediction of equation 1, the mean over the pairs of a large view and another one, in nats."""
+        z = self.project(representations(self.encoder, batch.views)).chunk(len(batch.views))
+        scores = [similarities(unit(view), self.prototypes, temperature=1) for view in z]
+        with torch.no_grad():
+            whole = [gather(score.detach()) for score in scores[:2]]
+            codes = [sinkhorn(score, epsilon=self.options.epsilon)[own_part(len(score))] for score in whole]
+        pairs = [(i, j) for i in range(2) for j in range(len(scores)) if i != j]
+        losses = [F.cross_entropy(scores[j] / self.options.temperature, codes[i]) for i, j in pairs]
+        return average(torch.stack(losses).mean()), z_std(z[0])
+
+    def project(self, h: Tensor) -> Tensor:
+        """z of h, not yet of unit length."""
+        z: Tensor = self.projector(h)
+        return z
+
+    def before_step(self, progress: float) -> None:
+        """The prototypes stay as they are at first."""
+        if progress < self.options.frozen:
+            self.prototypes.grad = None
+
+    def after_step(self, progress: float) -> None:
+        """The prototypes are of unit length again."""
+        with torch.no_grad():
+            self.prototypes.copy_(unit(self.prototypes))
+
+
+def sinkhorn(scores: Tensor, *, epsilon: float) -> Tensor:
+    """Codes (B, K) of images with scores (B, K), -1 to 1: rows that add up to 1, columns to about B / K (equation 3)."""
+    codes = torch.exp((scores - scores.max()) / epsilon)  # above 0 for epsilons from 0.025 on: scores differ by 2
+    for _ in range(ITERATIONS):
+        codes = codes / codes.sum(0)
+        codes = codes / codes.sum(1, keepdim=True)
+    return codes
