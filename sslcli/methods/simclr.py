@@ -8,11 +8,12 @@ from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from typer import Option
 
 from sslcli.distributed import average, gather, own_part
+from sslcli.methods.heads import mlp, unit
 from sslcli.methods.method import Batch, Method, ViewSpec
 from sslcli.models.encoder import Encoder
 
@@ -39,17 +40,11 @@ class SimCLR(Method):
         super().__init__(encoder)
         self.temperature = options.temperature
         self.z_dim = options.projector_dim
-        self.projector = nn.Sequential(
-            nn.Linear(encoder.dim, options.projector_hidden, bias=False),
-            nn.BatchNorm1d(options.projector_hidden),
-            nn.ReLU(inplace=True),
-            nn.Linear(options.projector_hidden, options.projector_dim),
-        )
+        self.projector = mlp(encoder.dim, options.projector_hidden, options.projector_dim)
 
     def forward(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss, and `z_std`: the deviation of the unit-length z, near 1/sqrt(d) in health and 0 in collapse."""
-        z = self.project(self.encoder(torch.cat(batch.views)))
-        z = F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)))
+        z = unit(self.project(self.encoder(torch.cat(batch.views))))
         first, second = (gather(view) for view in z.chunk(2))  # every view of the batch is a candidate, on every process
         own = nt_xent(first, second, temperature=self.temperature, rows=own_part(len(first)))
         return average(own), {"z_std": first.detach().std(0).mean()}
