@@ -504,7 +504,7 @@ class Pretrain(Command):
         super().__post_init__()
         for name in OF_METHODS:
             if name not in options_of(self.method) and getattr(self, name) is not None:
-                typed, whose = f"--{name.replace('_', '-')} {getattr(self, name)}", " and ".join(methods_with(name))
+                typed, whose = f"--{name.replace('_', '-')} {getattr(self, name)}", ", ".join(methods_with(name))
                 raise UsageError(f"{typed}: belongs to {whose}; with --method {self.method} leave it out")
 
     @classmethod

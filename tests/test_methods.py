@@ -13,11 +13,13 @@ import pytest
 import yaml
 
 from sslcli import methods
+from sslcli.commands.keys import pair_key
 from sslcli.config import OF_METHODS, Pretrain, from_mapping
 from sslcli.errors import UsageError
-from sslcli.methods import FILES, METHODS, options_of
+from sslcli.methods import FILES, METHODS, methods_with, options_of
 from sslcli.methods.simclr import Options
-from tests.conftest import Result
+from sslcli.option_versions import FIRST
+from tests.conftest import Cli, Result
 
 PACKAGE = Path(methods.__file__).parents[1]
 WithToy = Callable[..., list[Result]]
@@ -42,6 +44,10 @@ print(json.dumps(results))
 """Types command lines of the copy, on few made pictures."""
 ALONE = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """The environment of a process that leaves the other core to others."""
+
+
+def as_typed(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +94,43 @@ def test_an_option_of_no_method_is_refused() -> None:
         Pretrain(projector=3)  # type: ignore[call-arg]
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_every_methods_help_shows_its_options_with_their_defaults_and_no_others(
+    ssl: Cli, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "220")
+    help_text = ssl(f"pretrain --method {method} --help").out
+    lines = {line.split()[1]: line for line in help_text.splitlines() if line.startswith("│ --")}
+    assert {"--backbone", "--epochs"} <= lines.keys()
+    assert lines.keys() & {as_typed(name) for name in OF_METHODS} == {as_typed(name) for name in options_of(method)}
+    for name, option in options_of(method).items():
+        assert option.default in (None, False) or f"[default: {option.default}]" in lines[as_typed(name)]
+    assert FILES[method].about in " ".join(help_text.split())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_option_of_other_methods_is_refused_with_their_names(ssl: Cli, method: str) -> None:
+    for name in (name for name in OF_METHODS if name not in options_of(method)):
+        default = FILES[methods_with(name)[0]].options[name].default
+        value = "" if isinstance(default, bool) else 1 if default is None else default
+        result = ssl(f"pretrain --method {method} {as_typed(name)} {value} --dry-run")
+        words = f": belongs to {', '.join(methods_with(name))}; with --method {method} leave it out"
+        assert (result.code, result.err.startswith(f"ssl: {as_typed(name)} "), words in result.err) == (2, True, True), (
+            result.err
+        )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_methods_options_count_in_a_key_only_where_they_are_not_its_defaults(method: str) -> None:
+    """So an option that a method gets later changes no key of its older runs. SimCLR's first options always counted."""
+    options = Pretrain(method=method).options()
+    for name in options_of(method):
+        without = {other: value for other, value in options.items() if other != name}
+        keys = [pair_key("pretrain", values, "data") for values in (options, without, options | {name: 12345})]
+        assert (keys[0] == keys[1]) == (method != "simclr" or name not in FIRST["pretrain"]), name
+        assert keys[2] not in keys[:2], name
+
+
 def test_help_shows_the_options_of_the_method_beside_the_common_ones(with_toy: WithToy) -> None:
     toy, simclr = (result.out for result in with_toy("pretrain --method toy --help", "pretrain --help"))
     own = {"--inertia", "--distance"}, {"--projector-dim", "--projector-hidden"}
@@ -100,15 +143,17 @@ def test_help_shows_the_options_of_the_method_beside_the_common_ones(with_toy: W
 
 
 def test_what_is_no_option_of_the_method_is_refused_by_name(with_toy: WithToy, tmp_path: Path) -> None:
+    projecting, known = (", ".join(names) for names in (methods_with("projector_dim"), sorted([*METHODS, "toy"])))
+    foreign = f"--projector-dim 8: belongs to {projecting}; with --method toy leave it out"
     refused = {
-        "--method toy --projector-dim 8": "--projector-dim 8: belongs to simclr; with --method toy leave it out",
+        "--method toy --projector-dim 8": foreign,
         "--inertia 0.5": "--inertia 0.5: belongs to toy; with --method simclr leave it out",
         "--method toy --inertia 2": "--inertia 2: accepted is a number from 0 to 1",
         "--method toy --temperature 0.001": "--temperature 0.001: accepted is a number from 0.01",
         "--method toy --distance far": "--distance 'far': accepted: cosine, euclid",
-        "--method other": "--method 'other': accepted: simclr, toy",
+        "--method other": f"--method 'other': accepted: {known}",
         "--config bounds.yaml": "bounds.yaml: --inertia 3: accepted is a number from 0 to 1",
-        "--config foreign.yaml": "--projector-dim 8: belongs to simclr; with --method toy leave it out",
+        "--config foreign.yaml": foreign,
         "--config without.yaml": "--inertia 0.5: belongs to toy; with --method simclr leave it out",
     }
     for name, values in {

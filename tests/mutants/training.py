@@ -43,7 +43,7 @@ MUTANTS = (
     ),
     Mutant(
         "projections are compared by length, too", SIMCLR,
-        "z = unit(self.project(self.encoder(torch.cat(batch.views))))", "z = self.project(self.encoder(torch.cat(batch.views)))",
+        "unit(self.project(self.encoder(torch.cat(batch.views))))", "self.project(self.encoder(torch.cat(batch.views)))",
         "test_simclr.py::test_the_method_compares_at_its_own_temperature_and_by_direction_alone",
     ),
     Mutant(
