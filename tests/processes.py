@@ -13,57 +13,42 @@ from sslcli.cli import main
 from sslcli.data.batches import generator
 from sslcli.data.sets import shapes
 from sslcli.distributed import gather, joined, on_first, own_part, rank, world
-from sslcli.methods.method import Batch
-from sslcli.methods.simclr import Options, SimCLR
+from sslcli.methods import METHODS
 from sslcli.models.batch_norm import share_batch_norm
-from sslcli.models.encoder import Encoder
 from sslcli.training import log
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
 from sslcli.training.loop import Progress, fit
 from sslcli.training.optim import build_optimizer
+from tests.small_methods import small_batch, small_method
 
 BATCH, STEPS = 16, 10
 CASES = {"sgd": 0.1, "adamw": 0.01, "muon": 0.02}
 """Optimizer to its rate."""
+TRAININGS = [("simclr", optimizer) for optimizer in CASES] + [(name, "sgd") for name in METHODS if name != "simclr"]
+"""Method and optimizer of each training that is compared."""
 
 
-class Net(nn.Module):
-    """Images (B, 3, 8, 8) to representations (B, 12)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(3, 6, 3, bias=False), nn.BatchNorm2d(6), nn.ReLU(inplace=True),
-            nn.Conv2d(6, 12, 3, stride=2), nn.BatchNorm2d(12, momentum=None), nn.ReLU(inplace=True),
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-        )  # fmt: skip
-
-    def forward(self, images: Tensor) -> Tensor:
-        h: Tensor = self.layers(images)
-        return h
-
-
-def train(optimizer: str) -> dict[str, Any]:
-    """Ten steps of SimCLR in float64: losses, gradients of each step, and the weights and statistics at the end."""
-    torch.manual_seed(0)
-    method = SimCLR(Encoder(Net(), 12), Options(projector_hidden=20, projector_dim=8)).double()
+def train(name: str, optimizer: str) -> dict[str, Any]:
+    """Ten steps of a method in float64: losses, scalars, gradients of each step, and the weights and buffers at the end."""
+    method = small_method(name)
     share_batch_norm(method)
-    seen: dict[str, Any] = {"losses": [], "z_std": [], "gradients": []}
+    seen: dict[str, Any] = {"losses": [], "scalars": [], "gradients": []}
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        random = torch.Generator().manual_seed(step)
-        views = [torch.randn(BATCH, 3, 8, 8, generator=random, dtype=torch.float64)[own_part(BATCH)] for _ in range(2)]
-        loss, scalars = method(Batch(views, torch.arange(BATCH)[own_part(BATCH)]), step)
+        loss, scalars = method(small_batch(method, step % 2, images=BATCH, part=own_part(BATCH)), step)
         seen["losses"].append(loss.detach())
-        seen["z_std"].append(scalars["z_std"])
+        seen["scalars"].append(scalars)
         return loss, scalars
 
-    def after_step(_: float) -> None:
+    def after_step(progress: float) -> None:
+        method.after_step(progress)
         seen["gradients"].append({name: p.grad.clone() for name, p in method.named_parameters() if p.grad is not None})
 
     fit(
-        method, build_optimizer(method, optimizer, lr=0.1, weight_decay=0.01, momentum=0.9), loss_at=loss_at,
+        method,
+        build_optimizer(method, optimizer, lr=CASES[optimizer], weight_decay=0.01, momentum=0.9, own=method.parameter_groups()),
+        loss_at=loss_at, before_step=method.before_step,
         lr_at=lambda _: CASES[optimizer], steps=STEPS, epoch_steps=STEPS, seed=1, progress=Progress(), stop=Stop(),
         log=Log("", events=None, start=0, steps=STEPS, epoch_steps=STEPS, batch_size=BATCH, record_every=1),
         save=lambda: None, evaluate=lambda _: {}, after_step=after_step,
@@ -103,7 +88,7 @@ def compare(rank_: int, port: int, folder: str) -> None:
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.set_num_threads(1)
     with joined():
-        found: dict[str, Any] = {name: train(name) for name in CASES}
+        found: dict[str, Any] = {case: train(*case) for case in TRAININGS}
         found["norms"] = norms()
         rows = torch.full((2, 3), float(rank()), requires_grad=True)
         gathered = gather(rows)

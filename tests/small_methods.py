@@ -12,8 +12,13 @@ from sslcli.models.encoder import Encoder
 
 DIM, IMAGES, SIDE = 12, 8, 16
 SMALL = {
-    "projector_hidden": 20, "projector_dim": 8, "predictor_hidden": 10, "queue_size": 24, "prototypes": 12, "directions": 5,
-}  # fmt: skip
+    "projector_hidden": 20,
+    "projector_dim": 8,
+    "predictor_hidden": 10,
+    "queue_size": 24,
+    "prototypes": 12,
+    "directions": 5,
+}
 """Options that make a method's heads small, where it has them."""
 
 

@@ -1,0 +1,70 @@
+"""DCL and DCLW: decoupled contrastive learning (Yeh et al. 2021, arXiv:2110.06848)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor
+from typer import Option
+
+from sslcli.distributed import average, gather, own_part
+from sslcli.methods.heads import mlp, similarities, unit
+from sslcli.methods.method import Batch, Method, ViewSpec
+from sslcli.models.encoder import Encoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What can be chosen of DCL. The projector is this program's SimCLR's, around which the paper puts its loss."""
+
+    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.")] = 1024
+    projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 128
+    temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.")] = 0.1
+    weight_sigma: Annotated[
+        float | None,
+        Option(min=1e-3, help="DCLW: the smaller, the more count pairs that are far apart; 0.5 in the paper. Default: DCL."),
+    ] = None
+
+
+class DCL(Method):
+    """Two views of an image agree, views of different images do not; a pair has no part in its own denominator."""
+
+    views = (ViewSpec(count=2),)
+
+    def __init__(self, encoder: Encoder, options: Options) -> None:
+        super().__init__(encoder)
+        self.temperature, self.sigma, self.z_dim = options.temperature, options.weight_sigma, options.projector_dim
+        self.projector = mlp(encoder.dim, options.projector_hidden, options.projector_dim)
+
+    def forward(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of equation 6, weighted as in section 3.2 if so chosen: the mean over all views."""
+        z = unit(self.project(self.encoder(torch.cat(batch.views))))
+        first, second = (gather(view) for view in z.chunk(2))
+        loss = decoupled(first, second, temperature=self.temperature, sigma=self.sigma, rows=own_part(len(first)))
+        return average(loss), {"z_std": first.detach().std(0).mean()}
+
+    def project(self, h: Tensor) -> Tensor:
+        """z of h, not yet of unit length."""
+        z: Tensor = self.projector(h)
+        return z
+
+
+def decoupled(
+    first: Tensor, second: Tensor, *, temperature: float, sigma: float | None = None, rows: slice = slice(None)
+) -> Tensor:
+    """The mean over both views of the images in `rows` of minus the weighted similarity of the pair, plus the logarithm
+    of the sum over all views of other images (a scalar; of one image alone it is minus infinity).
+
+    first, second: (B, d) of unit length. Without `sigma` all weights are 1; with it they are 2 - exp(s / sigma) over its mean
+    over the batch, s being the pair's similarity: a constant for the gradient. Memory grows with the square of the batch.
+    """
+    z = torch.cat([first, second])
+    views = torch.arange(len(z), device=z.device).view(2, -1)[:, rows]
+    logits = similarities(z[views.flatten()], z, temperature=temperature)
+    for taken in (views, views.flip(0)):  # neither a view itself nor its partner is a candidate
+        logits = logits.scatter(1, taken.reshape(-1, 1), -torch.inf)
+    pair = (first * second).sum(1)
+    weight = 1.0 if sigma is None else 2 - len(pair) * (pair.detach() / sigma).softmax(0)
+    return (logits.logsumexp(1).view(2, -1) - (weight * pair / temperature)[rows]).mean()

@@ -1,0 +1,75 @@
+"""NNCLR: with a little help from my friends, nearest-neighbour contrastive learning (Dwibedi et al. 2021, arXiv:2104.14548)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from typer import Option
+
+from sslcli.distributed import average, gather, own_part
+from sslcli.methods.heads import mlp, similarities, unit, z_std
+from sslcli.methods.method import Batch, Method, ViewSpec
+from sslcli.methods.queue import Queue
+from sslcli.models.encoder import Encoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What can be chosen of NNCLR. Heads and temperature are the paper's.
+
+    Its queue for ImageNet, 98304 long, is a thirteenth of those images. One longer than the data set would hold each image
+    itself, which is then its own nearest neighbour; this one is a third of CIFAR-10's (not measured).
+    """
+
+    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's two hidden layers.")] = 2048
+    projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 256
+    predictor_hidden: Annotated[int, Option(min=1, help="Width of the predictor's hidden layer.")] = 4096
+    temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.")] = 0.1
+    queue_size: Annotated[int, Option(min=1, help="Projections of earlier batches among which neighbours are sought.")] = 16384
+
+
+class NNCLR(Method):
+    """The prediction from one view agrees with what is nearest, among earlier images, to the projection of the other.
+
+    A deviation from the paper whose effect was not measured: the optimizer is the run's, not LARS.
+    """
+
+    views = (ViewSpec(count=2),)
+
+    def __init__(self, encoder: Encoder, options: Options) -> None:
+        super().__init__(encoder)
+        self.temperature, self.z_dim = options.temperature, options.projector_dim
+        hidden = options.projector_hidden
+        self.projector = mlp(encoder.dim, hidden, hidden, options.projector_dim, last_norm=True)
+        self.predictor = mlp(options.projector_dim, options.predictor_hidden, options.projector_dim)
+        self.queue = Queue(options.queue_size, options.projector_dim)
+
+    def forward(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of equation 3 made symmetric, in nats, the mean over the views; the first view's z enter the queue."""
+        z = [self.project(self.encoder(view)) for view in batch.views]
+        p = [gather(unit(self.predictor(one))) for one in z]
+        near = [gather(self._nearest(unit(one.detach()))) for one in z]
+        loss = (self._contrast(near[0], p[1]) + self._contrast(near[1], p[0])) / 2
+        self.queue.push(gather(unit(z[0].detach())))
+        return average(loss), z_std(z[0])
+
+    def _nearest(self, z: Tensor) -> Tensor:
+        rows = self.queue.rows
+        return rows[similarities(z, rows, temperature=1).argmax(1)]
+
+    def _contrast(self, near: Tensor, p: Tensor) -> Tensor:
+        """Of this process's images: each neighbour among all predictions, and each prediction among all neighbours."""
+        own = own_part(len(p))
+        places = torch.arange(len(p), device=p.device)[own]
+        pairs = ((near[own], p), (p[own], near))
+        losses = [F.cross_entropy(similarities(*pair, temperature=self.temperature), places) for pair in pairs]
+        return torch.stack(losses).sum()
+
+    def project(self, h: Tensor) -> Tensor:
+        """z of h, not yet of unit length."""
+        z: Tensor = self.projector(h)
+        return z

@@ -1,0 +1,57 @@
+"""SimSiam: exploring simple Siamese representation learning (Chen and He 2020, arXiv:2011.10566)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor
+from typer import Option
+
+from sslcli.distributed import average
+from sslcli.methods.heads import cosine, mlp, z_std
+from sslcli.methods.method import Batch, Method, ParameterGroup, ViewSpec
+from sslcli.models.encoder import Encoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What can be chosen of SimSiam. The heads are the paper's for CIFAR-10 (appendix D); ImageNet's projector has 3 layers."""
+
+    projector_layers: Annotated[int, Option(min=1, help="Layers of the projector.")] = 2
+    projector_dim: Annotated[int, Option(min=1, help="Width of the projector, and length of the projection z.")] = 2048
+    predictor_hidden: Annotated[int, Option(min=1, help="Width of the predictor's hidden layer, a bottleneck.")] = 512
+
+
+class SimSiam(Method):
+    """From each view of an image the projection of the other is predicted, through which no gradient flows.
+
+    Of more than two views each predicts the mean of the others' projections (FastSiam, Pototzky et al. 2022). A deviation from
+    the paper whose effect was not measured: biases and norms do not decay.
+    """
+
+    views = (ViewSpec(count=2),)
+
+    def __init__(self, encoder: Encoder, options: Options) -> None:
+        super().__init__(encoder)
+        self.z_dim = width = options.projector_dim
+        self.projector = mlp(encoder.dim, *[width] * options.projector_layers, last_norm=True, last_affine=False)
+        self.predictor = mlp(width, options.predictor_hidden, width)
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """The predictor's rate does not fall (section 4.2)."""
+        return [ParameterGroup(parameters=list(self.predictor.parameters()), constant_lr=True)]
+
+    def forward(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The negative cosine of prediction and target, the mean over the views that predict: -1 to 1."""
+        z = [self.project(self.encoder(view)) for view in batch.views]
+        fixed = torch.stack(z).detach()
+        others = (fixed.sum(0) - fixed) / (len(z) - 1)
+        losses = [-cosine(self.predictor(one), other) for one, other in zip(z, others, strict=True)]
+        return average(torch.stack(losses).mean()), z_std(z[0])
+
+    def project(self, h: Tensor) -> Tensor:
+        """z of h."""
+        z: Tensor = self.projector(h)
+        return z
