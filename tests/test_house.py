@@ -14,7 +14,7 @@ import yaml
 from grimp import build_graph
 
 from sslcli.cli import COMMANDS, DATA_COMMANDS, RUNS_COMMANDS, command_line
-from sslcli.methods import METHODS
+from sslcli.methods import FILES, METHODS
 from sslcli.models import BACKBONES, STEMS
 from sslcli.options.mapping import from_mapping
 from sslcli.options.presets import read_preset
@@ -89,6 +89,12 @@ def test_every_command_and_option_has_help_and_stands_in_the_readme(name: str, c
 def test_every_default_passes_its_own_checks(kind: type) -> None:
     required = {f.name: "x" for f in fields(kind) if f.init and f.default.__class__.__name__ == "_MISSING_TYPE"}
     assert kind(**required).options() is not None
+
+
+def test_the_page_of_methods_names_each_with_its_paper() -> None:
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    papers = {name: re.search(r"arXiv:([\d.]+\d)", file.about) for name, file in FILES.items()}
+    assert [name for name, paper in papers.items() if not paper or f"| `{name}` | [{paper[1]}]" not in page] == []
 
 
 PRESETS = sorted(path.stem for path in (ROOT / "sslcli" / "presets").glob("*.yaml"))
