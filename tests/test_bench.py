@@ -139,7 +139,7 @@ def tiny(registry: Registry, **options: object) -> tuple[Costs, object]:
 
 def test_the_parts_of_a_step_add_up_to_the_step(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     _, settled = tiny(registry, batch_size=64)
-    _, training = training_of(settled.options, settled.setting)  # type: ignore[attr-defined]
+    _, training = training_of(settled.options, settled.context)  # type: ignore[attr-defined]
     now = 0.0
     monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: now))
 
@@ -166,7 +166,7 @@ def test_the_parts_of_a_step_add_up_to_the_step(registry: Registry, monkeypatch:
 
 def test_attention_counts_as_the_products_that_it_is(registry: Registry) -> None:
     _, settled = tiny(registry, backbone="vit-tiny", batch_size=4, view_sizes="16:1")
-    _, training = training_of(settled.options, settled.setting)  # type: ignore[attr-defined]
+    _, training = training_of(settled.options, settled.context)  # type: ignore[attr-defined]
     fused = time_step(training, 0).operations
     with sdpa_kernel(SDPBackend.MATH):
         assert time_step(training, 0).operations == fused
@@ -180,7 +180,7 @@ def test_attention_counts_as_the_products_that_it_is(registry: Registry) -> None
 @pytest.mark.parametrize("backbone", ["resnet9", "vit-tiny"])
 def test_no_product_of_a_step_is_left_out(registry: Registry, backbone: str) -> None:
     _, settled = tiny(registry, backbone=backbone, batch_size=4, optimizer="muon", view_sizes="16:1")
-    _, training = training_of(settled.options, settled.setting)  # type: ignore[attr-defined]
+    _, training = training_of(settled.options, settled.context)  # type: ignore[attr-defined]
     with Uncounted() as names:
         training.loss_at(0)[0].backward()
         training.optimizer.step()
@@ -204,7 +204,7 @@ class Uncounted(TorchDispatchMode):
 
 def test_operations_are_counted_forward_and_backward_and_of_the_optimizer(registry: Registry) -> None:
     _, settled = tiny(registry, optimizer="sgd")
-    _, training = training_of(settled.options, settled.setting)  # type: ignore[attr-defined]
+    _, training = training_of(settled.options, settled.context)  # type: ignore[attr-defined]
     operations = time_step(training, 0).operations
     # The stem: 2 views of 32 images, 16x16 places, 32 filters of 3x4x4; forward, and for the weights backward.
     stem = 2 * (2 * 32) * 16 * 16 * 32 * 48
@@ -213,13 +213,13 @@ def test_operations_are_counted_forward_and_backward_and_of_the_optimizer(regist
         training.loss_at(0)[0].backward()
     assert operations == of_one_step.get_total_flops()
     _, settled = tiny(registry, optimizer="muon")
-    _, training = training_of(settled.options, settled.setting)  # type: ignore[attr-defined]
+    _, training = training_of(settled.options, settled.context)  # type: ignore[attr-defined]
     assert time_step(training, 0).operations > operations
 
 
 def test_a_long_step_is_taken_once_and_for_presets_only_in_part(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     _, settled = tiny(registry, batch_size=64)
-    _, training = training_of(settled.options, settled.setting)  # type: ignore[attr-defined]
+    _, training = training_of(settled.options, settled.context)  # type: ignore[attr-defined]
     sizes: list[int] = []
 
     def seen(views: list[torch.Tensor], batch: tuple[torch.Tensor, ...]) -> object:
@@ -242,7 +242,7 @@ def test_a_long_step_is_taken_once_and_for_presets_only_in_part(registry: Regist
 
 def test_a_timed_step_changes_no_weight(registry: Registry) -> None:
     _, settled = tiny(registry, optimizer="muon", weight_decay=0.5)
-    _, training = training_of(settled.options, settled.setting)  # type: ignore[attr-defined]
+    _, training = training_of(settled.options, settled.context)  # type: ignore[attr-defined]
     before = {name: weights.clone() for name, weights in training.module.named_parameters()}
     time_step(training, 0)
     assert all(torch.equal(before[name], weights) for name, weights in training.module.named_parameters())
@@ -431,7 +431,7 @@ def test_augmentation_is_a_small_part_of_a_step_where_the_net_is_smallest(
     monkeypatch.setattr(timing, "median", min)
     options = from_mapping(Pretrain, read_preset(preset)["pretrain"][0], preset)
     settled = plan(registry, Pretrain(**options), fit_to_minutes=fit_to_minutes, load=Costs(stand_in=True).load)
-    _, training = training_of(settled.options, settled.setting)  # type: ignore[arg-type]
+    _, training = training_of(settled.options, settled.context)  # type: ignore[arg-type]
     attempts = (time_step(training, 0) for _ in range(5))
     assert any(0 < step.split["augmentation"] < most * step.seconds for step in attempts)
 

@@ -28,7 +28,7 @@ from sslcli.options.probe import Probe
 from sslcli.plans.pretraining import load_pretrained
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
-from sslcli.training.context import Setting
+from sslcli.training.context import Context
 from sslcli.training.device import autocast
 from sslcli.training.loop import Progress
 from sslcli.training.step import Training
@@ -48,9 +48,9 @@ BY_STEPS = {
 by_steps = pytest.mark.parametrize("name", BY_STEPS)
 
 
-def setting_of(data: ImageData) -> Setting:
+def context_of(data: ImageData) -> Context:
     cpu = torch.device("cpu")
-    return Setting(data, cpu, autocast(cpu, "fp32"), "")
+    return Context(data, cpu, autocast(cpu, "fp32"), "")
 
 
 def numbered(count: int = 120, classes: int = 3) -> ImageData:
@@ -76,7 +76,7 @@ class Brightness(nn.Module):
 
 def represented(data: ImageData, **options: Any) -> Represented:
     run = Run(id="x", experiment="linear_eval", status="running")
-    return represent(run, Encoder(Brightness(), 3), Probe(seed=1, **options), setting_of(data))
+    return represent(run, Encoder(Brightness(), 3), Probe(seed=1, **options), context_of(data))
 
 
 def test_h_is_standardised_by_the_images_that_train_alone() -> None:
@@ -103,7 +103,7 @@ def test_each_representation_is_of_its_image_and_stands_beside_its_label() -> No
 def test_outputs_keep_the_order_of_the_images_over_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "BATCH", 7)
     data = numbered()
-    found = outputs(Brightness(), data.train_images, normalise=data.normalise, autocast=setting_of(data).autocast)
+    found = outputs(Brightness(), data.train_images, normalise=data.normalise, autocast=context_of(data).autocast)
     assert torch.allclose(found, data.normalise(data.train_images).mean((2, 3)), atol=1e-6)
 
 
@@ -221,7 +221,7 @@ def test_fine_tuning_trains_every_weight_on_the_training_images_alone() -> None:
     data = numbered()
     options = Finetune(seed=1, batch_size=16, epochs=2, lr=0.1, weight_decay=0.0, warmup_epochs=0.0, optimizer="sgd")
     encoder = Encoder(Brightness(), 3)
-    model, training = finetuning.training_of(encoder, options, setting_of(data))
+    model, training = finetuning.training_of(encoder, options, context_of(data))
     parts = data.split(seed=1)
     for epoch in range(2):
         batches = [training.batch_at(epoch * training.epoch_steps + step) for step in range(training.epoch_steps)]
@@ -236,7 +236,7 @@ def test_fine_tuning_trains_every_weight_on_the_training_images_alone() -> None:
 def test_augmented_linear_evaluation_standardises_as_the_plain_one_does() -> None:
     data = numbered()
     h, encoder = represented(data), Encoder(Brightness(), 3)
-    heads, training = linear.augmented_training(encoder, h, setting_of(data), batch_size=16, epochs=1, seed=1)
+    heads, training = linear.augmented_training(encoder, h, context_of(data), batch_size=16, epochs=1, seed=1)
     torch.manual_seed(0)
     nn.init.normal_(heads.weight)
     images, labels = training.batch_at(0)

@@ -17,15 +17,15 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training import loop
 from sslcli.training.checkpoint import load_checkpoint
-from sslcli.training.context import Setting
+from sslcli.training.context import Context
 from sslcli.training.device import autocast
 from sslcli.training.events import read_scalars
 from tests.conftest import TINY, Cli
 
 
-def step_of(options: Pretrain, setting: Setting) -> Callable[[int], Tensor]:
-    """A whole step of pretraining, as `fit` takes it, on the setting's device."""
-    _, training = training_of(options, setting)
+def step_of(options: Pretrain, context: Context) -> Callable[[int], Tensor]:
+    """A whole step of pretraining, as `fit` takes it, on the device of its context."""
+    _, training = training_of(options, context)
 
     def step(number: int) -> Tensor:
         loss, _ = training.loss_at(number)
@@ -54,9 +54,9 @@ def test_a_step_reads_nothing_from_its_device(
     """On the device "meta" tensors have no values, so that each look at one is an error."""
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which knows no such device
     meta = torch.device("meta")
-    setting = Setting(load(tmp_path, download=False).to(meta), meta, nullcontext, "")
-    setting.data.__dict__["normalisation"] = (torch.zeros(3, device=meta), torch.ones(3, device=meta))
-    step = step_of(options(method, optimizer), setting)
+    context = Context(load(tmp_path, download=False).to(meta), meta, nullcontext, "")
+    context.data.__dict__["normalisation"] = (torch.zeros(3, device=meta), torch.ones(3, device=meta))
+    step = step_of(options(method, optimizer), context)
     for number in (0, 9):  # one of each size of views
         assert step(number).is_meta
     with pytest.raises(RuntimeError, match="meta"):
@@ -67,8 +67,8 @@ def test_a_step_reads_nothing_from_its_device(
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon"])
 def test_a_step_on_a_gpu_does_not_make_the_host_wait(optimizer: str, tmp_path: Path) -> None:
     cuda = torch.device("cuda")
-    setting = Setting(load(tmp_path, download=False).to(cuda), cuda, autocast(cuda, "bf16"), "")
-    step = step_of(options(optimizer=optimizer), setting)
+    context = Context(load(tmp_path, download=False).to(cuda), cuda, autocast(cuda, "bf16"), "")
+    step = step_of(options(optimizer=optimizer), context)
     step(0), step(9)  # what is made once
     torch.cuda.set_sync_debug_mode("error")
     try:

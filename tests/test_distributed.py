@@ -173,9 +173,9 @@ def test_with_one_process_nothing_is_replaced() -> None:
 def test_the_views_do_not_depend_on_the_number_of_processes(
     registry: Registry, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    setting, options = prepare(registry, Pretrain(dataset="shapes", batch_size=16, epochs=2, blur=0.5))
-    options = resolve(options, setting)
-    _, training = training_of(options, setting)
+    context, options = prepare(registry, Pretrain(dataset="shapes", batch_size=16, epochs=2, blur=0.5))
+    options = resolve(options, context)
+    _, training = training_of(options, context)
 
     def views_at(step: int) -> list[Tensor]:
         return training.views_of(step, training.batch_at(step))

@@ -38,7 +38,10 @@ LINE = "--dataset shapes --backbone resnet9 --batch-size 32 --epochs 1 --view-si
 
 
 def line_of(method: str) -> str:
-    heads = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in small_options(method).items())
+    own = small_options(method)
+    if "queue_size" in own:
+        own["queue_size"] = 50  # so that a batch of 32 ends in the middle of the ring
+    heads = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in own.items())
     return f"pretrain --method {method} {heads} {LINE}"
 
 

@@ -41,7 +41,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def of(_: Costs, plan: Any) -> Cost:
         options = plan.options
-        epoch_steps = len(plan.setting.data.train_images) // options.batch_size
+        epoch_steps = len(plan.context.data.train_images) // options.batch_size
         steps = options.epochs * epoch_steps
         expected = {"steps": steps * seconds_of_a_step(options), "measuring": MEASURING, "checkpoints": SAVING}
         return Cost(expected, None, steps, epoch_steps, options.batch_size)
@@ -81,8 +81,8 @@ def test_what_a_person_chose_stays_and_the_rest_is_the_recipe(registry: Registry
     assert (options.momentum, options.temperature) == (RECIPE["momentum"], recipe_of("simclr")["temperature"]) == (0.95, 0.1)
     stem = settled(registry, minutes=5.0, stem="conv3-s2")
     assert (stem.backbone, stem.stem) == ("resnet18", "conv3-s2")
-    setting, begun = prepare(registry, Pretrain(dataset="shapes", minutes=5.0, init="weights.pt"))
-    assert minutes.fit_to_minutes(begun, begun, setting).backbone == "resnet18"  # the weights are of it
+    context, begun = prepare(registry, Pretrain(dataset="shapes", minutes=5.0, init="weights.pt"))
+    assert minutes.fit_to_minutes(begun, begun, context).backbone == "resnet18"  # the weights are of it
     assert options.origins["temperature"] == options.origins["epochs"] == "--minutes 5"
     free = settled(registry, minutes=5.0)
     assert (free.optimizer, free.batch_size) == ("muon", 240)  # of 256 images at a time there are not enough

@@ -48,7 +48,7 @@ def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that says of each step that it takes four seconds, so that few fit into the minutes that a page says."""
 
     def of(_: Costs, plan: Any) -> Cost:
-        epoch_steps = len(plan.setting.data.train_images) // plan.options.batch_size
+        epoch_steps = len(plan.context.data.train_images) // plan.options.batch_size
         steps = plan.options.epochs * epoch_steps
         return Cost(
             {"steps": 4.0 * steps, "measuring": 0.0, "checkpoints": 0.0}, None, steps, epoch_steps, plan.options.batch_size

@@ -47,8 +47,8 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
         saved["/".join(path.parts[-2:])] = figure
         check_file(path, figure)
 
-    for command in ("plots", "predict", "views"):
-        monkeypatch.setattr(f"sslcli.commands.{command}.save_picture", save)
+    for pictures in ("curves", "predictions", "views"):
+        monkeypatch.setattr(f"sslcli.gallery.{pictures}.save_picture", save)
     return saved
 
 

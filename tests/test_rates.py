@@ -142,13 +142,13 @@ def test_a_resume_normalises_images_as_the_run_began(parent: Run, registry: Regi
     from sslcli.options.pretrain import Pretrain
     from sslcli.plans.settling import prepare
 
-    setting, _ = prepare(registry, Pretrain(dataset="shapes", backbone="resnet9"))
+    context, _ = prepare(registry, Pretrain(dataset="shapes", backbone="resnet9"))
     parent.data |= {"mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}
-    data = resume.as_begun(parent, setting).data
+    data = resume.as_begun(parent, context).data
     assert data.normalisation[0].tolist() == pytest.approx([0.1, 0.2, 0.3])
     assert data.normalisation[1].tolist() == pytest.approx([0.4, 0.5, 0.6])
     parent.data = {"sha256": "x"}
-    assert resume.as_begun(parent, setting) is setting
+    assert resume.as_begun(parent, context) is context
 
 
 def test_a_probe_that_an_earlier_version_began_is_gone_on_with(

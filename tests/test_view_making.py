@@ -11,7 +11,7 @@ from sslcli.methods.method import ViewSpec
 from sslcli.options.pretrain import Pretrain
 from sslcli.plans.pretraining import training_of
 from sslcli.plans.views import fit_to_size, view_maker
-from sslcli.training.context import Setting
+from sslcli.training.context import Context
 from sslcli.training.device import autocast
 
 STEPS = 10
@@ -24,19 +24,19 @@ def options(**more: object) -> Pretrain:
 
 
 @pytest.fixture
-def setting() -> Setting:
+def context() -> Context:
     random = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (40, 3, 32, 32), generator=random, dtype=torch.uint8)
     labels = torch.arange(40) % 2
     data = ImageData(train_images=images, train_labels=labels, test_images=images, test_labels=labels, classes=("a", "b"))
     cpu = torch.device("cpu")
-    return Setting(data, cpu, autocast(cpu, "fp32"), "")
+    return Context(data, cpu, autocast(cpu, "fp32"), "")
 
 
 @pytest.fixture
-def views_of(setting: Setting) -> Callable[[int], list[Tensor]]:
-    make = view_maker(options(), setting, STEPS, views=(ViewSpec(count=2),))
-    return lambda step: make(step, (setting.data.train_images[:16],))
+def views_of(context: Context) -> Callable[[int], list[Tensor]]:
+    make = view_maker(options(), context, STEPS, views=(ViewSpec(count=2),))
+    return lambda step: make(step, (context.data.train_images[:16],))
 
 
 def differing(first: Tensor, second: Tensor) -> int:
@@ -57,8 +57,8 @@ def test_views_have_the_size_that_their_part_of_the_training_asks_for(views_of: 
     assert [views_of(step)[0].shape[-1] for step in (0, 4, 5, 9)] == [16, 16, 32, 32]
 
 
-def test_pretraining_leaves_out_the_images_that_fill_no_batch_and_tells_views_apart(setting: Setting) -> None:
-    method, training = training_of(options(view_sizes="32"), setting)
+def test_pretraining_leaves_out_the_images_that_fill_no_batch_and_tells_views_apart(context: Context) -> None:
+    method, training = training_of(options(view_sizes="32"), context)
     assert (training.epoch_steps, training.steps) == (2, 4)
     batch = training.batch_at(0)
     views = training.views_of(0, batch)
@@ -68,11 +68,11 @@ def test_pretraining_leaves_out_the_images_that_fill_no_batch_and_tells_views_ap
     assert trained == {id(p) for p in method.parameters()}
 
 
-def test_views_are_as_many_as_large_and_as_strongly_augmented_as_their_specifications_say(setting: Setting) -> None:
+def test_views_are_as_many_as_large_and_as_strongly_augmented_as_their_specifications_say(context: Context) -> None:
     plain = {"crop_min": 1.0, "aspect": 1.0, "flip": 0.0, "jitter": 0.0, "grey": 0.0}
     specs = (ViewSpec(augmentation=plain), ViewSpec(augmentation={**plain, "grey": 1.0}), ViewSpec(count=3, part=0.5))
-    make, images = view_maker(options(), setting, STEPS, views=specs), setting.data.train_images[:16]
-    mean, std = (values.view(3, 1, 1) for values in setting.data.normalisation)
+    make, images = view_maker(options(), context, STEPS, views=specs), context.data.train_images[:16]
+    mean, std = (values.view(3, 1, 1) for values in context.data.normalisation)
     for step, side in ((0, 16), (9, 32)):
         whole, grey, *small = make(step, (images,))
         assert [tuple(view.shape) for view in (whole, grey, *small)] == [(16, 3, side, side)] * 2 + [
@@ -82,11 +82,11 @@ def test_views_are_as_many_as_large_and_as_strongly_augmented_as_their_specifica
         assert torch.allclose(coloured[:, 0], coloured[:, 2], atol=1e-5)
         assert not torch.allclose((whole * std + mean)[:, 0], (whole * std + mean)[:, 2], atol=1e-2)
         assert differing(small[0], small[1]) == differing(small[1], small[2]) == 16
-    assert torch.allclose(whole, setting.data.normalise(images), atol=1e-4)
+    assert torch.allclose(whole, context.data.normalise(images), atol=1e-4)
 
 
-def test_a_method_is_shown_the_rows_of_its_images_and_the_step(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
-    method, training = training_of(options(view_sizes="32"), setting)
+def test_a_method_is_shown_the_rows_of_its_images_and_the_step(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    method, training = training_of(options(view_sizes="32"), context)
     shown = []
     forward = method.forward
     monkeypatch.setattr(method, "forward", lambda batch, step: shown.append((batch, step)) or forward(batch, step))
@@ -94,5 +94,5 @@ def test_a_method_is_shown_the_rows_of_its_images_and_the_step(setting: Setting,
         training.loss_at(step)
         batch, told = shown[-1]
         assert told == step
-        assert torch.equal(setting.data.train_images[batch.rows], training.batch_at(step)[0])
+        assert torch.equal(context.data.train_images[batch.rows], training.batch_at(step)[0])
         assert [len(view) for view in batch.views] == [len(batch.rows)] * 2 == [16, 16]

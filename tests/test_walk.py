@@ -1,7 +1,6 @@
 """What is found below a reading, what is passed over there, and that data sets and own pictures are read by one walk."""
 
 import csv
-import importlib
 import os
 import re
 import unicodedata
@@ -19,6 +18,7 @@ from sslcli.data.folder.reading import Reading, load_folder
 from sslcli.data.folder.walk import Kind
 from sslcli.data.image_data import ImageData
 from sslcli.errors import StateError, UsageError
+from sslcli.gallery import neighbours, predictions
 from tests.conftest import Cli
 
 SYSTEM = (
@@ -377,8 +377,7 @@ def test_of_many_own_pictures_all_are_printed_and_the_first_are_drawn(
     )
     assert ssl("probe --epochs 1").code == 0
     drawn: list[int] = []
-    for command, draw in (("predict", "draw_predictions"), ("neighbours", "draw_neighbours")):
-        module = importlib.import_module(f"sslcli.commands.{command}")
+    for module, draw in ((predictions, "draw_predictions"), (neighbours, "draw_neighbours")):
         monkeypatch.setattr(module, "MOST_DRAWN", 3)
 
         whole = getattr(module, draw)
@@ -389,7 +388,7 @@ def test_of_many_own_pictures_all_are_printed_and_the_first_are_drawn(
             return whole(shown, *rest, **options)
 
         monkeypatch.setattr(module, draw, noted)
-        result = ssl("predict --images photos" if command == "predict" else "neighbours photos --k 2")
+        result = ssl("predict --images photos" if module is predictions else "neighbours photos --k 2")
         assert result.code == 0, result.err
         assert len(result.out.splitlines()) == 20
     assert drawn == [3, 3]

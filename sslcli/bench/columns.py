@@ -42,7 +42,7 @@ def settle(registry: Registry, command: Any, costs: Costs) -> Plan:
 def measure(registry: Registry, command: Any, costs: Costs) -> dict[str, Any]:
     """A column: the training's step, its memory, and the seconds that the command takes."""
     plan = settle(registry, command, costs)
-    device, options = plan.setting.device, plan.options
+    device, options = plan.context.device, plan.options
     tell_of_speed(device, [options.precision])
     peak = matmul_peak(device, options.precision)
     costs.forget()

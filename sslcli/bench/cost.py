@@ -121,8 +121,8 @@ class Costs:
         return found
 
     def _pretrain(self, plan: Plan) -> Cost:
-        options, setting = plan.options, plan.setting
-        method, training = pretraining.training_of(options, setting)
+        options, context = plan.options, plan.context
+        method, training = pretraining.training_of(options, context)
         parts, steps, begin = [], training.steps, 0
         for size, until in view_size_plan(options.view_sizes):
             end = math.ceil(until * steps)
@@ -142,21 +142,21 @@ class Costs:
 
     def _measuring(self, plan: Plan, method: Any) -> float:
         """Seconds of measuring h and z once: of the whole, or where that takes long of fewer images, times their share."""
-        options, setting = plan.options, plan.setting
-        images = measured_images(options, setting.data)
+        options, context = plan.options, plan.context
+        images = measured_images(options, context.data)
         some = max(BATCH, int(self.budget / self._seeing(plan, method.encoder)))
-        fewer = setting if some >= images else replace(setting, data=setting.data.first(some))
+        fewer = context if some >= images else replace(context, data=context.data.first(some))
         share = images / measured_images(options, fewer.data)
         measure = meter(method, options, fewer)
         key = (*_signature(plan), "measuring", options.knn_images)
-        return share * self._once(key, lambda: seconds_of(lambda: measure(1), setting.device))
+        return share * self._once(key, lambda: seconds_of(lambda: measure(1), context.device))
 
     def _finetune(self, plan: Plan) -> Cost:
-        options, setting = plan.options, plan.setting
+        options, context = plan.options, plan.context
         parts = _split(plan)
-        model, training = finetuning.training_of(_encoder(plan), options, setting)
+        model, training = finetuning.training_of(_encoder(plan), options, context)
         step, seconds = self._steps(plan, training, len(parts.train))
-        epochs, tested = math.ceil(training.steps / training.epoch_steps), len(setting.data.test_images)
+        epochs, tested = math.ceil(training.steps / training.epoch_steps), len(context.data.test_images)
         seen = epochs * (len(parts.val) + tested) + tested
         saving = self._saving(plan, model, training.optimizer.state_dict())
         expected = {"steps": seconds, "measuring": seen * self._seeing(plan, model.encoder)}
@@ -172,13 +172,13 @@ class Costs:
         return self._frozen(plan, protocol) if protocol.frozen else self._finetune(plan)
 
     def _frozen(self, plan: Plan, protocol: Protocol) -> Cost:
-        options, setting = plan.options, plan.setting
+        options, context = plan.options, plan.context
         encoder, parts = _encoder(plan).eval(), _split(plan)
-        images = len(parts.train) + len(parts.val) + len(setting.data.test_images)
+        images = len(parts.train) + len(parts.val) + len(context.data.test_images)
         expected: dict[str, float] = {"representations": images * self._seeing(plan, encoder)}
         saving = {"checkpoints": self._saving(plan, encoder, {})}
         own = protocol.own(options.options())
-        frozen = Frozen(encoder, setting, options.seed or 0, random_h(encoder.dim, setting.data, parts))
+        frozen = Frozen(encoder, context, options.seed or 0, random_h(encoder.dim, context.data, parts))
         key = (*_signature(plan), len(parts.train), own)
         expected |= self._once(key, lambda: parts_of(protocol, frozen, own))
         if protocol.training is None:
@@ -196,11 +196,11 @@ class Costs:
 
     def _seeing(self, plan: Plan, net: nn.Module) -> float:
         """Seconds for an image to go through an encoder in evaluation mode."""
-        data, device = plan.setting.data, plan.setting.device
+        data, device = plan.context.data, plan.context.device
 
         def see(count: int) -> float:
             images = chosen(data.train_images, slice(count))
-            work = lambda: outputs(net, images, normalise=data.normalise, autocast=plan.setting.autocast)  # noqa: E731
+            work = lambda: outputs(net, images, normalise=data.normalise, autocast=plan.context.autocast)  # noqa: E731
             return seconds_of(work, device) / len(images)
 
         def timed() -> float:
@@ -218,7 +218,7 @@ class Costs:
                 registry = Registry(Path(folder))
                 run = registry.create("bench", experiment=plan.experiment, status="interrupted")
                 state = {"model": module.state_dict(), "optimizer": optimizer}
-                return seconds_of(lambda: save_checkpoint(registry, run, "last", state), plan.setting.device)
+                return seconds_of(lambda: save_checkpoint(registry, run, "last", state), plan.context.device)
 
         return self._once((*_signature(plan), "saving"), timed)
 
@@ -232,11 +232,11 @@ def _signature(plan: Plan) -> tuple[Any, ...]:
 def _encoder(plan: Plan) -> Encoder:
     options = plan.options
     encoder = build_encoder(options.backbone, stem=options.stem, seed=options.seed)
-    return encoder.to(plan.setting.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return encoder.to(plan.context.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def _split(plan: Plan) -> Split:
-    return plan.setting.data.split(seed=plan.options.seed, label_fraction=plan.options.label_fraction)
+    return plan.context.data.split(seed=plan.options.seed, label_fraction=plan.options.label_fraction)
 
 
 def _saves(seconds: float) -> int:

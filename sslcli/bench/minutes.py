@@ -23,7 +23,7 @@ from sslcli.plans.views import LARGE
 from sslcli.runs.next_step import recorded_command
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
-from sslcli.training.context import Setting
+from sslcli.training.context import Context
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ def settled_of(method: str) -> tuple[str, ...]:
     return (*SETTLED, *FILES[method].in_minutes)
 
 
-def fit_to_minutes(command: Pretrain, options: Pretrain, setting: Setting) -> Pretrain:
+def fit_to_minutes(command: Pretrain, options: Pretrain, context: Context) -> Pretrain:
     """Settle by a few timed steps what `--minutes` leaves open, as plain options: the run can be repeated without it.
 
     Epochs and steps follow from the time of a step here. The encoder, the sides of the views and RECIPE are settled only where
@@ -67,27 +67,27 @@ def fit_to_minutes(command: Pretrain, options: Pretrain, setting: Setting) -> Pr
             option = "--" + name.replace("_", "-")
             raise UsageError(f"--minutes with {option}: accepted is one of them; leave the other out")
     budget, origin = 60 * float(options.minutes or 0), f"--minutes {options.minutes:g}"
-    images = len(setting.data.train_images)
+    images = len(context.data.train_images)
     recipe = recipe_of(options.method) | {"batch_size": min(RECIPE["batch_size"], images) // world() * world()}
     open_ones = {name: value for name, value in recipe.items() if not command.was_chosen(name)}
     options = options.because(origin, **open_ones)
-    options, seen = _with_net(command, options, setting, budget, origin)
+    options, seen = _with_net(command, options, context, budget, origin)
     if not command.was_chosen("view_sizes"):
-        options = options.because(origin, view_sizes=_sides(options, setting.data.image_size, seen))
-    return _with_steps(command, options, setting, budget, origin)
+        options = options.because(origin, view_sizes=_sides(options, context.data.image_size, seen))
+    return _with_steps(command, options, context, budget, origin)
 
 
-def _with_net(command: Pretrain, options: Pretrain, setting: Setting, budget: float, origin: str) -> tuple[Pretrain, float]:
+def _with_net(command: Pretrain, options: Pretrain, context: Context, budget: float, origin: str) -> tuple[Pretrain, float]:
     """The options with the largest net that sees enough images within the budget, and about how many those are."""
-    small = setting.device.type == "cpu" and setting.data.image_size < LARGE
+    small = context.device.type == "cpu" and context.data.image_size < LARGE
     chosen = any(map(command.was_chosen, ("backbone", "stem", "init")))
     nets = SMALL_NETS if small and not chosen else ((options.backbone, 0),)
     for net, enough in nets:
         tried = options
         if net != options.backbone:
-            tried = options.because(origin, backbone=net, stem=default_stem(net, setting.data.image_size))
+            tried = options.because(origin, backbone=net, stem=default_stem(net, context.data.image_size))
         tried = tried.because(origin, epochs=1)
-        _, training = training_of(resolve(tried, setting), setting)
+        _, training = training_of(resolve(tried, context), context)
         seen = (
             budget / _of_first(rough_seconds(training)) * training.epoch_steps * training.batch_size * 1.5
         )  # most views are smaller than the images
@@ -116,11 +116,11 @@ def _of_first(value: T) -> T:
     return on_first(lambda: value)
 
 
-def _with_steps(command: Pretrain, options: Pretrain, setting: Setting, budget: float, origin: str) -> Pretrain:
+def _with_steps(command: Pretrain, options: Pretrain, context: Context, budget: float, origin: str) -> Pretrain:
     """The options with as many epochs and steps as fit into the budget with what is measured and saved on the way."""
     least, share, most = PATIENCE
     costs = Costs(budget=min(max(least, share * budget), most))
-    cost = _of_first(costs.of(Plan(resolve(options, setting), setting, "pretrain")))
+    cost = _of_first(costs.of(Plan(resolve(options, context), context, "pretrain")))
     a_step, measuring, saving = cost.expected["steps"] / cost.steps, cost.expected["measuring"], cost.expected["checkpoints"]
     steps, knn_every = 0, options.knn_every
     for _ in range(3):  # each part depends on the other a little
@@ -138,12 +138,12 @@ def _with_steps(command: Pretrain, options: Pretrain, setting: Setting, budget: 
     return options.because(origin, epochs=epochs, max_steps=None if whole else steps, knn_every=knn_every)
 
 
-def tell_of_hours(registry: Registry, run: Run, options: Pretrain, setting: Setting) -> None:
+def tell_of_hours(registry: Registry, run: Run, options: Pretrain, context: Context) -> None:
     """Say before a pretraining on a CPU that it takes more than two hours, if it does, and what to type for a result sooner."""
-    steps = total_steps(options, max(1, len(setting.data.train_images) // options.batch_size))
-    if setting.device.type != "cpu" or world() > 1 or steps * options.batch_size < NEVER_LONG:
+    steps = total_steps(options, max(1, len(context.data.train_images) // options.batch_size))
+    if context.device.type != "cpu" or world() > 1 or steps * options.batch_size < NEVER_LONG:
         return
-    seconds = rough_seconds(training_of(options, setting)[1])
+    seconds = rough_seconds(training_of(options, context)[1])
     if seconds > LONG:
         sooner = recorded_command(registry, run, "--minutes 15", without=("--epochs", "--max-steps", "--run"))
         say(

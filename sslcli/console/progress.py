@@ -13,7 +13,7 @@ from sslcli.console.messages import say
 LINE_EVERY = 5.0  # seconds between lines when there is no terminal
 
 
-class Telling:
+class ShareDone:
     """Called with the share of the work that is done, from 0 to 1; says what is done and how long the rest will take."""
 
     def __init__(self, title: str) -> None:
@@ -32,9 +32,7 @@ class Telling:
 
     def _draw(self, share: float) -> None:
         if self._bar is None and share < 1:
-            columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn(), TextColumn("left"))
-            self._bar = Progress(*columns, console=terminal(), transient=True)
-            self._bar.add_task(self.title, total=1.0)
+            self._bar = progress_bar(self.title, 1.0)
             self._bar.start()
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=share)
@@ -46,6 +44,14 @@ class Telling:
 def terminal(*, soft_wrap: bool = False) -> Console:
     """What bars and lines are shown on: stderr, also in a notebook, where whoever redirects it then redirects them, too."""
     return Console(stderr=True, soft_wrap=soft_wrap, force_jupyter=False)
+
+
+def progress_bar(title: str, total: float, *, completed: float = 0.0, text: str = "") -> Progress:
+    """A bar with its one task, which has a `text` of its own beside the time that is left; not started."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[text]}", markup=False))
+    bar = Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=terminal(), transient=True)
+    bar.update(bar.add_task(title, total=total, text=text), completed=completed)
+    return bar
 
 
 def duration(seconds: float) -> str:

@@ -13,7 +13,7 @@ from sslcli.data.batches import Batches, generator, hand_over
 from sslcli.data.image_data import pick
 from sslcli.evaluation.represented import Represented
 from sslcli.models.encoder import Encoder
-from sslcli.training.context import Setting
+from sslcli.training.context import Context
 from sslcli.training.optim import build_optimizer, warmup_cosine
 from sslcli.training.step import Batch, Loss, Training, batch_itself
 
@@ -115,15 +115,15 @@ def linear_training(h: Represented, *, rate: float, epochs: int, batch_size: int
 
 
 def augmented_training(
-    encoder: Encoder, h: Represented, setting: Setting, *, epochs: int, batch_size: int, seed: int
+    encoder: Encoder, h: Represented, context: Context, *, epochs: int, batch_size: int, seed: int
 ) -> tuple[HeadPerRate, Training]:
     """A linear layer for each rate, and their training on what `encoder`, in evaluation mode, makes of crops."""
-    data = setting.data
+    data = context.data
     (height, width), (mean, std) = data.train_images.shape[-2:], data.normalisation
-    heads = HeadPerRate(encoder.dim, h.classes).to(setting.device)
+    heads = HeadPerRate(encoder.dim, h.classes).to(context.device)
 
     def batch_of(rows: Tensor) -> Batch:
-        return pick(data.train_images, h.rows[rows], setting.device), h.train_labels[rows]
+        return pick(data.train_images, h.rows[rows], context.device), h.train_labels[rows]
 
     def views_of(step: int, batch: Batch) -> list[Tensor]:
         drawn = draw(len(batch[0]), height, width, CROPS, generator(seed, "views", step))
@@ -131,7 +131,7 @@ def augmented_training(
         return [view.contiguous(memory_format=torch.channels_last)]
 
     def loss_of(views: list[Tensor], batch: Batch) -> Loss:
-        with torch.no_grad(), setting.autocast():
+        with torch.no_grad(), context.autocast():
             seen = encoder(views[0]).float()
         return heads.loss(h.standardised(seen), batch[1]), {}
 

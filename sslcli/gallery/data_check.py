@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from sslcli.console.messages import say
-from sslcli.console.progress import Telling
+from sslcli.console.progress import ShareDone
 from sslcli.console.tables import print_rows
 from sslcli.data.check_file import PLACES, Check, Pair, read_check, test_duplicates_of, write_check
 from sslcli.data.duplicates import THRESHOLD, constant_images, duplicate_pairs
@@ -55,7 +55,7 @@ def check(registry: Registry, command: DataCheck) -> Path:
     data = load_data(command.dataset, folder, download=command.download, reading=reading_of(registry, command))
     dataset = dataset_word(command.dataset)
     say(f"checking {dataset}: {len(data.train_images):,} training and {len(data.test_images):,} test images")
-    pairs = duplicate_pairs(data, threshold=threshold, progress=Telling(f"check of {dataset}"))
+    pairs = duplicate_pairs(data, threshold=threshold, progress=ShareDone(f"check of {dataset}"))
     found = _check_of(dataset, data, pairs, threshold)
     path = registry.path(f"results/data/{dataset}.json")
     _draw(_picture_path(path), data, found)

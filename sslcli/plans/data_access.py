@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sslcli.console.messages import say
-from sslcli.console.progress import Telling
+from sslcli.console.progress import ShareDone
 from sslcli.data import FOLDER
 from sslcli.data.folder.manifest import FILE as MANIFEST
 from sslcli.data.folder.manifest import read_manifest, tested_but_seen, write_manifest
@@ -42,7 +42,7 @@ def reading_of(registry: Registry, options: Any) -> Reading | None:
             )
         return Reading(
             labels=options.labels, image_size=options.image_size, fit=options.fit or "crop", workers=usable_cores(),
-            progress=Telling("decoding pictures"), say=say,
+            progress=ShareDone("decoding pictures"), say=say,
         )  # fmt: skip
     given = [name for name in ("labels", "image_size") if getattr(options, name) is not None] + ["fit"] * (options.fit == "pad")
     if given:

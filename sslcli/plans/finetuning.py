@@ -22,7 +22,7 @@ from sslcli.plans.settling import prepare
 from sslcli.plans.weights_file import plan_of
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
-from sslcli.training.context import Setting
+from sslcli.training.context import Context
 from sslcli.training.step import Batch, Loss, Training
 
 
@@ -34,15 +34,15 @@ def plan(registry: Registry, command: Finetune) -> Plan:
 
 def settle(registry: Registry, inherited: Finetune, parent: Run | None, *, load: Load = load_data) -> Plan:
     """The plan of a command that has its pretrain run's options already."""
-    setting, options = prepare(registry, inherited, load=load)
-    take_labels(options, setting.data)
+    context, options = prepare(registry, inherited, load=load)
+    take_labels(options, context.data)
     options = resolve_training(options)
-    return plan_of(options, setting, parent, protocol=PROTOCOL)
+    return plan_of(options, context, parent, protocol=PROTOCOL)
 
 
-def training_of(encoder: Encoder, options: Finetune, setting: Setting) -> tuple[Classifier, Training]:
+def training_of(encoder: Encoder, options: Finetune, context: Context) -> tuple[Classifier, Training]:
     """The classifier on `encoder`, its head drawn from the seed, and its training: all that makes a step."""
-    data, device, seed = setting.data, setting.device, options.seed or 0
+    data, device, seed = context.data, context.device, options.seed or 0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # of the classifier's head
         model = Classifier(encoder, len(data.classes))
@@ -64,7 +64,7 @@ def training_of(encoder: Encoder, options: Finetune, setting: Setting) -> tuple[
         return [view.contiguous(memory_format=torch.channels_last)]
 
     def loss_of(views: list[Tensor], batch: Batch) -> Loss:
-        with setting.autocast():
+        with context.autocast():
             logits = model(views[0])
         return F.cross_entropy(logits.float(), batch[1]), {}
 

@@ -23,19 +23,19 @@ from sslcli.evaluation.knn import knn_accuracy
 from sslcli.methods.method import Method, Projecting
 from sslcli.options.pretrain import Pretrain
 from sslcli.plans.views import augmentation_of
-from sslcli.training.context import Setting
+from sslcli.training.context import Context
 from sslcli.training.loop import Metrics
 
 KNN_QUERIES = 2000  # training images that ask for their neighbours; their labels are held out
 
 
-def meter(method: Method, options: Pretrain, setting: Setting) -> Callable[[int], Metrics]:
+def meter(method: Method, options: Pretrain, context: Context) -> Callable[[int], Metrics]:
     """The function that measures h and z of some training images after an epoch.
 
     For kNN accuracy they ask and other training images answer, if there are labels; for the health of z, where the method has
     one, there are two views of each, always the same.
     """
-    data = setting.data
+    data = context.data
     bank, queries = asked(options, data)
     (height, width), (mean, std) = data.train_images.shape[-2:], data.normalisation
 
@@ -50,7 +50,7 @@ def meter(method: Method, options: Pretrain, setting: Setting) -> Callable[[int]
 
     def measure(_: int) -> Metrics:
         asking, labels = chosen(data.train_images, queries), data.train_labels.cpu()
-        of = partial(outputs, autocast=setting.autocast)
+        of = partial(outputs, autocast=context.autocast)
         h = of(method.evaluated, chosen(data.train_images, torch.cat([bank, queries])), normalise=data.normalise)
         h_bank, h_queries = h[: len(bank)], h[len(bank) :]
         whole, numbers = Projecting(method), (1, 2) if method.z_dim else ()

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sslcli.options.pairing import pair_key
-from sslcli.training.context import Setting
+from sslcli.training.context import Context
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A training that is fully determined: resolved options, setting, and what the registry keeps beside them."""
+    """A training that is fully determined: resolved options, context, and what the registry keeps beside them."""
 
     options: Any
-    setting: Setting
+    context: Context
     experiment: str
     init: str | None = None
     parent: str | None = None
@@ -42,4 +42,4 @@ class Plan:
     @property
     def _begun_with(self) -> str:
         weights: str = self.origin.get("sha256", "") if self.experiment == "pretrain" else ""
-        return self.setting.fingerprint + weights
+        return self.context.fingerprint + weights

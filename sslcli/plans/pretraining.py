@@ -32,44 +32,44 @@ from sslcli.runs.naming import init_label
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.checkpoint import encoder_in, load_checkpoint
-from sslcli.training.context import Setting
+from sslcli.training.context import Context
 from sslcli.training.step import Batch, Loss, Training
 
-FitToMinutes = Callable[[Pretrain, Pretrain, Setting], Pretrain]
+FitToMinutes = Callable[[Pretrain, Pretrain, Context], Pretrain]
 """From the command, its options on these data, and the place, to options that take so many minutes."""
 
 
 def plan(registry: Registry, command: Pretrain, *, fit_to_minutes: FitToMinutes, load: Load = load_data) -> Plan:
     """Load the data and settle every option; with --minutes `fit_to_minutes` settles what they leave open."""
-    setting, options = prepare(registry, command, load=load)
+    context, options = prepare(registry, command, load=load)
     origin = on_first(lambda: take_stock(options))
     if options.minutes is not None:
-        options = fit_to_minutes(command, options, setting)
+        options = fit_to_minutes(command, options, context)
     choices = {} if options.minutes is None else {"minutes": options.minutes}
-    resolved, init = resolve(options, setting), init_label("", origin) or None
-    return Plan(resolved, setting, "pretrain", init=init, method=resolved.method, origin=origin, choices=choices)
+    resolved, init = resolve(options, context), init_label("", origin) or None
+    return Plan(resolved, context, "pretrain", init=init, method=resolved.method, origin=origin, choices=choices)
 
 
-def resolve(options: Pretrain, setting: Setting) -> Pretrain:
+def resolve(options: Pretrain, context: Context) -> Pretrain:
     """Fill in what depends on the data: the sizes of the views, then rate, weight decay and warm-up."""
-    size = setting.data.image_size
+    size = context.data.image_size
     options = fit_to_size(options, size)
     if options.view_sizes == "auto":
         options = options.because(f"from the image size, {size}", view_sizes=str(size))
     parts = {spec.part for spec in build_method(options).views}
     for side in {side_of(size, part) for size, _ in view_size_plan(options.view_sizes) for part in parts}:
         hold_to_side(options.backbone, stem=options.stem, side=side)
-    if options.batch_size > (images := len(setting.data.train_images)):
+    if options.batch_size > (images := len(context.data.train_images)):
         raise UsageError(f"--batch-size {options.batch_size}: accepted is at most the {images} images of {options.dataset}")
     resolved: Pretrain = resolve_training(options)
     return resolved
 
 
 def training_of(
-    options: Pretrain, setting: Setting, *, begin: Callable[[Encoder], None] = lambda _: None
+    options: Pretrain, context: Context, *, begin: Callable[[Encoder], None] = lambda _: None
 ) -> tuple[Method, Training]:
     """The method, and its training: all that makes a step. `begin` gives the encoder other first weights than random ones."""
-    images, device = setting.data.train_images, setting.device
+    images, device = context.data.train_images, context.device
     method = build_method(options, begin=begin).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if options.compile and world() == 1:
         method.compile(dynamic=False)  # anew for each size of the views
@@ -86,14 +86,14 @@ def training_of(
 
     def loss_of(views: list[Tensor], batch: Batch) -> Loss:
         _, rows, step = batch
-        with setting.autocast():
+        with context.autocast():
             loss: Loss = method(Seen(views, rows), int(step))
         return loss
 
     training = Training(
         module=method, optimizer=optimizer_for(method, options, own=method.parameter_groups()), loss_of=loss_of,
         batch_at=ahead(batch_at) if isinstance(images, Stored) else batch_at,
-        views_of=view_maker(options, setting, steps, views=method.views),
+        views_of=view_maker(options, context, steps, views=method.views),
         before_step=method.before_step, after_step=method.after_step,
         lr_at=rate_schedule(options, steps, batches.epoch_steps), steps=steps, epoch_steps=batches.epoch_steps,
         batch_size=options.batch_size, seed=options.seed, work_until=work_of(options.view_sizes, steps),

@@ -26,9 +26,9 @@ def settle(registry: Registry, inherited: Probe, parent: Run | None, *, load: Lo
     What a study sets for all its probes stays at its default where the protocol has no use for it: equal numbers, equal key.
     """
     inherited = inherited.because("default", **{name: DEFAULTS[name] for name in inherited.foreign()})
-    setting, options = prepare(registry, inherited, load=load)
-    parts = take_labels(options, setting.data)
+    context, options = prepare(registry, inherited, load=load)
+    parts = take_labels(options, context.data)
     protocol = PROTOCOLS[options.protocol]
     if protocol.check is not None:
         protocol.check(protocol.own(options.options()), len(parts.train) + len(parts.val))
-    return plan_of(options, setting, parent, protocol=protocol)
+    return plan_of(options, context, parent, protocol=protocol)

@@ -16,7 +16,7 @@ from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
 from sslcli.plans.data_access import Load, data_folder, reading_of
 from sslcli.runs.registry import Registry
-from sslcli.training.context import Setting
+from sslcli.training.context import Context
 from sslcli.training.device import (
     autocast,
     be_deterministic,
@@ -26,7 +26,7 @@ from sslcli.training.device import (
 )
 
 
-def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: Load = load_data) -> tuple[Setting, Any]:
+def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: Load = load_data) -> tuple[Context, Any]:
     """Find the device, load the data, and fill in what depends on either: precision and stem.
 
     Of several processes all take what the first fills in, and must have its data.
@@ -60,5 +60,5 @@ def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: L
     if options.backbone and options.stem:
         hold_to_side(options.backbone, stem=options.stem, side=data.image_size)
     options = on_first(lambda: options)
-    setting = Setting(data.to(device), device, autocast(device, options.precision), data.fingerprint)
-    return setting, options
+    context = Context(data.to(device), device, autocast(device, options.precision), data.fingerprint)
+    return context, options

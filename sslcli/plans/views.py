@@ -18,7 +18,7 @@ from sslcli.errors import UsageError
 from sslcli.methods.method import ViewSpec
 from sslcli.options.pictures import Views
 from sslcli.options.pretrain import Pretrain
-from sslcli.training.context import Setting
+from sslcli.training.context import Context
 from sslcli.training.step import Batch
 
 LARGE = 96  # pixels a side, from where on images are treated as ImageNet's
@@ -29,14 +29,14 @@ OF_SMALL = {"crop_min": 0.2, "brightness": 0.4, "contrast": 0.4, "saturation": 0
 
 
 def view_maker(
-    options: Pretrain, setting: Setting, steps: int, *, views: Sequence[ViewSpec]
+    options: Pretrain, context: Context, steps: int, *, views: Sequence[ViewSpec]
 ) -> Callable[[int, Batch], list[Tensor]]:
     """The function from a step and its images to their views: normalised batches (B, 3, S, S), in the order of `views`.
 
     Of several processes each makes the views of its part of the batch, as they would be made by one.
     """
-    mean, std = setting.data.normalisation
-    height, width = setting.data.train_images.shape[-2:]
+    mean, std = context.data.normalisation
+    height, width = context.data.train_images.shape[-2:]
     usual = augmentation_of(options)
     wanted = [(spec.part, replace(usual, **spec.augmentation)) for spec in views for _ in range(spec.count)]
     plan = view_size_plan(options.view_sizes)

@@ -15,7 +15,7 @@ from sslcli.options.probe import Probe
 from sslcli.plans.plan import Plan
 from sslcli.runs.naming import INIT_WORDS, init_label, weights_path
 from sslcli.runs.run import Run
-from sslcli.training.context import Setting
+from sslcli.training.context import Context
 
 
 def take_stock(options: Pretrain | Probe | Finetune) -> dict[str, Any]:
@@ -48,13 +48,13 @@ def take_stock(options: Pretrain | Probe | Finetune) -> dict[str, Any]:
     return {"file": path.name, "sha256": sha256, "renamed": renamed, "dropped": dropped}
 
 
-def plan_of(options: Probe | Finetune, setting: Setting, parent: Run | None, *, protocol: Protocol) -> Plan:
+def plan_of(options: Probe | Finetune, context: Context, parent: Run | None, *, protocol: Protocol) -> Plan:
     """The plan of an evaluation whose options are settled, by the name of where its encoder comes from."""
     origin = _origin(options, parent)
     init, parent_id = init_label(options.init, origin), parent.id if parent else None
     method = parent.encoder_method if parent else None
     return Plan(
-        options, setting, protocol.experiment, init=init, parent=parent_id, protocol=protocol.key, method=method, origin=origin
+        options, context, protocol.experiment, init=init, parent=parent_id, protocol=protocol.key, method=method, origin=origin
     )
 
 

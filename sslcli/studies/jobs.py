@@ -27,9 +27,9 @@ def hold_to_labels(registry: Registry, steps: list[Step]) -> None:
     own = [arguments for kind, arguments in steps if kind != "pretrain" and not {"dataset", "labels"} & set(arguments)]
     datasets = {Pretrain(**arguments).dataset: arguments for kind, arguments in steps if kind == "pretrain"} if own else {}
     for of_pretraining in datasets.values():
-        setting, options = prepare(registry, Pretrain(**of_pretraining))
+        context, options = prepare(registry, Pretrain(**of_pretraining))
         for arguments in own:
-            enough_labels(setting.data, arguments.get("label_fraction", 1.0), dataset=options.dataset)
+            enough_labels(context.data, arguments.get("label_fraction", 1.0), dataset=options.dataset)
 
 
 def train_all(registry: Registry, name: str, steps: list[Step], *, seed: int, whole: bool) -> Run:
@@ -58,7 +58,7 @@ def do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) -> 
         return registry.load(same[-1])
     if same:
         record = registry.load(same[-1])
-        return workflow.carry_out(registry, record, plan.options, as_begun(record, plan.setting))
+        return workflow.carry_out(registry, record, plan.options, as_begun(record, plan.context))
     values = plan.options.options()
     kin = (plan.protocol, plan.init, plan.method, plan.options.seed, values.get("label_fraction"), values.get("at_epoch"))
     similar = [
@@ -68,7 +68,7 @@ def do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) -> 
     if similar:
         changed = changed_options(plan.experiment, registry.load(similar[-1]).options, values)
         say(f"{kind}: not the options of {similar[-1].id}: {', '.join(changed) or 'another encoder or other data'}; a new run")
-    return workflow.carry_out(registry, new_run(registry, plan, study=study), plan.options, plan.setting)
+    return workflow.carry_out(registry, new_run(registry, plan, study=study), plan.options, plan.context)
 
 
 def _settled_before(registry: Registry, before: list[Run], arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -12,7 +12,7 @@ from sslcli.data.image_data import ImageData
 
 
 @dataclass(frozen=True)
-class Setting:
+class Context:
     """Where and on what a training works: the data on the device, and how forward passes compute."""
 
     data: ImageData

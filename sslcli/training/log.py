@@ -8,10 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
-from sslcli.console.progress import LINE_EVERY, duration, terminal
+from sslcli.console.progress import LINE_EVERY, duration, progress_bar, terminal
 
 SAVE_EVERY = 120.0  # seconds between checkpoints
 
@@ -33,7 +32,11 @@ class Log:
         self._epoch_lined = 0.0
         # A reader that has seen steps which a resume takes back is told so.
         self._writer = SummaryWriter(str(events), purge_step=start + 1 if start else None) if events else None
-        self._bar = _bar(title, work_until(steps), work_until(start)) if events and sys.stderr.isatty() else None
+        self._bar = (
+            progress_bar(title, work_until(steps), completed=work_until(start), text="starting")
+            if events and sys.stderr.isatty()
+            else None
+        )
 
     def __enter__(self) -> Log:
         if self._bar:
@@ -96,13 +99,6 @@ class Log:
             left = elapsed / (done - begun) * (whole - done)
             line = f"{self.title}: {epoch}, step {step}/{self.steps}, {text}, {speed:,.0f} images/s, {duration(left)} left"
             print(line, file=sys.stderr, flush=True)
-
-
-def _bar(title: str, total: float, completed: float) -> Progress:
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[text]}", markup=False))
-    bar = Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=terminal(), transient=True)
-    bar.update(bar.add_task(title, total=total, text="starting"), completed=completed)
-    return bar
 
 
 def _figure(tag: str, value: float) -> str:

@@ -19,20 +19,20 @@ from sslcli.models.encoder import weights_hash
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.checkpoint import save_checkpoint
-from sslcli.training.context import Setting
+from sslcli.training.context import Context
 from sslcli.training.loop import Metrics, Progress
 
 MOST = 100  # runs whose agreement with a new one is counted
 COUNTED = ("running", "finished")
 
 
-def finish(registry: Registry, run: Run, classifier: Classifier, setting: Setting, outcome: Outcome) -> None:
+def finish(registry: Registry, run: Run, classifier: Classifier, context: Context, outcome: Outcome) -> None:
     """Keep the test logits, count what other runs have right too, and write best.pt: encoder, head and figures in one.
 
     test_acc is that of the epoch that validation chose; best_test_acc the best over epochs, which the original study
     reports, and which looks at the test images to choose.
     """
-    progress, labels = outcome.progress or Progress(), setting.data.test_labels
+    progress, labels = outcome.progress or Progress(), context.data.test_labels
     logits = outcome.test_logits.float().cpu().numpy()
     kept = Kept(logits, labels.cpu().numpy(), np.arange(len(labels)))
     run.metrics = figures_of(kept, run.protocol, progress.history) | outcome.figures
@@ -41,16 +41,16 @@ def finish(registry: Registry, run: Run, classifier: Classifier, setting: Settin
     run.metrics |= {"seconds": progress.seconds} if progress.seconds else {}
     keep(registry.path(f"{run.folder}/{FILE}"), kept)
     run.both_right = count_both_right(registry, run, kept)
-    run.data |= {"encoder_sha256": weights_hash(classifier.encoder), "classes": list(setting.data.classes)}
-    mean, std = setting.data.normalisation
+    run.data |= {"encoder_sha256": weights_hash(classifier.encoder), "classes": list(context.data.classes)}
+    mean, std = context.data.normalisation
     artifact = {
         "model": _on_cpu(classifier),
         "backbone": run.options["backbone"],
         "stem": run.options["stem"],
-        "classes": list(setting.data.classes),
-        "image_size": setting.data.image_size,
-        "kept_size": setting.data.kept_size,
-        "fit": setting.data.fit,
+        "classes": list(context.data.classes),
+        "image_size": context.data.image_size,
+        "kept_size": context.data.kept_size,
+        "fit": context.data.fit,
         "mean": mean.cpu(),
         "std": std.cpu(),
         "run": identity(run),

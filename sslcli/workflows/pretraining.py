@@ -19,42 +19,42 @@ from sslcli.plans.weights_file import begin_with_file
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.checkpoint import save_checkpoint
-from sslcli.training.context import Setting
+from sslcli.training.context import Context
 from sslcli.training.lifecycle import Stop, running
 from sslcli.training.loop import Metrics
 from sslcli.workflows.training_run import train
 
 
-def carry_out(registry: Registry, run: Run, options: Pretrain, setting: Setting) -> Run:
+def carry_out(registry: Registry, run: Run, options: Pretrain, context: Context) -> Run:
     """Train a run that is in the registry, from its last checkpoint if it has one, to its end."""
     say(f"run {run.id}; to watch it, type: tensorboard --logdir {os.path.relpath(registry.path('runs/pretrain'))}")
-    say(f"{run.id}: {_in_words(options, setting)}")
+    say(f"{run.id}: {_in_words(options, context)}")
     if not run.checkpoints and "minutes" not in run.choices:
-        tell_of_hours(registry, run, options, setting)
+        tell_of_hours(registry, run, options, context)
     with running(registry, run) as stop:
-        history = _fit(registry, run, options, setting, stop)
+        history = _fit(registry, run, options, context, stop)
         last: dict[str, Any] = history[-1]
         run.metrics = {"loss": last["train/loss_epoch"], "seconds": run.metrics["seconds"]}
         run.metrics |= {key.replace("/", "_"): value for key, value in last.items() if key.startswith("val/")}
     of_images = "kNN accuracy on training images whose labels are held out"
     knn = f", {of_images} {run.metrics['val_knn']:.2%}" if "val_knn" in run.metrics else ""
     print(f"{run.id}: {duration(run.metrics['seconds'])} of training, loss {run.metrics['loss']:.4g}{knn}")
-    _warn_of_collapse(run, last, options, setting)
+    _warn_of_collapse(run, last, options, context)
     say(f"wrote {run.checkpoint} and {run.folder}/run.yaml")
     return run
 
 
-def _in_words(options: Pretrain, setting: Setting) -> str:
+def _in_words(options: Pretrain, context: Context) -> str:
     """What of a training follows from the size of its images."""
     jitter = "/".join(f"{value:g}" for value in (options.brightness, options.contrast, options.saturation, options.hue))
     return (
-        f"images of {setting.data.image_size} pixels: {options.backbone}, stem {options.stem}; views of {options.view_sizes}, "
+        f"images of {context.data.image_size} pixels: {options.backbone}, stem {options.stem}; views of {options.view_sizes}, "
         f"crops from {options.crop_min:g} of the area on, jitter {jitter}, grey {options.grey:g}, blur {options.blur:g}"
     )
 
 
-def _warn_of_collapse(run: Run, measured: Metrics, options: Pretrain, setting: Setting) -> None:
-    images = len(asked(options, setting.data)[1])
+def _warn_of_collapse(run: Run, measured: Metrics, options: Pretrain, context: Context) -> None:
+    images = len(asked(options, context.data)[1])
     method = build_method(options)
     known = {name.removeprefix("val/"): value for name, value in measured.items()}
     if "rank" in known and (found := collapse(known, z_dim=method.z_dim, h_dim=method.encoder.dim, images=images)):
@@ -62,13 +62,13 @@ def _warn_of_collapse(run: Run, measured: Metrics, options: Pretrain, setting: S
         say(f"ssl: WARNING: {run.id} looks collapsed: {'; '.join(found)}; {advice}")
 
 
-def _fit(registry: Registry, run: Run, options: Pretrain, setting: Setting, stop: Stop) -> list[Metrics]:
+def _fit(registry: Registry, run: Run, options: Pretrain, context: Context, stop: Stop) -> list[Metrics]:
     def begin(encoder: Encoder) -> None:
         on_first(lambda: begin_with_file(run, encoder, options))
 
-    method, training = training_of(options, setting, begin=begin)
+    method, training = training_of(options, context, begin=begin)
     marked = {} if (name := evaluated_name(method)) == "encoder" else {"evaluated": name}
-    measure = meter(method, options, setting)
+    measure = meter(method, options, context)
     epochs = -(-training.steps // training.epoch_steps)
 
     def evaluate(epoch: int) -> Metrics:

@@ -21,7 +21,7 @@ from sslcli.runs.next_step import next_command
 from sslcli.runs.paths import located, recorded
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import EXPERIMENTS, Run, called
-from sslcli.training.context import Setting
+from sslcli.training.context import Context
 from sslcli.training.device import describe, tell_of_speed
 from sslcli.workflows.table import WORKFLOWS
 
@@ -115,19 +115,19 @@ def carry_on(registry: Registry, run: Run, changed: dict[str, Any]) -> Run:
     kind = TRAININGS[command]
     source = str(registry.path(f"{run.folder}/run.yaml"))
     arguments: dict[str, Any] = from_mapping(kind, located(registry, record.options), source)
-    setting, options = prepare(registry, kind(**{**arguments, **changed}))
-    if setting.fingerprint != record.data.get("sha256"):
+    context, options = prepare(registry, kind(**{**arguments, **changed}))
+    if context.fingerprint != record.data.get("sha256"):
         raise StateError(f"run {run.id}: the data set {options.dataset} is not what the run began with (its sha256 is another)")
-    on_first(lambda: keep_manifest(registry, record, setting.data))  # it may have been killed before
-    if (here := describe(setting.device)) != record.device:
+    on_first(lambda: keep_manifest(registry, record, context.data))  # it may have been killed before
+    if (here := describe(context.device)) != record.device:
         say(f"{run.id}: began on {record.device}, goes on on {here}: the last bits may differ from those of an undisturbed run")
-    tell_of_speed(setting.device, [options.precision], settled=True)
-    return WORKFLOWS[command].carry_out(registry, record, options, as_begun(record, setting))
+    tell_of_speed(context.device, [options.precision], settled=True)
+    return WORKFLOWS[command].carry_out(registry, record, options, as_begun(record, context))
 
 
-def as_begun(record: Run, setting: Setting) -> Setting:
-    """The setting with images normalised as when the run began; runs of earlier versions did not record it."""
+def as_begun(record: Run, context: Context) -> Context:
+    """The context with images normalised as when the run began; runs of earlier versions did not record it."""
     if not {"mean", "std"} <= set(record.data):
-        return setting
+        return context
     moments = (torch.tensor(record.data["mean"]), torch.tensor(record.data["std"]))
-    return replace(setting, data=replace(setting.data, moments=moments))
+    return replace(context, data=replace(context.data, moments=moments))

@@ -25,7 +25,7 @@ from sslcli.runs.next_step import next_command
 from sslcli.runs.paths import recorded
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
-from sslcli.training.context import Setting
+from sslcli.training.context import Context
 from sslcli.training.device import (
     describe,
     tell_of_speed,
@@ -61,15 +61,15 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
         options=values,
         command=as_typed(),
         versions=versions(),
-        device=describe(plan.setting.device),
+        device=describe(plan.context.device),
         data={
-            "sha256": plan.setting.fingerprint,
-            **preprocessing(plan.setting.data),
+            "sha256": plan.context.fingerprint,
+            **preprocessing(plan.context.data),
             **({"init": plan.origin} if plan.origin else {}),
         },
         choices=dict(plan.choices),
     )
-    keep_manifest(registry, run, plan.setting.data)
+    keep_manifest(registry, run, plan.context.data)
     return run
 
 
@@ -78,10 +78,10 @@ def _plain(name: str) -> str:
     return re.sub("[^a-z0-9]+", "-", name.lower())
 
 
-def start(registry: Registry, plan: Plan, carry_out: Callable[[Registry, Run, Any, Setting], Run]) -> Run:
+def start(registry: Registry, plan: Plan, carry_out: Callable[[Registry, Run, Any, Context], Run]) -> Run:
     """Enter a settled training into the registry, carry it out, and say what to type next; the finished run's record."""
-    tell_of_speed(plan.setting.device, [plan.options.precision])
-    made = carry_out(registry, on_first(lambda: new_run(registry, plan, study=None)), plan.options, plan.setting)
+    tell_of_speed(plan.context.device, [plan.options.precision])
+    made = carry_out(registry, on_first(lambda: new_run(registry, plan, study=None)), plan.options, plan.context)
     say(f"next, type: {next_command(registry)}")
     return made
 

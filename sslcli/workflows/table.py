@@ -14,16 +14,16 @@ from sslcli.plans import probing as probing_plan
 from sslcli.plans.plan import Plan
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
-from sslcli.training.context import Setting
+from sslcli.training.context import Context
 from sslcli.workflows import finetuning, pretraining, probing
 
 
 @dataclass(frozen=True)
 class Workflow:
-    """`plan(registry, command)` settles a command; `carry_out(registry, run, options, setting)` trains its run to the end."""
+    """`plan(registry, command)` settles a command; `carry_out(registry, run, options, context)` trains its run to the end."""
 
     plan: Callable[[Registry, Any], Plan]
-    carry_out: Callable[[Registry, Run, Any, Setting], Run]
+    carry_out: Callable[[Registry, Run, Any, Context], Run]
 
 
 WORKFLOWS = {

@@ -20,7 +20,7 @@ from sslcli.errors import StateError
 from sslcli.options.pretrain import Pretrain
 from sslcli.plans.pretraining import training_of
 from sslcli.plans.schedule import resolve_training
-from sslcli.training.context import Setting
+from sslcli.training.context import Context
 from sslcli.training.device import autocast, choose_precision, use_well
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
@@ -96,7 +96,7 @@ def ours(task: Task) -> Program:
     return Program(step, _net(method.encoder, method.get_submodule("projector"), views_at(0)))
 
 
-def as_lightly_has_it(task: Task) -> tuple[Pretrain, Setting]:
+def as_lightly_has_it(task: Task) -> tuple[Pretrain, Context]:
     """Options that give the net and the strengths of views that are lightly's by default; our own in all else."""
     options: Pretrain = resolve_training(
         Pretrain(
@@ -107,7 +107,7 @@ def as_lightly_has_it(task: Task) -> tuple[Pretrain, Setting]:
     )  # fmt: skip
     cpu, none = torch.device("cpu"), torch.empty(0, dtype=torch.uint8)
     data = ImageData(train_images=images_of(task.data_dir), train_labels=none, test_images=none, test_labels=none, classes=())
-    return options, Setting(data, cpu, autocast(cpu, choose_precision("auto", cpu)), "")
+    return options, Context(data, cpu, autocast(cpu, choose_precision("auto", cpu)), "")
 
 
 def lightly(task: Task) -> Program:

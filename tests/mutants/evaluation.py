@@ -23,7 +23,7 @@ MUTANTS = (
     ),
     Mutant(
         "the probe trains on the validation images, too", H,
-        "train_rows, val_rows = parts.train.to(setting.device), parts.val.to(setting.device)",
+        "train_rows, val_rows = parts.train.to(context.device), parts.val.to(context.device)",
         "train_rows, val_rows = parts.train.new_tensor([*parts.train.tolist(), *parts.val.tolist()]), parts.val",
         CHOICES + "test_each_representation_is_of_its_image_and_stands_beside_its_label",
     ),
@@ -90,7 +90,7 @@ MUTANTS = (
     Mutant(
         "the epoch of fine-tuning is chosen on the test images", FINETUNE,
         'score(val, data.train_labels[val_rows], prefix="val")',
-        "score(outputs(model, data.test_images, normalise=data.normalise, autocast=setting.autocast), "
+        "score(outputs(model, data.test_images, normalise=data.normalise, autocast=context.autocast), "
         'data.test_labels, prefix="val")',
         JUDGED + "[finetune]",
     ),

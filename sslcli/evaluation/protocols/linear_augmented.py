@@ -42,9 +42,9 @@ def evaluate(frozen: Frozen, options: BySgd, steps: Steps) -> Outcome:
 def _heads_and_training(frozen: Frozen, options: BySgd) -> tuple[HeadPerRate, Training]:
     from sslcli.evaluation.linear import augmented_training
 
-    encoder, setting = frozen.encoder, frozen.setting
+    encoder, context = frozen.encoder, frozen.context
     return augmented_training(
-        encoder, frozen.h, setting, epochs=options.epochs, batch_size=options.batch_size, seed=frozen.seed
+        encoder, frozen.h, context, epochs=options.epochs, batch_size=options.batch_size, seed=frozen.seed
     )
 
 

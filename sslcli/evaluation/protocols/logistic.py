@@ -34,12 +34,12 @@ def seconds(frozen: Frozen, _: NoOptions) -> dict[str, float]:
     from sslcli.evaluation.logistic import fit_logistic
     from sslcli.training.device import seconds_of
 
-    setting, data = frozen.setting, frozen.setting.data
+    context, data = frozen.context, frozen.context.data
     rows = data.split(seed=0).train
     rows = rows[torch.randperm(len(rows), generator=generator(0, "regression"))]  # some sets come class by class
     one_of_each = torch.from_numpy(np.unique(data.train_labels.cpu()[rows].numpy(), return_index=True)[1])
     rows = rows[torch.cat([one_of_each, torch.arange(len(rows))])[:TIMED_IMAGES]]
-    h = outputs(frozen.encoder, chosen(data.train_images, rows), normalise=data.normalise, autocast=setting.autocast).cpu()
+    h = outputs(frozen.encoder, chosen(data.train_images, rows), normalise=data.normalise, autocast=context.autocast).cpu()
     h, labels = (h - h.mean(0)) / (h.std(0) + 1e-6), torch.unique(data.train_labels.cpu()[rows], return_inverse=True)[1]
     work = lambda: fit_logistic(h, labels, h, labels, classes=int(labels.max()) + 1)  # noqa: E731
     images = sum(len(part) for part in (frozen.h.train, frozen.h.val, frozen.h.test))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from sslcli.evaluation.represented import Represented
     from sslcli.models.encoder import Encoder
-    from sslcli.training.context import Setting
+    from sslcli.training.context import Context
     from sslcli.training.loop import Progress
     from sslcli.training.step import Training
 
@@ -21,7 +21,7 @@ class Frozen:
     """What an evaluation of a frozen encoder begins with: the encoder in evaluation mode, and what it made of the images."""
 
     encoder: Encoder
-    setting: Setting
+    context: Context
     seed: int
     h: Represented
 
