@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sslcli.errors import StateError
-
-QUERIES = 1024  # at once
+from sslcli.evaluation.neighbours import nearest_with_cosines
 
 
 def knn_votes(
@@ -21,14 +19,10 @@ def knn_votes(
     """
     if not len(bank):
         raise StateError("kNN: there are no labelled training images whose labels could be votes")
-    bank, votes = F.normalize(bank), []
-    for some in torch.split(queries, QUERIES):
-        nearest = (F.normalize(some) @ bank.mT).topk(min(k, len(bank)), dim=1)
-        equal = torch.ones_like(nearest.values)
-        weights = equal if temperature is None else torch.softmax(nearest.values / temperature, dim=1)
-        counts = torch.zeros(len(some), classes, device=bank.device).scatter_add(1, bank_labels[nearest.indices], weights)
-        votes.append(counts / counts.sum(1, keepdim=True))
-    return torch.cat(votes)
+    places, cosines = nearest_with_cosines(bank, queries, k=min(k, len(bank)))
+    weights = torch.ones_like(cosines) if temperature is None else torch.softmax(cosines / temperature, dim=1)
+    counts = torch.zeros(len(queries), classes, device=bank.device).scatter_add(1, bank_labels[places], weights)
+    return counts / counts.sum(1, keepdim=True)
 
 
 def knn_accuracy(bank: Tensor, bank_labels: Tensor, queries: Tensor, query_labels: Tensor, *, k: int = 10) -> float:

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from sslcli.errors import StateError
 
+QUERIES = 1024  # at once
+
 
 def nearest(bank: Tensor, queries: Tensor, *, k: int) -> Tensor:
     """The places (M, k) in the bank (N, d) of what is nearest to each query (M, d) by cosine, the nearest first.
@@ -20,7 +22,7 @@ def nearest(bank: Tensor, queries: Tensor, *, k: int) -> Tensor:
 def nearest_with_cosines(bank: Tensor, queries: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
     """What `nearest` gives, and the cosines (M, k)."""
     bank = F.normalize(bank)
-    found = [(part @ bank.mT).topk(k, dim=1) for part in torch.split(F.normalize(queries), 1024)]
+    found = [(part @ bank.mT).topk(k, dim=1) for part in torch.split(F.normalize(queries), QUERIES)]
     return torch.cat([part.indices for part in found]), torch.cat([part.values for part in found])
 
 

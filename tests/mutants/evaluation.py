@@ -140,13 +140,14 @@ MUTANTS = (
         CHOICES + "test_outputs_keep_the_order_of_the_images_over_batches",
     ),
     Mutant(
-        "kNN compares by length, too", KNN, "bank, votes = F.normalize(bank), []", "bank, votes = bank, []", VOTES,
+        "kNN compares by length, too",
+        "sslcli/evaluation/neighbours.py", "bank = F.normalize(bank)", "bank = bank.clone()", VOTES,
     ),
     Mutant(
-        "kNN asks one neighbour too few", KNN, "topk(min(k, len(bank)), dim=1)", "topk(min(k, len(bank)) - 1, dim=1)", VOTES,
+        "kNN asks one neighbour too few", KNN, "k=min(k, len(bank)))", "k=min(k, len(bank)) - 1)", VOTES,
     ),
     Mutant(
-        "kNN's temperature is upside down", KNN, "nearest.values / temperature", "nearest.values * temperature", VOTES,
+        "kNN's temperature is upside down", KNN, "cosines / temperature", "cosines * temperature", VOTES,
     ),
     Mutant(
         "a feature that never varies is divided by 0", LINEAR,

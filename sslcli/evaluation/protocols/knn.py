@@ -49,7 +49,7 @@ def evaluate(frozen: Frozen, options: Options, _: Steps) -> Outcome:
 
 def seconds(frozen: Frozen, options: Options) -> dict[str, float]:
     """Seconds for all test images to find their neighbours, tried on some."""
-    from sslcli.evaluation.knn import QUERIES
+    from sslcli.evaluation.neighbours import QUERIES
     from sslcli.training.device import seconds_of
 
     h = frozen.h
