@@ -39,7 +39,7 @@ def test_the_script_of_a_shell_is_printed_without_torch(shell: str, tmp_path: Pa
     [
         ("ssl pre", "pretrain predict"),
         ("ssl runs re", "rebuild"),
-        ("ssl pretrain --view", "--view-sizes"),
+        ("ssl pretrain --view-", "--view-sizes"),
         ("ssl pretrain --method simclr --temp", "--temperature"),
         ("ssl probe --protocol lin", "linear linear-augmented"),
     ],

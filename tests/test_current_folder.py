@@ -47,7 +47,7 @@ def test_processes_that_decode_pictures_work_there_too(tmp_path: Path, start: li
         Image.new("RGB", (8, 8), (number % 256, number // 256, 0)).save(name)
     shadow(tmp_path)
     code = (
-        "import sys\nsys.path.pop(0)\nfrom pathlib import Path\nfrom sslcli.data import picture_cache\n"
+        "import sys\nsys.path.pop(0)\nfrom pathlib import Path\nfrom sslcli.data.folder import picture_cache\n"
         "root = Path('pictures')\npaths = sorted(str(p.relative_to(root)) for p in root.rglob('*.png'))\n"
         "if __name__ == '__main__':\n    found = picture_cache.decode(root, paths, side=8, fit='crop', caches=Path('caches'), "
         "workers=2, progress=lambda _: None)\n    print(len(found.paths), set(found.problems))"

@@ -172,7 +172,7 @@ def test_pictures_behind_links_count_among_those_that_cannot_be_read(
     with pytest.raises(StateError) as refused:
         load(root, tmp_path)
     message = str(refused.value)
-    assert "10 of 20 pictures cannot be read (10 of them behind links out of the reading). Accepted is a tenth" in message
+    assert "10 of 20 pictures cannot be read (10 of them behind links out of the folder). Accepted is a tenth" in message
     assert "a link that leaves the folder" in message
     assert f"cp -rL {root} photos-copy), or name the folder that they lead to: '{store / 'dogs'}'" in message
 
@@ -183,7 +183,7 @@ def test_a_few_links_are_skipped_and_named_and_dangling_ones_count_too(tmp_path:
     (root / "cats" / "gone.png").symlink_to(tmp_path / "gone")
     data, said = load(root, tmp_path)
     assert len(data.train_labels) + len(data.test_labels) == 20
-    assert "2 of 22 pictures cannot be read (1 of them behind links out of the reading)" in said[0]
+    assert "2 of 22 pictures cannot be read (1 of them behind links out of the folder)" in said[0]
     (root / "dogs" / "too.png").symlink_to(tmp_path / "gone")
     with pytest.raises(StateError, match=r"3 of 23 pictures cannot be read"):
         load(root, tmp_path)
@@ -270,7 +270,7 @@ def test_own_pictures_are_those_that_a_data_set_reads(tmp_path: Path) -> None:
     assert [path.relative_to(root).as_posix() for path, _ in own] == found
     assert found == ["cats/0.png", "cats/1.png", "dogs/young/0.png", "dogs/young/1.png", "top.png"]
     (line,) = said
-    assert "2 of 7 pictures cannot be read (1 of them behind links out of the reading), 1 other files are none" in line
+    assert "2 of 7 pictures cannot be read (1 of them behind links out of the folder), 1 other files are none" in line
     assert "2 hidden or system files or folders passed over. 'cut.png': " in line
     assert "'out.png': a link that leaves the folder" in line
     assert read_images([root / "out.png"], size=8)[0][0].name == "out.png"  # named itself, a link is followed
