@@ -12,13 +12,14 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from sslcli.commands.compare import Compare
 from sslcli.comparison.comparison import Comparison, compared
+from sslcli.distributed import joined
 from sslcli.errors import UsageError
 from sslcli.export.encoders import load_encoder
 from sslcli.launch import called
@@ -125,7 +126,8 @@ def _command(kind: type[C], options: dict[str, Any]) -> C:
 def _done(work: Callable[[Registry, C], T], command: C, *, quiet: bool, given: dict[str, Any]) -> T:
     """What comes of a command, whose call stands in the records that it makes."""
     said = ", ".join(f"{name}={value!r}" for name, value in given.items())
-    with _spoken(quiet=quiet), called(f"sslcli.{type(command).__name__.lower()}({said})"):
+    together = joined() if command.joins_processes else nullcontext()
+    with _spoken(quiet=quiet), called(f"sslcli.{type(command).__name__.lower()}({said})"), together:
         return work(open_registry(command), command)
 
 

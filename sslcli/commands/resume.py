@@ -27,6 +27,8 @@ class Resume(Command):
 
 def run(command: Resume) -> None:
     """Go on with the run that was named, or the newest interrupted one."""
+    from sslcli.distributed import joined
     from sslcli.workflows.resume import resume
 
-    resume(open_registry(command), command.run, data_dir=command.data_dir, device=command.device, force=command.force)
+    with joined():  # what one process meets from here on ends all
+        resume(open_registry(command), command.run, data_dir=command.data_dir, device=command.device, force=command.force)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from sslcli.bench.cost import Costs
 from sslcli.bench.minutes import fit_to_minutes
 from sslcli.console.progress import duration
-from sslcli.distributed import joined
 from sslcli.errors import UsageError
 from sslcli.options.finetune import Finetune
 from sslcli.options.pretrain import Pretrain
@@ -20,15 +19,14 @@ from sslcli.workflows.table import WORKFLOWS
 
 def pretrain(registry: Registry, command: Pretrain) -> Run | None:
     """Start a new run, or go on with the one that --run names; its record. With --dry-run say what it would be: None."""
-    with joined():
-        if command.run is not None:
-            if (begun := continued(registry, command)) is not None:
-                return begun
-            command = command.because("--run", name=command.run)
-        if command.dry_run:
-            _show_plan(registry, command)
-            return None
-        return _begun("pretrain", registry, command)
+    if command.run is not None:
+        if (begun := continued(registry, command)) is not None:
+            return begun
+        command = command.because("--run", name=command.run)
+    if command.dry_run:
+        _show_plan(registry, command)
+        return None
+    return _begun("pretrain", registry, command)
 
 
 def _show_plan(registry: Registry, command: Pretrain) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from sslcli.console.messages import say
-from sslcli.distributed import joined, on_first, world
+from sslcli.distributed import on_first, world
 from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.naming import WORDS
 from sslcli.options.mapping import from_mapping
@@ -31,13 +31,12 @@ MOVABLE = ("data_dir", "device", "download")
 
 def resume(registry: Registry, selector: str | None, *, data_dir: Path | None, device: str | None, force: bool) -> None:
     """Go on with the run that was named, or the newest interrupted one; with `force` also if another machine was running it."""
-    with joined():
-        chosen = on_first(lambda: _claimed(registry, selector, force=force))
-        if world() > 1 and chosen.experiment != "pretrain":
-            raise UsageError(f"run {chosen.id} is of {WORDS[chosen.experiment]}: accepted on several processes is pretraining")
-        moved = {"data_dir": data_dir, "device": device}
-        carry_on(registry, chosen, {name: value for name, value in moved.items() if value})
-        say(f"next, type: {next_command(registry)}")
+    chosen = on_first(lambda: _claimed(registry, selector, force=force))
+    if world() > 1 and chosen.experiment != "pretrain":
+        raise UsageError(f"run {chosen.id} is of {WORDS[chosen.experiment]}: accepted on several processes is pretraining")
+    moved = {"data_dir": data_dir, "device": device}
+    carry_on(registry, chosen, {name: value for name, value in moved.items() if value})
+    say(f"next, type: {next_command(registry)}")
 
 
 def continued(registry: Registry, command: Pretrain) -> Run | None:
