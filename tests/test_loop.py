@@ -1,5 +1,6 @@
 """The training loop, against the same steps written out; the rates that it goes through; what it chooses and averages."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,3 +135,12 @@ def test_a_group_with_a_constant_rate_of_its_own_keeps_it() -> None:
     optimizer = torch.optim.SGD(groups, lr=0.1)
     trained(module, optimizer, before_step=lambda _: rates.append([group["lr"] for group in optimizer.param_groups]))
     assert rates == [[0.01 * (step + 1), 0.25] for step in range(STEPS)]
+
+
+def test_the_event_file_of_a_resumed_run_is_of_a_later_second_than_those_before(tmp_path: Path) -> None:
+    seconds = []
+    for start in (0, 1):
+        with Log("", events=tmp_path, start=start, steps=2, epoch_steps=1, batch_size=1, record_every=1) as log:
+            log.step(start + 1, loss=1.0, lr=0.1)
+        seconds.append(max(int(path.name.split(".")[3]) for path in tmp_path.iterdir()))
+    assert seconds[0] < seconds[1]

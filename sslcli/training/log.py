@@ -30,6 +30,8 @@ class Log:
         self.epoch_steps, self.batch_size, self.record_every = epoch_steps, batch_size, record_every
         self._began = self._saved = self._lined = time.monotonic()
         self._epoch_lined = 0.0
+        if events and start:
+            _wait_for_later_names(events)
         # A reader that has seen steps which a resume takes back is told so.
         self._writer = SummaryWriter(str(events), purge_step=start + 1 if start else None) if events else None
         self._bar = (
@@ -103,3 +105,14 @@ class Log:
 
 def _figure(tag: str, value: float) -> str:
     return f"{value:.2%}" if tag.endswith(("/acc", "/knn")) else f"{value:.4g}"
+
+
+def _wait_for_later_names(events: Path) -> None:
+    """Wait, a second at most, until a new event file comes after those that are there.
+
+    TensorBoard reads them in the order of their names, which begin with the second, and end with a number that counts 9, 10.
+    """
+    seconds = [int(part) for path in events.glob("events.*") if (part := path.name.split(".")[3]).isdigit()]
+    newest = max(seconds, default=0)
+    if newest == int(time.time()):
+        time.sleep(newest + 1 - time.time())
