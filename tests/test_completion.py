@@ -21,7 +21,8 @@ finally:
 
 def run(folder: Path, *words: str, **environment: str) -> tuple[str, set[str]]:
     """What the program printed, and which modules it had imported by then."""
-    line, values = [sys.executable, "-c", PROGRAM, *words], os.environ | environment
+    line = [sys.executable, "-c", PROGRAM, *words]
+    values = os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"} | environment  # tests may run below no shell
     done = subprocess.run(line, cwd=folder, env=values, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout, {name.partition(".")[0] for name in done.stderr.rpartition("modules:")[2].split()}
