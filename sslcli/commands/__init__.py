@@ -1,1 +1,1 @@
-"""The commands, a file each. What they share: project (where), common (training), classify, tables."""
+"""The commands, a file each: options in, text out. None imports another."""

@@ -1,4 +1,4 @@
-"""ssl plots: what TensorBoard's event files hold, as figures; with --check a page's images. Imports no torch."""
+"""What TensorBoard's event files hold, as figures. Imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ssl data check: what is in a data set: duplicates, also across training and test, constant images, class balance."""
+"""What is in a data set: duplicates, also across training and test, constant images, class balance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ssl embed: the representations of images, for numpy and for TensorBoard's projector."""
+"""The representations of images, for numpy and for TensorBoard's projector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ssl neighbours: the training pictures that an encoder finds nearest to a person's own pictures."""
+"""The training pictures that an encoder finds nearest to a person's own pictures."""
 
 from __future__ import annotations
 

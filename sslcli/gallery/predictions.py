@@ -1,4 +1,4 @@
-"""ssl predict: what a trained classifier says of test images, or of a person's own pictures, in a grid."""
+"""What a trained classifier says of test images, or of a person's own pictures, in a grid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ssl map: the representations of pretrained and scratch beside each other, as a map and as nearest images."""
+"""The representations of pretrained and scratch beside each other, as a map and as nearest images."""
 
 from __future__ import annotations
 

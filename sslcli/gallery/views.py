@@ -1,4 +1,4 @@
-"""ssl views: some images beside several of their augmented views, pixel by pixel as the encoder gets them."""
+"""Some images beside several of their augmented views, pixel by pixel as the encoder gets them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the training commands share: the project, the machine, a run's record, and a fit that can be resumed."""
+"""What every training settles first: device, data, precision, stem."""
 
 from __future__ import annotations
 

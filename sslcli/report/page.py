@@ -1,4 +1,4 @@
-"""ssl report: a study as one HTML page that needs nothing else, to be handed in."""
+"""The page of a study: one HTML file that needs nothing else, to be handed in."""
 
 from __future__ import annotations
 

@@ -9,14 +9,12 @@ from sslcli.comparison.printing import print_comparison
 from sslcli.console.messages import say
 from sslcli.errors import UsageError
 from sslcli.evaluation.protocols import made_by, usual
-from sslcli.gallery import curves as plots
-from sslcli.gallery import predictions as predict
-from sslcli.gallery import representations, views
+from sslcli.gallery import curves, predictions, representations, views
 from sslcli.options.pictures import Map, Predict, Views
 from sslcli.options.presets import Step, assign, recipe_of, trainings_of
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.study import Study
-from sslcli.report import page as report
+from sslcli.report.page import make
 from sslcli.runs.naming import dataset_word
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import LEGAL_ID, Run
@@ -47,7 +45,7 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
             own = [(kind, arguments), *evaluations]
             pretrained.append(train_all(registry, name, own, seed=first + seeds_done, whole=not seeds_done))
     _draw(registry, name, pretrained[: len(steps) - len(evaluations)], command, evaluations)
-    page = report.make(registry, name) if evaluations else None
+    page = make(registry, name) if evaluations else None
     if page is not None:
         say(f"wrote {os.path.relpath(page)}, the page to hand in")
         print_comparison(registry, name)
@@ -60,11 +58,11 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
 
 def _draw(registry: Registry, name: str, pretrained: list[Run], command: Study, evaluations: list[Step]) -> None:
     """The study's pictures: curves, the views of each pretraining, and predictions with the same images for all."""
-    written = plots.draw(registry, study=name, out=registry.path("results/figures"))
+    written = curves.draw(registry, study=name, out=registry.path("results/figures"))
     written += [views.draw(registry, Views(run=run.id, data_dir=command.data_dir)) for run in pretrained]
     protocols = [made_by(kind, step.get("protocol")) for kind, step in evaluations]
     if any(protocol.classifies for protocol in protocols):
-        written += predict.draw(registry, Predict(study=name, data_dir=command.data_dir, device=command.device))
+        written += predictions.draw(registry, Predict(study=name, data_dir=command.data_dir, device=command.device))
     if usual() in protocols:
         written += representations.draw(registry, Map(study=name, data_dir=command.data_dir, device=command.device))
     say(f"wrote {len(written)} pictures under {os.path.relpath(registry.path('results'))}")

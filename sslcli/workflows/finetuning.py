@@ -1,4 +1,4 @@
-"""ssl finetune: encoder and classifier trained end to end."""
+"""Fine-tuning carried out: encoder and classifier trained end to end."""
 
 from __future__ import annotations
 

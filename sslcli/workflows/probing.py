@@ -1,4 +1,4 @@
-"""ssl probe: a frozen encoder measured by linear evaluation, logistic regression or kNN."""
+"""An evaluation of a frozen encoder carried out, by any protocol."""
 
 from __future__ import annotations
 
