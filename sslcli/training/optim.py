@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -97,35 +97,62 @@ class Muon(Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
         """Take one step on every parameter that has a gradient."""
         for group in self.param_groups:
-            update = self._muon if group["muon"] else self._adamw
-            for p in group["params"]:
-                if p.grad is not None:
-                    p.mul_(1 - group["lr"] * group["weight_decay"])
-                    direction, length = update(p, p.grad, group)
-                    p.add_(direction, alpha=-group["lr"] * length)
+            update, key = (self._muon, _shape_on_gpu) if group["muon"] else (self._adamw, self._age)
+            for some in _alike([p for p in group["params"] if p.grad is not None], key):
+                torch._foreach_mul_(some, 1 - group["lr"] * group["weight_decay"])
+                directions, length = update(some, [p.grad for p in some if p.grad is not None], group)
+                torch._foreach_add_(some, directions, alpha=-group["lr"] * length)
 
-    def _muon(self, p: Tensor, gradient: Tensor, group: dict[str, Any]) -> tuple[Tensor, float]:
-        state: dict[str, Tensor] = self.state[p]
-        if not state:
-            state["momentum"] = torch.zeros_like(p)
-        keep: float = group["momentum"]
-        state["momentum"].lerp_(gradient, 1 - keep)
-        nesterov = gradient.lerp(state["momentum"], keep).movedim(1, -1)  # as filters lie in memory; any order does
-        matrix = nesterov.reshape(len(p), -1)
-        direction = orthogonalise(matrix, group["precision"]).view(nesterov.shape).movedim(-1, 1)
-        return direction, max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
+    def _muon(self, some: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> tuple[list[Tensor], float]:
+        """The directions of parameters of one shape, and how far to go along them."""
+        for p in some:
+            if not self.state[p]:
+                self.state[p]["momentum"] = torch.zeros_like(p)
+        momenta, keep = [self.state[p]["momentum"] for p in some], group["momentum"]
+        torch._foreach_lerp_(momenta, gradients, 1 - keep)
+        nesterov = [moved.movedim(1, -1) for moved in torch._foreach_lerp(gradients, momenta, keep)]
+        matrices = [moved.reshape(len(moved), -1) for moved in nesterov]  # as filters lie in memory; any order does
+        turned = [orthogonalise(matrices[0], group["precision"])]
+        if len(some) > 1:
+            turned = list(orthogonalise(torch.stack(matrices), group["precision"]))
+        (rows, columns), shape = matrices[0].shape, nesterov[0].shape
+        return [direction.view(shape).movedim(-1, 1) for direction in turned], max(1.0, rows / columns) ** 0.5
 
-    def _adamw(self, p: Tensor, gradient: Tensor, _: dict[str, Any]) -> tuple[Tensor, float]:
-        state: dict[str, Tensor] = self.state[p]
-        beta1, beta2 = BETAS
-        if not state:
-            state.update(step=torch.zeros(()), mean=torch.zeros_like(p), square=torch.zeros_like(p))
-        state["step"] += 1
-        state["mean"].lerp_(gradient, 1 - beta1)
-        state["square"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        count = int(state["step"])
-        deviation = (state["square"] / (1 - beta2**count)).sqrt_().add_(EPS)
-        return state["mean"] / deviation, 1 / (1 - beta1**count)
+    def _age(self, p: Tensor) -> int:
+        """How many steps of AdamW a parameter has taken."""
+        return int(self.state[p].get("step", 0))
+
+    def _adamw(self, some: list[Tensor], gradients: list[Tensor], _: dict[str, Any]) -> tuple[list[Tensor], float]:
+        """The directions of parameters that have taken as many steps, and how far to go along them."""
+        (beta1, beta2), count = BETAS, self._age(some[0]) + 1
+        for p in some:
+            if not self.state[p]:
+                self.state[p].update(step=torch.zeros(()), mean=torch.zeros_like(p), square=torch.zeros_like(p))
+            self.state[p]["step"] += 1
+        means, squares = ([self.state[p][name] for p in some] for name in ("mean", "square"))
+        torch._foreach_lerp_(means, gradients, 1 - beta1)
+        torch._foreach_mul_(squares, beta2)
+        torch._foreach_addcmul_(squares, gradients, gradients, value=1 - beta2)
+        deviations = torch._foreach_div(squares, 1 - beta2**count)
+        torch._foreach_sqrt_(deviations)
+        torch._foreach_add_(deviations, EPS)
+        return list(torch._foreach_div(means, deviations)), 1 / (1 - beta1**count)
+
+
+def _alike(parameters: Sequence[Tensor], key: Callable[[Tensor], object]) -> list[list[Tensor]]:
+    """The parameters in parts that have the same key, in the order of the first of each."""
+    parts: dict[object, list[Tensor]] = {}
+    for p in parameters:
+        parts.setdefault(key(p), []).append(p)
+    return list(parts.values())
+
+
+def _shape_on_gpu(p: Tensor) -> object:
+    """What parameters that are orthogonalised at once have in common: on a GPU, which small products leave idle, their shape.
+
+    On a CPU each goes alone.
+    """
+    return p.shape if p.device.type != "cpu" else id(p)
 
 
 ITERATIONS = 3
@@ -137,13 +164,13 @@ instead of 0.20."""
 def orthogonalise(matrix: Tensor, precision: str) -> Tensor:
     """Bring the large singular values of `matrix` (m, n) near 1 by Newton and Schulz's quintic iterations.
 
-    In "bf16" it is as good as in "fp32"; which is faster depends on the machine.
+    Of several (N, m, n) each is brought there. In "bf16" it is as good as in "fp32"; which is faster depends on the machine.
     One is x <- q x with q = a + b g + c g^2 and g = x x^T; the next g is q g q. So x is needed only where the iterations
     begin and end, and between is only the smaller side.
     """
-    tall = matrix.shape[0] > matrix.shape[1]
+    tall = matrix.shape[-2] > matrix.shape[-1]
     x = (matrix.mT if tall else matrix).to(torch.bfloat16 if precision == "bf16" else torch.float32).contiguous()
-    x = x / (x.norm() + 1e-7)
+    x = x / ((x.norm() if x.ndim == 2 else x.flatten(1).norm(dim=1)[:, None, None]) + 1e-7)
     gram = x @ x.mT
     q = applied = _quintic(gram)
     for _ in range(ITERATIONS - 1):
@@ -157,6 +184,7 @@ def orthogonalise(matrix: Tensor, precision: str) -> Tensor:
 
 def _quintic(gram: Tensor) -> Tensor:
     """a + b g + c g^2. The coefficients are Jordan's: values end in about 0.7 to 1.2, not at 1, but sooner."""
-    made = torch.addmm(gram, gram, gram, beta=-4.7750, alpha=2.0315)
-    made.diagonal().add_(3.4445)
+    product = torch.addmm if gram.ndim == 2 else torch.baddbmm
+    made = product(gram, gram, gram, beta=-4.7750, alpha=2.0315)
+    made.diagonal(dim1=-2, dim2=-1).add_(3.4445)
     return made
