@@ -13,7 +13,11 @@ from sslcli.errors import Interrupted, StateError, UsageError, UserError
 from sslcli.launch import Launch, read_launch
 
 NO_MEMORY = ("MemoryError", "OutOfMemoryError")
-"""The types of Python's error where the memory does not suffice, and of torch's for a GPU; for a CPU it has none of its own."""
+"""The types of Python's error where the memory does not suffice, and of torch's for a GPU."""
+NO_MEMORY_SAID = ("can't allocate memory", "out of memory", "_STATUS_ALLOC_FAILED")
+"""What torch says in other errors where it does not: of a CPU, of a GPU's driver and of mps, of NVIDIA's libraries."""
+NOT_DETERMINISTIC = " does not have a deterministic implementation"
+"""What torch says after the name of an operation that --deterministic forbids."""
 
 
 @contextmanager
@@ -46,9 +50,9 @@ def errors_to_exit_codes(*, debug: bool) -> Iterator[None]:
     except OSError as error:
         code, message = StateError.exit_code, str(error)
     except (MemoryError, RuntimeError) as error:
-        if type(error).__name__ not in NO_MEMORY and "can't allocate memory" not in str(error):
+        code, message = StateError.exit_code, _what_the_machine_lacks(error)
+        if not message:
             raise
-        code, message = StateError.exit_code, "the memory does not suffice: smaller numbers are needed, of --batch-size for one"
     else:
         return
     if debug:
@@ -56,3 +60,14 @@ def errors_to_exit_codes(*, debug: bool) -> Iterator[None]:
     if _launch().local_rank == 0:  # an error is said once on every machine
         say_aloud(f"ssl: {message}")
     sys.exit(code)
+
+
+def _what_the_machine_lacks(error: Exception) -> str:
+    """An error of torch's or Python's in words, where the machine cannot do what was asked; "" for a bug."""
+    said = str(error)
+    if type(error).__name__ in NO_MEMORY or any(words in said for words in NO_MEMORY_SAID):
+        return "the memory does not suffice: smaller numbers are needed, of --batch-size for one"
+    if NOT_DETERMINISTIC in said:
+        operation = said.partition(NOT_DETERMINISTIC)[0]
+        return f"--deterministic: torch has no deterministic {operation}; leave it out, or try another --backbone"
+    return ""

@@ -31,6 +31,34 @@ NEEDS_ONNX = pytest.mark.skipif(torch.__version__ < "2.7", reason="torch 2.6 wri
 TINY = "--dataset shapes --backbone resnet9-small --batch-size 32 --epochs 1 --optimizer adamw"
 
 
+DEVICES = {"gpu": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+"""Marker of a test to whether this machine has the device that it needs. Nothing else decides on skipping such a test."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With -m gpu, or -m mps, a file without such a test is not read: the machine may lack what it imports."""
+    asked = config.getoption("markexpr")
+    if asked not in DEVICES or not collection_path.match("test_*.py"):
+        return None
+    text = collection_path.read_text(encoding="utf-8")
+    return None if f"mark.{asked}" in text or "accelerator" in text else True
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test of a device that is not here is skipped, and says so."""
+    missing = [mark for mark, is_there in DEVICES.items() if not is_there()]
+    for item in items:
+        for mark in missing:
+            if item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=f"torch finds no device for the tests marked {mark}"))
+
+
+@pytest.fixture(params=[pytest.param("cuda", marks=pytest.mark.gpu), pytest.param("mps", marks=pytest.mark.mps)])
+def accelerator(request: pytest.FixtureRequest) -> torch.device:
+    """A GPU of each kind, one after the other."""
+    return torch.device(request.param)
+
+
 def pytest_collection_finish() -> None:
     """The garbage collector does not look again through all that the imports have made, which stays to the end."""
     gc.collect()

@@ -766,6 +766,29 @@ def test_a_net_that_no_memory_holds_is_said(ssl: Cli) -> None:
     assert "Traceback" not in refused.err
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("CUDA error: out of memory", "the memory does not suffice"),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", "the memory does not suffice"),
+        ("MPS backend out of memory (MPS allocated: 8 GB)", "the memory does not suffice"),
+        (
+            "mode_cuda does not have a deterministic implementation, but you set",
+            "--deterministic: torch has no deterministic mode_cuda",
+        ),
+    ],
+)
+def test_what_torch_says_of_a_machines_limits_is_a_message(
+    ssl: Cli, monkeypatch: pytest.MonkeyPatch, error: str, words: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError(error)
+
+    monkeypatch.setattr("sslcli.plans.views.make_views", fail)
+    refused = ssl(f"pretrain {TINY}")
+    assert (refused.code, words in refused.err, "Traceback" in refused.err) == (3, True, False), refused.err
+
+
 def test_a_study_asks_for_the_labels_that_it_needs_before_it_trains(ssl: Cli, registry: Registry) -> None:
     refused = ssl("study --preset demo --label-fractions 0.01")
     assert refused.code == 2

@@ -31,6 +31,7 @@ def step_of(options: Pretrain, context: Context) -> Callable[[int], Tensor]:
         loss, _ = training.loss_at(number)
         training.optimizer.zero_grad()
         loss.backward()
+        training.before_step(number / 10)
         training.optimizer.step()
         training.after_step(number / 10)
         done: Tensor = loss.detach()
@@ -63,12 +64,14 @@ def test_a_step_reads_nothing_from_its_device(
         step(0).item()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon"])
-def test_a_step_on_a_gpu_does_not_make_the_host_wait(optimizer: str, tmp_path: Path) -> None:
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    ("method", "optimizer"), [("simclr", "sgd"), ("simclr", "adamw"), *((name, "muon") for name in METHODS)]
+)
+def test_a_step_on_a_gpu_does_not_make_the_host_wait(method: str, optimizer: str, tmp_path: Path) -> None:
     cuda = torch.device("cuda")
     context = Context(load(tmp_path, download=False).to(cuda), cuda, autocast(cuda, "bf16"), "")
-    step = step_of(options(optimizer=optimizer), context)
+    step = step_of(options(method, optimizer), context)
     step(0), step(9)  # what is made once
     torch.cuda.set_sync_debug_mode("error")
     try:

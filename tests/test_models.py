@@ -12,7 +12,7 @@ from sslcli.errors import StateError, UsageError
 from sslcli.models import BACKBONES, STEMS, default_stem, has_stem
 from sslcli.models import encoder as encoder_module
 from sslcli.models.backbones.timm_nets import hold_to_known
-from sslcli.models.backbones.vit import MADE_FOR
+from sslcli.models.backbones.vit import MADE_FOR, bicubic, bicubic_by_products
 from sslcli.models.encoder import build_encoder, hold_to_side, weights_hash
 from sslcli.options.pretrain import Pretrain
 from sslcli.runs.registry import Registry
@@ -163,3 +163,16 @@ def test_a_batch_norm_that_processes_cannot_share_is_refused(monkeypatch: pytest
 def test_the_options_accept_what_timm_may_have_without_asking_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
     assert Pretrain(backbone="timm:anything", stem="size-64").backbone == "timm:anything"
+
+
+@pytest.mark.parametrize(("height", "width"), [(4, 6), (8, 8), (12, 5), (14, 20)])
+def test_positions_resized_by_products_are_those_of_torch_with_their_gradient(height: int, width: int) -> None:
+    torch.manual_seed(0)
+    grids = [torch.randn(1, 3, 8, 8, dtype=torch.float64, requires_grad=True)]
+    grids.append(grids[0].detach().clone().requires_grad_())
+    made = [way(grid, height, width) for way, grid in zip((bicubic_by_products, bicubic), grids, strict=True)]
+    weights = torch.randn_like(made[0])
+    for one in made:
+        (one * weights).sum().backward()
+    assert torch.allclose(*made, rtol=0, atol=1e-12)
+    assert torch.allclose(grids[0].grad, grids[1].grad, rtol=0, atol=1e-12)  # type: ignore[arg-type]

@@ -70,14 +70,20 @@ def newest(folder: Path) -> Run | None:
 
 
 @pytest.fixture(scope="module")
-def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path, float]]:
-    """For each command: a project in which it can be typed, one in which it ran undisturbed, and how long it took."""
+def before_it(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """For each command: a project in which it can be typed."""
     empty = tmp_path_factory.mktemp("empty")
     parent = tmp_path_factory.mktemp("parent")
     assert finish(start_narrow(parent, f"pretrain {TINY}")) == 0
+    return {name: empty if name == "pretrain" else parent for name in LINES}
+
+
+@pytest.fixture(scope="module")
+def projects(before_it: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path, float]]:
+    """For each command: a project in which it can be typed, one in which it ran undisturbed, and how long it took."""
     found = {}
     for name, line in LINES.items():
-        before = empty if name == "pretrain" else parent
+        before = before_it[name]
         whole = tmp_path_factory.mktemp(name) / "whole"
         shutil.copytree(before, whole)
         code, seconds = timed(lambda folder=whole, line=line: finish(start_narrow(folder, line)))
@@ -152,22 +158,27 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(
     same(folder, whole)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-@pytest.mark.parametrize("name", LINES)
-def test_a_run_killed_on_a_gpu_goes_on_to_the_same_bits_if_deterministic(
-    projects: dict[str, tuple[Path, Path, float]], tmp_path: Path, name: str
-) -> None:
-    line = f"{LINES[name]} --device cuda --deterministic"
-    whole, folder = tmp_path / "whole", tmp_path / "killed"
-    for place in (whole, folder):
-        shutil.copytree(projects[name][0], place)
-    assert finish(start_narrow(whole, line)) == 0
-    process = start_narrow(folder, line)
-    wait_until(lambda: bool(list(folder.glob(f"runs/{name.replace('probe', 'linear_eval')}/*/checkpoints/last.pt"))))
-    os.kill(process.pid or 0, signal.SIGKILL)
-    finish(process)
-    assert finish(start_narrow(folder, "resume")) == 0, (folder / "output.txt").read_text()
-    same(folder, whole)
+@pytest.mark.gpu
+def test_runs_killed_on_a_gpu_go_on_to_the_same_bits_if_deterministic(before_it: dict[str, Path], tmp_path: Path) -> None:
+    """Runs of each command, all at once: most of their seconds a GPU is waited for. They are long enough to be killed."""
+    started: dict[str, list[tuple[Path, BaseProcess]]] = {}
+    for name, line in LINES.items():
+        folders = [tmp_path / f"{name}-{end}" for end in ("whole", "killed")]
+        for folder in folders:
+            shutil.copytree(before_it[name], folder)
+        typed = f"{line} --epochs 12 --device cuda --deterministic"
+        started[name] = [(folder, start_narrow(folder, typed)) for folder in folders]
+    for name, (_, (folder, process)) in started.items():
+        last = f"runs/{name.replace('probe', 'linear_eval')}/*/checkpoints/last.pt"
+        wait_until(lambda folder=folder, last=last, process=process: bool(list(folder.glob(last))) or not process.is_alive())
+        process.kill()
+    for (whole, undisturbed), (folder, process) in started.values():
+        assert finish(undisturbed) == 0, (whole / "output.txt").read_text()
+        assert finish(process) == -signal.SIGKILL, (folder / "output.txt").read_text()
+    resumed = [(folder, whole, start_narrow(folder, "resume")) for (whole, _), (folder, _) in started.values()]
+    for folder, whole, process in resumed:
+        assert finish(process) == 0, (folder / "output.txt").read_text()
+        same(folder, whole)
 
 
 def writes(folder: Path, line: str) -> int:
