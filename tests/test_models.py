@@ -12,7 +12,7 @@ from sslcli.errors import StateError, UsageError
 from sslcli.models import BACKBONES, STEMS, default_stem, has_stem
 from sslcli.models import encoder as encoder_module
 from sslcli.models.backbones.timm_nets import hold_to_known
-from sslcli.models.backbones.vit import MADE_FOR, resized, resized_by_products
+from sslcli.models.backbones.vit import MADE_FOR, bicubic, bicubic_by_products
 from sslcli.models.encoder import build_encoder, hold_to_side, weights_hash
 from sslcli.options.pretrain import Pretrain
 from sslcli.runs.registry import Registry
@@ -170,7 +170,7 @@ def test_positions_resized_by_products_are_those_of_torch_with_their_gradient(he
     torch.manual_seed(0)
     grids = [torch.randn(1, 3, 8, 8, dtype=torch.float64, requires_grad=True)]
     grids.append(grids[0].detach().clone().requires_grad_())
-    made = [way(grid, height, width) for way, grid in zip((resized_by_products, resized), grids, strict=True)]
+    made = [way(grid, height, width) for way, grid in zip((bicubic_by_products, bicubic), grids, strict=True)]
     weights = torch.randn_like(made[0])
     for one in made:
         (one * weights).sum().backward()

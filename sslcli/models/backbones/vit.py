@@ -39,20 +39,20 @@ class AnySizeViT(VisionTransformer):  # type: ignore[misc]  # torchvision says n
         if (height, width) == (side, side):
             return known
         grid = known[:, 1:].mT.reshape(1, -1, side, side)
-        by = resized_by_products if grid.is_cuda and torch.are_deterministic_algorithms_enabled() else resized
-        resized_grid = by(grid, height, width)
-        return torch.cat([known[:, :1], resized_grid.flatten(2).mT], 1)
+        resize = bicubic_by_products if grid.is_cuda and torch.are_deterministic_algorithms_enabled() else bicubic
+        resized = resize(grid, height, width)
+        return torch.cat([known[:, :1], resized.flatten(2).mT], 1)
 
 
-def resized(grid: Tensor, height: int, width: int) -> Tensor:
+def bicubic(grid: Tensor, height: int, width: int) -> Tensor:
     """A grid (1, C, H, W) in other sizes, bicubic."""
     return F.interpolate(grid, (height, width), mode="bicubic", align_corners=False)
 
 
-def resized_by_products(grid: Tensor, height: int, width: int) -> Tensor:
+def bicubic_by_products(grid: Tensor, height: int, width: int) -> Tensor:
     """The same but for rounding, with a gradient that is deterministic on CUDA too, where torch has none of its own."""
     rows, columns = (
-        resized(torch.eye(old, device=grid.device, dtype=grid.dtype)[None, None], new, old)
+        bicubic(torch.eye(old, device=grid.device, dtype=grid.dtype)[None, None], new, old)
         for old, new in zip(grid.shape[-2:], (height, width), strict=True)
     )
     with torch.autocast(grid.device.type, enabled=False):
