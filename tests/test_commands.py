@@ -420,11 +420,11 @@ def test_the_full_recipe_runs_a_few_steps_on_the_cpu(ssl: Cli, registry: Registr
 @pytest.mark.usefixtures("no_pictures", "narrow_resnet18")
 def test_the_ten_minute_recipe_for_a_gpu_runs_on_the_cpu(ssl: Cli, registry: Registry, small_cifar: Path) -> None:
     line = f"study --preset cifar10-10min --data-dir {small_cifar} --device cpu --max-steps 2 --set pretrain.batch_size=16"
-    result = ssl(line)
+    result = ssl(f"{line} --set pretrain.compile=false")
     assert result.code == 0, result.err
     assert [run.experiment for run in registry.runs()] == ["pretrain", "knn", "knn", "linear_eval", "linear_eval"]
     run = registry.load(registry.runs()[0])
-    assert (run.options["view_sizes"], run.history[-1]["step"]) == ("24:0.4,32:0.6", 2)
+    assert (run.options["view_sizes"], run.history[-1]["step"]) == ("24:0.6,32:0.4", 2)
 
 
 def test_deterministic_holds_for_the_run_that_asks_for_it(done: Done) -> None:

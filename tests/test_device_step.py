@@ -105,7 +105,7 @@ def test_looking_at_the_losses_seldom_changes_no_number(ssl: Cli, done: Callable
     line = f"pretrain {TINY} --epochs 3"
     at_once = curves(line)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(loop.LOOK_EVERY, "cpu", 5)  # of 7 steps an epoch
+        patch.setitem(loop.LOOK_EVERY, "cpu", (5, 0.0))  # of 7 steps an epoch
         assert curves(line) == at_once
         result = ssl(f"{line} --optimizer sgd --lr 1e30 --warmup-epochs 0 --precision fp32")
     assert result.code == 3

@@ -20,7 +20,10 @@ from sslcli.data.augment import Augmentation, draw, make_views
 from sslcli.methods import METHODS
 from sslcli.methods.method import Batch
 from sslcli.models.encoder import build_encoder
+from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
+from sslcli.training import capture
+from sslcli.training.checkpoint import load_checkpoint
 from sslcli.training.device import autocast, be_deterministic, describe
 from sslcli.training.optim import build_optimizer
 from tests.conftest import TINY, Cli
@@ -141,6 +144,23 @@ def test_what_is_pretrained_on_a_gpu_is_measured_there_and_nearest_neighbours_vo
     here, there = (run.metrics["test_acc"] * 80 for run in votes)
     assert abs(here - there) < 2.5  # images of 80
     assert ssl("runs verify").code == 0
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("method", ["simclr --views 3", "byol"])
+def test_replayed_steps_give_the_weights_of_steps_that_are_not(
+    method: str, done: Done, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --compile, but nothing compiled, a run is the same run, whose steps are recorded as CUDA graphs and replayed."""
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda *_, **__: None)
+    recorded: list[int] = []
+    record = capture.record
+    monkeypatch.setattr(capture, "record", lambda *of: recorded.append(1) or record(*of))
+    line = f"pretrain {TINY} --method {method} --epochs 4 --view-sizes 16:0.5,24:0.5 --optimizer muon --device cuda"
+    lines = [f"{line} --deterministic{flag}" for flag in ("", " --compile")]
+    plain, replayed = (load_checkpoint(registry, done(one), "last")["model"] for one in lines)
+    assert len(recorded) > 4
+    assert all(torch.equal(plain[name], replayed[name]) for name in plain)
 
 
 @pytest.mark.gpu

@@ -67,13 +67,20 @@ class Parameters:
 
     def on(self, device: torch.device) -> Parameters:
         """The same on `device`, all tensors brought there in one copy."""
-        if device.type == "cpu":
-            return self
+        return self if device.type == "cpu" else unpacked(hand_over(self.packed(), device), self.order)
+
+    def packed(self) -> Tensor:
+        """All but the order in one tensor (B, 11) float32."""
         names = [f.name for f in fields(self) if f.name not in ("crop", "order")]
-        columns = [self.crop, *(getattr(self, name)[:, None].float() for name in names)]
-        rows = hand_over(torch.cat(columns, 1), device)
-        there = {name: rows[:, 4 + i].to(getattr(self, name).dtype) for i, name in enumerate(names)}
-        return Parameters(crop=rows[:, :4], order=self.order, **there)
+        return torch.cat([self.crop, *(getattr(self, name)[:, None].float() for name in names)], 1)
+
+
+def unpacked(rows: Tensor, order: tuple[int, ...]) -> Parameters:
+    """What `Parameters.packed` packed, on the device of `rows`."""
+    names = [f.name for f in fields(Parameters) if f.name not in ("crop", "order")]
+    columns = {name: rows[:, 4 + i] for i, name in enumerate(names)}
+    chances = {name: columns[name].to(torch.bool) for name in ("flip", "grey")}
+    return Parameters(crop=rows[:, :4], order=order, **(columns | chances))
 
 
 def draw(count: int, height: int, width: int, augmentation: Augmentation, generator: torch.Generator) -> Parameters:
@@ -125,12 +132,23 @@ def make_views(images: Tensor, parameters: Parameters, *, size: int, mean: Tenso
     `mean` and `std` are (3,) in [0, 1]. A view is the cropped image resized with antialiasing, flipped, jittered,
     greyed, blurred, and last brought to (view - mean) / std. Nothing waits for the device.
     """
-    blurred, there = bool(parameters.sigma.any()), parameters.on(images.device)
+    there = parameters.on(images.device)
+    return views_by(images, there, parts_of(parameters), size=size, mean=mean, std=std)
+
+
+def parts_of(parameters: Parameters) -> tuple[bool, bool]:
+    """Whether any hue is turned, and whether any view is blurred: what is not is left out. From parameters on the CPU."""
+    return bool(parameters.hue.any()), bool(parameters.sigma.any())
+
+
+def views_by(images: Tensor, there: Parameters, parts: tuple[bool, bool], *, size: int, mean: Tensor, std: Tensor) -> Tensor:
+    """`make_views` with parameters that are on the images' device, and `parts_of` them: the same operations for each batch."""
+    turned, blurred = parts
     rows, columns = crop_matrices(there.crop, images.shape[-2], images.shape[-1], size)
     columns = torch.where(there.flip[:, None, None], columns.flip(1), columns)
     pixels = images.to(torch.float32) / 255
     views = rows[:, None] @ pixels @ columns[:, None].mT
-    views = _jitter(views.clamp_(0, 1), there, turned=bool(parameters.hue.any()))
+    views = _jitter(views.clamp_(0, 1), there, turned=turned)
     if blurred:
         blur = blur_matrices(there.sigma, size)
         views = blur[:, None] @ views @ blur[:, None].mT

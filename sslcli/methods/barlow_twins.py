@@ -37,6 +37,8 @@ class BarlowTwins(Method):
     drawn alike; the optimizer is the run's, not LARS.
     """
 
+    same_each_step = True
+
     def __init__(self, encoder: Encoder, options: Options) -> None:
         super().__init__(encoder)
         self.views, self.pairs = large_and_small(options.views, 0), pairs(options.views, 0)

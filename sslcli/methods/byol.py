@@ -37,6 +37,7 @@ class BYOL(Method):
     """
 
     views = (ViewSpec(count=2),)
+    same_each_step = True
 
     def __init__(self, encoder: Encoder, options: Options) -> None:
         super().__init__(encoder)

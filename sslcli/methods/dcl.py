@@ -32,6 +32,7 @@ class DCL(Method):
     """Two views of an image agree, views of different images do not; a pair has no part in its own denominator."""
 
     views = (ViewSpec(count=2),)
+    same_each_step = True
 
     def __init__(self, encoder: Encoder, options: Options) -> None:
         super().__init__(encoder)

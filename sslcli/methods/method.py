@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
@@ -57,11 +57,13 @@ class Method(nn.Module, ABC):
     processes begin with the first one's.
 
     `views` says what the method wants to see. `z_dim` is the length of the projections that its loss compares; None where it
-    compares none, as a masked autoencoder.
+    compares none, as a masked autoencoder. `same_each_step` says that forward computes the same at each step but for what
+    batch, parameters and buffers hold, and draws nothing at random: with --compile a GPU then records it once and replays it.
     """
 
     views: tuple[ViewSpec, ...]
     z_dim: int | None = None
+    same_each_step: ClassVar[bool] = False
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()

@@ -40,6 +40,8 @@ class SimCLR(Method):
     Of more than two views each pair is compared as two are, among the views of the batch in the same two places.
     """
 
+    same_each_step = True
+
     def __init__(self, encoder: Encoder, options: Options) -> None:
         super().__init__(encoder)
         self.views = large_and_small(options.views, options.small_views)

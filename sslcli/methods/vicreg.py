@@ -44,6 +44,8 @@ class VICReg(Method):
     optimizer is the run's, not LARS.
     """
 
+    same_each_step = True
+
     def __init__(self, encoder: Encoder, options: Options) -> None:
         super().__init__(encoder)
         self.views = large_and_small(options.views, options.small_views)

@@ -31,6 +31,7 @@ from sslcli.plans.weights_file import take_stock
 from sslcli.runs.naming import init_label
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
+from sslcli.training.capture import captured
 from sslcli.training.checkpoint import encoder_in, load_checkpoint
 from sslcli.training.context import Context
 from sslcli.training.step import Batch, Loss, Training
@@ -71,6 +72,7 @@ def training_of(
     """The method, and its training: all that makes a step. `begin` gives the encoder other first weights than random ones."""
     images, device = context.data.train_images, context.device
     method = build_method(options, begin=begin).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    replayed = options.compile and world() == 1 and device.type == "cuda" and method.same_each_step
     if options.compile and world() == 1:
         method.compile(dynamic=False)  # anew for each size of the views
     elif options.compile:
@@ -91,14 +93,15 @@ def training_of(
         return loss
 
     training = Training(
-        module=method, optimizer=optimizer_for(method, options, own=method.parameter_groups()), loss_of=loss_of,
+        module=method, loss_of=loss_of,
+        optimizer=optimizer_for(method, options, own=method.parameter_groups(), replayed=replayed),
         batch_at=ahead(batch_at) if isinstance(images, Stored) else batch_at,
-        views_of=view_maker(options, context, steps, views=method.views),
+        views_of=view_maker(options, context, steps, views=method.views, replayed=replayed),
         before_step=method.before_step, after_step=method.after_step,
         lr_at=rate_schedule(options, steps, batches.epoch_steps), steps=steps, epoch_steps=batches.epoch_steps,
         batch_size=options.batch_size, seed=options.seed, work_until=work_of(options.view_sizes, steps),
     )  # fmt: skip
-    return method, training
+    return method, captured(training) if replayed else training
 
 
 def build_method(options: Pretrain, *, begin: Callable[[Encoder], None] = lambda _: None) -> Method:

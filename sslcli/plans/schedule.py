@@ -48,10 +48,12 @@ def rate_schedule(options: Pretrain | Finetune, steps: int, epoch_steps: int) ->
     return lambda step: warmup_cosine(step, steps=steps, warmup=warmup, lr=lr)
 
 
-def optimizer_for(module: nn.Module, options: Pretrain | Finetune, *, own: Sequence[ParameterGroup] = ()) -> Optimizer:
+def optimizer_for(
+    module: nn.Module, options: Pretrain | Finetune, *, own: Sequence[ParameterGroup] = (), replayed: bool = False
+) -> Optimizer:
     """The optimizer that the options ask for; `own` are parameters that have a rate or a decay of their own."""
     return build_optimizer(
         module, options.optimizer, lr=options.lr or 0.0, weight_decay=options.weight_decay or 0.0, momentum=options.momentum,
         precision=options.precision,
-        own=own,
+        own=own, replayed=replayed,
     )  # fmt: skip

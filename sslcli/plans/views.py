@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sslcli.data.augment import Augmentation, draw, make_views
-from sslcli.data.batches import generator
+from sslcli.data.augment import Augmentation, Parameters, draw, make_views, parts_of, unpacked, views_by
+from sslcli.data.batches import generator, hand_over
 from sslcli.distributed import of_all, own_part
 from sslcli.errors import UsageError
 from sslcli.methods.method import ViewSpec
 from sslcli.options.pictures import Views
 from sslcli.options.pretrain import Pretrain
+from sslcli.training.capture import Recorded
 from sslcli.training.context import Context
 from sslcli.training.step import Batch
 
@@ -29,12 +30,14 @@ OF_SMALL = {"crop_min": 0.2, "brightness": 0.4, "contrast": 0.4, "saturation": 0
 
 
 def view_maker(
-    options: Pretrain, context: Context, steps: int, *, views: Sequence[ViewSpec]
+    options: Pretrain, context: Context, steps: int, *, views: Sequence[ViewSpec], replayed: bool = False
 ) -> Callable[[int, Batch], list[Tensor]]:
     """The function from a step and its images to their views: normalised batches (B, 3, S, S), in the order of `views`.
 
-    Of several processes each makes the views of its part of the batch, as they would be made by one.
+    Of several processes each makes the views of its part of the batch, as they would be made by one. On a GPU the making can
+    be recorded and `replayed`.
     """
+    make = _Replaying() if replayed else make_views
     mean, std = context.data.normalisation
     height, width = context.data.train_images.shape[-2:]
     usual = augmentation_of(options)
@@ -47,12 +50,26 @@ def view_maker(
         random = generator(options.seed, "views", step)
         drawn = [draw(count, height, width, augmentation, random).of(own_part(count)) for _, augmentation in wanted]
         sides = [side_of(size, part) for part, _ in wanted]
-        made = [
-            make_views(chosen, parameters, size=side, mean=mean, std=std) for parameters, side in zip(drawn, sides, strict=True)
-        ]
+        made = [make(chosen, parameters, size=side, mean=mean, std=std) for parameters, side in zip(drawn, sides, strict=True)]
         return [view.contiguous(memory_format=torch.channels_last) for view in made]
 
     return views_of
+
+
+class _Replaying:
+    """`make_views` on a GPU, recorded and replayed for each size and order of the colour operations."""
+
+    def __init__(self) -> None:
+        self.recorded = Recorded.in_one_pool()
+
+    def __call__(self, images: Tensor, parameters: Parameters, *, size: int, mean: Tensor, std: Tensor) -> Tensor:
+        order, parts = parameters.order, parts_of(parameters)
+
+        def work(images: Tensor, rows: Tensor) -> list[Tensor]:
+            return [views_by(images, unpacked(rows, order), parts, size=size, mean=mean, std=std)]
+
+        inputs = [images, hand_over(parameters.packed(), images.device)]
+        return self.recorded.run(work, inputs, key=(size, order, parts, images.shape))[0].clone()
 
 
 def side_of(size: int, part: float) -> int:

@@ -19,8 +19,9 @@ from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
 
 Metrics = dict[str, float]
-LOOK_EVERY = {"cpu": 1}
-"""Steps between two looks at the losses, by kind of device. One that computes on its own would have to wait for each look."""
+LOOK_EVERY = {"cpu": (1, 0.0)}
+"""Steps and seconds between two looks at the losses, by kind of device. One that computes on its own waits for each look."""
+LOOK_ELSEWHERE = (10, 0.5)
 
 
 @dataclass
@@ -81,11 +82,13 @@ def fit(
     """
     module.train()
     began = time.monotonic() - progress.seconds
-    look_every = LOOK_EVERY.get(next(module.parameters()).device.type, 10)
+    look_steps, look_seconds = LOOK_EVERY.get(next(module.parameters()).device.type, LOOK_ELSEWHERE)
     unseen: list[dict[str, Tensor]] = []
+    looked = time.monotonic()
 
     def look() -> None:
         """Bring the losses since the last look to the host, hold them to being numbers, count and show them."""
+        nonlocal looked
         columns = {key: torch.stack([scalars[key] for scalars in unseen]).tolist() for key in (unseen or [{}])[0]}
         for i, step in enumerate(range(progress.step - len(unseen), progress.step)):
             values = {key: column[i] for key, column in columns.items()}
@@ -96,7 +99,8 @@ def fit(
         if unseen:
             log.show(progress.step, loss=loss)
         unseen.clear()
-        progress.seconds = time.monotonic() - began
+        looked = time.monotonic()
+        progress.seconds = looked - began
 
     while progress.step < steps:
         step = progress.step
@@ -113,7 +117,7 @@ def fit(
             after_step((step + 1) / steps)
             progress.step += 1
             unseen.append({"loss_epoch": loss.detach(), **scalars})
-            if len(unseen) == look_every:
+            if len(unseen) >= look_steps and time.monotonic() - looked >= look_seconds:
                 look()
             if progress.step % epoch_steps == 0 or progress.step == steps:
                 look()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from sslcli.methods.method import ParameterGroup
+from sslcli.training.capture import Recorded
 
 BETAS, EPS = (0.9, 0.95), 1e-8  # of AdamW
 ADAM_RATE = 1 / 30  # Muon's rate 0.06 goes with 0.002 for the parameters that are left to AdamW
@@ -19,12 +20,13 @@ ADAM_RATE = 1 / 30  # Muon's rate 0.06 goes with 0.002 for the parameters that a
 
 def build_optimizer(
     module: nn.Module, name: str, *, lr: float, weight_decay: float, momentum: float, precision: str = "fp32",
-    own: Sequence[ParameterGroup] = (),
+    own: Sequence[ParameterGroup] = (), replayed: bool = False,
 ) -> Optimizer:  # fmt: skip
     """Build "sgd", "adamw" or "muon" over the parameters that need a gradient; the products of Muon are in `precision`.
 
     Weights decay; biases and norms (one-dimensional), and a transformer's class token and positions or a layer's scale
     (three-dimensional), do not. Each group's `lr_scale` is what `lr_at` is multiplied by. Groups of their `own` come last.
+    `replayed` has Muon record its products on a GPU, where gradients keep their places.
     """
     apart = {id(p) for group in own for p in group.parameters}
     usual = [p for p in module.parameters() if p.requires_grad and id(p) not in apart]
@@ -37,7 +39,7 @@ def build_optimizer(
         return SGD(groups, lr=lr, momentum=momentum)
     if name == "adamw":
         return AdamW(groups, lr=lr, betas=BETAS)
-    return Muon(groups, lr=lr, momentum=momentum)
+    return Muon(groups, lr=lr, momentum=momentum, recorded=Recorded.in_one_pool() if replayed else None)
 
 
 def _by_decay(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
@@ -84,8 +86,9 @@ class Muon(Optimizer):
     torch.optim.Muon takes two-dimensional parameters alone, hence this one.
     """
 
-    def __init__(self, params: list[dict[str, Any]], *, lr: float, momentum: float) -> None:
+    def __init__(self, params: list[dict[str, Any]], *, lr: float, momentum: float, recorded: Recorded | None = None) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "precision": "fp32"})
+        self.recorded = recorded
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take a state from a checkpoint; those of earlier versions were trained in bfloat16 and go on so."""
@@ -108,15 +111,15 @@ class Muon(Optimizer):
         for p in some:
             if not self.state[p]:
                 self.state[p]["momentum"] = torch.zeros_like(p)
-        momenta, keep = [self.state[p]["momentum"] for p in some], group["momentum"]
-        torch._foreach_lerp_(momenta, gradients, 1 - keep)
-        nesterov = [moved.movedim(1, -1) for moved in torch._foreach_lerp(gradients, momenta, keep)]
-        matrices = [moved.reshape(len(moved), -1) for moved in nesterov]  # as filters lie in memory; any order does
-        turned = [orthogonalise(matrices[0], group["precision"])]
-        if len(some) > 1:
-            turned = list(orthogonalise(torch.stack(matrices), group["precision"]))
-        (rows, columns), shape = matrices[0].shape, nesterov[0].shape
-        return [direction.view(shape).movedim(-1, 1) for direction in turned], max(1.0, rows / columns) ** 0.5
+        momenta, shape = [self.state[p]["momentum"] for p in some], some[0].shape
+
+        def turn() -> list[Tensor]:
+            return _turned(momenta, gradients, keep=group["momentum"], precision=group["precision"])
+
+        # Gradients that lie where they lay are those of a recorded step: then this is recorded, too.
+        at = tuple(gradient.data_ptr() for gradient in gradients)
+        directions = turn() if self.recorded is None else self.recorded.run(turn, [], key=at)
+        return directions, max(1.0, shape[0] / shape[1:].numel()) ** 0.5
 
     def _age(self, p: Tensor) -> int:
         """How many steps of AdamW a parameter has taken."""
@@ -137,6 +140,15 @@ class Muon(Optimizer):
         torch._foreach_sqrt_(deviations)
         torch._foreach_add_(deviations, EPS)
         return list(torch._foreach_div(means, deviations)), 1 / (1 - beta1**count)
+
+
+def _turned(momenta: list[Tensor], gradients: list[Tensor], *, keep: float, precision: str) -> list[Tensor]:
+    """Move the momenta of filters or matrices of one shape, and orthogonalise them, a step ahead as Nesterov's."""
+    torch._foreach_lerp_(momenta, gradients, 1 - keep)
+    nesterov = [moved.movedim(1, -1) for moved in torch._foreach_lerp(gradients, momenta, keep)]
+    matrices = [moved.reshape(len(moved), -1) for moved in nesterov]  # as filters lie in memory; any order does
+    turned = [orthogonalise(matrices[0], precision)] if len(matrices) == 1 else orthogonalise(torch.stack(matrices), precision)
+    return [direction.view(nesterov[0].shape).movedim(-1, 1) for direction in turned]
 
 
 def _alike(parameters: Sequence[Tensor], key: Callable[[Tensor], object]) -> list[list[Tensor]]:

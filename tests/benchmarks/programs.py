@@ -21,7 +21,7 @@ from sslcli.options.pretrain import Pretrain
 from sslcli.plans.pretraining import training_of
 from sslcli.plans.schedule import resolve_training
 from sslcli.training.context import Context
-from sslcli.training.device import autocast, choose_precision, use_well
+from sslcli.training.device import autocast, choose_precision, use_well, wait_for
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
 from sslcli.training.loop import Progress, fit
@@ -54,18 +54,20 @@ class Program:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What both are to do. `workers`, `channels_last` and `bf16` concern lightly alone."""
+    """What both are to do, and on which kind of device. `workers`, `channels_last` and `bf16` concern lightly alone."""
 
     batch_size: int
     data_dir: Path
     workers: int = 0
     channels_last: bool = False
     bf16: bool = False
+    device: str = "cpu"
 
 
 def ours(task: Task) -> Program:
     """The step of `ssl pretrain`: its method, views, optimizer and loop."""
-    use_well(torch.device("cpu"))  # as the command does
+    device = torch.device(task.device)
+    use_well(device)  # as the command does
     method, training = training_of(*as_lightly_has_it(task))
     progress, made = Progress(), 0.0
     log = Log(
@@ -81,6 +83,7 @@ def ours(task: Task) -> Program:
         began = time.perf_counter()
         batch = training.batch_at(step)
         views = training.views_of(step, batch)
+        wait_for(device)
         made = time.perf_counter() - began
         return training.loss_of(views, batch)
 
@@ -91,6 +94,7 @@ def ours(task: Task) -> Program:
             epoch_steps=training.epoch_steps, seed=1, progress=progress, log=log, stop=Stop(), save=lambda: None,
             evaluate=lambda _: {},
         )  # fmt: skip
+        wait_for(device)
         return Timing(made, time.perf_counter() - began - made)
 
     return Program(step, _net(method.encoder, method.get_submodule("projector"), views_at(0)))
@@ -105,9 +109,9 @@ def as_lightly_has_it(task: Task) -> tuple[Pretrain, Context]:
             brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2, grey=0.2,
         )
     )  # fmt: skip
-    cpu, none = torch.device("cpu"), torch.empty(0, dtype=torch.uint8)
+    device, none = torch.device(task.device), torch.empty(0, dtype=torch.uint8)
     data = ImageData(train_images=images_of(task.data_dir), train_labels=none, test_images=none, test_labels=none, classes=())
-    return options, Context(data, cpu, autocast(cpu, choose_precision("auto", cpu)), "")
+    return options, Context(data.to(device), device, autocast(device, choose_precision("auto", device)), "")
 
 
 def lightly(task: Task) -> Program:
@@ -124,23 +128,29 @@ def lightly(task: Task) -> Program:
     backbone.maxpool = backbone.fc = nn.Identity()
     head = SimCLRProjectionHead(512, *PROJECTOR)
     model = nn.Sequential(backbone, head)
-    model.to(memory_format=torch.channels_last if task.channels_last else torch.contiguous_format)
+    model.to(task.device, memory_format=torch.channels_last if task.channels_last else torch.contiguous_format)  # type: ignore[call-overload]
     images = Pictures(images_of(task.data_dir), SimCLRTransform(input_size=SIZE, gaussian_blur=0.0))
-    loader = DataLoader(images, batch_size=task.batch_size, shuffle=True, drop_last=True, num_workers=task.workers)
+    loader = DataLoader(
+        images, batch_size=task.batch_size, shuffle=True, drop_last=True, num_workers=task.workers,
+        pin_memory=task.device == "cuda", persistent_workers=task.workers > 0,
+    )  # fmt: skip
+    device = torch.device(task.device)
     batches = endless(loader)
     criterion, optimizer = NTXentLoss(), torch.optim.SGD(model.parameters(), lr=0.06)
 
     def step() -> Timing:
         began = time.perf_counter()
-        views = next(batches)
+        views = [view.to(task.device, non_blocking=True) for view in next(batches)]
         if task.channels_last:
             views = [view.contiguous(memory_format=torch.channels_last) for view in views]
+        wait_for(device)
         ready = time.perf_counter()
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=task.bf16):
+        with torch.autocast(task.device, dtype=torch.bfloat16, enabled=task.bf16):
             loss = criterion(*(model(view) for view in views))
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
+        wait_for(device)
         return Timing(ready - began, time.perf_counter() - ready)
 
     return Program(step, _net(backbone, head, next(batches)))
