@@ -34,6 +34,11 @@ def _launch() -> Launch:
         return Launch()
 
 
+def is_of_memory(error: Exception) -> bool:
+    """Whether the memory did not suffice."""
+    return type(error).__name__ in NO_MEMORY or "can't allocate memory" in str(error)
+
+
 @contextmanager
 def errors_to_exit_codes(*, debug: bool) -> Iterator[None]:
     """Turn what a user or a signal caused into a message and the exit code that goes with it."""
@@ -46,7 +51,7 @@ def errors_to_exit_codes(*, debug: bool) -> Iterator[None]:
     except OSError as error:
         code, message = StateError.exit_code, str(error)
     except (MemoryError, RuntimeError) as error:
-        if type(error).__name__ not in NO_MEMORY and "can't allocate memory" not in str(error):
+        if not is_of_memory(error):
             raise
         code, message = StateError.exit_code, "the memory does not suffice: smaller numbers are needed, of --batch-size for one"
     else:
