@@ -44,6 +44,8 @@ class MethodFile:
     options: Mapping[str, OptionOfMethod]
     in_minutes: Mapping[str, Any] = field(default_factory=dict)
     """Values of its options that short trainings learn most with: for --minutes."""
+    backbones: tuple[str, ...] = ()
+    """The backbones that it takes; all, if it names none."""
     source: Source | None = None
     """Of a method outside the program, its file."""
 
@@ -67,8 +69,11 @@ def described(tree: ast.Module, kind: Any, *, name: str, path: str, source: Sour
     options = {f.name: OptionOfMethod(f.type, f.default) for f in fields(kind)}
     if without := [option for option, of in options.items() if of.default is MISSING]:
         raise TypeError(f"the options {', '.join(without)} have no default")
-    about, in_minutes = (ast.get_docstring(tree) or "").partition("\n")[0], vars(kind).get("IN_MINUTES", {})
-    return MethodFile(name=name, path=path, about=about, options=options, in_minutes=in_minutes, source=source)
+    about, beside = (ast.get_docstring(tree) or "").partition("\n")[0], vars(kind)
+    return MethodFile(
+        name=name, path=path, about=about, options=options, in_minutes=beside.get("IN_MINUTES", {}),
+        backbones=beside.get("BACKBONES", ()), source=source,
+    )  # fmt: skip
 
 
 def _found() -> Iterator[MethodFile]:

@@ -106,6 +106,8 @@ def training_of(
 
 def build_method(options: Pretrain, *, begin: Callable[[Encoder], None] = lambda _: None) -> Method:
     """The method around its encoder: random weights drawn from the seed, where `begin` does not give the encoder others."""
+    if (accepted := options.file.backbones) and options.backbone not in accepted:
+        raise UsageError(f"--method {options.method} with --backbone {options.backbone}: accepted are {', '.join(accepted)}")
     own_options, kind = _classes_of(options.file)
     own = own_options(**{option: getattr(options, option) for option in options.file.options})
     encoder = build_encoder(options.backbone, stem=options.stem, seed=options.seed)
