@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -277,6 +278,9 @@ def test_yaml_and_python_take_its_options(ssl: Cli, tmp_path: Path) -> None:
     values = {name: rest for name, *rest in map(str.split, filter(None, shown.out.splitlines()))}
     assert (values["width"], values["twice"]) == (["8", "own.yaml"], ["True", "own.yaml"])
     assert values["temperature"] == ["2.0", "default"]
+    (tmp_path / "width.yaml").write_text("width: 9")
+    beside = ssl(f"pretrain {METHOD} --config width.yaml --dry-run {SHORT}")
+    assert re.search(r"^width +9 +width.yaml$", beside.out, re.MULTILINE), beside.err
     chosen: dict[str, Any] = {"method": "code/mine.py:MyNear", "width": 5, "dataset": "shapes", "backbone": "resnet9-small"}
     run = sslcli.pretrain(quiet=True, max_steps=1, batch_size=32, epochs=1, knn_every=0, **chosen)
     assert (run.method, run.options["width"]) == ("my-near", 5)
