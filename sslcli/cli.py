@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from functools import cache
 from typing import Any
@@ -37,7 +38,7 @@ from sslcli.commands import map as map_command
 from sslcli.console.streams import lasting
 from sslcli.dispatch import Entry, benching, dispatching
 from sslcli.exit_codes import errors_to_exit_codes, one_voice
-from sslcli.options.command import annotations_of
+from sslcli.options.command import Command, annotations_of
 from sslcli.options.finetune import Finetune
 from sslcli.options.pictures import DataCheck, Map, Neighbours, Predict, Views
 from sslcli.options.pretrain import Pretrain
@@ -86,9 +87,7 @@ def command_line() -> Any:
         group.callback()(lambda: None)
     for table, target in ((COMMANDS, app), (RUNS_COMMANDS, runs), (DATA_COMMANDS, data)):
         for name, entry in table.items():
-            vars(entry.options)["__init__"].__annotations__.update(
-                annotations_of(entry.options)
-            )  # Typer reads one file's names
+            setattr(entry.options, "__signature__", _signature(entry.options))  # noqa: B010  (where Typer looks first)
             shown: dict[str, Any] = {"rich_help_panel": entry.group, "epilog": f"Example: {entry.example}"}
             if entry.options is bench.Bench:
                 words_pass: dict[str, Any] = {"context_settings": {"ignore_unknown_options": True}}
@@ -98,6 +97,12 @@ def command_line() -> Any:
     app.add_typer(runs, name="runs", rich_help_panel="Care")
     app.add_typer(data, name="data", rich_help_panel="Care")
     return get_command(app)
+
+
+def _signature(kind: type[Command]) -> inspect.Signature:
+    """The options as parameters, each with its annotation as it is where it was written: Typer reads one file's names."""
+    hints, (_, *parameters) = annotations_of(kind), inspect.signature(vars(kind)["__init__"]).parameters.values()
+    return inspect.Signature([parameter.replace(annotation=hints[parameter.name]) for parameter in parameters])
 
 
 def _without_command(ctx: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:

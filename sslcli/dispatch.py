@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, make_dataclass
-from functools import cache
+from dataclasses import dataclass, make_dataclass, replace
+from functools import cache, lru_cache
 from typing import Any
 
 import typer
@@ -19,7 +19,7 @@ from sslcli.commands import (
 from sslcli.errors import UsageError
 from sslcli.exit_codes import errors_to_exit_codes
 from sslcli.launch import read_launch, read_world
-from sslcli.methods import FILES, options_of
+from sslcli.methods import MethodFile
 from sslcli.options.command import ENVIRONMENT, Command, check_typed
 from sslcli.options.of_methods import OF_METHODS, method_hints
 from sslcli.options.pretrain import Pretrain
@@ -58,7 +58,10 @@ def dispatching(entry: Entry) -> type[TyperCommand]:
                 raise
 
         def build(self, ctx: Any) -> Command:
-            command: Command = super().invoke(ctx)
+            built = {parameter.name for parameter in _as_built(self)}
+            of_file = {name: ctx.params.pop(name) for name in ctx.params.keys() - built}
+            command: Command = super().invoke(ctx)  # Typer takes no option that it did not build
+            command = replace(command, **of_file) if of_file else command
             for parameter in self.params:
                 source = ctx.get_parameter_source(parameter.name).name
                 command.origins[parameter.name or ""] = ORIGINS.get(source, "default")
@@ -80,11 +83,12 @@ def _show_method(command: TyperCommand, typed: list[str]) -> str:
     given = [after[place + 1] if word == "--method" else word.removeprefix("--method=")
              for place, word in enumerate(typed) if word == "--method" or word.startswith("--method=")]  # fmt: skip
     method = given[-1] if given else Pretrain.method
-    own = {parameter.name: parameter for parameter in _parameters_of(method)}
+    file = Pretrain.file_of(method)
+    own = {parameter.name: parameter for parameter in _parameters_of(file)}
     for parameter in (every := _as_built(command)):
         vars(parameter)["hidden"] = parameter.name in OF_METHODS
-    command.params = [own.get(parameter.name, parameter) for parameter in every]
-    about = f". {method}: {FILES[method].about}" if method in FILES else ""
+    command.params = [own.pop(parameter.name, parameter) for parameter in every] + [*own.values()]
+    about = f". {method}: {file.about}" if file else ""
     command.epilog = f"{_epilog_as_built(command)}{about}"
     return method
 
@@ -100,13 +104,14 @@ def _epilog_as_built(command: TyperCommand) -> str:
     return command.epilog or ""
 
 
-@cache
-def _parameters_of(method: str) -> list[Any]:
+@lru_cache(maxsize=32)
+def _parameters_of(file: MethodFile | None) -> list[Any]:
     """The options of a method as those of a command, its defaults among them."""
-    own = [(name, hint, options_of(method)[name].default) for name, hint in method_hints(method).items()]
+    options = file.options if file else {}
+    own = [(name, hint, options[name].default) for name, hint in method_hints(file).items()]
     app = typer.Typer(add_completion=False)
     app.command()(make_dataclass("Options", own, kw_only=True))
-    return [parameter for parameter in get_command(app).params if parameter.name in options_of(method)]
+    return [parameter for parameter in get_command(app).params if parameter.name in options]
 
 
 def benching(dispatching: type[Any]) -> type[TyperCommand]:

@@ -50,7 +50,7 @@ def errors_to_exit_codes(*, debug: bool) -> Iterator[None]:
     except OSError as error:
         code, message = StateError.exit_code, str(error)
     except (MemoryError, RuntimeError) as error:
-        code, message = StateError.exit_code, _what_the_machine_lacks(error)
+        code, message = StateError.exit_code, what_the_machine_lacks(error)
         if not message:
             raise
     else:
@@ -62,11 +62,11 @@ def errors_to_exit_codes(*, debug: bool) -> Iterator[None]:
     sys.exit(code)
 
 
-def _what_the_machine_lacks(error: Exception) -> str:
+def what_the_machine_lacks(error: Exception) -> str:
     """An error of torch's or Python's in words, where the machine cannot do what was asked; "" for a bug."""
     said = str(error)
     if type(error).__name__ in NO_MEMORY or any(words in said for words in NO_MEMORY_SAID):
-        return "the memory does not suffice: smaller numbers are needed, of --batch-size for one"
+        return "out of memory: try a smaller --batch-size"
     if NOT_DETERMINISTIC in said:
         operation = said.partition(NOT_DETERMINISTIC)[0]
         return f"--deterministic: torch has no deterministic {operation}; leave it out, or try another --backbone"

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sslcli.methods import METHODS, options_of
+from sslcli.methods import FILES, METHODS, options_of
 from sslcli.methods.method import Batch, Method
+from sslcli.models.backbones.vit import AnySizeViT
 from sslcli.models.encoder import Encoder
 
 DIM, IMAGES, SIDE = 12, 8, 16
@@ -18,6 +19,8 @@ SMALL = {
     "queue_size": 24,
     "prototypes": 12,
     "directions": 5,
+    "decoder_dim": 32,
+    "decoder_depth": 1,
 }
 """Options that make a method's heads small, where it has them."""
 
@@ -43,12 +46,19 @@ def small_options(name: str) -> dict[str, int]:
     return {option: value for option, value in SMALL.items() if option in options_of(name)}
 
 
+def backbone_of(name: str, usual: str) -> str:
+    """The usual backbone, or where a method does not take it, the first that it takes."""
+    accepted = FILES[name].backbones
+    return usual if not accepted or usual in accepted else accepted[0]
+
+
 def small_method(name: str, **chosen: Any) -> Method:
     """A method of the table in float64 and training mode, the same at each call."""
     path, _, kind = METHODS[name].partition(":")
     module: Any = importlib.import_module(path)
     torch.manual_seed(0)
-    made: Method = getattr(module, kind)(Encoder(Net(), DIM), module.Options(**small_options(name) | chosen))
+    net = AnySizeViT("patch4", dim=DIM, heads=3) if FILES[name].backbones else Net()
+    made: Method = getattr(module, kind)(Encoder(net, DIM), module.Options(**small_options(name) | chosen))
     return made.double()
 
 

@@ -762,16 +762,16 @@ def test_numbers_without_an_end_are_refused(ssl: Cli, registry: Registry, tmp_pa
 def test_a_net_that_no_memory_holds_is_said(ssl: Cli) -> None:
     refused = ssl(f"pretrain {TINY} --projector-hidden 100000000000")
     assert refused.code == 3
-    assert "the memory does not suffice" in refused.err
+    assert "out of memory: try a smaller --batch-size" in refused.err
     assert "Traceback" not in refused.err
 
 
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        ("CUDA error: out of memory", "the memory does not suffice"),
-        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", "the memory does not suffice"),
-        ("MPS backend out of memory (MPS allocated: 8 GB)", "the memory does not suffice"),
+        ("CUDA error: out of memory", "out of memory: try a smaller --batch-size"),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", "out of memory: try a smaller --batch-size"),
+        ("MPS backend out of memory (MPS allocated: 8 GB)", "out of memory: try a smaller --batch-size"),
         (
             "mode_cuda does not have a deterministic implementation, but you set",
             "--deterministic: torch has no deterministic mode_cuda",

@@ -11,6 +11,7 @@ from torch import Tensor
 from sslcli.data.augment import Augmentation, Parameters, draw, make_views
 from sslcli.data.sets.shapes import load
 from sslcli.methods import METHODS
+from sslcli.models import default_stem
 from sslcli.options.pretrain import Pretrain
 from sslcli.plans.pretraining import training_of
 from sslcli.runs.registry import Registry
@@ -21,6 +22,7 @@ from sslcli.training.context import Context
 from sslcli.training.device import autocast
 from sslcli.training.events import read_scalars
 from tests.conftest import TINY, Cli
+from tests.small_methods import backbone_of
 
 
 def step_of(options: Pretrain, context: Context) -> Callable[[int], Tensor]:
@@ -41,8 +43,9 @@ def step_of(options: Pretrain, context: Context) -> Callable[[int], Tensor]:
 
 
 def options(method: str = "simclr", optimizer: str = "sgd", blur: float = 0.5) -> Pretrain:
+    backbone = backbone_of(method, "resnet9")
     return Pretrain(
-        method=method, dataset="shapes", backbone="resnet9", stem="own", batch_size=16, optimizer=optimizer,  # type: ignore[arg-type]
+        method=method, dataset="shapes", backbone=backbone, stem=default_stem(backbone, 32), batch_size=16, optimizer=optimizer,  # type: ignore[arg-type]
         lr=0.1, weight_decay=0.1, view_sizes="16:0.5,24:0.5", blur=blur, max_steps=10,
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from sslcli.data.loading import load_data
 from sslcli.data.transform import preprocessing
 from sslcli.methods import METHODS
 from sslcli.methods.method import evaluated_name
-from sslcli.models import BACKBONES
+from sslcli.models import BACKBONES, default_stem
 from sslcli.options.pretrain import Pretrain
 from sslcli.plans.pretraining import build_method
 from sslcli.runs.registry import Registry
@@ -28,12 +28,12 @@ from sslcli.training import log
 from sslcli.training.checkpoint import load_checkpoint, save_checkpoint
 from sslcli.training.log import Log
 from tests.conftest import Cli
-from tests.small_methods import small_batch, small_method, small_options
+from tests.small_methods import backbone_of, small_batch, small_method, small_options
 from tests.test_export import ELSEWHERE
 from tests.test_survival import flat
 
 Done = Callable[[str], Run]
-LINE = "--dataset shapes --backbone resnet9 --batch-size 32 --epochs 1 --view-sizes 16 --knn-every 0 --optimizer sgd"
+LINE = "--dataset shapes --batch-size 32 --epochs 1 --view-sizes 16 --knn-every 0 --optimizer sgd"
 """Seven steps."""
 
 
@@ -42,7 +42,7 @@ def line_of(method: str) -> str:
     if "queue_size" in own:
         own["queue_size"] = 50  # so that a batch of 32 ends in the middle of the ring
     heads = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in own.items())
-    return f"pretrain --method {method} {heads} {LINE}"
+    return f"pretrain --method {method} --backbone {backbone_of(method, 'resnet9')} {heads} {LINE}"
 
 
 def trained(registry: Registry, run: Run) -> dict[str, object]:
@@ -77,7 +77,10 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bits(
 
 def made(registry: Registry, method: str) -> tuple[Run, torch.nn.Module]:
     """A finished run of a method whose trained encoder and, where it has one, teacher have seen images and differ."""
-    options = Pretrain(method=method, dataset="shapes", backbone="resnet9-small", stem="own", **small_options(method))  # type: ignore[arg-type]
+    backbone = backbone_of(method, "resnet9-small")
+    options = Pretrain(
+        method=method, dataset="shapes", backbone=backbone, stem=default_stem(backbone, 32), **small_options(method)  # type: ignore[arg-type]
+    )  # fmt: skip
     built, data = build_method(options), load_data("shapes", Path())
     with torch.no_grad():
         for encoder in {built.encoder, built.evaluated}:
@@ -86,7 +89,7 @@ def made(registry: Registry, method: str) -> tuple[Run, torch.nn.Module]:
                 parameter.add_(0.01 * torch.randn_like(parameter))
     run = registry.create(
         f"{method}-resnet9-small-shapes-s1", experiment="pretrain", status="finished", options=options.options(), method=method,
-        dataset="shapes", backbone="resnet9-small", seed=1, data={"sha256": data.fingerprint, **preprocessing(data)},
+        dataset="shapes", backbone=backbone, seed=1, data={"sha256": data.fingerprint, **preprocessing(data)},
     )  # fmt: skip
     marked = {} if (name := evaluated_name(built)) == "encoder" else {"evaluated": name}
     save_checkpoint(registry, run, "last", {"model": built.state_dict()} | marked)

@@ -15,6 +15,7 @@ from sslcli.bench import minutes
 from sslcli.bench.cost import Cost, Costs
 from sslcli.bench.minutes import RECIPE, recipe_of, settled_of
 from sslcli.errors import UsageError
+from sslcli.methods import FILES
 from sslcli.options import presets
 from sslcli.options.pretrain import Pretrain
 from sslcli.plans import pretraining
@@ -78,7 +79,8 @@ def test_what_a_person_chose_stays_and_the_rest_is_the_recipe(registry: Registry
     chosen = {"backbone": "vit-tiny", "optimizer": "adamw", "batch_size": 32, "view_sizes": "24", "knn_every": 3}
     options = settled(registry, minutes=5.0, **chosen)
     assert {name: getattr(options, name) for name in chosen} == chosen
-    assert (options.momentum, options.temperature) == (RECIPE["momentum"], recipe_of("simclr")["temperature"]) == (0.95, 0.1)
+    recipe = recipe_of(FILES["simclr"])
+    assert (options.momentum, options.temperature) == (RECIPE["momentum"], recipe["temperature"]) == (0.95, 0.1)
     stem = settled(registry, minutes=5.0, stem="conv3-s2")
     assert (stem.backbone, stem.stem) == ("resnet18", "conv3-s2")
     context, begun = prepare(registry, Pretrain(dataset="shapes", minutes=5.0, init="weights.pt"))
@@ -128,7 +130,7 @@ def test_what_was_settled_is_recorded_as_plain_options_that_make_the_same_run_wi
     assert run.choices == {"minutes": 0.1}
     assert "minutes" not in run.options
     assert run.epochs == run.options["max_steps"] or run.options["max_steps"] is None
-    plain = {name: run.options[name] for name in settled_of(run.options["method"])}
+    plain = {name: run.options[name] for name in settled_of(FILES[run.options["method"]])}
     assert planned(registry, **plain).pair == run.pair
 
 

@@ -18,6 +18,7 @@ from sslcli.runs.registry import Registry
 from sslcli.training import device
 from sslcli.training.step import Training
 from tests.conftest import Cli
+from tests.small_methods import backbone_of
 
 PRODUCTS = {"mm", "addmm", "bmm", "baddbmm", "mv", "dot", "convolution", "convolution_backward"}
 SMALL = {"dataset": "shapes", "batch_size": 8, "view_sizes": "16", "epochs": 1}
@@ -58,7 +59,7 @@ def one_step(plan: Plan, training: Training) -> None:
     assert plan.options.precision in ("bf16", "fp32")
 
 
-EVERY_METHOD = [(method, "muon", "resnet9") for method in METHODS]
+EVERY_METHOD = [(method, "muon", backbone_of(method, "resnet9")) for method in METHODS]
 EVERY_OPTIMIZER = [
     ("simclr", optimizer, backbone) for optimizer in ("sgd", "adamw", "muon") for backbone in ("resnet9", "vit-tiny")
 ]

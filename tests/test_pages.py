@@ -105,10 +105,8 @@ def test_the_researchers_quick_start_can_be_typed_and_every_run_is_as_recorded(s
 
 
 def test_the_method_of_the_page_pretrains_once_it_is_a_file_beside_the_others(tmp_path: Path) -> None:
-    page = (ROOT / "docs" / "add-your-own.md").read_text(encoding="utf-8")
-    text = next(match["text"] for match in FENCE.finditer(page) if match["language"] == "python")
     shutil.copytree(ROOT / "sslcli", tmp_path / "sslcli", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "sslcli" / "methods" / "mean.py").write_text(text, encoding="utf-8")
+    own_method(tmp_path / "sslcli" / "methods")
     line = "pretrain --method mean --width 8 --dataset shapes --backbone resnet9-small --batch-size 32 --epochs 1 --max-steps 2"
     done = subprocess.run(
         [sys.executable, "-B", "-c", PROGRAM, str(tmp_path), json.dumps([line])],
@@ -118,6 +116,30 @@ def test_the_method_of_the_page_pretrains_once_it_is_a_file_beside_the_others(tm
     ((code, _, said),) = json.loads(done.stdout)
     assert code == 0, said
     assert "run mean-resnet9-small-shapes" in said
+
+
+def own_method(folder: Path) -> None:
+    """Write the file of the page's method into a folder, as its reader does."""
+    page = (ROOT / "docs" / "add-your-own.md").read_text(encoding="utf-8")
+    text = next(match["text"] for match in FENCE.finditer(page) if match["language"] == "python")
+    assert len(text.splitlines()) <= 40
+    (folder / "mean.py").write_text(text, encoding="utf-8")
+
+
+def test_the_method_of_the_page_is_typed_as_a_file_of_ones_own(ssl: Cli, tmp_path: Path) -> None:
+    own_method(tmp_path)
+    *lines, compared = typed_block("own method")
+    for line in lines:
+        more = (
+            {"pretrain": "--max-steps 2 --batch-size 32", "probe": "--epochs 1"}[line.split()[0]]
+            if "--help" not in line
+            else ""
+        )
+        result = ssl(f"{line} {more}")
+        assert result.code == 0, (line, result.err)
+    table = ssl(compared)
+    assert table.code == 0, table.err
+    assert "mean" in table.out
 
 
 def test_the_widths_for_few_labels_are_those_that_compare_prints() -> None:
@@ -136,7 +158,8 @@ def test_the_widths_for_few_labels_are_those_that_compare_prints() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_command_on_a_page_has_options_that_are_accepted(page: Path) -> None:
+def test_every_command_on_a_page_has_options_that_are_accepted(page: Path, tmp_path: Path) -> None:
+    own_method(tmp_path)
     for line in commands_of(page):
         build(line)
 

@@ -11,7 +11,7 @@ from sslcli.console.messages import say
 from sslcli.console.progress import duration
 from sslcli.distributed import on_first, world
 from sslcli.errors import UsageError
-from sslcli.methods import FILES
+from sslcli.methods import MethodFile
 from sslcli.models import default_stem
 from sslcli.models.encoder import hold_to_side
 from sslcli.options.pretrain import Pretrain
@@ -45,14 +45,14 @@ LONG = 2 * 3600  # seconds; of a longer pretraining on a CPU the person is told 
 NEVER_LONG = 10_000  # images; to see so few takes no net LONG
 
 
-def recipe_of(method: str) -> dict[str, Any]:
+def recipe_of(method: MethodFile) -> dict[str, Any]:
     """RECIPE, and the options of the method that short trainings learn most with."""
-    return RECIPE | dict(FILES[method].in_minutes)
+    return RECIPE | dict(method.in_minutes)
 
 
-def settled_of(method: str) -> tuple[str, ...]:
+def settled_of(method: MethodFile) -> tuple[str, ...]:
     """The options that `fit_to_minutes` may settle with a method."""
-    return (*SETTLED, *FILES[method].in_minutes)
+    return (*SETTLED, *method.in_minutes)
 
 
 def fit_to_minutes(command: Pretrain, options: Pretrain, context: Context) -> Pretrain:
@@ -68,7 +68,7 @@ def fit_to_minutes(command: Pretrain, options: Pretrain, context: Context) -> Pr
             raise UsageError(f"--minutes with {option}: accepted is one of them; leave the other out")
     budget, origin = 60 * float(options.minutes or 0), f"--minutes {options.minutes:g}"
     images = len(context.data.train_images)
-    recipe = recipe_of(options.method) | {"batch_size": min(RECIPE["batch_size"], images) // world() * world()}
+    recipe = recipe_of(options.file) | {"batch_size": min(RECIPE["batch_size"], images) // world() * world()}
     open_ones = {name: value for name, value in recipe.items() if not command.was_chosen(name)}
     options = options.because(origin, **open_ones)
     options, seen = _with_net(command, options, context, budget, origin)

@@ -9,6 +9,8 @@ from typing import Any
 from sslcli.comparison.differences import setting_of
 from sslcli.options.of_methods import OF_METHODS
 from sslcli.options.pairing import NOT_IN_PAIR, defaults_of_newer
+from sslcli.options.pretrain import Pretrain
+from sslcli.runs.naming import file_of_method
 from sslcli.runs.next_step import record_or_index
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -19,6 +21,7 @@ LEFT_OUT = {*NOT_IN_PAIR, *SHOWN} - {*OF_DATA}
 """Options that are no setting, or that every table shows."""
 MOST = 4  # options that are named; there may be more in which two pretrainings differ
 MOST_SETTINGS = 100  # that are told apart; of more the records would take longer to read than the table
+COMMON = {*Pretrain.__dataclass_fields__, "data"} - {*OF_METHODS}
 Settings = Mapping[str, str]
 """By the ids of runs: the options that tell them from those beside them, "k 200, temperature 0.1"; others are left out."""
 
@@ -63,7 +66,8 @@ def _options(record: Run) -> dict[str, Any]:
     """What a record says of its setting; empty where nothing was recorded."""
     recorded = defaults_of_newer(record.experiment, record.options) | record.options if record.options else {}
     options = {name: value for name, value in recorded.items() if name not in LEFT_OUT}
-    return options | ({"data": record.data["sha256"][:12]} if options and "sha256" in record.data else {})
+    hashes = {"data": record.data, "code": record.data.get("method", {})} if options else {}
+    return options | {name: held["sha256"][:12] for name, held in hashes.items() if "sha256" in held}
 
 
 def _differing(options: Sequence[dict[str, Any]]) -> list[list[str]]:
@@ -76,14 +80,26 @@ def _differing(options: Sequence[dict[str, Any]]) -> list[list[str]]:
 
 def _of_pretrainings(options: Sequence[dict[str, Any]]) -> list[list[str]]:
     """In which options pretrainings differ. The method has a column of its own, and its options tell its own runs apart."""
-    common = ({name: value for name, value in of.items() if name not in (*OF_METHODS, "method")} for of in options)
+    common = ({name: value for name, value in of.items() if name not in {*_own(of), "method"}} for of in options)
     words = _differing(list(common))
-    for method in {of.get("method") for of in options}:
-        mine = [number for number, of in enumerate(options) if of.get("method") == method]
-        own = [{name: value for name, value in options[number].items() if name in OF_METHODS} for number in mine]
+    for method in {_method(of) for of in options}:
+        mine = [number for number, of in enumerate(options) if _method(of) == method]
+        own = [{name: options[number][name] for name in _own(options[number])} for number in mine]
         for number, among in zip(mine, _differing(own), strict=True):
             words[number] += among
     return words
+
+
+def _method(options: dict[str, Any]) -> Any:
+    """The method, of one in a file its class: the file may have moved."""
+    in_file = file_of_method(options.get("method"))
+    return f":{in_file[1]}" if in_file else options.get("method")
+
+
+def _own(options: dict[str, Any]) -> list[str]:
+    """The options on record that are the method's, of one in a file also its code: those that pretraining has not by itself."""
+    known = set(OF_METHODS) if file_of_method(options.get("method")) is None else options.keys() - COMMON
+    return [name for name in options if name in known]
 
 
 def _in_words(differing: dict[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from sslcli.figures.canvas import png_path, save_picture
 from sslcli.figures.grids import draw_views, pixels_of
 from sslcli.options.of_methods import OF_METHODS
 from sslcli.options.pictures import Views
+from sslcli.options.pretrain import Pretrain
 from sslcli.plans.data_access import data_folder, reading_of
 from sslcli.plans.views import augmentation_of, fit_to_size, view_size_plan
 from sslcli.runs.paths import located
@@ -65,7 +66,7 @@ def draw(registry: Registry, command: Views) -> Path:
 def _options_of(registry: Registry, command: Views, record: Run) -> Views:
     """The command with everything that makes views taken from a pretrain run."""
     of_a_view = {field.name for field in fields(Views)} - {"seed", "download", *OF_METHODS}  # how many are drawn is its own
-    taken = of_a_view & record.options.keys()
+    taken = of_a_view & record.options.keys() & Pretrain.__dataclass_fields__.keys()
     typed = [name for name in taken - {"data_dir"} if command.origins.get(name) == "command line"]
     if typed:
         names = ", ".join("--" + name.replace("_", "-") for name in sorted(typed))

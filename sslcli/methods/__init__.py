@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 LIGHT = ("collections.abc", "dataclasses", "typing", "typer")
 """The modules that a class `Options` may use."""
@@ -24,50 +24,75 @@ class OptionOfMethod:
     default: Any
 
 
-@dataclass(frozen=True, kw_only=True)
-class MethodFile:
-    """What a method's file says without being run: where its class is, its first line, and its options."""
+class Source(NamedTuple):
+    """A file outside the program, as it was read: what is trained goes on with this content, whatever the file has later."""
 
+    method: str
+    """What --method says: FILE.py:CLASS."""
+    path: str
+    kind: str
+    content: bytes
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MethodFile:
+    """What a method's file says without being run: its name, where its class is, its first line, and its options."""
+
+    name: str
     path: str
     about: str
     options: Mapping[str, OptionOfMethod]
     in_minutes: Mapping[str, Any] = field(default_factory=dict)
     """Values of its options that short trainings learn most with: for --minutes."""
+    backbones: tuple[str, ...] = ()
+    """The backbones that it takes; all, if it names none."""
+    source: Source | None = None
+    """Of a method outside the program, its file."""
 
 
-def _read(file: Path) -> MethodFile | None:
-    """What a file says of its method; None if it has none. Its class `Options` is run, with the imports from LIGHT."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    name = next((name for name, node in classes.items() if "Method" in map(ast.unparse, node.bases)), None)
-    if name is None:
-        return None
-    module = f"{__name__}.{file.stem}"
+def classes_in(tree: ast.Module) -> dict[str, ast.ClassDef]:
+    """The classes of a file, by name."""
+    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+def options_in(tree: ast.Module, file: str | Path, *, module: str) -> Any:
+    """The class `Options` of a method's file, which is run with the imports from LIGHT; what it raises, if it does."""
     light = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module in LIGHT]
     found: dict[str, Any] = {"__name__": module}
-    exec(compile(ast.Module([*light, classes["Options"]], []), file, "exec", dont_inherit=True), found)  # noqa: S102
-    kind = found["Options"]
+    only = ast.Module([*light, classes_in(tree)["Options"]], [])
+    exec(compile(only, file, "exec", dont_inherit=True), found)  # noqa: S102
+    return found["Options"]
+
+
+def described(tree: ast.Module, kind: Any, *, name: str, path: str, source: Source | None = None) -> MethodFile:
+    """What a method's file says, whose class `Options` is `kind`; a TypeError if an option has no default."""
     options = {f.name: OptionOfMethod(f.type, f.default) for f in fields(kind)}
-    if without := [name for name, option in options.items() if option.default is MISSING]:
-        raise TypeError(f"{file}: the options {', '.join(without)} have no default")
-    about = (ast.get_docstring(tree) or "").partition("\n")[0]
-    return MethodFile(path=f"{module}:{name}", about=about, options=options, in_minutes=vars(kind).get("IN_MINUTES", {}))
+    if without := [option for option, of in options.items() if of.default is MISSING]:
+        raise TypeError(f"the options {', '.join(without)} have no default")
+    about, beside = (ast.get_docstring(tree) or "").partition("\n")[0], vars(kind)
+    return MethodFile(
+        name=name, path=path, about=about, options=options, in_minutes=beside.get("IN_MINUTES", {}),
+        backbones=beside.get("BACKBONES", ()), source=source,
+    )  # fmt: skip
 
 
-def _found() -> Iterator[tuple[str, MethodFile]]:
+def _found() -> Iterator[MethodFile]:
     for file in sorted(Path(__file__).parent.glob("*.py")):
-        if method := _read(file):
-            yield file.stem.replace("_", "-"), method
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        bases = {name: map(ast.unparse, node.bases) for name, node in classes_in(tree).items()}
+        if kind := next((name for name, of in bases.items() if "Method" in of), None):
+            module, name = f"{__name__}.{file.stem}", file.stem.replace("_", "-")
+            yield described(tree, options_in(tree, file, module=module), name=name, path=f"{module}:{kind}")
 
 
-FILES = dict(_found())
+FILES = {method.name: method for method in _found()}
 """Name of a method, as --method has it, to what its file says. A new method is a new file in this folder, and no more."""
 METHODS = {name: file.path for name, file in FILES.items()}
 """Name to the class, a final `Method`."""
 
 
 def options_of(method: str) -> Mapping[str, OptionOfMethod]:
-    """The options that belong to a method; none of one that is not known."""
+    """The options that belong to a method of the program; none of another."""
     return FILES[method].options if method in FILES else {}
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from typer.models import ParameterInfo
 
-from sslcli.methods import FILES, methods_with, options_of
+from sslcli.methods import FILES, MethodFile, methods_with
 from sslcli.options.annotations import METHOD
 from sslcli.options.command import Command
 
@@ -16,9 +16,9 @@ OF_METHODS = tuple(dict.fromkeys(name for file in FILES.values() for name in fil
 """The options of ssl pretrain that belong to some methods alone."""
 
 
-def method_hints(method: str) -> dict[str, Any]:
+def method_hints(file: MethodFile | None) -> dict[str, Any]:
     """The annotations of a method's options as --help shows them: in a panel of their own."""
-    return {name: in_panel(option.hint) for name, option in options_of(method).items()}
+    return {} if file is None else {name: in_panel(option.hint) for name, option in file.options.items()}
 
 
 def in_panel(hint: Any, **changed: Any) -> Any:
@@ -31,9 +31,9 @@ def in_panel(hint: Any, **changed: Any) -> Any:
     return Annotated[kind, *shown]
 
 
-def _of_any_method(name: str) -> Any:
+def of_any_method(file: MethodFile, name: str) -> Any:
     """The annotation of an option for whatever method has it: without a value, and without bounds, which are the method's."""
-    kind, *metadata = get_args(in_panel(FILES[methods_with(name)[0]].options[name].hint, min=None, max=None))
+    kind, *metadata = get_args(in_panel(file.options[name].hint, min=None, max=None))
     return Annotated[(str if get_origin(kind) is Literal else kind) | None, *metadata]
 
 
@@ -45,7 +45,7 @@ def with_options_of_methods(kind: type[T]) -> type[T]:
     for name, hint in kind.__annotations__.items():
         annotations[name] = hint
         if name == "init":
-            annotations |= {option: _of_any_method(option) for option in OF_METHODS}
+            annotations |= {option: of_any_method(FILES[methods_with(option)[0]], option) for option in OF_METHODS}
     kind.__annotations__ = annotations
     for option in OF_METHODS:
         setattr(kind, option, None)

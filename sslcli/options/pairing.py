@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -17,6 +18,7 @@ from sslcli.methods import options_of
 from sslcli.options.command import NO_OPTION_OF_A_RUN
 from sslcli.options.of_methods import OF_METHODS
 from sslcli.options.trainings import TRAININGS
+from sslcli.runs.naming import file_of_method
 from sslcli.runs.option_versions import FIRST, added_since_first, first_name, method_of
 from sslcli.runs.run import EXPERIMENTS
 
@@ -47,14 +49,19 @@ def defaults_of_newer(experiment: str, options: dict[str, Any]) -> dict[str, Any
 def comparable(experiment: str, options: dict[str, Any]) -> dict[str, Any]:
     """The options that the two runs of a pair share, without newer ones at their default.
 
-    Of a folder its place is none: the fingerprint tells what is in it.
+    Of a folder its place is none: the fingerprint tells what is in it. Nor is that of a method's file, whose code the key has.
     """
     newer = defaults_of_newer(experiment, options)
     shared = {
         name: value for name, value in options.items()
         if name not in NOT_IN_PAIR and not (name in newer and value == newer[name])
     }  # fmt: skip
-    return shared | ({"dataset": FOLDER} if str(shared.get("dataset")).startswith(FOLDER) else {})
+    in_file = file_of_method(shared.get("method"))
+    return (
+        shared
+        | ({"dataset": FOLDER} if str(shared.get("dataset")).startswith(FOLDER) else {})
+        | ({"method": f":{in_file[1]}"} if in_file else {})
+    )
 
 
 def pair_key(experiment: str, options: dict[str, Any], fingerprint: str, *, but: tuple[str, ...] = ()) -> str:
@@ -66,6 +73,11 @@ def pair_key(experiment: str, options: dict[str, Any], fingerprint: str, *, but:
     shared = comparable(experiment, gone) | {first_name(command, name): value for name, value in counting.items()}
     text = json.dumps([experiment, shared, fingerprint], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def begun_with(fingerprint: str, *files: Mapping[str, Any]) -> str:
+    """The fingerprint of the data, with those of the files that a pretraining began with: others' weights, a method's code."""
+    return "".join([fingerprint, *(str(file.get("sha256", "")) for file in files)])
 
 
 def changed_options(experiment: str, old: dict[str, Any], new: dict[str, Any]) -> list[str]:

@@ -14,7 +14,6 @@ import yaml
 from sslcli.errors import UsageError
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.files import load_yaml
-from sslcli.methods import methods_with
 from sslcli.options.mapping import from_mapping
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import OF_PROTOCOL
@@ -117,7 +116,8 @@ def assign(preset: dict[str, list[dict[str, Any]]], assignment: str) -> None:
     if kind not in preset:
         raise UsageError(f"--set {assignment!r}: the study has no {kind}; it has: {', '.join(preset)}")
     name = option.replace("-", "_")
-    takers = [section for section in preset[kind] if section.get("method", Pretrain.method) in methods_with(name)]
+    files = [Pretrain.file_of(str(section.get("method", Pretrain.method))) for section in preset[kind]]
+    takers = [section for section, file in zip(preset[kind], files, strict=True) if file and name in file.options]
     for section in takers or preset[kind]:  # an option of some methods alone goes to their trainings
         section[name] = value
 

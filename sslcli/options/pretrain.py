@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass, make_dataclass
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Self
 
 from typer import Option
 
 from sslcli.errors import UsageError
-from sslcli.methods import METHODS, methods_with, options_of
+from sslcli.methods import FILES, METHODS, MethodFile, Source, methods_with
 from sslcli.models import BACKBONES, SIZED, STEMS, TIMM
 from sslcli.options.annotations import (
     MACHINE,
@@ -47,8 +48,12 @@ from sslcli.options.annotations import (
     WeightDecay,
 )
 from sslcli.options.command import Command
-from sslcli.options.of_methods import OF_METHODS, method_hints, with_options_of_methods
-from sslcli.options.values import But, one_of
+from sslcli.options.of_methods import OF_METHODS, method_hints, of_any_method, with_options_of_methods
+from sslcli.options.values import But, OneOf, check, one_of
+from sslcli.runs.naming import METHOD_IN_FILE, file_of_method
+
+IN_FILE = "FILE.py:CLASS"
+"""How a method outside the program is named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +66,14 @@ class Pretrain(Command):
     """
 
     joins_processes: ClassVar[bool] = True
+    outside: ClassVar[MethodFile | None] = None
+    """Of the options with a method outside the program: its file, as it was read."""
     method: Annotated[
-        str, Option(help=f"One of: {', '.join(METHODS)}. Each has options of its own.", rich_help_panel=MODEL), one_of(METHODS)
+        str,
+        Option(
+            help=f"One of: {', '.join(METHODS)}; or {IN_FILE}, your own. Each has options of its own.", rich_help_panel=MODEL
+        ),
+        OneOf(tuple(METHODS), form=(IN_FILE, METHOD_IN_FILE)),
     ] = "simclr"
     backbone: Annotated[
         str,
@@ -129,27 +140,60 @@ class Pretrain(Command):
         bool, Option("--dry-run", help="Print every option, where it came from, and the expected time; train nothing.")
     ] = False
 
+    def __new__(cls, **values: Any) -> Self:
+        """Options that have those of the method's file as fields, too, where the method is outside the program."""
+        kind = cls.with_method(values.get("method", cls.method))
+        if not issubclass(kind, cls):
+            raise TypeError(f"options of --method {cls.outside and cls.outside.path} do not become those of another method")
+        return super().__new__(kind)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process has the method's file as this one read it."""
+        return _taken_over, (self.outside and self.outside.source, vars(self))
+
     def __post_init__(self) -> None:
-        for name, option in options_of(self.method).items():
+        own = file.options if (file := self.file_of(self.method)) else {}
+        for name, option in own.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, option.default)
         super().__post_init__()
         for name in OF_METHODS:
-            if name not in options_of(self.method) and getattr(self, name) is not None:
+            if name not in own and getattr(self, name) is not None:
                 typed, whose = f"--{name.replace('_', '-')} {getattr(self, name)}", ", ".join(methods_with(name))
                 raise UsageError(f"{typed}: belongs to {whose}; with --method {self.method} leave it out")
 
     @classmethod
+    def with_method(cls, method: str) -> type[Pretrain]:
+        """The class of the options with a method; a UsageError if its file, outside the program, is none of a method."""
+        if file_of_method(method) is None:
+            return cls if cls.outside is None else Pretrain
+        if cls.outside is not None and cls.outside.path == method:
+            return cls
+        from sslcli.methods.outside import read_source  # for few; the others start sooner without it
+
+        return _with_file(read_source(method))
+
+    @classmethod
+    def file_of(cls, method: str) -> MethodFile | None:
+        """What the file of a method says; None if there is no such method."""
+        return cls.with_method(method).outside or FILES.get(method)
+
+    @property
+    def file(self) -> MethodFile:
+        """What the method's file said when these options were made."""
+        return self.outside or FILES[self.method]
+
+    @classmethod
     def hints(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         """The annotations, those of the method's options as the method has them."""
-        return super().hints(values) | method_hints(str(values.get("method", cls.method)))
+        return super().hints(values) | method_hints(cls.file_of(str(values.get("method", cls.method))))
 
     def default_of(self, name: str) -> Any:
         """The default; of a method's option that of the method, None where it has no such option."""
-        if name not in OF_METHODS:
-            return super().default_of(name)
-        own = options_of(self.method)
-        return own[name].default if name in own else None
+        own = self.file.options
+        if name in own:
+            return own[name].default
+        return None if name in OF_METHODS else super().default_of(name)
 
     def left_open_by(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """With another method its own options, where nobody chose a value."""
@@ -159,5 +203,29 @@ class Pretrain(Command):
 
     def options(self) -> dict[str, Any]:
         """Plain values of the options, of those that belong to methods the method's own."""
-        own = options_of(self.method)
+        own = self.file.options
         return {name: value for name, value in super().options().items() if name not in OF_METHODS or name in own}
+
+
+@lru_cache(maxsize=32)
+def _with_file(source: Source) -> type[Pretrain]:
+    """The class of options that has those of a file outside the program as fields; a UsageError if a name is taken."""
+    from sslcli.methods.outside import read_method
+
+    file = read_method(source)
+    if taken := [name for name in file.options if name in dir(Pretrain) and name not in OF_METHODS]:
+        raise UsageError(f"--method {file.path}: its options {', '.join(taken)} have names that are taken; rename them")
+    for name, hint in method_hints(file).items():
+        try:
+            check(name, hint, file.options[name].default)
+        except UsageError as error:
+            raise UsageError(f"--method {file.path}: of its defaults: {error}") from None
+    added = [(name, of_any_method(file, name), None) for name in file.options if name not in OF_METHODS]
+    return make_dataclass("Pretrain", added, bases=(Pretrain,), namespace={"outside": file}, frozen=True, kw_only=True)
+
+
+def _taken_over(source: Source | None, values: dict[str, Any]) -> Pretrain:
+    """Options as another process had made and checked them."""
+    made = object.__new__(Pretrain if source is None else _with_file(source))
+    vars(made).update(values)
+    return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 import types
 from collections.abc import Iterable
@@ -17,14 +18,23 @@ from sslcli.errors import UsageError
 
 @dataclass(frozen=True)
 class OneOf:
-    """Metadata of a text option: the accepted values, and beginnings (like folder:) after which anything may follow."""
+    """Metadata of a text option: the accepted values, and beginnings (like folder:) after which anything may follow.
+
+    `form` is what else is accepted: how help shows it, and the pattern that all of it fits.
+    """
 
     values: tuple[str, ...]
     beginnings: tuple[str, ...] = ()
+    form: tuple[str, re.Pattern[str]] | None = None
 
     def accepts(self, value: str) -> bool:
-        """Whether it is one of the values, or has one of the beginnings and more."""
-        return value in self.values or any(value.startswith(begin) and value != begin for begin in self.beginnings)
+        """Whether it is one of the values, has one of the beginnings and more, or has the form."""
+        begins = any(value.startswith(begin) and value != begin for begin in self.beginnings)
+        return value in self.values or begins or (self.form is not None and self.form[1].fullmatch(value) is not None)
+
+    def in_words(self) -> str:
+        """What is accepted."""
+        return ", ".join([*self.values, *(f"{begin}…" for begin in self.beginnings), *([self.form[0]] if self.form else [])])
 
 
 @dataclass(frozen=True)
@@ -67,8 +77,7 @@ def check(name: str, hint: Any, value: Any) -> None:
         raise UsageError(f"{option} {value!r}: accepted are printable characters")
     for item in metadata:
         if isinstance(item, OneOf) and not item.accepts(value):
-            known = [*item.values, *(f"{begin}…" for begin in item.beginnings)]
-            raise UsageError(f"{option} {value!r}: {did_you_mean(value, item.values)}accepted: {', '.join(known)}")
+            raise UsageError(f"{option} {value!r}: {did_you_mean(value, item.values)}accepted: {item.in_words()}")
         if isinstance(item, But) and value == item.word:
             raise UsageError(f"{option} {value}: accepted is any other word, for {value} means the newest run")
     if kind in (int, float):

@@ -23,6 +23,8 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import EXPERIMENTS, Run
 from sslcli.training.device import usable_cores
 
+OF_DATA = ("dataset", "labels", "image_size", "fit", "data_dir")
+"""The options that say which data a run reads, and how."""
 Load = Callable[..., ImageData]
 """`load_data`, or what does the same with what is there already."""
 
@@ -61,8 +63,9 @@ def data_of_run(registry: Registry, record: Run, named: Path | None, *, load: Lo
 
     A StateError if they are not there, or are others. `load` may keep what it has read.
     """
-    command = TRAININGS[EXPERIMENTS[record.experiment]]
-    options = command(**from_mapping(command, located(registry, record.options), f"{record.folder}/run.yaml"))
+    command, known = TRAININGS[EXPERIMENTS[record.experiment]], located(registry, record.options)
+    of_data = {name: value for name, value in known.items() if name in OF_DATA}  # what else there is may need a method's file
+    options = command(**from_mapping(command, of_data, f"{record.folder}/run.yaml"))
     data = load(str(options.dataset), data_folder(registry, named or options.data_dir), reading=reading_of(registry, options))
     if data.fingerprint != record.data.get("sha256"):
         raise StateError(f"run {record.id}: {record.dataset} is not the data that it was trained on (its sha256 is another)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sslcli.options.pairing import pair_key
+from sslcli.options.pairing import begun_with, pair_key
 from sslcli.training.context import Context
 
 
@@ -21,6 +21,7 @@ class Plan:
     protocol: str | None = None
     method: str | None = None  # that trains the encoder, or has trained it
     origin: dict[str, Any] = field(default_factory=dict)  # of the file of others' weights that it begins with
+    code: dict[str, Any] = field(default_factory=dict)  # of the file of a method outside the program
     choices: dict[str, Any] = field(default_factory=dict)  # what was settled by measuring, beside the options
 
     @property
@@ -31,7 +32,7 @@ class Plan:
 
     @property
     def pair(self) -> str:
-        """Equal for evaluations that differ in init alone; two pretrainings that begin with other weights are never equal."""
+        """Equal for evaluations that differ in init alone; two pretrainings by other weights or code are never equal."""
         return pair_key(self.experiment, self.options.options(), self._begun_with)
 
     @property
@@ -41,5 +42,4 @@ class Plan:
 
     @property
     def _begun_with(self) -> str:
-        weights: str = self.origin.get("sha256", "") if self.experiment == "pretrain" else ""
-        return self.context.fingerprint + weights
+        return begun_with(self.context.fingerprint, *[self.origin, self.code] * (self.experiment == "pretrain"))

@@ -16,13 +16,15 @@ from sslcli.data.loading import load_data
 from sslcli.data.on_disk import Stored
 from sslcli.distributed import on_first, own_part, world
 from sslcli.errors import UsageError
-from sslcli.methods import METHODS, options_of
+from sslcli.methods import MethodFile
 from sslcli.methods.method import Batch as Seen
 from sslcli.methods.method import Method
+from sslcli.methods.outside import blaming, class_of
 from sslcli.models.batch_norm import share_batch_norm
 from sslcli.models.encoder import Encoder, build_encoder, hold_to_side
 from sslcli.options.pretrain import Pretrain
 from sslcli.plans.data_access import Load
+from sslcli.plans.method_file import code_of
 from sslcli.plans.plan import Plan
 from sslcli.plans.schedule import optimizer_for, rate_schedule, resolve_training, total_steps
 from sslcli.plans.settling import prepare
@@ -48,7 +50,8 @@ def plan(registry: Registry, command: Pretrain, *, fit_to_minutes: FitToMinutes,
         options = fit_to_minutes(command, options, context)
     choices = {} if options.minutes is None else {"minutes": options.minutes}
     resolved, init = resolve(options, context), init_label("", origin) or None
-    return Plan(resolved, context, "pretrain", init=init, method=resolved.method, origin=origin, choices=choices)
+    code = code_of(resolved.file)
+    return Plan(resolved, context, "pretrain", init=init, method=resolved.file.name, origin=origin, code=code, choices=choices)
 
 
 def resolve(options: Pretrain, context: Context) -> Pretrain:
@@ -88,7 +91,7 @@ def training_of(
 
     def loss_of(views: list[Tensor], batch: Batch) -> Loss:
         _, rows, step = batch
-        with context.autocast():
+        with context.autocast(), blaming(options.file):
             loss: Loss = method(Seen(views, rows), int(step))
         return loss
 
@@ -106,16 +109,27 @@ def training_of(
 
 def build_method(options: Pretrain, *, begin: Callable[[Encoder], None] = lambda _: None) -> Method:
     """The method around its encoder: random weights drawn from the seed, where `begin` does not give the encoder others."""
-    path, _, name = METHODS[options.method].partition(":")
-    module: Any = importlib.import_module(path)
-    own = module.Options(**{option: getattr(options, option) for option in options_of(options.method)})
+    if (accepted := options.file.backbones) and options.backbone not in accepted:
+        raise UsageError(f"--method {options.method} with --backbone {options.backbone}: accepted are {', '.join(accepted)}")
+    own_options, kind = _classes_of(options.file)
+    own = own_options(**{option: getattr(options, option) for option in options.file.options})
     encoder = build_encoder(options.backbone, stem=options.stem, seed=options.seed)
     begin(encoder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
-        method: Method = getattr(module, name)(encoder, own)
+        with blaming(options.file):
+            method: Method = kind(encoder, own)
     share_batch_norm(method)
     return method
+
+
+def _classes_of(file: MethodFile) -> tuple[Any, Any]:
+    """The class of a method's options, and its own."""
+    if file.source is not None:
+        return class_of(file)
+    path, _, name = file.path.partition(":")
+    module = importlib.import_module(path)
+    return module.Options, getattr(module, name)
 
 
 def is_kept(epoch: int, options: Pretrain, steps: int, epoch_steps: int) -> bool:

@@ -19,8 +19,27 @@ def dataset_word(dataset: str | None) -> str:
     """A data set as a piece of a file's name: of a folder its own name, in lower-case ASCII."""
     if not (dataset or "").startswith(FOLDER):
         return dataset or ""
-    plain = unicodedata.normalize("NFKD", Path((dataset or "").removeprefix(FOLDER)).name).encode("ascii", "ignore").decode()
-    return f"folder-{re.sub(r'[^a-z0-9]+', '-', plain.lower()).strip('-') or 'pictures'}"
+    return f"folder-{plain_word(Path((dataset or '').removeprefix(FOLDER)).name) or 'pictures'}"
+
+
+def plain_word(text: str) -> str:
+    """A text in lower-case ASCII, what is no letter or digit as hyphens; "" if nothing is left of it."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
+
+
+METHOD_IN_FILE = re.compile(r"(?P<path>.*\.py):(?P<kind>[^\W\d]\w*)", re.DOTALL)
+
+
+def file_of_method(method: Any) -> tuple[str, str] | None:
+    """Path and class that --method names as FILE.py:CLASS; None of a method by its name."""
+    found = METHOD_IN_FILE.fullmatch(str(method))
+    return (found["path"], found["kind"]) if found else None
+
+
+def class_word(kind: str) -> str:
+    """A class's name as the name of a method: my-method of MyMethod."""
+    return plain_word(re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", kind))[:40].strip("-")
 
 
 def init_label(init: str, origin: dict[str, Any]) -> str:

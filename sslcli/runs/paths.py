@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from sslcli.data import FOLDER
-from sslcli.runs.naming import weights_path
+from sslcli.runs.naming import file_of_method, weights_path
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
 PATHS = ("data_dir", "labels")
-"""Options of a run that are paths; of the data set folder:PATH a part is, and --init may be one."""
+"""Options of a run that are paths; of folder:PATH and of the method FILE.py:CLASS a part is one, and --init may be one."""
 
 
 def located(registry: Registry, options: dict[str, Any]) -> dict[str, Any]:
@@ -44,6 +44,8 @@ def _with_paths(options: dict[str, Any], change: Callable[[str], str]) -> dict[s
         changed["dataset"] = FOLDER + change(name.removeprefix(FOLDER))
     if (weights := weights_path(options.get("init") or "scratch")) is not None:
         changed["init"] = os.path.join(os.curdir, change(str(weights)))  # never one of the words that --init has
+    if (outside := file_of_method(options.get("method"))) is not None:
+        changed["method"] = f"{change(outside[0])}:{outside[1]}"
     return options | changed
 
 

@@ -23,6 +23,8 @@ SOURCES = {
     "pictures": "the lists of pictures",
 }
 """What a field is held to, in words. The first two are looked at by every `ssl runs verify`, the others by --numbers."""
+CODE = "method.py"
+"""What a run's folder calls the content of its method's file, of a method outside the program."""
 PROOFS: dict[str, tuple[str, ...]] = {
     "id": ("files", "checkpoint"),
     "experiment": ("files", "checkpoint"),

@@ -13,6 +13,7 @@ from sslcli.options.pairing import changed_options
 from sslcli.options.presets import Step, over_time
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.trainings import TRAININGS
+from sslcli.plans.method_file import code_of
 from sslcli.plans.pretraining import kept_epochs
 from sslcli.plans.settling import prepare
 from sslcli.runs.registry import Registry
@@ -67,7 +68,8 @@ def do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) -> 
     ]  # fmt: skip
     if similar:
         changed = changed_options(plan.experiment, registry.load(similar[-1]).options, values)
-        say(f"{kind}: not the options of {similar[-1].id}: {', '.join(changed) or 'another encoder or other data'}; a new run")
+        differs = ", ".join(changed) or "another encoder, other data or another method's file"
+        say(f"{kind}: not the options of {similar[-1].id}: {differs}; a new run")
     return workflow.carry_out(registry, new_run(registry, plan, study=study), plan.options, plan.context)
 
 
@@ -76,11 +78,13 @@ def _settled_before(registry: Registry, before: list[Run], arguments: dict[str, 
 
     So another seed has the same steps, and a study that is started again repeats nothing, however busy the machine is now.
     """
-    minutes, method = arguments.get("minutes"), arguments.get("method", Pretrain.method)
-    found = [run for run in before if run.experiment == "pretrain" and run.encoder_method == method] if minutes else []
+    minutes, method = arguments.get("minutes"), Pretrain.file_of(str(arguments.get("method", Pretrain.method)))
+    if not minutes or method is None:
+        return arguments, {}
+    found = [run for run in before if run.experiment == "pretrain" and run.encoder_method == method.name]
     for record in (registry.load(run) for run in reversed(found)):
-        if record.choices.get("minutes") == minutes:
-            settled = {name: record.options[name] for name in settled_of(record.options["method"])}
+        if record.choices.get("minutes") == minutes and record.data.get("method", {}) == code_of(method):
+            settled = {name: record.options[name] for name in settled_of(method)}
             return settled | {name: value for name, value in arguments.items() if name != "minutes"}, dict(record.choices)
     return arguments, {}
 

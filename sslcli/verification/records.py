@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from sslcli.errors import UserError
-from sslcli.options.pairing import pair_key
-from sslcli.runs.naming import init_label
-from sslcli.runs.proofs import Evidence, changed
+from sslcli.options.pairing import begun_with, pair_key
+from sslcli.runs.naming import file_of_method, init_label
+from sslcli.runs.proofs import CODE, Evidence, changed
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import INDEX_FIELDS, Run
 
@@ -68,7 +68,7 @@ def check(registry: Registry, run: Run) -> list[str]:
         problems.append(
             f"changed: registry.yaml and run.yaml disagree in {', '.join(unequal)}; where run.yaml is right, type: {remedy}"
         )
-    return problems + _files(registry, record) + changed(record, [by_itself(record)])
+    return problems + _files(registry, record) + _kept_code(registry, record) + changed(record, [by_itself(record)])
 
 
 def _files(registry: Registry, record: Run) -> list[str]:
@@ -87,18 +87,29 @@ def _files(registry: Registry, record: Run) -> list[str]:
     return problems
 
 
+def _kept_code(registry: Registry, record: Run) -> list[str]:
+    """The run's copy of its method's file, where it is not there or not what was trained."""
+    if not (recorded := _code(record).get("sha256")):
+        return []
+    path = registry.path(f"{record.folder}/{CODE}")
+    if not path.exists():
+        return [f"missing: {path}"]
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    return [f"damaged: {path} has sha256 {found[:12]}…, recorded is {str(recorded)[:12]}…"] * (found != recorded)
+
+
 def by_itself(record: Run) -> Evidence:
     """What a record's fields say of each other: twice the same, the pair by the options, the end of its last attempt."""
     options, origin = record.options, _origin(record)
     values: dict[str, Any] = {name: options[name] for name in NAMED_TWICE if name in options}
     if record.method is not None and "method" in options:
-        values["method"] = options["method"]
+        values["method"] = _code(record).get("name") if file_of_method(options["method"]) else options["method"]
     values["status"] = _status(record)
     values["error"] = record.error if values["status"] == "failed" else None
     if options or record.pair:
         pretraining = record.experiment == "pretrain"
         values["init"] = (init_label("", origin) or None) if pretraining else init_label(str(options.get("init")), origin)
-        fingerprint = str(record.data.get("sha256")) + (origin["sha256"] if pretraining and origin else "")
+        fingerprint = begun_with(str(record.data.get("sha256")), *[origin, _code(record)] * pretraining)
         values["pair"] = _key(record, fingerprint)
         values["setup"] = _key(record, fingerprint, but=("seed",))
     file = file_of(replace(record, status=values["status"]))
@@ -121,6 +132,12 @@ def _origin(record: Run) -> dict[str, Any]:
     origin: Any = record.data.get("init")
     known = isinstance(origin, dict) and all(isinstance(origin.get(name), str) for name in ("file", "sha256"))
     return dict(origin) if known else {}
+
+
+def _code(record: Run) -> dict[str, Any]:
+    """What a record says of its method's file, of a method outside the program; {} without one."""
+    code: Any = record.data.get("method")
+    return dict(code) if isinstance(code, dict) else {}
 
 
 def _last_attempt(record: Run) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from sslcli.options.mapping import from_mapping
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.trainings import TRAININGS
 from sslcli.plans.data_access import keep_manifest
+from sslcli.plans.method_file import hold_to_code
 from sslcli.plans.settling import prepare
 from sslcli.runs.next_step import next_command
 from sslcli.runs.paths import located, recorded
@@ -112,6 +113,7 @@ def carry_on(registry: Registry, run: Run, changed: dict[str, Any]) -> Run:
     record = on_first(lambda: registry.load(run))
     command = EXPERIMENTS[record.experiment]
     kind = TRAININGS[command]
+    on_first(lambda: hold_to_code(registry, record))
     source = str(registry.path(f"{run.folder}/run.yaml"))
     arguments: dict[str, Any] = from_mapping(kind, located(registry, record.options), source)
     context, options = prepare(registry, kind(**{**arguments, **changed}))

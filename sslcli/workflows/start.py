@@ -19,6 +19,7 @@ from sslcli.distributed import on_first
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.launch import as_typed
 from sslcli.plans.data_access import keep_manifest
+from sslcli.plans.method_file import keep_code
 from sslcli.plans.plan import Plan
 from sslcli.runs.naming import dataset_word, share_label
 from sslcli.runs.next_step import next_command
@@ -66,10 +67,13 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
             "sha256": plan.context.fingerprint,
             **preprocessing(plan.context.data),
             **({"init": plan.origin} if plan.origin else {}),
+            **({"method": plan.code} if plan.code else {}),
         },
         choices=dict(plan.choices),
     )
     keep_manifest(registry, run, plan.context.data)
+    if plan.code:
+        keep_code(registry, run, options.file)
     return run
 
 

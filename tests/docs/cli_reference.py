@@ -59,7 +59,7 @@ def section(name: str, entry: Entry) -> str:
         parts.append(f"**{panel}**\n\n{table(own, defaults_of(kind))}")
     for method, file in FILES.items() if "method" in hints else ():
         defaults = {name: option.default for name, option in file.options.items()}
-        parts.append(f"**Options of `--method {method}`**\n\n{table(method_hints(method), defaults)}")
+        parts.append(f"**Options of `--method {method}`**\n\n{table(method_hints(file), defaults)}")
     return "\n".join(parts)
 
 

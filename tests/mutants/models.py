@@ -42,7 +42,7 @@ MUTANTS = (
     ),
     Mutant(
         "a transformer's representation is its first patch", VIT,
-        "self.encoder.dropout(tokens)))[:, 0]", "self.encoder.dropout(tokens)))[:, 1]",
+        "return self.tokens(x)[:, 0]", "return self.tokens(x)[:, 1]",
         "test_models.py::test_a_vision_transformer_is_torchvisions_at_the_size_that_it_is_made_for",
     ),
     Mutant(

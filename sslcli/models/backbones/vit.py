@@ -26,10 +26,20 @@ class AnySizeViT(VisionTransformer):  # type: ignore[misc]  # torchvision says n
 
     def forward(self, x: Tensor) -> Tensor:
         """The representation of normalised images."""
+        return self.tokens(x)[:, 0]
+
+    def tokens(self, x: Tensor, shown: Tensor | None = None) -> Tensor:
+        """The class token and those of the patches (B, 1 + N, num_features), row after row.
+
+        Of the patches with the numbers `shown` (B, K) alone, in their order, (B, 1 + K, num_features): no other is computed.
+        """
         patches = self.conv_proj(x)
-        tokens = torch.cat([self.class_token.expand(x.shape[0], -1, -1), patches.flatten(2).mT], 1)
-        tokens = tokens + self._positions(*patches.shape[-2:])
-        made: Tensor = self.encoder.ln(self.encoder.layers(self.encoder.dropout(tokens)))[:, 0]
+        positions = self._positions(*patches.shape[-2:])
+        tokens, first = patches.flatten(2).mT + positions[:, 1:], self.class_token + positions[:, :1]
+        if shown is not None:
+            tokens = tokens.gather(1, shown[:, :, None].expand(-1, -1, tokens.shape[-1]))
+        whole = torch.cat([first.expand(x.shape[0], -1, -1), tokens], 1)
+        made: Tensor = self.encoder.ln(self.encoder.layers(self.encoder.dropout(whole)))
         return made
 
     def _positions(self, height: int, width: int) -> Tensor:
