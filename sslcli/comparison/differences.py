@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from statistics import fmean, stdev
 from typing import Any
@@ -134,13 +134,15 @@ def _images(run: Run) -> int:
     return int(run.metrics.get("test_images", 10_000))
 
 
-def answer(differences: list[dict[str, Any]]) -> str:
+ASKED = "Does pretraining help?"
+
+
+def answer(differences: Sequence[Mapping[str, Any]]) -> str:
     """One sentence: does pretraining help? A difference whose interval spans 0 is never called a gain or a loss."""
     if not differences:
         return "There is no pair of pretrained and scratch runs with otherwise equal options, so no difference to state."
-    places = [in_words(d["experiment"], d["label_fraction"], d["at_epoch"], d["protocol"]) for d in differences]
     parts = []
-    for found, where in zip(differences, told_apart(places, differences), strict=True):
+    for found, where in zip(differences, places_in_words(differences), strict=True):
         figures = f"{found['pretrained']:.2%} against {found['scratch']:.2%}"
         figures += ", best epoch on the test images" if found["metric"] == "best_test_acc" else ""
         low, high = 100 * found["low"], 100 * found["high"]
@@ -151,10 +153,31 @@ def answer(differences: list[dict[str, Any]]) -> str:
         else:
             gain = f"no difference that can be told from chance (95 % interval {low:+.1f} to {high:+.1f} points; {figures})"
         parts.append(f"{where}, {gain}")
-    return f"Does pretraining help? In {'; in '.join(parts)}. {_seeds_in_words(differences)}"
+    return f"{ASKED} In {'; in '.join(parts)}. {_seeds_in_words(differences)}"
 
 
-def _seeds_in_words(differences: list[dict[str, Any]]) -> str:
+def verdict_of(found: Mapping[str, Any]) -> str:
+    """gain, loss, or chance where the interval holds 0."""
+    return "gain" if found["low"] > 0 else "loss" if found["high"] < 0 else "chance"
+
+
+def places_in_words(differences: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Where each difference was measured, in words that tell them apart."""
+    words = [
+        in_words(found["experiment"], found["label_fraction"], found["at_epoch"], found["protocol"]) for found in differences
+    ]
+    return told_apart(words, differences)
+
+
+def speaks_of(differences: Sequence[Mapping[str, Any]]) -> str:
+    """What the differences speak of, in sentences: which accuracy, which seeds."""
+    chosen = [found["metric"] == "best_test_acc" for found in differences]
+    whose = "Accuracies are" if all(chosen) else "Some accuracies are"
+    best = f"{whose} of the best epoch on the test images. " if any(chosen) else ""
+    return best + _seeds_in_words(differences)
+
+
+def _seeds_in_words(differences: Sequence[Mapping[str, Any]]) -> str:
     numbers = sorted({len(found["seeds"]) for found in differences})
     if numbers == [1]:
         return "One seed: this speaks of these encoders; other seeds can differ by more."

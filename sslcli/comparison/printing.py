@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from sslcli.comparison.brief_answer import brief_answer
 from sslcli.comparison.comparison import chosen_runs, pretrain_setups, results
 from sslcli.comparison.differences import (
     pair_up,
 )
 from sslcli.comparison.options_apart import settings_in_words
 from sslcli.comparison.rows import tables
+from sslcli.comparison.terminal import print_tables
 from sslcli.console.tables import print_rows
+from sslcli.console.wrapping import WIDEST, room_across, wrapped
 from sslcli.evaluation.naming import heading
 from sslcli.options.pairing import changed_options
 from sslcli.runs.naming import INIT_WORDS
@@ -39,7 +42,7 @@ def print_comparison(
     without_duplicates: bool = False,
     style: str = "table",
 ) -> None:
-    """Print the tables of a study, the difference under each pair, and last the sentence."""
+    """Print a study's tables, the difference under each pair. The answer comes first in a terminal, last in Markdown."""
     chosen, others = chosen_runs(registry, study, everything=everything, without_duplicates=without_duplicates)
     setups = pretrain_setups(registry, chosen)
     settings = settings_in_words(registry, chosen, setups)
@@ -50,16 +53,25 @@ def print_comparison(
     elif style == "csv":
         print_rows(found["rows"], dict(zip(CSV_COLUMNS, CSV_COLUMNS, strict=True)), style="csv")
     else:
-        epochs_shown = {"at_epoch": "of epoch"} if any(run.at_epoch for run in chosen) else {}
-        for protocol, rows in tables(chosen, found["differences"], setups, settings, tell_published=own).items():
-            print(f"\n### {heading(protocol)}\n" if style == "markdown" else f"\n{heading(protocol)}")
-            used = {key: words for key, words in (COLUMNS | epochs_shown).items() if any(row.get(key) for row in rows)}
-            print_rows(rows, used, style=style)
+        made = tables(chosen, found["differences"], setups, settings, tell_published=own)
+        note = "Without the test images that are duplicates.\n" * without_duplicates
+        if style == "markdown":
+            _print_markdown(made, epochs_shown=any(run.at_epoch for run in chosen))
+            print(f"\n{note}{found['answer']}")
+        else:
+            print(note + "\n".join(brief_answer(found["differences"], min(WIDEST, room_across()))))
+            print_tables(made, ids={run.id for run in registry.runs()}, room=room_across())
     lonely = [run for run in pair_up(chosen)[1] if not _repeated(run, chosen)]
     for message in _messages(registry, chosen, lonely, others):
-        print(message, file=sys.stderr)
-    if style in ("table", "markdown"):
-        print("\nWithout the test images that are duplicates." * without_duplicates + f"\n{found['answer']}")
+        print("\n".join(wrapped(message, min(WIDEST, room_across()))), file=sys.stderr)
+
+
+def _print_markdown(made: dict[str, list[dict[str, Any]]], *, epochs_shown: bool) -> None:
+    heads = COLUMNS | ({"at_epoch": "of epoch"} if epochs_shown else {})
+    for protocol, rows in made.items():
+        print(f"\n### {heading(protocol)}\n")
+        used = {key: words for key, words in heads.items() if any(row.get(key) for row in rows)}
+        print_rows(rows, used, style="markdown")
 
 
 def _messages(registry: Registry, chosen: list[Run], lonely: list[Run], others: list[str]) -> list[str]:

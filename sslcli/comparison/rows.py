@@ -25,13 +25,14 @@ def tables(
     tell_published: bool = False,
 ) -> dict[str, list[dict[str, Any]]]:
     """For each protocol, in words, its rows: runs that differ in seed alone in one (a seed done twice also in one of its own),
-    and each difference under its scratch. `tell_published` marks the rows of runs whose numbers alone are here."""
+    and each difference under the later of its two. `tell_published` marks the rows of runs whose numbers alone are here."""
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in chosen:
         groups.setdefault(setting_of(run, setups), []).append(run)
-    of_scratch: dict[str, list[dict[str, Any]]] = {}
+    order = {run.id: place for place, run in enumerate(chosen)}
+    under: dict[str, list[dict[str, Any]]] = {}
     for found in differences:
-        of_scratch.setdefault(found["scratch_run"], []).append(found)
+        under.setdefault(max(found["pretrained_run"], found["scratch_run"], key=order.__getitem__), []).append(found)
     made: dict[str, list[dict[str, Any]]] = {}
     for group in groups.values():
         protocol = group[0].protocol
@@ -40,13 +41,14 @@ def tables(
         newest_each = list(of_seed.values())
         of_seeds = [[run] for run in group if run not in newest_each] + [newest_each]
         rows += [_row_over_seeds(runs, settings) | (_kept(runs) if tell_published else {}) for runs in of_seeds]
-        mine = [found for run in group for found in of_scratch.get(run.id, [])]
+        mine = [found for run in group for found in under.get(run.id, [])]
         rows += [_difference_row(found, name_it=len(mine) > 1) for found in mine]
     return made
 
 
 def _row_over_seeds(runs: list[Run], settings: Settings) -> dict[str, Any]:
-    row = row_of(runs[0], settings) | {"seeds": ", ".join(str(run.seed) for run in runs if run.seed is not None)}
+    row = row_of(runs[0], settings) | {"runs": [run.id for run in runs]}
+    row["seeds"] = ", ".join(str(run.seed) for run in runs if run.seed is not None)
     searched = [run.metrics["rate"] for run in runs if not _frozen(run) and "rate" in run.metrics]
     row["rate"] = ", ".join(dict.fromkeys(f"{rate:.3g}" for rate in searched))
     if len(runs) == 1:
@@ -67,7 +69,7 @@ def _kept(runs: list[Run]) -> dict[str, Any]:
 
 
 def _difference_row(found: dict[str, Any], *, name_it: bool) -> dict[str, Any]:
-    whose = {"run": f"of {found['pretrained_run']}"} if name_it else {}
+    whose = {"run": f"of {found['pretrained_run']}", "runs": [found["pretrained_run"]]} if name_it else {}
     return {
         "init": "difference",
         "setting": found.get("setting"),
@@ -77,6 +79,7 @@ def _difference_row(found: dict[str, Any], *, name_it: bool) -> dict[str, Any]:
         found["metric"]: _points(found["difference"]),
         "best_test_acc": _points(found["best_test_difference"]),
         "interval_acc": f"{100 * found['low']:+.2f} to {100 * found['high']:+.2f}",
+        "difference_sd": found["difference_sd"],
         "bold": True,
     } | whose
 

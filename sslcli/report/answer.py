@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import floor, log10
 from typing import Any
 
+from sslcli.comparison.differences import verdict_of
 from sslcli.evaluation.naming import heading, told_apart
 from sslcli.evaluation.protocols import PROTOCOLS
 
@@ -61,11 +62,6 @@ def places(differences: Sequence[Values]) -> list[str]:
         data = f" of {found['dataset']}" if several else ""
         words.append(words_of(protocol_of(found)).inline + labels + epoch + data + best)
     return told_apart(words, differences)
-
-
-def verdict_of(found: Values) -> str:
-    """gain, loss, or chance where the interval holds 0."""
-    return "gain" if found["low"] > 0 else "loss" if found["high"] < 0 else "chance"
 
 
 FEW = 4  # differences that a sentence can hold
