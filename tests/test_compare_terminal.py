@@ -10,6 +10,7 @@ import pytest
 from sslcli.comparison.brief_answer import brief_answer
 from sslcli.comparison.terminal import print_tables
 from sslcli.console.wrapping import wrapped
+from sslcli.evaluation.statistics import paired
 from sslcli.runs.registry import Registry
 from tests.conftest import Cli
 
@@ -154,6 +155,27 @@ def test_what_other_programs_read_is_not_narrowed(ssl: Cli, style: str) -> None:
         assert "| data set | backbone | epochs | labels | init | method | seed | test accuracy | 95 % interval |" in shown
         assert "| +25.74 points | +24.01 to +27.47 | +25.67 points |" in shown
         assert "\n" not in shown[shown.index("Does pretraining help?") :].rstrip()
+
+
+def test_others_weights_stand_beside_scratch_with_their_difference_and_interval(ssl: Cli, registry: Registry) -> None:
+    known = {"experiment": "linear_eval", "protocol": "linear", "status": "finished", "dataset": "cifar10"}
+    inits = {"pretrained": 7000, "scratch": 4000, "file-moco-v2-800ep-pretrain-0a1b2c3d": 8000}
+    made = [
+        registry.create(f"{init}-resnet50-cifar10-s1", **known, init=init, pair="p", setup="s", seed=1, label_fraction=1.0,
+                        metrics={"test_acc": right / 10_000, "test_images": 10_000})
+        for init, right in inits.items()
+    ]  # fmt: skip
+    made[2].both_right = {made[1].id: 3500}
+    registry.save(made[2])
+    shown = ssl("compare").out
+    assert max(map(len, shown.splitlines())) <= 100
+    expected = paired(8000, 4000, 3500, 10_000)
+    theirs, below = shown[shown.index("\nfile-moco-v2-800ep-pretrain-0a1b2c3d ") + 1 :].splitlines()[:2]
+    assert "80.00%" in theirs
+    assert below.split()[:5] == [
+        "difference", "+40.00", f"{100 * expected.low:+.2f}", "to", f"{100 * expected.high:+.2f}"
+    ]  # fmt: skip
+    assert "linear evaluation (file-moco-v2-800ep-pretrain-0a1b2c3d) +40.0 (" in " ".join(shown.split())
 
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))

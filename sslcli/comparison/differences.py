@@ -1,4 +1,4 @@
-"""Pretrained minus scratch: which runs belong together, over seeds too, and what can be said of them. Imports no torch."""
+"""Pretrained, here or by others, minus scratch: which runs belong together, and what can be said of them. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Any
 from sslcli.evaluation.naming import in_words, told_apart
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.evaluation.statistics import Difference, over_seeds, unpaired
-from sslcli.runs.naming import INIT_WORDS
 from sslcli.runs.run import Run
 
 Pair = tuple[Run, Run]
-"""A pretrained run, and the scratch run whose options are equal but for init."""
+"""A run that was pretrained, here or by others, and the scratch run whose options are equal but for init."""
 
 INTERVALS = {
     "paired": "over test images, paired; one seed",
@@ -26,16 +25,16 @@ INTERVALS = {
 
 
 def pair_up(runs: list[Run]) -> tuple[list[Pair], list[Run]]:
-    """Pretrained runs with their scratch partners (options equal but for init), and those of either that have none.
+    """Runs that were pretrained, here or by others, with their scratch partners, and those of either that have none.
 
-    Runs that began with others' weights are neither. The two of a pair have an accuracy in common, and were tested on
-    equally many images.
+    The options of partners are equal but for init. The two of a pair have an accuracy in common, and were tested on equally
+    many images.
     """
     scratch = {run.pair: run for run in runs if run.init == "scratch" and run.pair}
-    pairs = [(run, scratch[run.pair]) for run in runs if run.init == "pretrained" and run.pair in scratch]
+    pairs = [(run, scratch[run.pair]) for run in runs if run.init not in (None, "scratch") and run.pair in scratch]
     pairs = [pair for pair in pairs if _metric([pair]) and _images(pair[0]) == _images(pair[1])]
     paired_ids = {run.id for pair in pairs for run in pair}
-    return pairs, [run for run in runs if run.id not in paired_ids and run.init in (None, *INIT_WORDS)]
+    return pairs, [run for run in runs if run.id not in paired_ids]
 
 
 def setting_of(run: Run, setups: dict[str, str | None]) -> tuple[Any, ...]:
@@ -63,7 +62,8 @@ def difference_of(pairs: Sequence[Pair]) -> dict[str, Any]:
     best: list[Any] = [[pair[side].metrics.get("best_test_acc") for pair in pairs] for side in (0, 1)]
     found, kind = _interval(pairs, metric)
     return {
-        "experiment": first.experiment, "protocol": first.protocol, "method": first.encoder_method, "dataset": first.dataset,
+        "experiment": first.experiment, "protocol": first.protocol, "init": first.init, "method": first.encoder_method,
+        "dataset": first.dataset,
         "label_fraction": first.label_fraction, "at_epoch": first.at_epoch, "metric": metric,
         "seed": first.seed, "seeds": [pair[0].seed for pair in pairs],
         "pretrained": fmean(columns[0]), "scratch": fmean(columns[1]), "difference": found.value,

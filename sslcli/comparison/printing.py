@@ -17,7 +17,6 @@ from sslcli.console.tables import print_rows
 from sslcli.console.wrapping import WIDEST, room_across, wrapped
 from sslcli.evaluation.naming import heading
 from sslcli.options.pairing import changed_options
-from sslcli.runs.naming import INIT_WORDS
 from sslcli.runs.next_step import partner_command, record_or_index
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -76,8 +75,6 @@ def _print_markdown(made: dict[str, list[dict[str, Any]]], *, epochs_shown: bool
 
 def _messages(registry: Registry, chosen: list[Run], lonely: list[Run], others: list[str]) -> list[str]:
     found = [f"{run.id} has no partner: {why_lonely(registry, run, chosen)}" for run in lonely]
-    if apart := [run.id for run in chosen if run.init not in (None, *INIT_WORDS)]:
-        found.append(f"began with others' weights, and so are in no pair: {', '.join(apart)}")
     if named := [name for name in others if name]:
         found.append(
             f"other studies here: {', '.join(named)}; to see one, type: {registry.command('ssl compare --study NAME')}"
@@ -92,7 +89,7 @@ def _repeated(run: Run, runs: list[Run]) -> bool:
 
 def why_lonely(registry: Registry, run: Run, others: list[Run]) -> str:
     """Name the options in which a run differs from the closest run of the other init."""
-    candidates = [other for other in others if other.protocol == run.protocol and {other.init, run.init} == set(INIT_WORDS)]
+    candidates = [other for other in others if other.protocol == run.protocol and _are_partners(other, run)]
     if not candidates:
         wanted = "pretrained" if run.init == "scratch" else "scratch"
         return f"there is no {wanted} run; to make it, type: {partner_command(registry, run)}"
@@ -103,6 +100,11 @@ def why_lonely(registry: Registry, run: Run, others: list[Run]) -> str:
         if not best or len(different) < len(best):
             best = different
     return f"the closest run of the other init differs in {', '.join(best) or 'options that are not on record'}"
+
+
+def _are_partners(one: Run, other: Run) -> bool:
+    """Whether one of two runs is from scratch, and the other's encoder was pretrained, here or by others."""
+    return None not in (one.init, other.init) and (one.init == "scratch") != (other.init == "scratch")
 
 
 def _identity(registry: Registry, run: Run) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sslcli.evaluation.protocols import PROTOCOLS, evaluations, protocol_named, usual_of
-from sslcli.runs.naming import share_label
+from sslcli.runs.naming import INIT_WORDS, share_label
 from sslcli.runs.run import FIRST_METHOD, Run
 
 
@@ -33,7 +33,7 @@ def in_words(experiment: str, label_fraction: float | None, at_epoch: int | None
 
 
 def told_apart(places: Sequence[str], differences: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Places of differences in words that tell them apart: by their methods and settings, else by their runs."""
+    """Places of differences in words that tell them apart: by others' weights, methods and settings, else by their runs."""
     settings = settings_with_method(differences)
     words = [f"{place} ({setting})" if setting else place for place, setting in zip(places, settings, strict=True)]
     return [
@@ -43,10 +43,15 @@ def told_apart(places: Sequence[str], differences: Sequence[Mapping[str, Any]]) 
 
 
 def settings_with_method(differences: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What tells each difference from others: the method, if there are several, and the setting; "" for nothing."""
-    several = len({found.get("method") for found in differences}) > 1
-    told = [(found.get("method") if several else None, found.get("setting")) for found in differences]
+    """What tells each difference from others: others' weights, the method if there are several, the setting; "" for nothing."""
+    several = len({found.get("method") for found in differences} - {None}) > 1
+    told = [(_others_weights(found), found.get("method") if several else None, found.get("setting")) for found in differences]
     return [", ".join(filter(None, words)) for words in told]
+
+
+def _others_weights(found: Mapping[str, Any]) -> str | None:
+    """The init of a difference if it is a file of others' weights, or a pretraining that began with one."""
+    return None if found.get("init") in (None, *INIT_WORDS) else str(found["init"])
 
 
 def heading(words: str) -> str:

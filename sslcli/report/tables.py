@@ -86,7 +86,7 @@ def _difference_row(keys: Sequence[str], found: Values) -> list[Cell]:
     kind = f" {INTERVALS[found['interval']]}" if found.get("interval") in INTERVALS else ""
     metric = str(found.get("metric") or "test_acc")
     cells = {
-        "init": Cell("pretrained − scratch", note=f"95 % interval{kind}{spread}", head=True),
+        "init": Cell(f"{found.get('init') or 'pretrained'} − scratch", note=f"95 % interval{kind}{spread}", head=True),
         "label_fraction": _cell("label_fraction", found.get("label_fraction")),
         "seed": Cell(known, kind="number"),
     }

@@ -35,8 +35,8 @@ MUTANTS = (
     ),
     Mutant(
         "a pretrained run is paired with any scratch run", DIFFERENCES,
-        'pairs = [(run, scratch[run.pair]) for run in runs if run.init == "pretrained" and run.pair in scratch]',
-        'pairs = [(run, max(scratch.values(), key=id)) for run in runs if run.init == "pretrained" and scratch]',
+        'pairs = [(run, scratch[run.pair]) for run in runs if run.init not in (None, "scratch") and run.pair in scratch]',
+        'pairs = [(run, max(scratch.values(), key=id)) for run in runs if run.init not in (None, "scratch") and scratch]',
         PAIRS + "test_pairs_have_the_same_options_and_the_test_images_of_both",
     ),
     Mutant(
