@@ -80,7 +80,15 @@ def test_a_setting_of_many_words_is_folded_also_where_the_output_is_piped(capsys
 def test_a_row_of_seeds_names_its_runs_and_how_many_more_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     ids = [f"pretrained-{'x' * 80}-{number}" for number in range(5)]
     print_tables({"kNN": [{"init": "pretrained", "test_acc": 0.5, "runs": ids}]}, ids=ids, room=100)
-    assert "…0, …1, …2 and 2 more" in capsys.readouterr().out
+    assert "…0, …1, …2 +2" in capsys.readouterr().out
+
+
+def test_in_80_columns_no_published_table_is_folded(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = ssl(f"compare --project {ROOT} --study cifar10-cpu").out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert shown.count("95 % interval") == 5
+    assert "…v6tb +1" in shown
 
 
 def difference(value: float, half: float = 0.02, **known: Any) -> dict[str, Any]:

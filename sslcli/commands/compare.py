@@ -14,7 +14,7 @@ from sslcli.options.project import open_registry
 
 @dataclass(frozen=True, kw_only=True)
 class Compare(Command):
-    """Say whether pretraining helps, and show pretrained beside scratch with the difference of each pair."""
+    """Say whether pretraining helps, show pretrained beside scratch with each difference, and rank methods."""
 
     only_reads: ClassVar[bool] = True
     study: StudyName = None

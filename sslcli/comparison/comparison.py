@@ -14,6 +14,7 @@ from sslcli.comparison.differences import (
     pair_up,
 )
 from sslcli.comparison.options_apart import NO_SETTINGS, Settings, settings_in_words
+from sslcli.comparison.ranking import Ranking, rankings
 from sslcli.comparison.rows import row_of
 from sslcli.errors import StateError
 from sslcli.evaluation.protocols import evaluations
@@ -24,11 +25,15 @@ from sslcli.runs.selection import newest_study
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A study's numbers: a row for each run, a difference for each setting, as `--format json` has them, and the answer."""
+    """A study's numbers: a row for each run, a difference for each setting, as `--format json` has them, and the answer.
+
+    `rankings` has the methods of each kind of evaluation, the best first, where there are several.
+    """
 
     rows: list[dict[str, Any]]
     differences: list[dict[str, Any]]
     answer: str
+    rankings: list[Ranking]
 
 
 def compared(
@@ -53,10 +58,15 @@ def chosen_runs(
 
 
 def results(chosen: list[Run], setups: dict[str, str | None], settings: Settings = NO_SETTINGS) -> dict[str, Any]:
-    """What `--format json` prints: a row for each run, a difference for each setting, and the answer."""
+    """A comparison's fields by their names: a row for each run, a difference for each setting, the answer, the rankings."""
     groups = over_settings(pair_up(chosen)[0], setups)
     differences = [difference_of(pairs) | {"setting": settings.get(pairs[0][0].id)} for pairs in groups]
-    return {"rows": [row_of(run, settings) for run in chosen], "differences": differences, "answer": answer(differences)}
+    return {
+        "rows": [row_of(run, settings) for run in chosen],
+        "differences": differences,
+        "answer": answer(differences),
+        "rankings": rankings(chosen, setups, settings),
+    }
 
 
 def pretrain_setups(registry: Registry, chosen: list[Run]) -> dict[str, str | None]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sslcli.evaluation.naming import in_words, told_apart
 from sslcli.evaluation.protocols import PROTOCOLS
-from sslcli.evaluation.statistics import Difference, over_seeds, unpaired
+from sslcli.evaluation.statistics import TAIL, Difference, SeedSpread, over_seeds, unpaired
 from sslcli.runs.run import Run
 
 Pair = tuple[Run, Run]
@@ -32,7 +32,7 @@ def pair_up(runs: list[Run]) -> tuple[list[Pair], list[Run]]:
     """
     scratch = {run.pair: run for run in runs if run.init == "scratch" and run.pair}
     pairs = [(run, scratch[run.pair]) for run in runs if run.init not in (None, "scratch") and run.pair in scratch]
-    pairs = [pair for pair in pairs if _metric([pair]) and _images(pair[0]) == _images(pair[1])]
+    pairs = [pair for pair in pairs if _metric([pair]) and images_of(pair[0]) == images_of(pair[1])]
     paired_ids = {run.id for pair in pairs for run in pair}
     return pairs, [run for run in runs if run.id not in paired_ids]
 
@@ -60,7 +60,7 @@ def difference_of(pairs: Sequence[Pair]) -> dict[str, Any]:
     metric = _metric(pairs)
     columns = [[pair[side].metrics[metric] for pair in pairs] for side in (0, 1)]
     best: list[Any] = [[pair[side].metrics.get("best_test_acc") for pair in pairs] for side in (0, 1)]
-    found, kind = _interval(pairs, metric)
+    found, kind = interval_of(pairs, metric)
     return {
         "experiment": first.experiment, "protocol": first.protocol, "init": first.init, "method": first.encoder_method,
         "dataset": first.dataset,
@@ -87,24 +87,30 @@ def spread(values: Sequence[float]) -> float | None:
     return stdev(values) if len(values) > 1 else None
 
 
-def _interval(pairs: Sequence[Pair], metric: str) -> tuple[Difference, str]:
-    """The difference and what its interval is made of, a key of INTERVALS."""
-    images, several = _images(pairs[0][0]), len(pairs) > 1
+def interval_of(
+    pairs: Sequence[Pair], metric: str, *, tail: float = TAIL, seed_spread: SeedSpread | None = None
+) -> tuple[Difference, str]:
+    """The mean of first minus second, a pair for each seed, and what its interval is made of, a key of INTERVALS.
+
+    `tail` is the chance that the interval leaves out, `seed_spread` what other runs say of the variance over seeds.
+    """
+    images, several = images_of(pairs[0][0]), len(pairs) > 1
     first, second = ([pair[side].metrics[metric] for pair in pairs] for side in (0, 1))
     known = pairs if metric == "test_acc" else []  # of the best over epochs no counts are kept
     twos = list(combinations(known, 2))
     disagreements = [share for pair in known if (share := _disagreement(pair)) is not None]
     products = [mean for two in twos if (mean := _product(*two)) is not None]
     if len(disagreements) < len(pairs) or len(products) < len(twos):
-        return unpaired(first, second, images), "seeds, unpaired" if several else "unpaired"
+        return unpaired(first, second, images, tail=tail, spread=seed_spread), "seeds, unpaired" if several else "unpaired"
     differences = [a - b for a, b in zip(first, second, strict=True)]
-    return over_seeds(differences, disagreements, products, images), "seeds" if several else "paired"
+    found = over_seeds(differences, disagreements, products, images, tail=tail, spread=seed_spread)
+    return found, "seeds" if several else "paired"
 
 
 def _disagreement(pair: Pair) -> float | None:
     """The share of images that one of the two has right and the other has not; None if that was not kept."""
     both = both_right(*pair)
-    return None if both is None else (sum(map(_right, pair)) - 2 * both) / _images(pair[0])
+    return None if both is None else (sum(map(_right, pair)) - 2 * both) / images_of(pair[0])
 
 
 def _product(first: Pair, second: Pair) -> float | None:
@@ -113,13 +119,13 @@ def _product(first: Pair, second: Pair) -> float | None:
     if None in crossed:
         return None
     counts = [count or 0 for count in crossed]
-    return (counts[0] - counts[1] - counts[2] + counts[3]) / _images(first[0])
+    return (counts[0] - counts[1] - counts[2] + counts[3]) / images_of(first[0])
 
 
 def both_right(first: Run, second: Run) -> int | None:
     """How many test images both have right; None if that was not kept, not of equally many images, or cannot be."""
     count: Any = first.both_right.get(second.id, second.both_right.get(first.id))
-    if count is None or (images := _images(first)) != _images(second):
+    if count is None or (images := images_of(first)) != images_of(second):
         return None
     rights = [_right(first), _right(second)]
     return int(count) if max(0, sum(rights) - images) <= count <= min(rights) else None
@@ -127,10 +133,11 @@ def both_right(first: Run, second: Run) -> int | None:
 
 def _right(run: Run) -> int:
     """How many test images a run has right."""
-    return round(float(run.metrics["test_acc"]) * _images(run))
+    return round(float(run.metrics["test_acc"]) * images_of(run))
 
 
-def _images(run: Run) -> int:
+def images_of(run: Run) -> int:
+    """On how many test images a run was tested."""
     return int(run.metrics.get("test_images", 10_000))
 
 

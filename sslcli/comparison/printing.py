@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from sslcli.comparison.brief_answer import brief_answer
@@ -11,9 +12,11 @@ from sslcli.comparison.differences import (
     pair_up,
 )
 from sslcli.comparison.options_apart import settings_in_words
+from sslcli.comparison.ranking import Ranking
+from sslcli.comparison.ranking_rows import RANKED, correction_of, ranking_rows
 from sslcli.comparison.rows import tables
-from sslcli.comparison.terminal import print_tables
-from sslcli.console.tables import print_rows
+from sslcli.comparison.terminal import GAP, print_tables
+from sslcli.console.tables import print_rows, print_within
 from sslcli.console.wrapping import WIDEST, room_across, wrapped
 from sslcli.evaluation.naming import heading
 from sslcli.options.pairing import changed_options
@@ -48,7 +51,7 @@ def print_comparison(
     own = any(run.status != "published" for run in chosen)
     found = results(chosen, setups, settings) | {"without_duplicates": without_duplicates}
     if style == "json":
-        print_rows(found["rows"], {}, style="json", whole=found)
+        print_rows(found["rows"], {}, style="json", whole=found | {"rankings": [asdict(one) for one in found["rankings"]]})
     elif style == "csv":
         print_rows(found["rows"], dict(zip(CSV_COLUMNS, CSV_COLUMNS, strict=True)), style="csv")
     else:
@@ -56,9 +59,15 @@ def print_comparison(
         note = "Without the test images that are duplicates.\n" * without_duplicates
         if style == "markdown":
             _print_markdown(made, epochs_shown=any(run.at_epoch for run in chosen))
+            for ranking in found["rankings"]:
+                print(f"\n### {_heading(ranking)}\n")
+                print_rows(ranking_rows(ranking), RANKED, style="markdown")
+                print(f"\n{ranking.sentence()} {correction_of(ranking)}")
             print(f"\n{note}{found['answer']}")
         else:
             print(note + "\n".join(brief_answer(found["differences"], min(WIDEST, room_across()))))
+            for ranking in found["rankings"]:
+                _print_ranking(ranking, room_across())
             print_tables(made, ids={run.id for run in registry.runs()}, room=room_across())
     lonely = [run for run in pair_up(chosen)[1] if not _repeated(run, chosen)]
     for message in _messages(registry, chosen, lonely, others):
@@ -71,6 +80,18 @@ def _print_markdown(made: dict[str, list[dict[str, Any]]], *, epochs_shown: bool
         print(f"\n### {heading(protocol)}\n")
         used = {key: words for key, words in heads.items() if any(row.get(key) for row in rows)}
         print_rows(rows, used, style="markdown")
+
+
+def _print_ranking(ranking: Ranking, room: int) -> None:
+    """A ranking in a terminal: which method is best, in a sentence, and the table."""
+    print(f"\n{_heading(ranking)}")
+    print("\n".join(wrapped(ranking.sentence(), min(WIDEST, room))))
+    print_within(ranking_rows(ranking), RANKED, room=room, gap=GAP)
+    print("\n".join(wrapped(correction_of(ranking), min(WIDEST, room))))
+
+
+def _heading(ranking: Ranking) -> str:
+    return f"Methods in {ranking.place}"
 
 
 def _messages(registry: Registry, chosen: list[Run], lonely: list[Run], others: list[str]) -> list[str]:

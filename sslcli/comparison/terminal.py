@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from itertools import accumulate, product
 from typing import Any
 
@@ -12,7 +13,7 @@ from sslcli.console.wrapping import wrapped
 from sslcli.evaluation.naming import heading
 
 GAP = 2  # spaces between columns
-MOST_IDS = 3  # that a cell names
+MOST_IDS = 3  # shortened ones that a cell names
 PUBLISHED = "published"
 COLUMNS = {
     "dataset": "data set", "backbone": "backbone", "epochs": "epochs", "label_fraction": "labels", "setting": "setting",
@@ -42,14 +43,16 @@ def print_tables(tables: Mapping[str, Sequence[Row]], *, ids: Collection[str], r
 
 
 def _fitting(tables: Mapping[str, Sequence[Row]], ids: Collection[str], room: int) -> dict[str, Laid]:
-    """Each table laid out: with whole ids and the best accuracy over epochs, else without the one, or the other, or both."""
+    """Each table laid out: with whole ids, else with shortened ones, else with one each; the best over epochs if it fits."""
     endings = _endings(ids)
 
-    def _short(names: Sequence[str]) -> str:
-        return ", ".join(f"…{endings[name]}" for name in names[:MOST_IDS]) + _rest(names, MOST_IDS)
+    def short(names: Sequence[str], most: int = MOST_IDS) -> str:
+        listed = ", ".join(f"…{endings[name]}" for name in names[:most])
+        return f"{listed} +{len(names) - most}" if len(names) > most else listed
 
+    forms: tuple[Words, ...] = (_whole, short, partial(short, most=1))
     laid: dict[str, Laid] = {}
-    for words, best in product((_whole, _short), (True, False)):
+    for words, best in product(forms, (True, False)):
         laid = {protocol: _laid_out(rows, words, best=best) for protocol, rows in tables.items()}
         if all(width_of(rows, columns, gap=GAP) <= room for rows, columns in laid.values()):
             break
@@ -90,11 +93,7 @@ def _shared(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def _whole(ids: Sequence[str]) -> str:
-    return f"{ids[0]}{_rest(ids, 1)}"
-
-
-def _rest(ids: Sequence[str], named: int) -> str:
-    return f" and {len(ids) - named} more" if len(ids) > named else ""
+    return f"{ids[0]} and {len(ids) - 1} more" if len(ids) > 1 else ids[0]
 
 
 def _endings(ids: Collection[str]) -> dict[str, str]:

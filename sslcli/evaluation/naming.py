@@ -54,6 +54,11 @@ def _others_weights(found: Mapping[str, Any]) -> str | None:
     return None if found.get("init") in (None, *INIT_WORDS) else str(found["init"])
 
 
+def listed(words: Sequence[str]) -> str:
+    """Words in a sentence: "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
 def heading(words: str) -> str:
     """Words as they stand at the head of something; kNN stays as it is."""
     return words if words[1:2].isupper() else f"{words[:1].upper()}{words[1:]}"

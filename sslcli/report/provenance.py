@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sslcli.evaluation.naming import WORDS
+from sslcli.evaluation.naming import WORDS, listed
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.report.answer import Values, places, protocol_of, share, words_of
 from sslcli.report.tables import Cell, Table
@@ -141,7 +141,7 @@ def _of_seeds(found: Measured) -> list[str]:
     if not single:
         return []
     return [
-        f"One seed only in {_listed(single)}: the intervals speak of other test images, not of other seeds, which can "
+        f"One seed only in {listed(single)}: the intervals speak of other test images, not of other seeds, which can "
         "differ by more."
     ]
 
@@ -150,11 +150,11 @@ def _of_protocols(found: Measured) -> list[str]:
     sentences = []
     begun = {run.protocol for run in found.runs}
     if others := [other.name for key, other in PROTOCOLS.items() if key not in _run(found) and key not in begun]:
-        sentences.append(f"Protocols that were not run: {_listed(others)}.")
+        sentences.append(f"Protocols that were not run: {listed(others)}.")
     parts = {protocol: {row.get("label_fraction") or 1 for row in found.rows if protocol_of(row) == protocol}
              for protocol in _run(found)}  # fmt: skip
     if all_only := [words_of(protocol).inline for protocol, known in parts.items() if known == {1}]:
-        sentences.append(f"Few labels: {_listed(all_only)} used all labels only.")
+        sentences.append(f"Few labels: {listed(all_only)} used all labels only.")
     return sentences
 
 
@@ -165,11 +165,11 @@ def _of_setting(found: Measured) -> list[str]:
         run.encoder_method for run in found.runs if run.experiment == "pretrain" and run.encoder_method
     }
     single = [f"one {word} ({known.copy().pop()})" for word, known in values.items() if len(known) == 1]
-    sentences = [f"Only {_listed(single)}: others were not measured."] if single else []
+    sentences = [f"Only {listed(single)}: others were not measured."] if single else []
     trained = [run for run in found.runs if run.experiment == "pretrain" and run.epochs and run.status in DONE]
     if trained:
         epochs = sorted({run.epochs or 0 for run in trained})
-        sentences.append(f"Pretraining ran for {_listed([f'{e:g}' for e in epochs])} epochs; more were not measured.")
+        sentences.append(f"Pretraining ran for {listed([f'{e:g}' for e in epochs])} epochs; more were not measured.")
     devices = {run.device for run in found.runs if run.device}
     if devices and all(CPU.search(device) for device in devices):
         sentences.append("No GPU was used: times and recipes speak of CPUs.")
@@ -193,7 +193,7 @@ def _of_figures(found: Measured) -> list[str]:
     without = [words_of(protocol).inline for protocol in judged if not any(
         row.get("test_nll") is not None for row in found.rows if protocol_of(row) == protocol)]  # fmt: skip
     if without:
-        sentences.append(f"Likelihood (NLL) and calibration (ECE) were not measured in {_listed(without)}.")
+        sentences.append(f"Likelihood (NLL) and calibration (ECE) were not measured in {listed(without)}.")
     return sentences
 
 
@@ -201,7 +201,7 @@ def _of_runs(found: Measured) -> list[str]:
     sentences = [f"{run.id} has no partner that differs in its init alone, so it is in no difference." for run in found.lonely]
     undone = [run.id for run in found.runs if run.status not in DONE]
     if undone:
-        sentences.append(f"Not finished, so in no table of results: {_listed(undone)}.")
+        sentences.append(f"Not finished, so in no table of results: {listed(undone)}.")
     if any(run.status == "published" for run in found.runs):
         sentences.append("Published runs are numbers without weights: they cannot be checked against a checkpoint here.")
     return sentences
@@ -209,7 +209,3 @@ def _of_runs(found: Measured) -> list[str]:
 
 def _run(found: Measured) -> list[str]:
     return list(dict.fromkeys(map(protocol_of, found.rows)))
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
