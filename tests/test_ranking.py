@@ -2,6 +2,7 @@
 
 import json
 from itertools import combinations, product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -252,3 +253,14 @@ def test_json_and_markdown_have_the_ranking_too(ssl: Cli) -> None:
     shown = ssl("compare --format markdown").out
     assert "| byol | 1 | 90.00% |  |  |  |" in shown
     assert "simclr cannot be told from it." in shown
+
+
+@pytest.mark.usefixtures("several")
+def test_the_page_has_the_ranking_and_its_sentence(ssl: Cli, tmp_path: Path) -> None:
+    assert ssl("report --out page.html").code == 0
+    page = (tmp_path / "page.html").read_text()
+    assert "<h3>Methods in linear evaluation</h3>" in page
+    assert "In linear evaluation byol has the highest accuracy; simclr cannot be told from it." in page
+    assert "corrected for 3 comparisons" in page
+    assert page.index(">byol</th>") < page.index(">simclr</th>") < page.index(">dino</th>")
+    assert "−0.50" in page

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sslcli.comparison.differences import INTERVALS
+from sslcli.comparison.ranking import Ranking
+from sslcli.comparison.ranking_rows import RANKED, correction_of, ranking_rows
 from sslcli.evaluation.naming import settings_with_method
 from sslcli.report.answer import ProtocolWords, Values, interval, points, protocol_of, share, words_of
 
@@ -99,6 +101,29 @@ def _difference_row(keys: Sequence[str], found: Values) -> list[Cell]:
         if found.get(key)
     }
     return [(plain | cells).get(key, Cell()) for key in keys]
+
+
+def ranking_tables(rankings: Sequence[Ranking]) -> list[tuple[str, str, Table]]:
+    """For each ranking of methods its heading, the sentence that names the best, and the table."""
+    return [
+        (
+            f"Methods in {ranking.place}",
+            ranking.sentence(),
+            Table(
+                correction_of(ranking),
+                [(heading, key.endswith("_acc")) for key, heading in RANKED.items()],
+                [[_ranked_cell(key, row.get(key)) for key in RANKED] for row in ranking_rows(ranking)],
+                sortable=False,
+            ),
+        )
+        for ranking in rankings
+    ]
+
+
+def _ranked_cell(key: str, text: str | None) -> Cell:
+    if key.endswith("_acc"):
+        return Cell((text or "–").replace("-", "−"), kind="number")
+    return Cell(text or "–", head=key == "method")
 
 
 def few_label_tables(differences: Sequence[Values]) -> list[Table]:
