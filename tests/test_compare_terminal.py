@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from sslcli.comparison.brief_answer import brief_answer
-from sslcli.comparison.terminal import print_tables
-from sslcli.console.wrapping import wrapped
+from sslcli.comparison.printing import brief_answer, print_tables
+from sslcli.console.messages import wrapped
 from sslcli.evaluation.statistics import paired
 from sslcli.runs.registry import Registry
 from tests.conftest import Cli

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sslcli.comparison.differences import (
     answer,
@@ -14,13 +14,15 @@ from sslcli.comparison.differences import (
     pair_up,
 )
 from sslcli.comparison.options_apart import NO_SETTINGS, Settings, settings_in_words
-from sslcli.comparison.ranking import Ranking, rankings
 from sslcli.comparison.rows import row_of
 from sslcli.errors import StateError
 from sslcli.evaluation.protocols import evaluations
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.runs.selection import newest_study
+
+if TYPE_CHECKING:
+    from sslcli.comparison.ranking import Ranking
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +67,17 @@ def results(chosen: list[Run], setups: dict[str, str | None], settings: Settings
         "rows": [row_of(run, settings) for run in chosen],
         "differences": differences,
         "answer": answer(differences),
-        "rankings": rankings(chosen, setups, settings),
+        "rankings": _ranked(chosen, setups, settings),
     }
+
+
+def _ranked(chosen: list[Run], setups: dict[str, str | None], settings: Settings) -> list[Ranking]:
+    """The rankings of several methods; none of one."""
+    if len({run.encoder_method or run.init for run in chosen if run.init not in (None, "scratch")}) < 2:
+        return []
+    from sslcli.comparison.ranking import rankings  # most studies have one method, and wait for none of this
+
+    return rankings(chosen, setups, settings)
 
 
 def pretrain_setups(registry: Registry, chosen: list[Run]) -> dict[str, str | None]:

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sslcli.comparison.brief_answer import brief_answer
 from sslcli.comparison.comparison import chosen_runs, pretrain_setups, results
-from sslcli.comparison.differences import (
-    pair_up,
-)
+from sslcli.comparison.differences import ASKED, answer, pair_up, places_in_words, speaks_of, verdict_of
 from sslcli.comparison.options_apart import settings_in_words
-from sslcli.comparison.ranking import Ranking
-from sslcli.comparison.ranking_rows import RANKED, correction_of, ranking_rows
-from sslcli.comparison.rows import tables
-from sslcli.comparison.terminal import GAP, print_tables
+from sslcli.comparison.rows import GAP, PUBLISHED, Row, fitting, shared_words, tables
+from sslcli.console.messages import WIDEST, room_across, wrapped
 from sslcli.console.tables import print_rows, print_within
-from sslcli.console.wrapping import WIDEST, room_across, wrapped
 from sslcli.evaluation.naming import heading
 from sslcli.options.pairing import changed_options
 from sslcli.runs.next_step import partner_command, record_or_index
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
+
+if TYPE_CHECKING:
+    from sslcli.comparison.ranking import Ranking
 
 COLUMNS = {
     "dataset": "data set", "backbone": "backbone", "epochs": "epochs", "label_fraction": "labels", "setting": "setting",
@@ -34,6 +32,16 @@ COLUMNS = {
 
 CSV_COLUMNS = ("experiment", "protocol", "init", "dataset", "label_fraction", "at_epoch", "backbone", "epochs", "seed",
                "test_acc", "test_images", "best_test_acc", "test_nll", "test_ece", "run", "setting", "method")  # fmt: skip
+LINES = 3
+KINDS = {"gain": "Yes", "loss": "No, it costs accuracy", "chance": "No difference that can be told from chance"}
+DETAILS = (
+    {"gain": "interval", "loss": "interval", "chance": "interval"},
+    {"gain": "points", "loss": "points", "chance": "points"},
+    {"gain": "number", "loss": "interval", "chance": "interval"},
+    {"gain": "number", "loss": "points", "chance": "points"},
+    {"gain": "number", "loss": "number", "chance": "number"},
+)
+"""What is said of the differences of each kind, from long to short."""
 
 
 def print_comparison(
@@ -59,19 +67,28 @@ def print_comparison(
         note = "Without the test images that are duplicates.\n" * without_duplicates
         if style == "markdown":
             _print_markdown(made, epochs_shown=any(run.at_epoch for run in chosen))
-            for ranking in found["rankings"]:
-                print(f"\n### {_heading(ranking)}\n")
-                print_rows(ranking_rows(ranking), RANKED, style="markdown")
-                print(f"\n{ranking.sentence()} {correction_of(ranking)}")
+            _print_rankings(found["rankings"], style=style)
             print(f"\n{note}{found['answer']}")
         else:
             print(note + "\n".join(brief_answer(found["differences"], min(WIDEST, room_across()))))
-            for ranking in found["rankings"]:
-                _print_ranking(ranking, room_across())
+            _print_rankings(found["rankings"], style=style)
             print_tables(made, ids={run.id for run in registry.runs()}, room=room_across())
     lonely = [run for run in pair_up(chosen)[1] if not _repeated(run, chosen)]
     for message in _messages(registry, chosen, lonely, others):
         print("\n".join(wrapped(message, min(WIDEST, room_across()))), file=sys.stderr)
+
+
+def print_tables(tables: Mapping[str, Sequence[Row]], *, ids: Collection[str], room: int) -> None:
+    """Print a protocol's rows under its name, for each, in lines of at most `room` characters.
+
+    `ids` are those of all runs, from which shortened ones can be told.
+    """
+    for protocol, (rows, columns) in fitting(tables, ids, room).items():
+        print(f"\n{heading(protocol)}")
+        print("\n".join(wrapped(", ".join(shared_words(tables[protocol]).values()), room)))
+        print_within(rows, columns, room=room, gap=GAP)
+    if any(row.get("kept") for rows in tables.values() for row in rows):
+        print(f"\n{PUBLISHED}: numbers only")
 
 
 def _print_markdown(made: dict[str, list[dict[str, Any]]], *, epochs_shown: bool) -> None:
@@ -82,16 +99,12 @@ def _print_markdown(made: dict[str, list[dict[str, Any]]], *, epochs_shown: bool
         print_rows(rows, used, style="markdown")
 
 
-def _print_ranking(ranking: Ranking, room: int) -> None:
-    """A ranking in a terminal: which method is best, in a sentence, and the table."""
-    print(f"\n{_heading(ranking)}")
-    print("\n".join(wrapped(ranking.sentence(), min(WIDEST, room))))
-    print_within(ranking_rows(ranking), RANKED, room=room, gap=GAP)
-    print("\n".join(wrapped(correction_of(ranking), min(WIDEST, room))))
+def _print_rankings(rankings: Sequence[Ranking], *, style: str) -> None:
+    if rankings:
+        from sslcli.comparison.ranking_rows import print_ranking  # most studies have one method, and wait for none of this
 
-
-def _heading(ranking: Ranking) -> str:
-    return f"Methods in {ranking.place}"
+        for ranking in rankings:
+            print_ranking(ranking, style=style)
 
 
 def _messages(registry: Registry, chosen: list[Run], lonely: list[Run], others: list[str]) -> list[str]:
@@ -133,3 +146,46 @@ def _identity(registry: Registry, run: Run) -> dict[str, Any]:
     options = record.options or {key: getattr(run, key) for key in ("dataset", "backbone", "seed", "epochs", "label_fraction")}
     data = {"data": record.data["sha256"][:12]} if "sha256" in record.data else {}
     return options | data
+
+
+def brief_answer(differences: Sequence[Mapping[str, Any]], room: int) -> list[str]:
+    """Does pretraining help? The longest wording that fits LINES lines of `room` characters; if none does, the shortest."""
+    lines: list[str] = []
+    for words in _wordings(differences):
+        lines = wrapped(words, room)
+        if len(lines) <= LINES:
+            break
+    return lines
+
+
+def _wordings(differences: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The answer in words, from long to short."""
+    yield answer(differences)
+    if not differences:
+        return
+    named = list(zip(differences, places_in_words(differences), strict=True))
+    for details in DETAILS:
+        clauses, units = [], True  # the first figure says what the others are
+        for kind, detail in details.items():
+            mine = [(found, name) for found, name in named if verdict_of(found) == kind]
+            if mine and detail == "number":
+                clauses.append(f"{KINDS[kind]} in {len(mine)} of {len(named)} comparisons{_range(kind, mine)}.")
+            elif mine:
+                told = [_figures(*one, detail, units=units and one is mine[0]) for one in mine]
+                clauses.append(f"{KINDS[kind]}: {', '.join(told)}.")
+                units = False
+        yield " ".join([ASKED, *clauses, speaks_of(differences)])
+
+
+def _range(kind: str, mine: Sequence[tuple[Mapping[str, Any], str]]) -> str:
+    """Between which points gains or losses are; "" for what is none."""
+    sizes = sorted(abs(100 * found["difference"]) for found, _ in mine)
+    return "" if kind == "chance" else f", by {sizes[0]:.1f} to {sizes[-1]:.1f} points"
+
+
+def _figures(found: Mapping[str, Any], name: str, detail: str, *, units: bool) -> str:
+    """A difference with its place, in points: "kNN +12.7 (+8.0 to +17.2)"."""
+    points = f"{name} {100 * found['difference']:+.1f}{' points' * units}"
+    if detail == "points":
+        return points
+    return f"{points} ({'95 % interval ' * units}{100 * found['low']:+.1f} to {100 * found['high']:+.1f})"

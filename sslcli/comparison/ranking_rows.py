@@ -1,16 +1,32 @@
-"""A ranking of methods as rows of a table. Imports no torch."""
+"""A ranking of methods as a person reads it. Imports no torch."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sslcli.comparison.ranking import Ranked, Ranking
+from sslcli.comparison.rows import GAP
+from sslcli.console.messages import WIDEST, room_across, wrapped
+from sslcli.console.tables import print_rows, print_within
 
 RANKED = {
     "method": "method", "seeds": "seeds", "mean_acc": "mean", "difference_acc": "minus the best",
     "interval_acc": "95 % interval", "told": "beside the best",
 }  # fmt: skip
 """The columns of a ranking with their headings."""
+
+
+def print_ranking(ranking: Ranking, *, style: str) -> None:
+    """Print which method is best, in a sentence, and the table: as Markdown, or for a terminal."""
+    heading, rows, room = f"Methods in {ranking.place}", ranking_rows(ranking), room_across()
+    if style == "markdown":
+        print(f"\n### {heading}\n\n{ranking.sentence()}\n")
+        print_rows(rows, RANKED, style=style)
+        print(f"\n{correction_of(ranking)}")
+        return
+    print("\n".join(["", heading, *wrapped(ranking.sentence(), min(WIDEST, room))]))
+    print_within(rows, RANKED, room=room, gap=GAP)
+    print("\n".join(wrapped(correction_of(ranking), min(WIDEST, room))))
 
 
 def ranking_rows(ranking: Ranking) -> list[dict[str, Any]]:
