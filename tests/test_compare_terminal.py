@@ -2,16 +2,17 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sslcli.comparison.printing import brief_answer, print_tables
 from sslcli.console.messages import wrapped
-from sslcli.evaluation.statistics import paired
+from sslcli.evaluation.statistics import InitDifference, paired
 from sslcli.runs.registry import Registry
 from tests.conftest import Cli
+from tests.made_differences import made_difference
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = Registry(ROOT)
@@ -90,54 +91,41 @@ def test_in_80_columns_no_published_table_is_folded(ssl: Cli, monkeypatch: pytes
     assert "…v6tb +1" in shown
 
 
-def difference(value: float, half: float = 0.02, **known: Any) -> dict[str, Any]:
-    plain = {
-        "experiment": "knn",
-        "protocol": "knn",
-        "label_fraction": 1.0,
-        "at_epoch": None,
-        "metric": "test_acc",
-        "seeds": [1],
-    }
-    figures = {"pretrained": 0.5 + value, "scratch": 0.5, "difference": value, "low": value - half, "high": value + half}
-    return plain | figures | known
-
-
-def said(differences: list[dict[str, Any]]) -> str:
+def said(differences: list[InitDifference]) -> str:
     lines = brief_answer(differences, 100)
     assert len(lines) <= 3
     return " ".join(lines)
 
 
 def test_a_brief_answer_says_every_interval_while_there_is_room() -> None:
-    assert "In kNN, yes, by 10.0 points (95 % interval 8.0 to 12.0; 60.00% against 50.00%)." in said([difference(0.1)])
-    few = [difference(value, experiment=name, protocol=None) for name, value in (("knn", 0.1), ("linear_eval", 0.2))]
-    assert said([*few, difference(-0.01, experiment="finetune", protocol=None)]).startswith(
+    assert "In kNN, yes, by 10.0 points (95 % interval 8.0 to 12.0; 60.00% against 50.00%)." in said([made_difference(0.1)])
+    few = [made_difference(value, experiment=name, protocol=None) for name, value in (("knn", 0.1), ("linear_eval", 0.2))]
+    assert said([*few, made_difference(-0.01, experiment="finetune", protocol=None)]).startswith(
         "Does pretraining help? Yes: kNN +10.0 points (95 % interval +8.0 to +12.0), linear evaluation +20.0 (+18.0 to +22.0). "
         "No difference that can be told from chance: fine-tuning -1.0 (-3.0 to +1.0). One seed: "
     )
     assert "No, it costs accuracy: kNN on 10 % of the labels -10.0 (-12.0 to -8.0). One seed: " in said(
-        [few[1] | {"label_fraction": 0.5}, difference(-0.1, label_fraction=0.1)]
+        [replace(few[1], label_fraction=0.5), made_difference(-0.1, label_fraction=0.1)]
     )
 
 
 def test_a_longer_answer_names_what_is_no_gain_and_the_longest_counts() -> None:
-    gains = [difference(0.1 + share, label_fraction=share) for share in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)]
-    found = said([*gains, difference(0.01, label_fraction=0.01)])
+    gains = [made_difference(0.1 + share, label_fraction=share) for share in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)]
+    found = said([*gains, made_difference(0.01, label_fraction=0.01)])
     assert "Yes in 7 of 8 comparisons, by 20.0 to 80.0 points." in found
     assert "told from chance: kNN on 1 % of the labels +1.0 points (95 % interval -1.0 to +3.0)." in found
-    chance = [difference(0.01, label_fraction=share / 20) for share in range(1, 20)]
-    found = said([*gains, *chance, difference(-0.1)])
+    chance = [made_difference(0.01, label_fraction=share / 20) for share in range(1, 20)]
+    found = said([*gains, *chance, made_difference(-0.1)])
     assert "Yes in 7 of 27 comparisons, by 20.0 to 80.0 points." in found
     assert "No, it costs accuracy in 1 of 27 comparisons" in found
     assert "told from chance in 19 of 27 comparisons." in found
 
 
 def test_accuracies_that_were_chosen_on_the_test_images_are_named() -> None:
-    found = [difference(0.1, metric="best_test_acc", label_fraction=share) for share in (1.0, 0.5, 0.1)]
+    found = [made_difference(0.1, metric="best_test_acc", label_fraction=share) for share in (1.0, 0.5, 0.1)]
     assert "Accuracies are of the best epoch on the test images." in said(found)
     assert "Some accuracies are of the best epoch on the test images." in said(
-        [*found[:2], difference(0.1, label_fraction=0.2)]
+        [*found[:2], made_difference(0.1, label_fraction=0.2)]
     )
 
 

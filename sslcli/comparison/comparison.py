@@ -17,6 +17,7 @@ from sslcli.comparison.options_apart import NO_SETTINGS, Settings, settings_in_w
 from sslcli.comparison.rows import row_of
 from sslcli.errors import StateError
 from sslcli.evaluation.protocols import evaluations
+from sslcli.evaluation.statistics import InitDifference
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.runs.selection import newest_study
@@ -27,13 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A study's numbers: a row for each run, a difference for each setting, as `--format json` has them, and the answer.
+    """A study's numbers: a row for each run, as `--format json` has it, a difference for each setting, and the answer.
 
     `rankings` has the methods of each kind of evaluation, the best first, where there are several.
     """
 
     rows: list[dict[str, Any]]
-    differences: list[dict[str, Any]]
+    differences: list[InitDifference]
     answer: str
     rankings: list[Ranking]
 
@@ -62,7 +63,7 @@ def chosen_runs(
 def results(chosen: list[Run], setups: dict[str, str | None], settings: Settings = NO_SETTINGS) -> dict[str, Any]:
     """A comparison's fields by their names: a row for each run, a difference for each setting, the answer, the rankings."""
     groups = over_settings(pair_up(chosen)[0], setups)
-    differences = [difference_of(pairs) | {"setting": settings.get(pairs[0][0].id)} for pairs in groups]
+    differences = [difference_of(pairs, settings.get(pairs[0][0].id)) for pairs in groups]
     return {
         "rows": [row_of(run, settings) for run in chosen],
         "differences": differences,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from statistics import fmean, stdev
 from typing import Any
 
 from sslcli.evaluation.naming import in_words, told_apart
 from sslcli.evaluation.protocols import PROTOCOLS
-from sslcli.evaluation.statistics import TAIL, Difference, SeedSpread, over_seeds, unpaired
+from sslcli.evaluation.statistics import TAIL, Difference, InitDifference, SeedSpread, over_seeds, unpaired
 from sslcli.runs.run import Run
 
 Pair = tuple[Run, Run]
@@ -51,7 +51,7 @@ def over_settings(pairs: list[Pair], setups: dict[str, str | None]) -> list[list
     return [[group[seed] for seed in sorted(group, key=lambda seed: seed or 0)] for group in groups.values()]
 
 
-def difference_of(pairs: Sequence[Pair]) -> dict[str, Any]:
+def difference_of(pairs: Sequence[Pair], setting: str | None = None) -> InitDifference:
     """Pretrained minus scratch, a pair for each seed, with its 95 % interval.
 
     On the test accuracy that validation chose; where one has none, on the best over epochs.
@@ -61,19 +61,20 @@ def difference_of(pairs: Sequence[Pair]) -> dict[str, Any]:
     columns = [[pair[side].metrics[metric] for pair in pairs] for side in (0, 1)]
     best: list[Any] = [[pair[side].metrics.get("best_test_acc") for pair in pairs] for side in (0, 1)]
     found, kind = interval_of(pairs, metric)
-    return {
-        "experiment": first.experiment, "protocol": first.protocol, "init": first.init, "method": first.encoder_method,
-        "dataset": first.dataset,
-        "label_fraction": first.label_fraction, "at_epoch": first.at_epoch, "metric": metric,
-        "seed": first.seed, "seeds": [pair[0].seed for pair in pairs],
-        "pretrained": fmean(columns[0]), "scratch": fmean(columns[1]), "difference": found.value,
-        "low": found.low, "high": found.high, "interval": kind,
-        "pretrained_sd": spread(columns[0]), "scratch_sd": spread(columns[1]),
-        "difference_sd": spread([a - b for a, b in zip(*columns, strict=True)]),
-        "best_test_difference": None if None in best[0] + best[1] else fmean(best[0]) - fmean(best[1]),
-        "pretrained_run": first.id, "scratch_run": last.id,
-        "pretrained_runs": [pair[0].id for pair in pairs], "scratch_runs": [pair[1].id for pair in pairs],
-    }  # fmt: skip
+    return InitDifference(
+        experiment=first.experiment, protocol=first.protocol, init=first.init, method=first.encoder_method,
+        dataset=first.dataset,
+        label_fraction=first.label_fraction, at_epoch=first.at_epoch, metric=metric,
+        seed=first.seed, seeds=[pair[0].seed for pair in pairs],
+        pretrained=fmean(columns[0]), scratch=fmean(columns[1]), difference=found.value,
+        low=found.low, high=found.high, interval=kind,
+        pretrained_sd=spread(columns[0]), scratch_sd=spread(columns[1]),
+        difference_sd=spread([a - b for a, b in zip(*columns, strict=True)]),
+        best_test_difference=None if None in best[0] + best[1] else fmean(best[0]) - fmean(best[1]),
+        pretrained_run=first.id, scratch_run=last.id,
+        pretrained_runs=[pair[0].id for pair in pairs], scratch_runs=[pair[1].id for pair in pairs],
+        setting=setting,
+    )  # fmt: skip
 
 
 def _metric(pairs: Sequence[Pair]) -> str:
@@ -144,48 +145,41 @@ def images_of(run: Run) -> int:
 ASKED = "Does pretraining help?"
 
 
-def answer(differences: Sequence[Mapping[str, Any]]) -> str:
+def answer(differences: Sequence[InitDifference]) -> str:
     """One sentence: does pretraining help? A difference whose interval spans 0 is never called a gain or a loss."""
     if not differences:
         return "There is no pair of pretrained and scratch runs with otherwise equal options, so no difference to state."
     parts = []
     for found, where in zip(differences, places_in_words(differences), strict=True):
-        figures = f"{found['pretrained']:.2%} against {found['scratch']:.2%}"
-        figures += ", best epoch on the test images" if found["metric"] == "best_test_acc" else ""
-        low, high = 100 * found["low"], 100 * found["high"]
+        figures = f"{found.pretrained:.2%} against {found.scratch:.2%}"
+        figures += ", best epoch on the test images" if found.metric == "best_test_acc" else ""
+        low, high = 100 * found.low, 100 * found.high
         if low > 0:
-            gain = f"yes, by {100 * found['difference']:.1f} points (95 % interval {low:.1f} to {high:.1f}; {figures})"
+            gain = f"yes, by {100 * found.difference:.1f} points (95 % interval {low:.1f} to {high:.1f}; {figures})"
         elif high < 0:
-            gain = f"no, it costs {-100 * found['difference']:.1f} points (95 % interval {-high:.1f} to {-low:.1f}; {figures})"
+            gain = f"no, it costs {-100 * found.difference:.1f} points (95 % interval {-high:.1f} to {-low:.1f}; {figures})"
         else:
             gain = f"no difference that can be told from chance (95 % interval {low:+.1f} to {high:+.1f} points; {figures})"
         parts.append(f"{where}, {gain}")
     return f"{ASKED} In {'; in '.join(parts)}. {_seeds_in_words(differences)}"
 
 
-def verdict_of(found: Mapping[str, Any]) -> str:
-    """gain, loss, or chance where the interval holds 0."""
-    return "gain" if found["low"] > 0 else "loss" if found["high"] < 0 else "chance"
-
-
-def places_in_words(differences: Sequence[Mapping[str, Any]]) -> list[str]:
+def places_in_words(differences: Sequence[InitDifference]) -> list[str]:
     """Where each difference was measured, in words that tell them apart."""
-    words = [
-        in_words(found["experiment"], found["label_fraction"], found["at_epoch"], found["protocol"]) for found in differences
-    ]
+    words = [in_words(found.experiment, found.label_fraction, found.at_epoch, found.protocol) for found in differences]
     return told_apart(words, differences)
 
 
-def speaks_of(differences: Sequence[Mapping[str, Any]]) -> str:
+def speaks_of(differences: Sequence[InitDifference]) -> str:
     """What the differences speak of, in sentences: which accuracy, which seeds."""
-    chosen = [found["metric"] == "best_test_acc" for found in differences]
+    chosen = [found.metric == "best_test_acc" for found in differences]
     whose = "Accuracies are" if all(chosen) else "Some accuracies are"
     best = f"{whose} of the best epoch on the test images. " if any(chosen) else ""
     return best + _seeds_in_words(differences)
 
 
-def _seeds_in_words(differences: Sequence[Mapping[str, Any]]) -> str:
-    numbers = sorted({len(found["seeds"]) for found in differences})
+def _seeds_in_words(differences: Sequence[InitDifference]) -> str:
+    numbers = sorted({len(found.seeds) for found in differences})
     if numbers == [1]:
         return "One seed: this speaks of these encoders; other seeds can differ by more."
     words = " to ".join(str(n) for n in dict.fromkeys((numbers[0], numbers[-1])))

@@ -8,12 +8,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sslcli.comparison.comparison import chosen_runs, pretrain_setups, results
-from sslcli.comparison.differences import ASKED, answer, pair_up, places_in_words, speaks_of, verdict_of
+from sslcli.comparison.differences import ASKED, answer, pair_up, places_in_words, speaks_of
 from sslcli.comparison.options_apart import settings_in_words
 from sslcli.comparison.rows import GAP, PUBLISHED, Row, fitting, shared_words, tables
 from sslcli.console.messages import WIDEST, room_across, wrapped
 from sslcli.console.tables import print_rows, print_within
 from sslcli.evaluation.naming import heading
+from sslcli.evaluation.statistics import InitDifference
 from sslcli.options.pairing import changed_options
 from sslcli.runs.next_step import partner_command, record_or_index
 from sslcli.runs.registry import Registry
@@ -59,7 +60,8 @@ def print_comparison(
     own = any(run.status != "published" for run in chosen)
     found = results(chosen, setups, settings) | {"without_duplicates": without_duplicates}
     if style == "json":
-        print_rows(found["rows"], {}, style="json", whole=found | {"rankings": [asdict(one) for one in found["rankings"]]})
+        in_full = {key: [asdict(one) for one in found[key]] for key in ("differences", "rankings")}
+        print_rows(found["rows"], {}, style="json", whole=found | in_full)
     elif style == "csv":
         print_rows(found["rows"], dict(zip(CSV_COLUMNS, CSV_COLUMNS, strict=True)), style="csv")
     else:
@@ -148,7 +150,7 @@ def _identity(registry: Registry, run: Run) -> dict[str, Any]:
     return options | data
 
 
-def brief_answer(differences: Sequence[Mapping[str, Any]], room: int) -> list[str]:
+def brief_answer(differences: Sequence[InitDifference], room: int) -> list[str]:
     """Does pretraining help? The longest wording that fits LINES lines of `room` characters; if none does, the shortest."""
     lines: list[str] = []
     for words in _wordings(differences):
@@ -158,7 +160,7 @@ def brief_answer(differences: Sequence[Mapping[str, Any]], room: int) -> list[st
     return lines
 
 
-def _wordings(differences: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _wordings(differences: Sequence[InitDifference]) -> Iterator[str]:
     """The answer in words, from long to short."""
     yield answer(differences)
     if not differences:
@@ -167,7 +169,7 @@ def _wordings(differences: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for details in DETAILS:
         clauses, units = [], True  # the first figure says what the others are
         for kind, detail in details.items():
-            mine = [(found, name) for found, name in named if verdict_of(found) == kind]
+            mine = [(found, name) for found, name in named if found.verdict == kind]
             if mine and detail == "number":
                 clauses.append(f"{KINDS[kind]} in {len(mine)} of {len(named)} comparisons{_range(kind, mine)}.")
             elif mine:
@@ -177,15 +179,15 @@ def _wordings(differences: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield " ".join([ASKED, *clauses, speaks_of(differences)])
 
 
-def _range(kind: str, mine: Sequence[tuple[Mapping[str, Any], str]]) -> str:
+def _range(kind: str, mine: Sequence[tuple[InitDifference, str]]) -> str:
     """Between which points gains or losses are; "" for what is none."""
-    sizes = sorted(abs(100 * found["difference"]) for found, _ in mine)
+    sizes = sorted(abs(100 * found.difference) for found, _ in mine)
     return "" if kind == "chance" else f", by {sizes[0]:.1f} to {sizes[-1]:.1f} points"
 
 
-def _figures(found: Mapping[str, Any], name: str, detail: str, *, units: bool) -> str:
+def _figures(found: InitDifference, name: str, detail: str, *, units: bool) -> str:
     """A difference with its place, in points: "kNN +12.7 (+8.0 to +17.2)"."""
-    points = f"{name} {100 * found['difference']:+.1f}{' points' * units}"
+    points = f"{name} {100 * found.difference:+.1f}{' points' * units}"
     if detail == "points":
         return points
-    return f"{points} ({'95 % interval ' * units}{100 * found['low']:+.1f} to {100 * found['high']:+.1f})"
+    return f"{points} ({'95 % interval ' * units}{100 * found.low:+.1f} to {100 * found.high:+.1f})"

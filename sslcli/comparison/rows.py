@@ -16,6 +16,7 @@ from sslcli.comparison.differences import (
 from sslcli.comparison.options_apart import NO_SETTINGS, Settings
 from sslcli.console.tables import text_of, width_of
 from sslcli.evaluation.protocols import PROTOCOLS, protocol_named
+from sslcli.evaluation.statistics import InitDifference
 from sslcli.runs.run import Run
 
 FIGURES = ("test_acc", "best_test_acc", "val_acc", "test_nll", "test_ece", "test_images")
@@ -38,7 +39,7 @@ Laid = tuple[list[dict[str, Any]], dict[str, str]]
 
 def tables(
     chosen: list[Run],
-    differences: list[dict[str, Any]],
+    differences: Sequence[InitDifference],
     setups: dict[str, str | None],
     settings: Settings = NO_SETTINGS,
     *,
@@ -50,9 +51,9 @@ def tables(
     for run in chosen:
         groups.setdefault(setting_of(run, setups), []).append(run)
     order = {run.id: place for place, run in enumerate(chosen)}
-    under: dict[str, list[dict[str, Any]]] = {}
+    under: dict[str, list[InitDifference]] = {}
     for found in differences:
-        under.setdefault(max(found["pretrained_run"], found["scratch_run"], key=order.__getitem__), []).append(found)
+        under.setdefault(max(found.pretrained_run, found.scratch_run, key=order.__getitem__), []).append(found)
     made: dict[str, list[dict[str, Any]]] = {}
     for group in groups.values():
         protocol = group[0].protocol
@@ -88,18 +89,18 @@ def _kept(runs: list[Run]) -> dict[str, Any]:
     return {"kept": "published: numbers only"} if any(run.status == "published" for run in runs) else {}
 
 
-def _difference_row(found: dict[str, Any], *, name_it: bool) -> dict[str, Any]:
-    whose = {"run": f"of {found['pretrained_run']}", "runs": [found["pretrained_run"]]} if name_it else {}
+def _difference_row(found: InitDifference, *, name_it: bool) -> dict[str, Any]:
+    whose = {"run": f"of {found.pretrained_run}", "runs": [found.pretrained_run]} if name_it else {}
     return {
         "init": "difference",
-        "setting": found.get("setting"),
-        "method": found.get("method"),
-        "seeds": ", ".join(str(seed) for seed in found["seeds"] if seed is not None),
-        "at_epoch": found["at_epoch"],
-        found["metric"]: _points(found["difference"]),
-        "best_test_acc": _points(found["best_test_difference"]),
-        "interval_acc": f"{100 * found['low']:+.2f} to {100 * found['high']:+.2f}",
-        "difference_sd": found["difference_sd"],
+        "setting": found.setting,
+        "method": found.method,
+        "seeds": ", ".join(str(seed) for seed in found.seeds if seed is not None),
+        "at_epoch": found.at_epoch,
+        found.metric: _points(found.difference),
+        "best_test_acc": _points(found.best_test_difference),
+        "interval_acc": f"{100 * found.low:+.2f} to {100 * found.high:+.2f}",
+        "difference_sd": found.difference_sd,
         "bold": True,
     } | whose
 

@@ -26,6 +26,46 @@ class Difference:
     high: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class InitDifference:
+    """What one setting's pretraining, here or by others, changes: accuracies (fractions), and their mean difference.
+
+    `low` and `high` are the difference's 95 % interval, and `interval` says what that is made of. `_sd` are deviations over
+    seeds, None of one seed. `setting` says in words what tells it from others of its protocol.
+    """
+
+    experiment: str
+    protocol: str | None
+    init: str | None
+    method: str | None
+    dataset: str | None
+    label_fraction: float | None
+    at_epoch: int | None
+    metric: str
+    seed: int | None
+    seeds: list[int | None]
+    pretrained: float
+    scratch: float
+    difference: float
+    low: float
+    high: float
+    interval: str
+    pretrained_sd: float | None
+    scratch_sd: float | None
+    difference_sd: float | None
+    best_test_difference: float | None
+    pretrained_run: str
+    scratch_run: str
+    pretrained_runs: list[str]
+    scratch_runs: list[str]
+    setting: str | None = None
+
+    @property
+    def verdict(self) -> str:
+        """gain, loss, or chance where the interval holds 0."""
+        return "gain" if self.low > 0 else "loss" if self.high < 0 else "chance"
+
+
 @dataclass(frozen=True)
 class SeedSpread:
     """How differences vary over seeds, known from more runs than a difference's own: a variance and its degrees of freedom."""
@@ -134,7 +174,7 @@ def t_quantile(freedom: float, tail: float = TAIL) -> float:
     low, high = 1.9, 13.0  # of 95 %: at infinity 1.96, at one degree 12.7
     while _tails(high, freedom) > tail:
         high *= 2
-    while high - low > 1e-10 * high:
+    while high - low > 1e-10 * max(1.0, high / 13):
         middle = (low + high) / 2
         if _tails(middle, freedom) > tail:
             low = middle

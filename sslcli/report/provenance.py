@@ -11,6 +11,7 @@ from typing import Any
 
 from sslcli.evaluation.naming import WORDS, listed
 from sslcli.evaluation.protocols import PROTOCOLS
+from sslcli.evaluation.statistics import InitDifference
 from sslcli.report.answer import Values, places, protocol_of, share, words_of
 from sslcli.report.tables import Cell, Table
 from sslcli.runs.naming import dataset_word
@@ -125,7 +126,7 @@ class Measured:
     """What the list of gaps is made from: the comparison's rows and differences, and the records of all runs."""
 
     rows: Sequence[Values]
-    differences: Sequence[Values]
+    differences: Sequence[InitDifference]
     runs: Sequence[Run]
     lonely: Sequence[Run]
 
@@ -137,7 +138,7 @@ def gaps(found: Measured) -> list[str]:
 
 def _of_seeds(found: Measured) -> list[str]:
     names = zip(places(found.differences), found.differences, strict=True)
-    single = [name for name, difference in names if len(difference["seeds"]) == 1]
+    single = [name for name, difference in names if len(difference.seeds) == 1]
     if not single:
         return []
     return [
@@ -187,7 +188,7 @@ def _of_figures(found: Measured) -> list[str]:
         sentences.append(
             "The test accuracy is that of the epoch which the validation images chose, a part of the training images."
         )
-    if any("unpaired" in str(difference.get("interval", "unpaired")) for difference in found.differences):
+    if any("unpaired" in difference.interval for difference in found.differences):
         sentences.append("Intervals without a record of which images were right are unpaired, and wider than they need be.")
     judged = [protocol for protocol in _run(found) if protocol not in PROTOCOLS or PROTOCOLS[protocol].probabilities]
     without = [words_of(protocol).inline for protocol in judged if not any(
