@@ -129,6 +129,18 @@ def test_accuracies_that_were_chosen_on_the_test_images_are_named() -> None:
     )
 
 
+def test_the_names_of_many_studies_that_are_not_shown_fit_too(ssl: Cli, registry: Registry) -> None:
+    known = {"experiment": "knn", "protocol": "knn", "status": "finished", "metrics": {"test_acc": 0.5, "test_images": 80}}
+    for number in range(12):
+        registry.create("run", **known, init="scratch", pair=f"p{number}", study=f"a-study-with-a-name-{number}")
+    registry.create("run", **known, init="scratch", pair="p")
+    shown = ssl("compare").err
+    assert max(map(len, shown.splitlines())) <= 100
+    assert "shown is study a-study-with-a-name-11; there is also: 1 run of no study, study a-study-with-a-name-10" in " ".join(
+        shown.split()
+    )
+
+
 def test_a_command_to_type_stays_in_one_line() -> None:
     command = "ssl probe --epochs 30 --init scratch"
     lines = wrapped(f"run-1 has no partner: there is no scratch run; to make it, type: {command}", 60)
