@@ -33,7 +33,7 @@ def test_a_difference_is_called_a_gain_only_if_its_interval_excludes_zero(
     pretrained: float, scratch: float, words: str
 ) -> None:
     found = difference_of([(evaluation("pretrained", pretrained), evaluation("scratch", scratch))])
-    assert found["difference"] == pytest.approx(pretrained - scratch)
+    assert found.difference == pytest.approx(pretrained - scratch)
     assert words in answer([found])
 
 
@@ -108,7 +108,7 @@ def test_without_a_chosen_accuracy_the_best_over_epochs_is_compared() -> None:
     for run in runs:
         del run.metrics["test_acc"]
     found = difference_of([(runs[0], runs[1])])
-    assert (found["metric"], found["pretrained"]) == ("best_test_acc", 0.61)
+    assert (found.metric, found.pretrained) == ("best_test_acc", 0.61)
     assert "61.00% against 41.00%, best epoch on the test images" in answer([found])
 
 

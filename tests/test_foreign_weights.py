@@ -201,7 +201,7 @@ def small_weights(path: Path) -> Tensor:
     return encoder.backbone.state_dict()["stem.0.weight"]
 
 
-def test_an_evaluation_of_others_weights_is_theirs_and_in_no_pair(
+def test_an_evaluation_of_others_weights_is_theirs_and_compared_with_scratch(
     ssl: Cli, done: Done, registry: Registry, tmp_path: Path
 ) -> None:
     first = small_weights(tmp_path / "MoCo v2 (800).pth")
@@ -222,15 +222,26 @@ def test_an_evaluation_of_others_weights_is_theirs_and_in_no_pair(
     shown = ssl("compare --format json")
     found = json.loads(shown.out)
     assert [row["init"] for row in found["rows"]] == ["pretrained", "scratch", run.init]
-    assert [(d["pretrained_run"], d["scratch_run"]) for d in found["differences"]] == [
-        tuple(r["run"] for r in found["rows"][:2])
-    ]
-    assert f"began with others' weights, and so are in no pair: {run.id}" in shown.err
+    own, scratch, theirs = (row["run"] for row in found["rows"])
+    assert [(d["init"], d["pretrained_run"], d["scratch_run"]) for d in found["differences"]] == [
+        ("pretrained", own, scratch), (run.init, theirs, scratch)
+    ]  # fmt: skip
+    accuracies = {row["run"]: row["test_acc"] for row in found["rows"]}
+    difference = found["differences"][1]
+    assert difference["difference"] == pytest.approx(accuracies[theirs] - accuracies[scratch])
+    assert difference["low"] <= difference["difference"] <= difference["high"]
+    assert (difference["method"], difference["interval"]) == (None, "paired")
+    assert f"in linear evaluation ({run.init})," in found["answer"]
     assert "has no partner" not in shown.err
+    assert ssl("report --out page.html").code == 0
+    assert f"{run.init} − scratch" in (tmp_path / "page.html").read_text()
     assert ssl("runs verify --numbers").code == 0
     assert [other.init for other in newest_pairs(registry.runs())[1]] == ["pretrained", "scratch"]
     tuned = done("finetune --epochs 1 --max-steps 2 --init 'MoCo v2 (800).pth'")
     assert tuned.init == run.init
+    alone = ssl("compare").err
+    assert f"{tuned.id} has no partner: there is no scratch run" in " ".join(alone.split())
+    assert "type: ssl finetune --epochs 1 --max-steps 2 --init scratch\n" in alone
 
 
 def test_pretraining_begun_with_a_file_is_not_called_pretrained_alone(
@@ -248,7 +259,9 @@ def test_pretraining_begun_with_a_file_is_not_called_pretrained_alone(
     scratch = done("probe --epochs 1 --batch-size 32 --init scratch")
     assert probe.pair == scratch.pair
     assert [run.id for run in newest_pairs(registry.runs())[1]] == [probe.id, scratch.id]
-    assert json.loads(ssl("compare --format json").out)["differences"] == []
+    (found,) = json.loads(ssl("compare --format json").out)["differences"]
+    assert (found["init"], found["pretrained_run"], found["scratch_run"]) == (probe.init, probe.id, scratch.id)
+    assert (found["method"], found["difference"]) == ("simclr", probe.metrics["test_acc"] - scratch.metrics["test_acc"])
     assert ssl("runs verify --numbers").code == 0
     assert ssl("probe --at-epoch 1 --init theirs.pth").code == 2
 

@@ -1,5 +1,6 @@
 """Which runs may be compared, and what their difference is made of: on runs made up for it, against the formula."""
 
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -57,13 +58,11 @@ def test_a_difference_is_pretrained_minus_scratch_and_its_means_are_over_all_see
     pairs, rights = study(3)
     found = difference_of(pairs)
     differences = [a.mean() - b.mean() for a, b in rights]
-    assert found["difference"] == pytest.approx(np.mean(differences))
-    assert found["difference_sd"] == pytest.approx(np.std(differences, ddof=1))
-    assert (found["pretrained"], found["scratch"]) == tuple(
-        pytest.approx(np.mean([r[i].mean() for r in rights])) for i in (0, 1)
-    )
-    assert found["pretrained_runs"] == ["pretrained-1", "pretrained-2", "pretrained-3"]
-    assert found["low"] < found["difference"] < found["high"]
+    assert found.difference == pytest.approx(np.mean(differences))
+    assert found.difference_sd == pytest.approx(np.std(differences, ddof=1))
+    assert (found.pretrained, found.scratch) == tuple(pytest.approx(np.mean([r[i].mean() for r in rights])) for i in (0, 1))
+    assert found.pretrained_runs == ["pretrained-1", "pretrained-2", "pretrained-3"]
+    assert found.low < found.difference < found.high
 
 
 def literal_interval(differences: np.ndarray) -> tuple[float, float]:
@@ -86,8 +85,8 @@ def test_an_interval_is_that_of_the_images_themselves(seeds: int) -> None:
     pairs, rights = study(seeds)
     found = difference_of(pairs)
     wanted = literal_interval(np.array([a.astype(float) - b for a, b in rights]))
-    assert found["interval"] == ("paired" if seeds == 1 else "seeds")
-    assert (found["low"], found["high"]) == (pytest.approx(wanted[0], abs=1e-8), pytest.approx(wanted[1], abs=1e-8))
+    assert found.interval == ("paired" if seeds == 1 else "seeds")
+    assert (found.low, found.high) == (pytest.approx(wanted[0], abs=1e-8), pytest.approx(wanted[1], abs=1e-8))
 
 
 @pytest.mark.parametrize("lost", ["counts", "the chosen accuracy"])
@@ -101,11 +100,11 @@ def test_without_counts_an_interval_is_that_of_independent_ones(lost: str) -> No
     if lost != "counts":
         pair[1].metrics = {name: value for name, value in pair[1].metrics.items() if name != "test_acc"}
     found = difference_of([pair])
-    first, second = found["pretrained"], found["scratch"]
+    first, second = found.pretrained, found.scratch
     smoothed = [(IMAGES * accuracy + 1) / (IMAGES + 2) for accuracy in (first, second)]
     half = student.ppf(0.975, IMAGES - 1) * np.sqrt(sum(p * (1 - p) for p in smoothed) / (IMAGES + 2)) + 1 / (IMAGES + 2)
-    assert found["interval"] == "unpaired"
-    assert found["high"] - found["low"] == pytest.approx(2 * half, abs=1e-8)
+    assert found.interval == "unpaired"
+    assert found.high - found.low == pytest.approx(2 * half, abs=1e-8)
 
 
 def test_the_count_of_two_runs_is_found_in_either_and_only_of_equally_many_images() -> None:
@@ -141,15 +140,15 @@ def test_the_accuracy_that_validation_chose_is_compared_before_the_best_over_epo
     for run, best in zip(pairs[0], (0.2, 0.9), strict=True):
         run.metrics["best_test_acc"] = best
     found = difference_of(pairs)
-    assert found["metric"] == "test_acc"
-    assert found["difference"] > 0 > found["best_test_difference"]
+    assert found.metric == "test_acc"
+    assert found.difference > 0 > found.best_test_difference
 
 
 @pytest.mark.parametrize(
     ("low", "high", "words"), [(0.01, 0.1, "yes, by"), (-0.1, -0.01, "no, it costs"), (-0.01, 0.1, "chance")]
 )
 def test_only_an_interval_on_one_side_of_zero_is_called_a_gain_or_a_loss(low: float, high: float, words: str) -> None:
-    found = difference_of(study(1)[0]) | {"difference": (low + high) / 2, "low": low, "high": high}
+    found = replace(difference_of(study(1)[0]), difference=(low + high) / 2, low=low, high=high)
     assert words in answer([found])
 
 

@@ -369,7 +369,7 @@ def test_a_study_of_seeds_and_few_labels_gives_means_and_one_difference_a_settin
         assert found["low"] <= found["difference"] <= found["high"]
     table = ssl("compare").out
     assert table.count("±") >= 12
-    assert "Means over 2 seeds" in table
+    assert "Means over 2 seeds" in " ".join(table.split())
     assert ssl(line).err.count("finished already") == 26
     assert ssl("runs verify --numbers").code == 0
 

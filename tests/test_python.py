@@ -65,7 +65,7 @@ def test_a_pair_is_made_and_compared_without_a_word(
     assert (parent.status, parent.options["epochs"], [run.init for run in runs]) == ("finished", 1, ["pretrained", "scratch"])
     assert [run.parent for run in runs] == [parent.id, None]
     (difference,) = comparison.differences
-    assert difference["difference"] == pytest.approx(runs[0].metrics["test_acc"] - runs[1].metrics["test_acc"])
+    assert difference.difference == pytest.approx(runs[0].metrics["test_acc"] - runs[1].metrics["test_acc"])
     assert [row["run"] for row in comparison.rows] == [run.id for run in runs]
     assert "in linear evaluation" in comparison.answer.lower()
     assert [run.id for run in Registry(tmp_path).runs()] == [parent.id, *(run.id for run in runs)]
@@ -106,7 +106,7 @@ def test_a_study_gives_its_page_and_its_numbers_and_repeats_nothing(tmp_path: Pa
     assert done.comparison is not None
     assert done.page.is_file()
     assert done.comparison == sslcli.compare(study="small")
-    assert [found["scratch_run"] for found in done.comparison.differences] == [Registry(tmp_path).runs()[-1].id]
+    assert [found.scratch_run for found in done.comparison.differences] == [Registry(tmp_path).runs()[-1].id]
     before = [run.id for run in Registry(tmp_path).runs()]
     assert sslcli.study(preset=str(preset), quiet=True) == done
     assert [run.id for run in Registry(tmp_path).runs()] == before

@@ -27,6 +27,7 @@ from sslcli.report.provenance import data_checks
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from tests.conftest import Cli
+from tests.made_differences import made_difference
 from tests.measuring import PATIENCE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -250,25 +251,24 @@ def test_a_picture_of_other_data_with_a_like_name_is_left_out(study: Registry) -
 
 
 def test_a_loss_and_many_differences_in_words() -> None:
-    loss = {"protocol": "knn", "difference": -0.02, "low": -0.03, "high": -0.01, "dataset": "a"}
+    loss = made_difference(-0.02, 0.01)
     assert verdicts([loss]) == [("No in kNN", ": it costs 2.0 points (95\u00a0% interval 1.0 to 3.0)")]
-    several = [{**loss, "label_fraction": share} for share in (0.1, 0.2, 0.3, 0.4, 0.5)]
+    several = [replace(loss, label_fraction=share) for share in (0.1, 0.2, 0.3, 0.4, 0.5)]
     assert verdicts(several)[1] == ("Of all 5 comparisons", " 0 gains, 5 losses, 0 that cannot be told from chance")
-    several[:4] = [found | {"low": -0.03, "high": 0.01} for found in several[:4]]
+    several[:4] = [replace(found, low=-0.03, high=0.01) for found in several[:4]]
     assert verdicts(several)[0][0] == "No in kNN on 50 % of the labels"
     assert verdicts(several)[1][1] == " 0 gains, 1 loss, 4 that cannot be told from chance"
 
 
 def test_a_difference_over_epochs_chosen_on_the_test_images_says_so() -> None:
-    found = {"protocol": "linear", "metric": "best_test_acc", "difference": 0.2, "low": 0.1, "high": 0.3, "dataset": "a"}
+    found = made_difference(0.2, 0.1, protocol="linear", metric="best_test_acc")
     assert verdicts([found])[0][0] == "Yes in linear evaluation (best epoch on the test images)"
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e-3, 0.2, 1])
 def test_the_forest_plot_stays_in_its_box_and_its_ticks_are_few(scale: float) -> None:
     values = (-0.4 * scale, 0.7 * scale)
-    rows = [{"protocol": "knn", "difference": v, "low": v - 0.3 * scale, "high": v + 0.3 * scale} for v in values]
-    plot = forest(rows)
+    plot = forest([made_difference(value, 0.3 * scale) for value in values])
     assert all(0 < value < 100 for row in plot["rows"] for value in (row["low"], row["at"], row["high"]))
     assert 3 <= len(plot["ticks"]) <= 10
     assert (plot["zero"], "0") in plot["ticks"]

@@ -62,14 +62,18 @@ def test_of_very_many_settings_no_record_is_read(registry: Registry, monkeypatch
 
 @pytest.mark.parametrize("style", ["table", "markdown"])
 def test_the_table_has_a_column_for_what_differs(ssl: Cli, two: list[Run], style: str) -> None:
-    shown = ssl(f"compare --format {style}").out
-    lines = [line for line in shown.splitlines() if "k 10, temp" in line or "k 200, temp" in line]
+    shown = ssl(f"compare --format {style}").out.strip()
+    answer = next(part for part in shown.split("\n\n") if "Does pretraining" in part)
+    lines = [line for line in shown.replace(answer, "").splitlines() if "k 10, temp" in line or "k 200, temp" in line]
     assert "setting" in shown
-    assert len([line for line in lines if "Does pretraining" not in line]) == 6  # four runs and two differences
-    assert "kNN (k 10, temperature none), yes, by 20.0 points" in shown
-    assert "kNN (k 200, temperature 0.1), yes, by 30.0 points" in shown
-    sentence = next(line for line in shown.splitlines() if "Does pretraining" in line)
-    assert not any(run.id in sentence for run in two)
+    assert len(lines) == 6  # four runs and two differences
+    wordings = {
+        "table": ("{} +20.0 points (95 %", "{} +30.0 ("),
+        "markdown": ("{}, yes, by 20.0 points", "{}, yes, by 30.0 points"),
+    }
+    for words, setting in zip(wordings[style], ("k 10, temperature none", "k 200, temperature 0.1"), strict=True):
+        assert words.format(f"kNN ({setting})") in " ".join(answer.split())
+    assert not any(run.id in answer for run in two)
 
 
 def test_json_and_csv_have_it_too(ssl: Cli, two: list[Run]) -> None:
@@ -144,7 +148,7 @@ def test_evaluations_of_other_pretrainings_are_told_apart_by_those(ssl: Cli, reg
     second = add(registry, "pretrained", 0.9, setup="s", parent=parents[1].id, options=FEW | {"seed": 1})
     assert words(registry) == {first.id: "pretraining's epochs 5", second.id: "pretraining's epochs 50"}
     assert scratch.id not in words(registry)
-    assert "kNN (pretraining's epochs 50), yes" in ssl("compare").out
+    assert "kNN (pretraining's epochs 50) +40.0 (" in " ".join(ssl("compare").out.split())
 
 
 def test_data_that_differ_are_said_where_no_option_does(registry: Registry) -> None:

@@ -61,8 +61,8 @@ def study(seeds: int, *, gain: float, random: np.random.Generator) -> tuple[dict
 def test_intervals_of_2000_simulated_studies_cover_the_truth_and_seldom_call_chance_a_gain(seeds: int, gain: float) -> None:
     random = np.random.default_rng(seeds)
     found = [study(seeds, gain=gain, random=random) for _ in range(STUDIES)]
-    assert {said["interval"] for said, _ in found} == {"paired" if seeds == 1 else "seeds"}
-    covered = sum(float(said["low"]) <= truth <= float(said["high"]) for said, truth in found) / STUDIES  # type: ignore[arg-type]
+    assert {said.interval for said, _ in found} == {"paired" if seeds == 1 else "seeds"}
+    covered = sum(float(said.low) <= truth <= float(said.high) for said, truth in found) / STUDIES  # type: ignore[arg-type]
     assert 0.93 <= covered <= 0.985
     gains = sum("yes, by" in answer([said]) for said, _ in found) / STUDIES
     if gain == 0 and seeds > 1:
@@ -77,7 +77,7 @@ def test_intervals_of_2000_simulated_studies_cover_the_truth_and_seldom_call_cha
 def test_one_seeds_interval_does_not_speak_of_other_seeds() -> None:
     random = np.random.default_rng(0)
     found = [study(1, gain=0.0, random=random)[0] for _ in range(1000)]
-    covered = sum(said["low"] <= 0 <= said["high"] for said in found) / 1000  # type: ignore[operator]
+    covered = sum(said.low <= 0 <= said.high for said in found) / 1000  # type: ignore[operator]
     assert covered < 0.9
     assert "other seeds can differ by more" in answer([found[0]])
 
@@ -166,7 +166,7 @@ def test_seeds_that_give_the_same_answers_are_told_as_surely_as_one() -> None:
 
 def test_two_seeds_with_equal_differences_leave_some_doubt() -> None:
     found = difference_of(runs_of([0.025, 0.025], counted=True))
-    assert found["high"] - found["low"] > 0.02
+    assert found.high - found.low > 0.02
     assert "yes" not in answer([difference_of(runs_of([0.002, 0.002], counted=True))])
 
 
@@ -174,8 +174,8 @@ def test_counts_that_cannot_be_are_not_believed() -> None:
     for impossible in (601, 1000, 100):  # of 1,000 images 610 and 600 are right
         (first, second), *_ = pairs = runs_of([0.01], counted=True)
         first.both_right = {second.id: impossible}
-        assert difference_of(pairs)["interval"] == "unpaired", impossible
-    assert difference_of(runs_of([0.01], counted=True))["interval"] == "paired"
+        assert difference_of(pairs).interval == "unpaired", impossible
+    assert difference_of(runs_of([0.01], counted=True)).interval == "paired"
 
 
 def runs_of(differences: list[float], *, counted: bool) -> list[tuple[Run, Run]]:
@@ -195,17 +195,17 @@ def runs_of(differences: list[float], *, counted: bool) -> list[tuple[Run, Run]]
 
 def test_several_seeds_give_mean_and_deviation_and_students_interval() -> None:
     found = difference_of(runs_of([0.01, 0.02, 0.03], counted=True))
-    assert (found["difference"], found["difference_sd"]) == (pytest.approx(0.02), pytest.approx(0.01))
-    assert found["seeds"] == [0, 1, 2]
+    assert (found.difference, found.difference_sd) == (pytest.approx(0.02), pytest.approx(0.01))
+    assert found.seeds == [0, 1, 2]
     # The runs agree on equally many images, so no image variance is shared: Student's t on the seeds, and one image.
     half = student.ppf(0.975, 2) * 0.01 / 3**0.5 + 1 / 1002
-    assert (found["high"] - found["low"]) / 2 == pytest.approx(half, rel=1e-6)
-    assert (found["high"] + found["low"]) / 2 == pytest.approx(0.02 * 1000 / 1002)
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=1e-6)
+    assert (found.high + found.low) / 2 == pytest.approx(0.02 * 1000 / 1002)
     assert "Means over 3 seeds" in answer([found])
 
 
 def test_what_was_not_kept_makes_the_interval_wider_and_is_said() -> None:
     kept, lost = (difference_of(runs_of([0.01, 0.02, 0.03], counted=counted)) for counted in (True, False))
-    assert (kept["interval"], lost["interval"]) == ("seeds", "seeds, unpaired")
-    assert lost["low"] < kept["low"]
-    assert difference_of(runs_of([0.01], counted=False))["interval"] == "unpaired"
+    assert (kept.interval, lost.interval) == ("seeds", "seeds, unpaired")
+    assert lost.low < kept.low
+    assert difference_of(runs_of([0.01], counted=False)).interval == "unpaired"

@@ -1,4 +1,4 @@
-"""ssl compare: pretrained beside scratch, a table for each protocol, and the answer in a sentence."""
+"""ssl compare: the answer, and pretrained beside scratch in a table for each protocol."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sslcli.options.project import open_registry
 
 @dataclass(frozen=True, kw_only=True)
 class Compare(Command):
-    """Show pretrained beside scratch, the difference of each pair, and the answer in a sentence."""
+    """Say whether pretraining helps, show pretrained beside scratch with each difference, and rank methods."""
 
     only_reads: ClassVar[bool] = True
     study: StudyName = None
@@ -26,7 +26,7 @@ class Compare(Command):
 
 
 def run(command: Compare) -> None:
-    """Print the tables of a study, the difference under each pair, and last the sentence."""
+    """Print the answer and the tables of a study, the difference under each pair."""
     from sslcli.comparison.printing import print_comparison
 
     print_comparison(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sslcli.comparison.differences import (
     answer,
@@ -17,18 +17,26 @@ from sslcli.comparison.options_apart import NO_SETTINGS, Settings, settings_in_w
 from sslcli.comparison.rows import row_of
 from sslcli.errors import StateError
 from sslcli.evaluation.protocols import evaluations
+from sslcli.evaluation.statistics import InitDifference
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.runs.selection import newest_study
 
+if TYPE_CHECKING:
+    from sslcli.comparison.ranking import Ranking
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A study's numbers: a row for each run, a difference for each setting, as `--format json` has them, and the answer."""
+    """A study's numbers: a row for each run, as `--format json` has it, a difference for each setting, and the answer.
+
+    `rankings` has the methods of each kind of evaluation, the best first, where there are several.
+    """
 
     rows: list[dict[str, Any]]
-    differences: list[dict[str, Any]]
+    differences: list[InitDifference]
     answer: str
+    rankings: list[Ranking]
 
 
 def compared(
@@ -53,10 +61,24 @@ def chosen_runs(
 
 
 def results(chosen: list[Run], setups: dict[str, str | None], settings: Settings = NO_SETTINGS) -> dict[str, Any]:
-    """What `--format json` prints: a row for each run, a difference for each setting, and the answer."""
+    """A comparison's fields by their names: a row for each run, a difference for each setting, the answer, the rankings."""
     groups = over_settings(pair_up(chosen)[0], setups)
-    differences = [difference_of(pairs) | {"setting": settings.get(pairs[0][0].id)} for pairs in groups]
-    return {"rows": [row_of(run, settings) for run in chosen], "differences": differences, "answer": answer(differences)}
+    differences = [difference_of(pairs, settings.get(pairs[0][0].id)) for pairs in groups]
+    return {
+        "rows": [row_of(run, settings) for run in chosen],
+        "differences": differences,
+        "answer": answer(differences),
+        "rankings": _ranked(chosen, setups, settings),
+    }
+
+
+def _ranked(chosen: list[Run], setups: dict[str, str | None], settings: Settings) -> list[Ranking]:
+    """The rankings of several methods; none of one."""
+    if len({run.encoder_method or run.init for run in chosen if run.init not in (None, "scratch")}) < 2:
+        return []
+    from sslcli.comparison.ranking import rankings  # most studies have one method, and wait for none of this
+
+    return rankings(chosen, setups, settings)
 
 
 def pretrain_setups(registry: Registry, chosen: list[Run]) -> dict[str, str | None]:

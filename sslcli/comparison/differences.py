@@ -1,4 +1,4 @@
-"""Pretrained minus scratch: which runs belong together, over seeds too, and what can be said of them. Imports no torch."""
+"""Pretrained, here or by others, minus scratch: which runs belong together, and what can be said of them. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Any
 
 from sslcli.evaluation.naming import in_words, told_apart
 from sslcli.evaluation.protocols import PROTOCOLS
-from sslcli.evaluation.statistics import Difference, over_seeds, unpaired
-from sslcli.runs.naming import INIT_WORDS
+from sslcli.evaluation.statistics import TAIL, Difference, InitDifference, SeedSpread, over_seeds, unpaired
 from sslcli.runs.run import Run
 
 Pair = tuple[Run, Run]
-"""A pretrained run, and the scratch run whose options are equal but for init."""
+"""A run that was pretrained, here or by others, and the scratch run whose options are equal but for init."""
 
 INTERVALS = {
     "paired": "over test images, paired; one seed",
@@ -26,16 +25,16 @@ INTERVALS = {
 
 
 def pair_up(runs: list[Run]) -> tuple[list[Pair], list[Run]]:
-    """Pretrained runs with their scratch partners (options equal but for init), and those of either that have none.
+    """Runs that were pretrained, here or by others, with their scratch partners, and those of either that have none.
 
-    Runs that began with others' weights are neither. The two of a pair have an accuracy in common, and were tested on
-    equally many images.
+    The options of partners are equal but for init. The two of a pair have an accuracy in common, and were tested on equally
+    many images.
     """
     scratch = {run.pair: run for run in runs if run.init == "scratch" and run.pair}
-    pairs = [(run, scratch[run.pair]) for run in runs if run.init == "pretrained" and run.pair in scratch]
-    pairs = [pair for pair in pairs if _metric([pair]) and _images(pair[0]) == _images(pair[1])]
+    pairs = [(run, scratch[run.pair]) for run in runs if run.init not in (None, "scratch") and run.pair in scratch]
+    pairs = [pair for pair in pairs if _metric([pair]) and images_of(pair[0]) == images_of(pair[1])]
     paired_ids = {run.id for pair in pairs for run in pair}
-    return pairs, [run for run in runs if run.id not in paired_ids and run.init in (None, *INIT_WORDS)]
+    return pairs, [run for run in runs if run.id not in paired_ids]
 
 
 def setting_of(run: Run, setups: dict[str, str | None]) -> tuple[Any, ...]:
@@ -52,7 +51,7 @@ def over_settings(pairs: list[Pair], setups: dict[str, str | None]) -> list[list
     return [[group[seed] for seed in sorted(group, key=lambda seed: seed or 0)] for group in groups.values()]
 
 
-def difference_of(pairs: Sequence[Pair]) -> dict[str, Any]:
+def difference_of(pairs: Sequence[Pair], setting: str | None = None) -> InitDifference:
     """Pretrained minus scratch, a pair for each seed, with its 95 % interval.
 
     On the test accuracy that validation chose; where one has none, on the best over epochs.
@@ -61,19 +60,21 @@ def difference_of(pairs: Sequence[Pair]) -> dict[str, Any]:
     metric = _metric(pairs)
     columns = [[pair[side].metrics[metric] for pair in pairs] for side in (0, 1)]
     best: list[Any] = [[pair[side].metrics.get("best_test_acc") for pair in pairs] for side in (0, 1)]
-    found, kind = _interval(pairs, metric)
-    return {
-        "experiment": first.experiment, "protocol": first.protocol, "method": first.encoder_method, "dataset": first.dataset,
-        "label_fraction": first.label_fraction, "at_epoch": first.at_epoch, "metric": metric,
-        "seed": first.seed, "seeds": [pair[0].seed for pair in pairs],
-        "pretrained": fmean(columns[0]), "scratch": fmean(columns[1]), "difference": found.value,
-        "low": found.low, "high": found.high, "interval": kind,
-        "pretrained_sd": spread(columns[0]), "scratch_sd": spread(columns[1]),
-        "difference_sd": spread([a - b for a, b in zip(*columns, strict=True)]),
-        "best_test_difference": None if None in best[0] + best[1] else fmean(best[0]) - fmean(best[1]),
-        "pretrained_run": first.id, "scratch_run": last.id,
-        "pretrained_runs": [pair[0].id for pair in pairs], "scratch_runs": [pair[1].id for pair in pairs],
-    }  # fmt: skip
+    found, kind = interval_of(pairs, metric)
+    return InitDifference(
+        experiment=first.experiment, protocol=first.protocol, init=first.init, method=first.encoder_method,
+        dataset=first.dataset,
+        label_fraction=first.label_fraction, at_epoch=first.at_epoch, metric=metric,
+        seed=first.seed, seeds=[pair[0].seed for pair in pairs],
+        pretrained=fmean(columns[0]), scratch=fmean(columns[1]), difference=found.value,
+        low=found.low, high=found.high, interval=kind,
+        pretrained_sd=spread(columns[0]), scratch_sd=spread(columns[1]),
+        difference_sd=spread([a - b for a, b in zip(*columns, strict=True)]),
+        best_test_difference=None if None in best[0] + best[1] else fmean(best[0]) - fmean(best[1]),
+        pretrained_run=first.id, scratch_run=last.id,
+        pretrained_runs=[pair[0].id for pair in pairs], scratch_runs=[pair[1].id for pair in pairs],
+        setting=setting,
+    )  # fmt: skip
 
 
 def _metric(pairs: Sequence[Pair]) -> str:
@@ -87,24 +88,30 @@ def spread(values: Sequence[float]) -> float | None:
     return stdev(values) if len(values) > 1 else None
 
 
-def _interval(pairs: Sequence[Pair], metric: str) -> tuple[Difference, str]:
-    """The difference and what its interval is made of, a key of INTERVALS."""
-    images, several = _images(pairs[0][0]), len(pairs) > 1
+def interval_of(
+    pairs: Sequence[Pair], metric: str, *, tail: float = TAIL, seed_spread: SeedSpread | None = None
+) -> tuple[Difference, str]:
+    """The mean of first minus second, a pair for each seed, and what its interval is made of, a key of INTERVALS.
+
+    `tail` is the chance that the interval leaves out, `seed_spread` what other runs say of the variance over seeds.
+    """
+    images, several = images_of(pairs[0][0]), len(pairs) > 1
     first, second = ([pair[side].metrics[metric] for pair in pairs] for side in (0, 1))
     known = pairs if metric == "test_acc" else []  # of the best over epochs no counts are kept
     twos = list(combinations(known, 2))
     disagreements = [share for pair in known if (share := _disagreement(pair)) is not None]
     products = [mean for two in twos if (mean := _product(*two)) is not None]
     if len(disagreements) < len(pairs) or len(products) < len(twos):
-        return unpaired(first, second, images), "seeds, unpaired" if several else "unpaired"
+        return unpaired(first, second, images, tail=tail, spread=seed_spread), "seeds, unpaired" if several else "unpaired"
     differences = [a - b for a, b in zip(first, second, strict=True)]
-    return over_seeds(differences, disagreements, products, images), "seeds" if several else "paired"
+    found = over_seeds(differences, disagreements, products, images, tail=tail, spread=seed_spread)
+    return found, "seeds" if several else "paired"
 
 
 def _disagreement(pair: Pair) -> float | None:
     """The share of images that one of the two has right and the other has not; None if that was not kept."""
     both = both_right(*pair)
-    return None if both is None else (sum(map(_right, pair)) - 2 * both) / _images(pair[0])
+    return None if both is None else (sum(map(_right, pair)) - 2 * both) / images_of(pair[0])
 
 
 def _product(first: Pair, second: Pair) -> float | None:
@@ -113,13 +120,13 @@ def _product(first: Pair, second: Pair) -> float | None:
     if None in crossed:
         return None
     counts = [count or 0 for count in crossed]
-    return (counts[0] - counts[1] - counts[2] + counts[3]) / _images(first[0])
+    return (counts[0] - counts[1] - counts[2] + counts[3]) / images_of(first[0])
 
 
 def both_right(first: Run, second: Run) -> int | None:
     """How many test images both have right; None if that was not kept, not of equally many images, or cannot be."""
     count: Any = first.both_right.get(second.id, second.both_right.get(first.id))
-    if count is None or (images := _images(first)) != _images(second):
+    if count is None or (images := images_of(first)) != images_of(second):
         return None
     rights = [_right(first), _right(second)]
     return int(count) if max(0, sum(rights) - images) <= count <= min(rights) else None
@@ -127,35 +134,52 @@ def both_right(first: Run, second: Run) -> int | None:
 
 def _right(run: Run) -> int:
     """How many test images a run has right."""
-    return round(float(run.metrics["test_acc"]) * _images(run))
+    return round(float(run.metrics["test_acc"]) * images_of(run))
 
 
-def _images(run: Run) -> int:
+def images_of(run: Run) -> int:
+    """On how many test images a run was tested."""
     return int(run.metrics.get("test_images", 10_000))
 
 
-def answer(differences: list[dict[str, Any]]) -> str:
+ASKED = "Does pretraining help?"
+
+
+def answer(differences: Sequence[InitDifference]) -> str:
     """One sentence: does pretraining help? A difference whose interval spans 0 is never called a gain or a loss."""
     if not differences:
         return "There is no pair of pretrained and scratch runs with otherwise equal options, so no difference to state."
-    places = [in_words(d["experiment"], d["label_fraction"], d["at_epoch"], d["protocol"]) for d in differences]
     parts = []
-    for found, where in zip(differences, told_apart(places, differences), strict=True):
-        figures = f"{found['pretrained']:.2%} against {found['scratch']:.2%}"
-        figures += ", best epoch on the test images" if found["metric"] == "best_test_acc" else ""
-        low, high = 100 * found["low"], 100 * found["high"]
+    for found, where in zip(differences, places_in_words(differences), strict=True):
+        figures = f"{found.pretrained:.2%} against {found.scratch:.2%}"
+        figures += ", best epoch on the test images" if found.metric == "best_test_acc" else ""
+        low, high = 100 * found.low, 100 * found.high
         if low > 0:
-            gain = f"yes, by {100 * found['difference']:.1f} points (95 % interval {low:.1f} to {high:.1f}; {figures})"
+            gain = f"yes, by {100 * found.difference:.1f} points (95 % interval {low:.1f} to {high:.1f}; {figures})"
         elif high < 0:
-            gain = f"no, it costs {-100 * found['difference']:.1f} points (95 % interval {-high:.1f} to {-low:.1f}; {figures})"
+            gain = f"no, it costs {-100 * found.difference:.1f} points (95 % interval {-high:.1f} to {-low:.1f}; {figures})"
         else:
             gain = f"no difference that can be told from chance (95 % interval {low:+.1f} to {high:+.1f} points; {figures})"
         parts.append(f"{where}, {gain}")
-    return f"Does pretraining help? In {'; in '.join(parts)}. {_seeds_in_words(differences)}"
+    return f"{ASKED} In {'; in '.join(parts)}. {_seeds_in_words(differences)}"
 
 
-def _seeds_in_words(differences: list[dict[str, Any]]) -> str:
-    numbers = sorted({len(found["seeds"]) for found in differences})
+def places_in_words(differences: Sequence[InitDifference]) -> list[str]:
+    """Where each difference was measured, in words that tell them apart."""
+    words = [in_words(found.experiment, found.label_fraction, found.at_epoch, found.protocol) for found in differences]
+    return told_apart(words, differences)
+
+
+def speaks_of(differences: Sequence[InitDifference]) -> str:
+    """What the differences speak of, in sentences: which accuracy, which seeds."""
+    chosen = [found.metric == "best_test_acc" for found in differences]
+    whose = "Accuracies are" if all(chosen) else "Some accuracies are"
+    best = f"{whose} of the best epoch on the test images. " if any(chosen) else ""
+    return best + _seeds_in_words(differences)
+
+
+def _seeds_in_words(differences: Sequence[InitDifference]) -> str:
+    numbers = sorted({len(found.seeds) for found in differences})
     if numbers == [1]:
         return "One seed: this speaks of these encoders; other seeds can differ by more."
     words = " to ".join(str(n) for n in dict.fromkeys((numbers[0], numbers[-1])))

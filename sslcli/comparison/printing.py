@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from sslcli.comparison.comparison import chosen_runs, pretrain_setups, results
-from sslcli.comparison.differences import (
-    pair_up,
-)
+from sslcli.comparison.differences import ASKED, answer, pair_up, places_in_words, speaks_of
 from sslcli.comparison.options_apart import settings_in_words
-from sslcli.comparison.rows import tables
-from sslcli.console.tables import print_rows
+from sslcli.comparison.rows import GAP, PUBLISHED, Row, fitting, shared_words, tables
+from sslcli.console.messages import WIDEST, room_across, wrapped
+from sslcli.console.tables import print_rows, print_within
 from sslcli.evaluation.naming import heading
+from sslcli.evaluation.statistics import InitDifference
 from sslcli.options.pairing import changed_options
-from sslcli.runs.naming import INIT_WORDS
 from sslcli.runs.next_step import partner_command, record_or_index
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
+
+if TYPE_CHECKING:
+    from sslcli.comparison.ranking import Ranking
 
 COLUMNS = {
     "dataset": "data set", "backbone": "backbone", "epochs": "epochs", "label_fraction": "labels", "setting": "setting",
@@ -29,6 +33,16 @@ COLUMNS = {
 
 CSV_COLUMNS = ("experiment", "protocol", "init", "dataset", "label_fraction", "at_epoch", "backbone", "epochs", "seed",
                "test_acc", "test_images", "best_test_acc", "test_nll", "test_ece", "run", "setting", "method")  # fmt: skip
+LINES = 3
+KINDS = {"gain": "Yes", "loss": "No, it costs accuracy", "chance": "No difference that can be told from chance"}
+DETAILS = (
+    {"gain": "interval", "loss": "interval", "chance": "interval"},
+    {"gain": "points", "loss": "points", "chance": "points"},
+    {"gain": "number", "loss": "interval", "chance": "interval"},
+    {"gain": "number", "loss": "points", "chance": "points"},
+    {"gain": "number", "loss": "number", "chance": "number"},
+)
+"""What is said of the differences of each kind, from long to short."""
 
 
 def print_comparison(
@@ -39,33 +53,64 @@ def print_comparison(
     without_duplicates: bool = False,
     style: str = "table",
 ) -> None:
-    """Print the tables of a study, the difference under each pair, and last the sentence."""
+    """Print a study's tables, the difference under each pair. The answer comes first in a terminal, last in Markdown."""
     chosen, others = chosen_runs(registry, study, everything=everything, without_duplicates=without_duplicates)
     setups = pretrain_setups(registry, chosen)
     settings = settings_in_words(registry, chosen, setups)
     own = any(run.status != "published" for run in chosen)
     found = results(chosen, setups, settings) | {"without_duplicates": without_duplicates}
     if style == "json":
-        print_rows(found["rows"], {}, style="json", whole=found)
+        in_full = {key: [asdict(one) for one in found[key]] for key in ("differences", "rankings")}
+        print_rows(found["rows"], {}, style="json", whole=found | in_full)
     elif style == "csv":
         print_rows(found["rows"], dict(zip(CSV_COLUMNS, CSV_COLUMNS, strict=True)), style="csv")
     else:
-        epochs_shown = {"at_epoch": "of epoch"} if any(run.at_epoch for run in chosen) else {}
-        for protocol, rows in tables(chosen, found["differences"], setups, settings, tell_published=own).items():
-            print(f"\n### {heading(protocol)}\n" if style == "markdown" else f"\n{heading(protocol)}")
-            used = {key: words for key, words in (COLUMNS | epochs_shown).items() if any(row.get(key) for row in rows)}
-            print_rows(rows, used, style=style)
+        made = tables(chosen, found["differences"], setups, settings, tell_published=own)
+        note = "Without the test images that are duplicates.\n" * without_duplicates
+        if style == "markdown":
+            _print_markdown(made, epochs_shown=any(run.at_epoch for run in chosen))
+            _print_rankings(found["rankings"], style=style)
+            print(f"\n{note}{found['answer']}")
+        else:
+            print(note + "\n".join(brief_answer(found["differences"], min(WIDEST, room_across()))))
+            _print_rankings(found["rankings"], style=style)
+            print_tables(made, ids={run.id for run in registry.runs()}, room=room_across())
     lonely = [run for run in pair_up(chosen)[1] if not _repeated(run, chosen)]
     for message in _messages(registry, chosen, lonely, others):
-        print(message, file=sys.stderr)
-    if style in ("table", "markdown"):
-        print("\nWithout the test images that are duplicates." * without_duplicates + f"\n{found['answer']}")
+        print("\n".join(wrapped(message, min(WIDEST, room_across()))), file=sys.stderr)
+
+
+def print_tables(tables: Mapping[str, Sequence[Row]], *, ids: Collection[str], room: int) -> None:
+    """Print a protocol's rows under its name, for each, in lines of at most `room` characters.
+
+    `ids` are those of all runs, from which shortened ones can be told.
+    """
+    for protocol, (rows, columns) in fitting(tables, ids, room).items():
+        print(f"\n{heading(protocol)}")
+        print("\n".join(wrapped(", ".join(shared_words(tables[protocol]).values()), room)))
+        print_within(rows, columns, room=room, gap=GAP)
+    if any(row.get("kept") for rows in tables.values() for row in rows):
+        print(f"\n{PUBLISHED}: numbers only")
+
+
+def _print_markdown(made: dict[str, list[dict[str, Any]]], *, epochs_shown: bool) -> None:
+    heads = COLUMNS | ({"at_epoch": "of epoch"} if epochs_shown else {})
+    for protocol, rows in made.items():
+        print(f"\n### {heading(protocol)}\n")
+        used = {key: words for key, words in heads.items() if any(row.get(key) for row in rows)}
+        print_rows(rows, used, style="markdown")
+
+
+def _print_rankings(rankings: Sequence[Ranking], *, style: str) -> None:
+    if rankings:
+        from sslcli.comparison.ranking_rows import print_ranking  # most studies have one method, and wait for none of this
+
+        for ranking in rankings:
+            print_ranking(ranking, style=style)
 
 
 def _messages(registry: Registry, chosen: list[Run], lonely: list[Run], others: list[str]) -> list[str]:
     found = [f"{run.id} has no partner: {why_lonely(registry, run, chosen)}" for run in lonely]
-    if apart := [run.id for run in chosen if run.init not in (None, *INIT_WORDS)]:
-        found.append(f"began with others' weights, and so are in no pair: {', '.join(apart)}")
     if named := [name for name in others if name]:
         found.append(
             f"other studies here: {', '.join(named)}; to see one, type: {registry.command('ssl compare --study NAME')}"
@@ -80,7 +125,7 @@ def _repeated(run: Run, runs: list[Run]) -> bool:
 
 def why_lonely(registry: Registry, run: Run, others: list[Run]) -> str:
     """Name the options in which a run differs from the closest run of the other init."""
-    candidates = [other for other in others if other.protocol == run.protocol and {other.init, run.init} == set(INIT_WORDS)]
+    candidates = [other for other in others if other.protocol == run.protocol and _are_partners(other, run)]
     if not candidates:
         wanted = "pretrained" if run.init == "scratch" else "scratch"
         return f"there is no {wanted} run; to make it, type: {partner_command(registry, run)}"
@@ -93,8 +138,56 @@ def why_lonely(registry: Registry, run: Run, others: list[Run]) -> str:
     return f"the closest run of the other init differs in {', '.join(best) or 'options that are not on record'}"
 
 
+def _are_partners(one: Run, other: Run) -> bool:
+    """Whether one of two runs is from scratch, and the other's encoder was pretrained, here or by others."""
+    return None not in (one.init, other.init) and (one.init == "scratch") != (other.init == "scratch")
+
+
 def _identity(registry: Registry, run: Run) -> dict[str, Any]:
     record = record_or_index(registry, run)
     options = record.options or {key: getattr(run, key) for key in ("dataset", "backbone", "seed", "epochs", "label_fraction")}
     data = {"data": record.data["sha256"][:12]} if "sha256" in record.data else {}
     return options | data
+
+
+def brief_answer(differences: Sequence[InitDifference], room: int) -> list[str]:
+    """Does pretraining help? The longest wording that fits LINES lines of `room` characters; if none does, the shortest."""
+    lines: list[str] = []
+    for words in _wordings(differences):
+        lines = wrapped(words, room)
+        if len(lines) <= LINES:
+            break
+    return lines
+
+
+def _wordings(differences: Sequence[InitDifference]) -> Iterator[str]:
+    """The answer in words, from long to short."""
+    yield answer(differences)
+    if not differences:
+        return
+    named = list(zip(differences, places_in_words(differences), strict=True))
+    for details in DETAILS:
+        clauses, units = [], True  # the first figure says what the others are
+        for kind, detail in details.items():
+            mine = [(found, name) for found, name in named if found.verdict == kind]
+            if mine and detail == "number":
+                clauses.append(f"{KINDS[kind]} in {len(mine)} of {len(named)} comparisons{_range(kind, mine)}.")
+            elif mine:
+                told = [_figures(*one, detail, units=units and one is mine[0]) for one in mine]
+                clauses.append(f"{KINDS[kind]}: {', '.join(told)}.")
+                units = False
+        yield " ".join([ASKED, *clauses, speaks_of(differences)])
+
+
+def _range(kind: str, mine: Sequence[tuple[InitDifference, str]]) -> str:
+    """Between which points gains or losses are; "" for what is none."""
+    sizes = sorted(abs(100 * found.difference) for found, _ in mine)
+    return "" if kind == "chance" else f", by {sizes[0]:.1f} to {sizes[-1]:.1f} points"
+
+
+def _figures(found: InitDifference, name: str, detail: str, *, units: bool) -> str:
+    """A difference with its place, in points: "kNN +12.7 (+8.0 to +17.2)"."""
+    points = f"{name} {100 * found.difference:+.1f}{' points' * units}"
+    if detail == "points":
+        return points
+    return f"{points} ({'95 % interval ' * units}{100 * found.low:+.1f} to {100 * found.high:+.1f})"

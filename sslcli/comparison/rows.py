@@ -1,7 +1,11 @@
-"""Evaluations and their differences as rows of tables."""
+"""Evaluations and their differences as rows of tables, and how these fit a terminal."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from itertools import accumulate, product
 from statistics import fmean
 from typing import Any
 
@@ -10,28 +14,46 @@ from sslcli.comparison.differences import (
     spread,
 )
 from sslcli.comparison.options_apart import NO_SETTINGS, Settings
+from sslcli.console.tables import text_of, width_of
 from sslcli.evaluation.protocols import PROTOCOLS, protocol_named
+from sslcli.evaluation.statistics import InitDifference
 from sslcli.runs.run import Run
 
 FIGURES = ("test_acc", "best_test_acc", "val_acc", "test_nll", "test_ece", "test_images")
+GAP = 2  # spaces between columns
+MOST_IDS = 3  # shortened ones that a cell names
+PUBLISHED = "published"
+IN_TERMINAL = {
+    "dataset": "data set", "backbone": "backbone", "epochs": "epochs", "label_fraction": "labels", "setting": "setting",
+    "init": "init", "method": "method", "seeds": "seeds", "test_acc": "test", "interval_acc": "95 % interval",
+    "best_test_acc": "best test", "rate": "rate", "at_epoch": "epoch", "run": "run", "kept": "kept",
+}  # fmt: skip
+SHARED = {"dataset": "{}", "backbone": "{}", "epochs": "{} epochs", "label_fraction": "{} of the labels", "method": "{}",
+          "seeds": "seeds {}"}  # fmt: skip
+"""Columns that are said once, above the table, where all of its rows have the same."""
+Row = Mapping[str, Any]
+Words = Callable[[Sequence[str]], str]
+Laid = tuple[list[dict[str, Any]], dict[str, str]]
+"""A table's rows, and its columns with their headings."""
 
 
 def tables(
     chosen: list[Run],
-    differences: list[dict[str, Any]],
+    differences: Sequence[InitDifference],
     setups: dict[str, str | None],
     settings: Settings = NO_SETTINGS,
     *,
     tell_published: bool = False,
 ) -> dict[str, list[dict[str, Any]]]:
     """For each protocol, in words, its rows: runs that differ in seed alone in one (a seed done twice also in one of its own),
-    and each difference under its scratch. `tell_published` marks the rows of runs whose numbers alone are here."""
+    and each difference under the later of its two. `tell_published` marks the rows of runs whose numbers alone are here."""
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in chosen:
         groups.setdefault(setting_of(run, setups), []).append(run)
-    of_scratch: dict[str, list[dict[str, Any]]] = {}
+    order = {run.id: place for place, run in enumerate(chosen)}
+    under: dict[str, list[InitDifference]] = {}
     for found in differences:
-        of_scratch.setdefault(found["scratch_run"], []).append(found)
+        under.setdefault(max(found.pretrained_run, found.scratch_run, key=order.__getitem__), []).append(found)
     made: dict[str, list[dict[str, Any]]] = {}
     for group in groups.values():
         protocol = group[0].protocol
@@ -40,13 +62,14 @@ def tables(
         newest_each = list(of_seed.values())
         of_seeds = [[run] for run in group if run not in newest_each] + [newest_each]
         rows += [_row_over_seeds(runs, settings) | (_kept(runs) if tell_published else {}) for runs in of_seeds]
-        mine = [found for run in group for found in of_scratch.get(run.id, [])]
+        mine = [found for run in group for found in under.get(run.id, [])]
         rows += [_difference_row(found, name_it=len(mine) > 1) for found in mine]
     return made
 
 
 def _row_over_seeds(runs: list[Run], settings: Settings) -> dict[str, Any]:
-    row = row_of(runs[0], settings) | {"seeds": ", ".join(str(run.seed) for run in runs if run.seed is not None)}
+    row = row_of(runs[0], settings) | {"runs": [run.id for run in runs]}
+    row["seeds"] = ", ".join(str(run.seed) for run in runs if run.seed is not None)
     searched = [run.metrics["rate"] for run in runs if not _frozen(run) and "rate" in run.metrics]
     row["rate"] = ", ".join(dict.fromkeys(f"{rate:.3g}" for rate in searched))
     if len(runs) == 1:
@@ -66,17 +89,18 @@ def _kept(runs: list[Run]) -> dict[str, Any]:
     return {"kept": "published: numbers only"} if any(run.status == "published" for run in runs) else {}
 
 
-def _difference_row(found: dict[str, Any], *, name_it: bool) -> dict[str, Any]:
-    whose = {"run": f"of {found['pretrained_run']}"} if name_it else {}
+def _difference_row(found: InitDifference, *, name_it: bool) -> dict[str, Any]:
+    whose = {"run": f"of {found.pretrained_run}", "runs": [found.pretrained_run]} if name_it else {}
     return {
         "init": "difference",
-        "setting": found.get("setting"),
-        "method": found.get("method"),
-        "seeds": ", ".join(str(seed) for seed in found["seeds"] if seed is not None),
-        "at_epoch": found["at_epoch"],
-        found["metric"]: _points(found["difference"]),
-        "best_test_acc": _points(found["best_test_difference"]),
-        "interval_acc": f"{100 * found['low']:+.2f} to {100 * found['high']:+.2f}",
+        "setting": found.setting,
+        "method": found.method,
+        "seeds": ", ".join(str(seed) for seed in found.seeds if seed is not None),
+        "at_epoch": found.at_epoch,
+        found.metric: _points(found.difference),
+        "best_test_acc": _points(found.best_test_difference),
+        "interval_acc": f"{100 * found.low:+.2f} to {100 * found.high:+.2f}",
+        "difference_sd": found.difference_sd,
         "bold": True,
     } | whose
 
@@ -92,3 +116,64 @@ def row_of(run: Run, settings: Settings = NO_SETTINGS) -> dict[str, Any]:
 
 def _points(difference: float | None) -> str:
     return "" if difference is None else f"{100 * difference:+.2f} points"
+
+
+def fitting(tables: Mapping[str, Sequence[Row]], ids: Collection[str], room: int) -> dict[str, Laid]:
+    """Each table laid out: with whole ids, else with shortened ones, else with one each; the best over epochs if it fits."""
+    endings = _endings(ids)
+
+    def short(names: Sequence[str], most: int = MOST_IDS) -> str:
+        listed = ", ".join(f"…{endings[name]}" for name in names[:most])
+        return f"{listed} +{len(names) - most}" if len(names) > most else listed
+
+    forms: tuple[Words, ...] = (_whole, short, partial(short, most=1))
+    laid: dict[str, Laid] = {}
+    for words, best in product(forms, (True, False)):
+        laid = {protocol: _laid_out(rows, words, best=best) for protocol, rows in tables.items()}
+        if all(width_of(rows, columns, gap=GAP) <= room for rows, columns in laid.values()):
+            break
+    return laid
+
+
+def _laid_out(rows: Sequence[Row], words: Words, *, best: bool) -> Laid:
+    """A table's rows with their runs in words, and its columns: those that are not the same for all rows."""
+    brief = [_brief(row) | ({"run": _named(row, words)} if "runs" in row else {}) for row in rows]
+    left_out = {*shared_words(rows)} | ({"best_test_acc"} if not best and any(row.get("test_acc") for row in rows) else set())
+    used = {key: head for key, head in IN_TERMINAL.items() if key not in left_out and any(row.get(key) for row in brief)}
+    return brief, used
+
+
+def _named(row: Row, words: Words) -> str:
+    """The runs of a row, or of which run it is the difference."""
+    return f"of {words(row['runs'])}" if row["init"] == "difference" else words(row["runs"])
+
+
+def _brief(row: Row) -> dict[str, Any]:
+    """A row whose difference has a deviation for its unit, whose best accuracy none, and which is published in one word."""
+    texts = {key: str(row[key]) for key in ("test_acc", "best_test_acc") if isinstance(row.get(key), str)}
+    plain = {key: text.removesuffix(" points") for key, text in texts.items()}
+    if row.get("difference_sd") is not None and "test_acc" in plain:
+        plain["test_acc"] += f" ± {100 * row['difference_sd']:.2f}"
+    best = {"best_test_acc": plain["best_test_acc"].partition(" ±")[0]} if "best_test_acc" in plain else {}
+    return {**row, **plain, **best} | ({"kept": PUBLISHED} if row.get("kept") else {})
+
+
+def shared_words(rows: Sequence[Row]) -> dict[str, str]:
+    """What all rows of a table have in common, in words; scratch, which no method trained, aside."""
+    found = {}
+    for key, words in SHARED.items():
+        texts = {text_of(key, row[key]) for row in rows if key in row and not (key == "method" and row["init"] == "scratch")}
+        if len(texts) == 1 and (text := texts.pop()):
+            found[key] = words.format(text) if key != "seeds" or "," in text else f"seed {text}"
+    return found
+
+
+def _whole(ids: Sequence[str]) -> str:
+    return f"{ids[0]} and {len(ids) - 1} more" if len(ids) > 1 else ids[0]
+
+
+def _endings(ids: Collection[str]) -> dict[str, str]:
+    """The shortest ending of each id that no other has, in whole words between hyphens."""
+    endings = {name: [*accumulate(reversed(name.split("-")), lambda end, word: f"{word}-{end}")] for name in ids}
+    counts = Counter(ending for several in endings.values() for ending in several)
+    return {name: next((ending for ending in several if counts[ending] == 1), name) for name, several in endings.items()}

@@ -27,10 +27,18 @@ def print_rows(rows: Sequence[Row], columns: Mapping[str, str], *, style: str, w
         writer.writerows([row.get(key) for key in columns] for row in rows)
     elif style == "markdown":
         lines = [list(columns.values()), ["---:" if _is_number(key) else "---" for key in columns]]
-        lines += [[_text(key, row.get(key)).replace("|", "\\|") for key in columns] for row in rows]
+        lines += [[text_of(key, row.get(key)).replace("|", "\\|") for key in columns] for row in rows]
         print("\n".join(f"| {' | '.join(line)} |" for line in lines))
     else:
         _print_table(rows, columns)
+
+
+def print_within(rows: Sequence[Row], columns: Mapping[str, str], *, room: int, gap: int = GAP) -> None:
+    """Print rows as a table of at most `room` characters a line, in a terminal and piped: what is longer is folded."""
+    if width_of(rows, columns, gap=gap) > room and len(rows) < FEW:
+        _print_folded(rows, columns, room)
+    else:
+        _print_lines(rows, columns, bold=_bold(), gap=gap)
 
 
 def _print_table(rows: Sequence[Row], columns: Mapping[str, str]) -> None:
@@ -38,29 +46,34 @@ def _print_table(rows: Sequence[Row], columns: Mapping[str, str]) -> None:
     terminal, below = sys.stdout.isatty(), ""
     room = shutil.get_terminal_size().columns
     if terminal and sum(_widths(rows, columns).values()) > room:
-        equal = [key for key in columns if len({_text(key, row[key]) for row in rows if key in row}) == 1 and len(rows) > 1]
-        below = ", ".join(f"{columns[key]} {text}" for key in equal if (text := _text(key, rows[0].get(key))))
+        equal = [key for key in columns if len({text_of(key, row[key]) for row in rows if key in row}) == 1 and len(rows) > 1]
+        below = ", ".join(f"{columns[key]} {text}" for key in equal if (text := text_of(key, rows[0].get(key))))
         columns = {key: heading for key, heading in columns.items() if key not in equal}
     if terminal and sum(_widths(rows, columns).values()) > room and len(rows) < FEW:
-        _print_folded(rows, columns)
+        _print_folded(rows, columns, room)
     else:
-        _print_lines(rows, columns, bold="\x1b[1m{}\x1b[0m" if terminal else "{}")
+        _print_lines(rows, columns, bold=_bold())
     if below:
         print(f"In every row: {below}")
 
 
-def _print_lines(rows: Sequence[Row], columns: Mapping[str, str], *, bold: str) -> None:
+def _bold() -> str:
+    """What a row that is bold is put into: a terminal's signs, or nothing."""
+    return "\x1b[1m{}\x1b[0m" if sys.stdout.isatty() else "{}"
+
+
+def _print_lines(rows: Sequence[Row], columns: Mapping[str, str], *, bold: str, gap: int = GAP) -> None:
     """A line a row, the columns in line."""
-    layout = [f"{{:{'>' if _is_number(key) else '<'}{width - GAP}}}" for key, width in _widths(rows, columns).items()]
-    form = (" " * GAP).join(layout)
-    print(f"\n{form.format(*columns.values()).rstrip()}\n{'-' * (sum(_widths(rows, columns).values()) - GAP)}")
+    layout = [f"{{:{'>' if _is_number(key) else '<'}{width - gap}}}" for key, width in _widths(rows, columns, gap).items()]
+    form = (" " * gap).join(layout)
+    print(f"\n{form.format(*columns.values()).rstrip()}\n{'-' * width_of(rows, columns, gap=gap)}")
     for row in rows:
-        line = form.format(*(_text(key, row.get(key)) for key in columns)).rstrip()
+        line = form.format(*(text_of(key, row.get(key)) for key in columns)).rstrip()
         print(bold.format(line) if row.get("bold") else line)
 
 
-def _print_folded(rows: Sequence[Row], columns: Mapping[str, str]) -> None:
-    """A table whose cells are folded so that it fits the terminal."""
+def _print_folded(rows: Sequence[Row], columns: Mapping[str, str], room: int) -> None:
+    """A table whose cells are folded so that it is not wider than `room`."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -71,14 +84,19 @@ def _print_folded(rows: Sequence[Row], columns: Mapping[str, str]) -> None:
         table.add_column(heading, justify="right" if _is_number(key) else "left", overflow="fold")
     for row in rows:
         style = "bold" if row.get("bold") else ""
-        table.add_row(*(Text(_text(key, row.get(key)), style=style) for key in columns))
-    Console().print(table)
+        table.add_row(*(Text(text_of(key, row.get(key)), style=style) for key in columns))
+    Console(width=room).print(table)
 
 
-def _widths(rows: Sequence[Row], columns: Mapping[str, str]) -> dict[str, int]:
+def width_of(rows: Sequence[Row], columns: Mapping[str, str], *, gap: int = GAP) -> int:
+    """How many characters the widest line of a table has that is not folded."""
+    return sum(_widths(rows, columns, gap).values()) - gap
+
+
+def _widths(rows: Sequence[Row], columns: Mapping[str, str], gap: int = GAP) -> dict[str, int]:
     """Each column's width, with the gap after it."""
     return {
-        key: GAP + max([len(heading), *(len(_text(key, row.get(key))) for row in rows)]) for key, heading in columns.items()
+        key: gap + max([len(heading), *(len(text_of(key, row.get(key))) for row in rows)]) for key, heading in columns.items()
     }
 
 
@@ -86,7 +104,8 @@ def _is_number(key: str) -> bool:
     return key.endswith(("acc", "knn")) or key in ("epochs", "seed", "label_fraction")
 
 
-def _text(key: str, value: Any) -> str:
+def text_of(key: str, value: Any) -> str:
+    """A value as a table's column `key` shows it; what cannot be printed is a question mark."""
     if value is None:
         return ""
     if isinstance(value, float) and key.endswith(("acc", "knn")):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from sslcli.evaluation.protocols import PROTOCOLS, evaluations, protocol_named, usual_of
-from sslcli.runs.naming import share_label
+from sslcli.evaluation.statistics import InitDifference
+from sslcli.runs.naming import INIT_WORDS, share_label
 from sslcli.runs.run import FIRST_METHOD, Run
 
 
@@ -32,21 +32,31 @@ def in_words(experiment: str, label_fraction: float | None, at_epoch: int | None
     return name + labels + (f" after epoch {at_epoch}" if at_epoch else "")
 
 
-def told_apart(places: Sequence[str], differences: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Places of differences in words that tell them apart: by their methods and settings, else by their runs."""
+def told_apart(places: Sequence[str], differences: Sequence[InitDifference]) -> list[str]:
+    """Places of differences in words that tell them apart: by others' weights, methods and settings, else by their runs."""
     settings = settings_with_method(differences)
     words = [f"{place} ({setting})" if setting else place for place, setting in zip(places, settings, strict=True)]
     return [
-        word if words.count(word) == 1 else f"{place} ({found.get('pretrained_run')})"
+        word if words.count(word) == 1 else f"{place} ({found.pretrained_run})"
         for word, place, found in zip(words, places, differences, strict=True)
     ]
 
 
-def settings_with_method(differences: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What tells each difference from others: the method, if there are several, and the setting; "" for nothing."""
-    several = len({found.get("method") for found in differences}) > 1
-    told = [(found.get("method") if several else None, found.get("setting")) for found in differences]
+def settings_with_method(differences: Sequence[InitDifference]) -> list[str]:
+    """What tells each difference from others: others' weights, the method if there are several, the setting; "" for nothing."""
+    several = len({found.method for found in differences} - {None}) > 1
+    told = [(_others_weights(found), found.method if several else None, found.setting) for found in differences]
     return [", ".join(filter(None, words)) for words in told]
+
+
+def _others_weights(found: InitDifference) -> str | None:
+    """The init of a difference if it is a file of others' weights, or a pretraining that began with one."""
+    return None if found.init in (None, *INIT_WORDS) else str(found.init)
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words in a sentence: "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def heading(words: str) -> str:

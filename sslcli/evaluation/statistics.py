@@ -14,16 +14,64 @@ from functools import cache
 from math import exp, lgamma, log, log1p, sqrt
 from statistics import NormalDist, fmean, variance
 
-Z95 = NormalDist().inv_cdf(0.975)  # two-sided 95 % quantile of the standard normal
+TAIL = 0.05  # the chance that an interval of 95 % leaves out
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of accuracies (fractions) with its 95 % interval from `low` to `high`, all in [-1, 1]."""
+    """A difference of accuracies (fractions) with its interval from `low` to `high`, all in [-1, 1]; of 95 % by default."""
 
     value: float
     low: float
     high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitDifference:
+    """What one setting's pretraining, here or by others, changes: accuracies (fractions), and their mean difference.
+
+    `low` and `high` are the difference's 95 % interval, and `interval` says what that is made of. `_sd` are deviations over
+    seeds, None of one seed. `setting` says in words what tells it from others of its protocol.
+    """
+
+    experiment: str
+    protocol: str | None
+    init: str | None
+    method: str | None
+    dataset: str | None
+    label_fraction: float | None
+    at_epoch: int | None
+    metric: str
+    seed: int | None
+    seeds: list[int | None]
+    pretrained: float
+    scratch: float
+    difference: float
+    low: float
+    high: float
+    interval: str
+    pretrained_sd: float | None
+    scratch_sd: float | None
+    difference_sd: float | None
+    best_test_difference: float | None
+    pretrained_run: str
+    scratch_run: str
+    pretrained_runs: list[str]
+    scratch_runs: list[str]
+    setting: str | None = None
+
+    @property
+    def verdict(self) -> str:
+        """gain, loss, or chance where the interval holds 0."""
+        return "gain" if self.low > 0 else "loss" if self.high < 0 else "chance"
+
+
+@dataclass(frozen=True)
+class SeedSpread:
+    """How differences vary over seeds, known from more runs than a difference's own: a variance and its degrees of freedom."""
+
+    variance: float
+    freedom: int
 
 
 def paired(first: int, second: int, both: int, images: int) -> Difference:
@@ -35,7 +83,13 @@ def paired(first: int, second: int, both: int, images: int) -> Difference:
 
 
 def over_seeds(
-    differences: Sequence[float], disagreements: Sequence[float], products: Sequence[float], images: int
+    differences: Sequence[float],
+    disagreements: Sequence[float],
+    products: Sequence[float],
+    images: int,
+    *,
+    tail: float = TAIL,
+    spread: SeedSpread | None = None,
 ) -> Difference:
     """The mean of the differences of some seeds, over other images and, if there are several, over other seeds alike.
 
@@ -44,13 +98,21 @@ def over_seeds(
     """
     mean, seeds = fmean(differences), len(differences)
     square = (sum(disagreements) + 2 * sum(products)) / seeds**2  # of an image's difference, averaged over the seeds
-    shared = 0.0
+    of_one = _smoothed(square, mean, images)
+    shared = of_one
     if seeds > 1:
         shared = fmean(products) - (sum(differences) ** 2 - sum(d * d for d in differences)) / (seeds * (seeds - 1))
-    return _interval(mean, images, _smoothed(square, mean, images), differences, shared)
+    return _interval(mean, images, of_one, differences, shared, tail=tail, spread=spread)
 
 
-def unpaired(first: Sequence[float], second: Sequence[float], images: int) -> Difference:
+def unpaired(
+    first: Sequence[float],
+    second: Sequence[float],
+    images: int,
+    *,
+    tail: float = TAIL,
+    spread: SeedSpread | None = None,
+) -> Difference:
     """The mean of first - second, accuracies of some seeds on `images` test images of which is not known which were right.
 
     As for independent counts (Agresti and Caffo 2000, The American Statistician 54). Classifiers that are right on the same
@@ -59,7 +121,7 @@ def unpaired(first: Sequence[float], second: Sequence[float], images: int) -> Di
     means, differences = (fmean(first), fmean(second)), [a - b for a, b in zip(first, second, strict=True)]
     smoothed = [(images * mean + 1) / (images + 2) for mean in means]
     variance_of_one = sum(p * (1 - p) for p in smoothed)
-    return _interval(means[0] - means[1], images, variance_of_one, differences, variance_of_one)
+    return _interval(means[0] - means[1], images, variance_of_one, differences, variance_of_one, tail=tail, spread=spread)
 
 
 def _smoothed(square: float, mean: float, images: int) -> float:
@@ -68,39 +130,53 @@ def _smoothed(square: float, mean: float, images: int) -> float:
     return max(0.0, (images * square + 2) / more - (images * mean / more) ** 2)
 
 
-def _interval(mean: float, images: int, variance_of_one: float, differences: Sequence[float], shared: float) -> Difference:
+def _interval(
+    mean: float,
+    images: int,
+    variance_of_one: float,
+    differences: Sequence[float],
+    shared: float,
+    *,
+    tail: float,
+    spread: SeedSpread | None,
+) -> Difference:
     """The interval about a mean difference, from its variance over images, and of several seeds from theirs too.
 
     Of one seed: Student's quantile times the standard error over images. Of several the larger of this and the root of two
     squares: Student's t times the standard error over seeds, and the quantile times that over the images that all seeds
     share, `shared` being the covariance of two seeds. (The variances are those of several readers of the same cases,
     Obuchowski and Rockette 1995, with seeds for readers. One t for their sum with Satterthwaite's degrees of freedom covers
-    too little with few seeds, since both are small by the same chance.)
+    too little with few seeds, since both are small by the same chance.) A `spread` over seeds that is known from more runs
+    has its own degrees of freedom; where the differences vary more than it says, their own variance counts.
     """
     seeds, more = len(differences), images + 2
-    quantile = t_quantile(max(1, images - 1))
+    quantile = t_quantile(max(1, images - 1), tail)
     half = quantile * sqrt(variance_of_one / more)
-    if seeds > 1:
-        over = t_quantile(seeds - 1) * sqrt(variance(differences) / seeds)
+    if seeds > 1 or spread is not None:
+        freedom = seeds - 1 if spread is None else spread.freedom
+        own = variance(differences) if seeds > 1 else 0.0
+        over = t_quantile(freedom, tail) * sqrt(max(own, spread.variance if spread else 0.0) / seeds)
         half = max(half, sqrt(over**2 + quantile**2 * max(0.0, shared) / images))
     centre, half = images * mean / more, half + 1 / more
     return Difference(mean, max(-1.0, centre - half), min(1.0, centre + half))
 
 
 @cache
-def t_quantile(freedom: float) -> float:
-    """The two-sided 95 % quantile of Student's t, its degrees of freedom any number from 1, to nine digits.
+def t_quantile(freedom: float, tail: float = TAIL) -> float:
+    """What Student's t exceeds on either side with the chance `tail`, at most 0.05; degrees of freedom any number from 1.
 
-    By bisection; from 200 degrees on by the expansion about the normal (Abramowitz and Stegun 26.7.5).
+    To nine digits for 95 %. By bisection; from 200 degrees on by the expansion about the normal (Abramowitz and Stegun 26.7.5).
     """
     if freedom > 200:
-        z = Z95
+        z = NormalDist().inv_cdf(1 - tail / 2)
         terms = ((z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96, (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384)
         return z + sum(term / freedom**power for power, term in enumerate(terms, 1))
-    low, high = 1.9, 13.0  # at infinity 1.96, at one degree 12.7
-    while high - low > 1e-10:
+    low, high = 1.9, 13.0  # of 95 %: at infinity 1.96, at one degree 12.7
+    while _tails(high, freedom) > tail:
+        high *= 2
+    while high - low > 1e-10 * max(1.0, high / 13):
         middle = (low + high) / 2
-        if _tails(middle, freedom) > 0.05:
+        if _tails(middle, freedom) > tail:
             low = middle
         else:
             high = middle

@@ -10,6 +10,7 @@ from typing import Any
 
 from sslcli.evaluation.naming import heading, told_apart
 from sslcli.evaluation.protocols import PROTOCOLS
+from sslcli.evaluation.statistics import InitDifference
 
 Values = Mapping[str, Any]
 
@@ -23,9 +24,14 @@ class ProtocolWords:
     meaning: str = ""
 
 
-def protocol_of(values: Values) -> str:
-    """The key of a row's or a difference's protocol."""
-    return str(values.get("protocol") or values.get("experiment"))
+def protocol_of(row: Values) -> str:
+    """The key of a row's protocol."""
+    return str(row.get("protocol") or row.get("experiment"))
+
+
+def protocol_key(found: InitDifference) -> str:
+    """The key of a difference's protocol."""
+    return found.protocol or found.experiment
 
 
 def words_of(protocol: str) -> ProtocolWords:
@@ -45,47 +51,42 @@ def points(difference: float, digits: int = 1) -> str:
     return f"{100 * difference:+.{digits}f}".replace("-", "−")
 
 
-def interval(found: Values, digits: int = 1) -> str:
+def interval(found: InitDifference, digits: int = 1) -> str:
     """The 95 % interval of a difference, in points."""
-    return f"{points(found['low'], digits)} to {points(found['high'], digits)}"
+    return f"{points(found.low, digits)} to {points(found.high, digits)}"
 
 
-def places(differences: Sequence[Values]) -> list[str]:
+def places(differences: Sequence[InitDifference]) -> list[str]:
     """Where each difference was measured, in words that tell them apart."""
-    several = len({found.get("dataset") for found in differences}) > 1
+    several = len({found.dataset for found in differences}) > 1
     words = []
     for found in differences:
-        labels = "" if found.get("label_fraction") in (None, 1) else f" on {share(found['label_fraction'])} of the labels"
-        epoch = f" after epoch {found['at_epoch']}" if found.get("at_epoch") else ""
-        best = " (best epoch on the test images)" if found.get("metric") == "best_test_acc" else ""
-        data = f" of {found['dataset']}" if several else ""
-        words.append(words_of(protocol_of(found)).inline + labels + epoch + data + best)
+        labels = "" if found.label_fraction in (None, 1) else f" on {share(found.label_fraction)} of the labels"
+        epoch = f" after epoch {found.at_epoch}" if found.at_epoch else ""
+        best = " (best epoch on the test images)" if found.metric == "best_test_acc" else ""
+        data = f" of {found.dataset}" if several else ""
+        words.append(words_of(protocol_key(found)).inline + labels + epoch + data + best)
     return told_apart(words, differences)
-
-
-def verdict_of(found: Values) -> str:
-    """gain, loss, or chance where the interval holds 0."""
-    return "gain" if found["low"] > 0 else "loss" if found["high"] < 0 else "chance"
 
 
 FEW = 4  # differences that a sentence can hold
 
 
-def verdicts(differences: Sequence[Values]) -> list[tuple[str, str]]:
+def verdicts(differences: Sequence[InitDifference]) -> list[tuple[str, str]]:
     """The answer's clauses, each the words to stress and the rest; each difference with its interval, many of them counted."""
     clauses = []
     shown = list(zip(differences, places(differences), strict=True))
     if len(shown) > FEW:  # the first that is no chance, if there is one
-        shown = sorted(shown, key=lambda pair: verdict_of(pair[0]) == "chance")[:1]
+        shown = sorted(shown, key=lambda pair: pair[0].verdict == "chance")[:1]
     for found, place in shown:
-        size, low, high = points(found["difference"]), points(found["low"]), points(found["high"])
+        size, low, high = points(found.difference), points(found.low), points(found.high)
         clauses.append({
             "gain": (f"Yes in {place}", f", by {size[1:]} points (95\u00a0% interval {low[1:]} to {high[1:]})"),
             "loss": (f"No in {place}", f": it costs {size[1:]} points (95\u00a0% interval {high[1:]} to {low[1:]})"),
             "chance": (f"In {place} no difference", f" beyond chance ({size} points, 95\u00a0% interval {low} to {high})"),
-        }[verdict_of(found)])  # fmt: skip
+        }[found.verdict])  # fmt: skip
     if len(differences) > FEW:
-        kinds = Counter(verdict_of(found) for found in differences)
+        kinds = Counter(found.verdict for found in differences)
         gains = f"{kinds['gain']} gain{'s' * (kinds['gain'] != 1)}"
         losses = f"{kinds['loss']} loss{'es' * (kinds['loss'] != 1)}"
         counted = f"{gains}, {losses}, {kinds['chance']} that cannot be told from chance"
@@ -93,11 +94,11 @@ def verdicts(differences: Sequence[Values]) -> list[tuple[str, str]]:
     return clauses
 
 
-def forest(differences: Sequence[Values]) -> dict[str, Any]:
+def forest(differences: Sequence[InitDifference]) -> dict[str, Any]:
     """The differences as rows of a forest plot: positions in per cent of its width, the axis' ticks in points."""
     if not differences:
         return {}
-    ends: list[float] = [100 * found[key] for found in differences for key in ("low", "high", "difference")]
+    ends: list[float] = [100 * value for found in differences for value in (found.low, found.high, found.difference)]
     low, high = min(0.0, *ends), max(0.0, *ends)
     margin = 0.06 * (high - low) or 1.0
     low, high = low - margin, high + margin
@@ -115,12 +116,12 @@ def forest(differences: Sequence[Values]) -> dict[str, Any]:
         "rows": [
             {
                 "label": heading(name),
-                "value": points(found["difference"]),
+                "value": points(found.difference),
                 "interval": interval(found),
-                "kind": verdict_of(found),
-                "at": place(100 * found["difference"]),
-                "low": place(100 * found["low"]),
-                "high": place(100 * found["high"]),
+                "kind": found.verdict,
+                "at": place(100 * found.difference),
+                "low": place(100 * found.low),
+                "high": place(100 * found.high),
             }
             for name, found in zip(places(differences), differences, strict=True)
         ],

@@ -23,7 +23,7 @@ from sslcli.report.embedded import Picture, fit
 from sslcli.report.pictures import find_pictures, in_order, missing, sections
 from sslcli.report.provenance import Measured, data_checks, gaps, machine, provenance
 from sslcli.report.quality import quality_figures
-from sslcli.report.tables import few_label_tables, result_tables
+from sslcli.report.tables import few_label_tables, ranking_tables, result_tables
 from sslcli.runs.next_step import record_or_index
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import LEGAL_ID, Run
@@ -86,6 +86,7 @@ def _numbers(registry: Registry, chosen: list[Run], runs: list[Run]) -> dict[str
         "verdicts": verdicts(differences),
         "answer": comparison["answer"].removeprefix("Does pretraining help? "),
         "forest": forest(differences),
+        "rankings": ranking_tables(comparison["rankings"]),
         "tables": result_tables(rows, differences),
         "few_labels": few_label_tables(differences),
         "checks": checks,

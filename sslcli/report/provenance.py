@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sslcli.evaluation.naming import WORDS
+from sslcli.evaluation.naming import WORDS, listed
 from sslcli.evaluation.protocols import PROTOCOLS
+from sslcli.evaluation.statistics import InitDifference
 from sslcli.report.answer import Values, places, protocol_of, share, words_of
 from sslcli.report.tables import Cell, Table
 from sslcli.runs.naming import dataset_word
@@ -125,7 +126,7 @@ class Measured:
     """What the list of gaps is made from: the comparison's rows and differences, and the records of all runs."""
 
     rows: Sequence[Values]
-    differences: Sequence[Values]
+    differences: Sequence[InitDifference]
     runs: Sequence[Run]
     lonely: Sequence[Run]
 
@@ -137,11 +138,11 @@ def gaps(found: Measured) -> list[str]:
 
 def _of_seeds(found: Measured) -> list[str]:
     names = zip(places(found.differences), found.differences, strict=True)
-    single = [name for name, difference in names if len(difference["seeds"]) == 1]
+    single = [name for name, difference in names if len(difference.seeds) == 1]
     if not single:
         return []
     return [
-        f"One seed only in {_listed(single)}: the intervals speak of other test images, not of other seeds, which can "
+        f"One seed only in {listed(single)}: the intervals speak of other test images, not of other seeds, which can "
         "differ by more."
     ]
 
@@ -150,11 +151,11 @@ def _of_protocols(found: Measured) -> list[str]:
     sentences = []
     begun = {run.protocol for run in found.runs}
     if others := [other.name for key, other in PROTOCOLS.items() if key not in _run(found) and key not in begun]:
-        sentences.append(f"Protocols that were not run: {_listed(others)}.")
+        sentences.append(f"Protocols that were not run: {listed(others)}.")
     parts = {protocol: {row.get("label_fraction") or 1 for row in found.rows if protocol_of(row) == protocol}
              for protocol in _run(found)}  # fmt: skip
     if all_only := [words_of(protocol).inline for protocol, known in parts.items() if known == {1}]:
-        sentences.append(f"Few labels: {_listed(all_only)} used all labels only.")
+        sentences.append(f"Few labels: {listed(all_only)} used all labels only.")
     return sentences
 
 
@@ -165,11 +166,11 @@ def _of_setting(found: Measured) -> list[str]:
         run.encoder_method for run in found.runs if run.experiment == "pretrain" and run.encoder_method
     }
     single = [f"one {word} ({known.copy().pop()})" for word, known in values.items() if len(known) == 1]
-    sentences = [f"Only {_listed(single)}: others were not measured."] if single else []
+    sentences = [f"Only {listed(single)}: others were not measured."] if single else []
     trained = [run for run in found.runs if run.experiment == "pretrain" and run.epochs and run.status in DONE]
     if trained:
         epochs = sorted({run.epochs or 0 for run in trained})
-        sentences.append(f"Pretraining ran for {_listed([f'{e:g}' for e in epochs])} epochs; more were not measured.")
+        sentences.append(f"Pretraining ran for {listed([f'{e:g}' for e in epochs])} epochs; more were not measured.")
     devices = {run.device for run in found.runs if run.device}
     if devices and all(CPU.search(device) for device in devices):
         sentences.append("No GPU was used: times and recipes speak of CPUs.")
@@ -187,13 +188,13 @@ def _of_figures(found: Measured) -> list[str]:
         sentences.append(
             "The test accuracy is that of the epoch which the validation images chose, a part of the training images."
         )
-    if any("unpaired" in str(difference.get("interval", "unpaired")) for difference in found.differences):
+    if any("unpaired" in difference.interval for difference in found.differences):
         sentences.append("Intervals without a record of which images were right are unpaired, and wider than they need be.")
     judged = [protocol for protocol in _run(found) if protocol not in PROTOCOLS or PROTOCOLS[protocol].probabilities]
     without = [words_of(protocol).inline for protocol in judged if not any(
         row.get("test_nll") is not None for row in found.rows if protocol_of(row) == protocol)]  # fmt: skip
     if without:
-        sentences.append(f"Likelihood (NLL) and calibration (ECE) were not measured in {_listed(without)}.")
+        sentences.append(f"Likelihood (NLL) and calibration (ECE) were not measured in {listed(without)}.")
     return sentences
 
 
@@ -201,7 +202,7 @@ def _of_runs(found: Measured) -> list[str]:
     sentences = [f"{run.id} has no partner that differs in its init alone, so it is in no difference." for run in found.lonely]
     undone = [run.id for run in found.runs if run.status not in DONE]
     if undone:
-        sentences.append(f"Not finished, so in no table of results: {_listed(undone)}.")
+        sentences.append(f"Not finished, so in no table of results: {listed(undone)}.")
     if any(run.status == "published" for run in found.runs):
         sentences.append("Published runs are numbers without weights: they cannot be checked against a checkpoint here.")
     return sentences
@@ -209,7 +210,3 @@ def _of_runs(found: Measured) -> list[str]:
 
 def _run(found: Measured) -> list[str]:
     return list(dict.fromkeys(map(protocol_of, found.rows)))
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

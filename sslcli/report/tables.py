@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sslcli.comparison.differences import INTERVALS
+from sslcli.comparison.ranking import Ranking
+from sslcli.comparison.ranking_rows import RANKED, correction_of, ranking_rows
 from sslcli.evaluation.naming import settings_with_method
-from sslcli.report.answer import ProtocolWords, Values, interval, points, protocol_of, share, words_of
+from sslcli.evaluation.statistics import InitDifference
+from sslcli.report.answer import ProtocolWords, Values, interval, points, protocol_key, protocol_of, share, words_of
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,12 @@ NUMBERS = ("label_fraction", "epochs", "at_epoch", "seed", "test_acc", "best_tes
 ALWAYS = ("label_fraction", "init", "seed", "test_acc", "run")
 
 
-def result_tables(rows: Sequence[Values], differences: Sequence[Values]) -> list[tuple[ProtocolWords, Table]]:
+def result_tables(rows: Sequence[Values], differences: Sequence[InitDifference]) -> list[tuple[ProtocolWords, Table]]:
     """A table for each protocol, so that none shares a column with another: its runs, below them its differences."""
     tables = []
     for protocol in dict.fromkeys(map(protocol_of, rows)):
         mine = [row for row in rows if protocol_of(row) == protocol]
-        found = [difference for difference in differences if protocol_of(difference) == protocol]
+        found = [difference for difference in differences if protocol_key(difference) == protocol]
         shared = ("dataset", "backbone", "epochs")  # shown where they vary
         varying = [key for key in shared if len({row.get(key) for row in (mine if key == "epochs" else rows)}) > 1]
         known = [key for key in COLUMNS if key not in shared and any(row.get(key) is not None for row in mine)]
@@ -79,35 +82,53 @@ def _cell(key: str, value: Any) -> Cell:
     return Cell(str(value), str(value), kind="code" if key == "run" else "", head=key == "run")
 
 
-def _difference_row(keys: Sequence[str], found: Values) -> list[Cell]:
-    seeds = found.get("seeds") or [found.get("seed")]
-    known = ", ".join(str(seed) for seed in seeds if seed is not None) or "–"
-    spread = f"; SD over seeds {100 * found['difference_sd']:.2f}" if found.get("difference_sd") is not None else ""
-    kind = f" {INTERVALS[found['interval']]}" if found.get("interval") in INTERVALS else ""
-    metric = str(found.get("metric") or "test_acc")
+def _difference_row(keys: Sequence[str], found: InitDifference) -> list[Cell]:
+    known = ", ".join(str(seed) for seed in found.seeds if seed is not None) or "–"
+    spread = f"; SD over seeds {100 * found.difference_sd:.2f}" if found.difference_sd is not None else ""
+    kind = f" {INTERVALS[found.interval]}" if found.interval in INTERVALS else ""
     cells = {
-        "init": Cell("pretrained − scratch", note=f"95 % interval{kind}{spread}", head=True),
-        "label_fraction": _cell("label_fraction", found.get("label_fraction")),
+        "init": Cell(f"{found.init or 'pretrained'} − scratch", note=f"95 % interval{kind}{spread}", head=True),
+        "label_fraction": _cell("label_fraction", found.label_fraction),
         "seed": Cell(known, kind="number"),
     }
-    if found.get("best_test_difference") is not None:
-        cells["best_test_acc"] = Cell(points(found["best_test_difference"], 2), kind="number")
-    cells[metric] = Cell(points(found["difference"], 2), note=interval(found, 2), kind="number")
-    plain = {
-        key: Cell(str(found[key]), kind="number" * (key in NUMBERS))
-        for key in ("dataset", "at_epoch", "setting", "method")
-        if found.get(key)
-    }
+    if found.best_test_difference is not None:
+        cells["best_test_acc"] = Cell(points(found.best_test_difference, 2), kind="number")
+    cells[found.metric] = Cell(points(found.difference, 2), note=interval(found, 2), kind="number")
+    shown = {"dataset": found.dataset, "at_epoch": found.at_epoch, "setting": found.setting, "method": found.method}
+    plain = {key: Cell(str(value), kind="number" * (key in NUMBERS)) for key, value in shown.items() if value}
     return [(plain | cells).get(key, Cell()) for key in keys]
 
 
-def few_label_tables(differences: Sequence[Values]) -> list[Table]:
+def ranking_tables(rankings: Sequence[Ranking]) -> list[tuple[str, str, Table]]:
+    """For each ranking of methods its heading, the sentence that names the best, and the table."""
+    return [
+        (
+            f"Methods in {ranking.place}",
+            ranking.sentence(),
+            Table(
+                correction_of(ranking),
+                [(heading, key.endswith("_acc")) for key, heading in RANKED.items()],
+                [[_ranked_cell(key, row.get(key)) for key in RANKED] for row in ranking_rows(ranking)],
+                sortable=False,
+            ),
+        )
+        for ranking in rankings
+    ]
+
+
+def _ranked_cell(key: str, text: str | None) -> Cell:
+    if key.endswith("_acc"):
+        return Cell((text or "–").replace("-", "−"), kind="number")
+    return Cell(text or "–", head=key == "method")
+
+
+def few_label_tables(differences: Sequence[InitDifference]) -> list[Table]:
     """For each protocol that was run on parts of the labels: accuracy by part, pretrained beside scratch."""
     tables = []
-    for protocol in dict.fromkeys(map(protocol_of, differences)):
-        mine = [found for found in differences if protocol_of(found) == protocol]
-        mine.sort(key=lambda found: found.get("label_fraction") or 1)
-        if (mine[0].get("label_fraction") or 1) == 1:
+    for protocol in dict.fromkeys(map(protocol_key, differences)):
+        mine = [found for found in differences if protocol_key(found) == protocol]
+        mine.sort(key=lambda found: found.label_fraction or 1)
+        if (mine[0].label_fraction or 1) == 1:
             continue
         settings = settings_with_method(mine)
         several = any(settings)
@@ -122,13 +143,13 @@ def few_label_tables(differences: Sequence[Values]) -> list[Table]:
         ]
         rows = [
             [
-                _cell("label_fraction", found.get("label_fraction")),
+                _cell("label_fraction", found.label_fraction),
                 *([Cell(setting)] * several),
-                Cell(", ".join(map(str, found.get("seeds") or [found.get("seed")])), kind="number"),
-                Cell(f"{100 * found['pretrained']:.2f}", found["pretrained"], kind="number"),
-                Cell(f"{100 * found['scratch']:.2f}", found["scratch"], kind="number"),
-                Cell(points(found["difference"], 2), found["difference"], kind="number"),
-                Cell(interval(found, 2), found["low"], kind="number"),
+                Cell(", ".join(map(str, found.seeds)), kind="number"),
+                Cell(f"{100 * found.pretrained:.2f}", found.pretrained, kind="number"),
+                Cell(f"{100 * found.scratch:.2f}", found.scratch, kind="number"),
+                Cell(points(found.difference, 2), found.difference, kind="number"),
+                Cell(interval(found, 2), found.low, kind="number"),
             ]
             for found, setting in zip(mine, settings, strict=True)
         ]

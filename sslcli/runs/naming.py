@@ -43,7 +43,7 @@ def class_word(kind: str) -> str:
 
 
 def init_label(init: str, origin: dict[str, Any]) -> str:
-    """What the registry calls an init: its word; or the name and sha256 of others' weights, `origin`, which are in no pair."""
+    """What the registry calls an init: its word; or the name and sha256 of others' weights, `origin`."""
     if not origin:
         return init
     stem = re.sub(r"(\.(pth?|ckpt|tar|safetensors|torch))+$", "", origin["file"].lower())

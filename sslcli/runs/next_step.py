@@ -35,7 +35,7 @@ def partner_command(registry: Registry, run: Run) -> str:
     record = record_or_index(registry, run)
     if _words(record)[1] == "study":
         return recorded_command(registry, run)
-    addition = f"--init {'scratch' if run.init == 'pretrained' else 'pretrained'}"
+    addition = f"--init {'pretrained' if run.init == 'scratch' else 'scratch'}"
     return recorded_command(registry, run, f"{addition} {_encoder_option(registry, record)}".strip())
 
 

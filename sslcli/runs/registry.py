@@ -73,7 +73,7 @@ class Registry:
             raise UsageError(f"{error}. To make it anew from the folders under runs/, type: {remedy}") from error
 
     def find(self, selector: str, *, experiment: str | None = None, status: str | None = None) -> Run:
-        """The one run meant by an id, a name, a unique prefix of either, or "latest"."""
+        """The one run meant by an id, a name, a unique prefix of either, or "latest"; else by its id's last words."""
         runs = [r for r in self.runs() if experiment in (None, r.experiment) and status in (None, r.status)]
         kind = " ".join(word for word in (status, experiment, "run") if word)
         if not runs:
@@ -84,7 +84,7 @@ class Registry:
         if selector == "latest":
             return runs[-1]
         begun = [r for r in runs if r.id.startswith(selector) or (r.name or "").startswith(selector)]
-        found = called(runs, selector)[-1:] or begun
+        found = called(runs, selector)[-1:] or begun or [r for r in runs if r.id.endswith(f"-{selector}")]
         if len(found) == 1:
             return found[0]
         if not found:

@@ -23,8 +23,8 @@ class Run:
 
     Accuracies in `metrics` are fractions. `pair` is equal for runs whose resolved options differ in `init` alone, `setup`
     for those that differ in init and seed. `init` is pretrained, scratch, or others' weights by the name and sha256 of their
-    file, which are in no pair. `both_right` counts, for other runs of the setup by their ids, the test images
-    that both have right: what intervals are made of.
+    file. `both_right` counts, for other runs of the setup by their ids, the test images that both have right: what intervals
+    are made of.
     `method` is the one that trains the encoder, or has trained the one that is evaluated.
     `at_epoch` is the epoch of the parent whose kept checkpoint was evaluated; None is its last.
     `choices` holds what was chosen before the first step, and a resume takes over: "rate", and "tried", each rate's validation

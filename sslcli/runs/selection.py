@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sslcli.console.messages import say
+from sslcli.console.messages import WIDEST, room_across, say, wrapped
 from sslcli.errors import StateError
 from sslcli.runs.naming import INIT_WORDS
 from sslcli.runs.registry import Registry
@@ -37,7 +37,8 @@ def newest_study(runs: list[Run]) -> str | None:
     if any(has_partner(run, evaluations) for run in newer if run in evaluations):
         return None
     others = [f"{len(alone)} run{'s' * (len(alone) > 1)} of no study", *(f"study {name}" for name in studies[1:])]
-    say(f"shown is study {studies[0]}; there is also: {', '.join(others)} (ssl runs list)")
+    passed_over = f"shown is study {studies[0]}; there is also: {', '.join(others)} (ssl runs list)"
+    say("\n".join(wrapped(passed_over, min(WIDEST, room_across()))))
     return studies[0]
 
 

@@ -48,6 +48,7 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
     page = make(registry, name) if evaluations else None
     if page is not None:
         say(f"wrote {os.path.relpath(page)}, the page to hand in")
+        print()
         print_comparison(registry, name)
     say(
         f"to look at the curves, type: tensorboard --logdir {os.path.relpath(registry.root / 'runs')}; "

@@ -30,13 +30,13 @@ MUTANTS = (
     ),
     Mutant(
         "runs on other numbers of test images are paired", DIFFERENCES,
-        "if _metric([pair]) and _images(pair[0]) == _images(pair[1])]", "if _metric([pair])]",
+        "if _metric([pair]) and images_of(pair[0]) == images_of(pair[1])]", "if _metric([pair])]",
         PAIRS + "test_pairs_have_the_same_options_and_the_test_images_of_both",
     ),
     Mutant(
         "a pretrained run is paired with any scratch run", DIFFERENCES,
-        'pairs = [(run, scratch[run.pair]) for run in runs if run.init == "pretrained" and run.pair in scratch]',
-        'pairs = [(run, max(scratch.values(), key=id)) for run in runs if run.init == "pretrained" and scratch]',
+        'pairs = [(run, scratch[run.pair]) for run in runs if run.init not in (None, "scratch") and run.pair in scratch]',
+        'pairs = [(run, max(scratch.values(), key=id)) for run in runs if run.init not in (None, "scratch") and scratch]',
         PAIRS + "test_pairs_have_the_same_options_and_the_test_images_of_both",
     ),
     Mutant(
@@ -56,8 +56,8 @@ MUTANTS = (
     ),
     Mutant(
         "counts of other test images make an interval", DIFFERENCES,
-        "if count is None or (images := _images(first)) != _images(second):",
-        "if count is None or not (images := _images(first)):",
+        "if count is None or (images := images_of(first)) != images_of(second):",
+        "if count is None or not (images := images_of(first)):",
         PAIRS + "test_the_count_of_two_runs_is_found_in_either_and_only_of_equally_many_images",
     ),
     Mutant(
@@ -107,7 +107,7 @@ MUTANTS = (
         "(counts[0] - counts[1] - counts[2] + counts[3])", "(counts[0] - counts[1] + counts[2] + counts[3])", IMAGES,
     ),
     Mutant(
-        "what both have right counts as a disagreement", DIFFERENCES, "- 2 * both) / _images", "- both) / _images", IMAGES,
+        "what both have right counts as a disagreement", DIFFERENCES, "- 2 * both) / images_of", "- both) / images_of", IMAGES,
     ),
     Mutant(
         "two seeds are told as surely as if their images were not the same", STATISTICS,
@@ -129,7 +129,7 @@ MUTANTS = (
         "sqrt(over**2 + quantile**2 * max(0.0, shared) / images)", "over", IMAGES,
     ),
     Mutant(
-        "few seeds are as sure as many", STATISTICS, "over = t_quantile(seeds - 1) *", "over = Z95 *", IMAGES,
+        "few seeds are as sure as many", STATISTICS, "over = t_quantile(freedom, tail) *", "over = 1.96 *", IMAGES,
     ),
     Mutant(
         "a difference of few images lacks its correction", STATISTICS,

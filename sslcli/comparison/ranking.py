@@ -1,0 +1,196 @@
+"""Methods by their accuracy, the best first, and which of them cannot be told from the best. Imports no torch.
+
+Every two methods are compared, over the seeds that both have. The best is chosen by the same numbers, so that all of these
+comparisons count, not only those with the best: of n methods n (n - 1) / 2. Holm's procedure (1979, Scandinavian Journal of
+Statistics 6) then holds the chance of any false "better" in a ranking to 5 %, if methods vary about alike over seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import fmean, variance
+from typing import Any
+
+from sslcli.comparison.differences import Pair, images_of, interval_of, setting_of, spread
+from sslcli.comparison.options_apart import NO_SETTINGS, Settings
+from sslcli.evaluation.naming import in_words, listed
+from sslcli.evaluation.statistics import TAIL, Difference, SeedSpread
+from sslcli.runs.run import Run
+
+Seeds = Mapping[int | None, Run]
+"""The runs of a method and setting by their seeds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """A method in a ranking: mean and deviation of its accuracy over seeds (fractions), and its difference from the best.
+
+    `difference`, `low` and `high` are None of the best itself, and of what has no seed in common with it. `interval` says what
+    the interval is made of. `is_worse`: the interval lies below 0, so the method can be told from the best.
+    """
+
+    method: str
+    seeds: tuple[int | None, ...]
+    mean: float
+    sd: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    interval: str | None
+    is_worse: bool
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """Methods that were evaluated alike, the best first. Their intervals are of 1 - `tail`, after so many `comparisons`."""
+
+    experiment: str
+    protocol: str | None
+    dataset: str | None
+    label_fraction: float | None
+    at_epoch: int | None
+    metric: str
+    comparisons: int
+    tail: float
+    methods: tuple[Ranked, ...]
+
+    @property
+    def place(self) -> str:
+        """Where the methods were measured, in words."""
+        return in_words(self.experiment, self.label_fraction, self.at_epoch, self.protocol)
+
+    def sentence(self) -> str:
+        """Which method is best, and which cannot be told from it."""
+        best, others = self.methods[0].method, [one for one in self.methods[1:] if not one.is_worse]
+        whole = f"In {self.place} {best} has the highest accuracy"
+        if not others:
+            return f"{whole}, and is better than every other method."
+        every = "no other method" if len(others) == len(self.methods) - 1 > 1 else ""
+        return f"{whole}; {every or listed([one.method for one in others])} {'can' if every else 'cannot'} be told from it."
+
+
+def rankings(chosen: Sequence[Run], setups: dict[str, str | None], settings: Settings = NO_SETTINGS) -> list[Ranking]:
+    """A ranking for each kind of evaluation that has runs of several methods; others' weights count as a method.
+
+    `setups` are those of the pretrain runs by id, `settings` tell one method's settings apart.
+    """
+    kinds: dict[tuple[str, tuple[Any, ...]], dict[tuple[Any, ...], dict[int | None, Run]]] = {}
+    for run in chosen:
+        if run.init not in (None, "scratch") and (metric := _metric(run)):
+            *alike, init, parent = setting_of(run, setups)
+            kind = kinds.setdefault((metric, (*alike, run.protocol, images_of(run))), {})
+            kind.setdefault((init, parent), {})[run.seed] = run
+    several = [
+        (metric, list(kind.values()))
+        for (metric, _), kind in kinds.items()
+        if len({_name(run) for of_seed in kind.values() for run in of_seed.values()}) > 1
+    ]
+    return [_ranking(candidates, metric, settings) for metric, candidates in several]
+
+
+def _ranking(candidates: Sequence[Seeds], metric: str, settings: Settings) -> Ranking:
+    """The methods' runs by seed, ranked by their mean."""
+    ordered = sorted(candidates, key=lambda runs: -fmean(_accuracies(runs, metric)))
+    comparisons = _comparisons(ordered, metric)
+    told, tail = _told_by_holm(comparisons)
+    names = _told_apart([next(iter(runs.values())) for runs in ordered], settings)
+    first = next(iter(ordered[0].values()))
+    return Ranking(
+        experiment=first.experiment, protocol=first.protocol, dataset=first.dataset, label_fraction=first.label_fraction,
+        at_epoch=first.at_epoch, metric=metric, comparisons=len(comparisons), tail=tail,
+        methods=tuple(
+            _ranked(names[place], runs, metric, comparisons.get((0, place)), tail=tail, is_worse=(0, place) in told)
+            for place, runs in enumerate(ordered)
+        ),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """Two methods: the worse one's run and the better one's for each seed that both have, and what is known of their spread."""
+
+    pairs: Sequence[Pair]
+    metric: str
+    spread: SeedSpread | None
+
+    def interval(self, tail: float) -> tuple[Difference, str]:
+        """The worse one minus the better one."""
+        return interval_of(self.pairs, self.metric, tail=tail, seed_spread=self.spread)
+
+    def excludes_zero(self, tail: float) -> bool:
+        found, _ = self.interval(tail)
+        return found.low > 0 or found.high < 0
+
+
+def _comparisons(ordered: Sequence[Seeds], metric: str) -> dict[tuple[int, int], _Comparison]:
+    """Every two methods that have a seed in common, by their places.
+
+    A variance over two or three seeds is hardly known, and Student's t for many comparisons then tells nothing. So each counts
+    as the larger of the two methods' own and twice the mean one over all methods, with the degrees of freedom of all.
+    """
+    of_method = [variance(known) if len(known := _accuracies(runs, metric)) > 1 else 0.0 for runs in ordered]
+    freedom = sum(len(runs) - 1 for runs in ordered)
+    mean = sum(own * (len(runs) - 1) for own, runs in zip(of_method, ordered, strict=True)) / max(1, freedom)
+    found = {}
+    for first, second in combinations(range(len(ordered)), 2):
+        better, worse = ordered[first], ordered[second]
+        if pairs := [(run, better[seed]) for seed, run in worse.items() if seed in better]:
+            widest = max(of_method[first] + of_method[second], 2 * mean)
+            found[first, second] = _Comparison(pairs, metric, SeedSpread(widest, freedom) if freedom else None)
+    return found
+
+
+def _told_by_holm(comparisons: Mapping[tuple[int, int], _Comparison]) -> tuple[set[tuple[int, int]], float]:
+    """Which two methods differ by more than chance, and the tail of the last step, in which the rest did not.
+
+    Each step tests what is left at TAIL over the number that is left, until a step finds nothing: Holm's procedure.
+    """
+    told: set[tuple[int, int]] = set()
+    while True:
+        tail = TAIL / max(1, len(comparisons) - len(told))
+        more = {two for two, comparison in comparisons.items() if two not in told and comparison.excludes_zero(tail)}
+        if not more:
+            return told, tail
+        told |= more
+
+
+def _ranked(name: str, runs: Seeds, metric: str, comparison: _Comparison | None, *, tail: float, is_worse: bool) -> Ranked:
+    """A method beside the best; `comparison` is None of the best itself and of what has no seed in common with it."""
+    accuracies = _accuracies(runs, metric)
+    value = low = high = kind = None
+    if comparison is not None:
+        found, kind = comparison.interval(tail)
+        value, low, high = found.value, found.low, found.high
+    return Ranked(
+        method=name, seeds=tuple(runs), mean=fmean(accuracies), sd=spread(accuracies),
+        difference=value, low=low, high=high, interval=kind, is_worse=is_worse and (high or 0.0) < 0,
+        runs=tuple(run.id for run in runs.values()),
+    )  # fmt: skip
+
+
+def _accuracies(runs: Seeds, metric: str) -> list[float]:
+    return [float(run.metrics[metric]) for run in runs.values()]
+
+
+def _metric(run: Run) -> str:
+    return next((key for key in ("test_acc", "best_test_acc") if key in run.metrics), "")
+
+
+def _name(run: Run) -> str:
+    """The method of an evaluation's encoder; of others' weights, which no method here trained, their name."""
+    return run.encoder_method if run.encoder_method and run.init == "pretrained" else str(run.init)
+
+
+def _told_apart(runs: Sequence[Run], settings: Settings) -> list[str]:
+    """The names of methods, with what tells their settings apart where one has several, else with a run's id."""
+    names = [_name(run) for run in runs]
+    words = [
+        f"{name} ({settings.get(run.id) or run.id})" if names.count(name) > 1 else name
+        for name, run in zip(names, runs, strict=True)
+    ]
+    return [
+        word if words.count(word) == 1 else f"{name} ({run.id})" for word, name, run in zip(words, names, runs, strict=True)
+    ]

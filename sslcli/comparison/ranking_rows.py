@@ -1,0 +1,60 @@
+"""A ranking of methods as a person reads it. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sslcli.comparison.ranking import Ranked, Ranking
+from sslcli.comparison.rows import GAP
+from sslcli.console.messages import WIDEST, room_across, wrapped
+from sslcli.console.tables import print_rows, print_within
+
+RANKED = {
+    "method": "method", "seeds": "seeds", "mean_acc": "mean", "difference_acc": "minus the best",
+    "interval_acc": "95 % interval", "told": "beside the best",
+}  # fmt: skip
+"""The columns of a ranking with their headings."""
+
+
+def print_ranking(ranking: Ranking, *, style: str) -> None:
+    """Print which method is best, in a sentence, and the table: as Markdown, or for a terminal."""
+    heading, rows, room = f"Methods in {ranking.place}", ranking_rows(ranking), room_across()
+    if style == "markdown":
+        print(f"\n### {heading}\n\n{ranking.sentence()}\n")
+        print_rows(rows, RANKED, style=style)
+        print(f"\n{correction_of(ranking)}")
+        return
+    print("\n".join(["", heading, *wrapped(ranking.sentence(), min(WIDEST, room))]))
+    print_within(rows, RANKED, room=room, gap=GAP)
+    print("\n".join(wrapped(correction_of(ranking), min(WIDEST, room))))
+
+
+def ranking_rows(ranking: Ranking) -> list[dict[str, Any]]:
+    """A row for each method, the best first; accuracies in per cent, differences in points."""
+    return [_row(one, is_best=not place) for place, one in enumerate(ranking.methods)]
+
+
+def _row(ranked: Ranked, *, is_best: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "method": ranked.method,
+        "seeds": ", ".join(str(seed) for seed in ranked.seeds if seed is not None),
+        "mean_acc": f"{ranked.mean:.2%}" + ("" if ranked.sd is None else f" ± {100 * ranked.sd:.2f}"),
+        "bold": is_best,
+    }
+    if is_best:
+        return row
+    if ranked.difference is None or ranked.low is None or ranked.high is None:
+        return row | {"told": "no seed in common"}
+    return row | {
+        "difference_acc": f"{100 * ranked.difference:+.2f}",
+        "interval_acc": f"{100 * ranked.low:+.2f} to {100 * ranked.high:+.2f}",
+        "told": "worse" if ranked.is_worse else "cannot be told",
+    }
+
+
+def correction_of(ranking: Ranking) -> str:
+    """What the intervals are corrected for, in a sentence."""
+    best = " Accuracies are of the best epoch on the test images." * (ranking.metric == "best_test_acc")
+    if ranking.comparisons < 2:
+        return f"One comparison, so no correction.{best}"
+    return f"The 95 % intervals are corrected for {ranking.comparisons} comparisons, of every two methods (Holm).{best}"
