@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from sslcli.data import DATASETS
-from tests.benchmarks import growth, growth_case, interleave, pictures, ratios, spread, step
+from sslcli.data.image_data import random_data
+from tests.benchmarks import gpu, growth, growth_case, interleave, pictures, ratios, spread, step
 from tests.benchmarks.growth import Case, exponent
 from tests.benchmarks.programs import Program, Task, Timing, lightly, ours
 from tests.measuring import PATIENCE
@@ -177,3 +178,22 @@ def test_the_pictures_benchmark_reads_what_it_wrote_twice(tmp_path: Path, capsys
     assert found[0]["pixels"] == 40 * 3 * 36 * 36
     assert pictures.main(["--start", str(root)]) == 0
     assert json.loads(capsys.readouterr().out)["memory"] > 100
+
+
+def test_what_a_gpu_does_is_measured_part_by_part_and_written_as_each_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "STEPS", gpu.STEPS[:1])
+    monkeypatch.setattr(gpu, "RECIPES", {"short": {"view_sizes": "8:0.5,16:0.5"}, "no such option": {"batch_sise": 4}})
+    monkeypatch.setattr(gpu, "random_data", lambda _: random_data("cifar10").first(100))
+    monkeypatch.setattr(gpu, "matmul_peak", lambda *_: 2e12)
+    monkeypatch.setattr(gpu, "OVERHEAD", 0.0)
+    line = ["--device", "cpu", "--seconds", "15", "--parts", "card,steps,recipes", "--data-dir", str(tmp_path)]
+    assert gpu.main([*line, "--out", str(tmp_path / "out")]) == 0
+    found = json.loads((tmp_path / "out" / "gpu.json").read_text())
+    assert found["card"]["matmul_tflops"] == 2.0
+    assert found["steps"]["eager"]["views_per_s"] == pytest.approx(32 / found["steps"]["eager"]["seconds"])
+    assert found["recipes"]["short"]["steps"] >= 4
+    assert found["recipes"]["no such option"].startswith("failed: TypeError")
+    gpu.main(["--device", "cpu", "--seconds", "1", "--parts", "trace", "--out", str(tmp_path / "short")])
+    assert "left out: it needs 15 s" in json.loads((tmp_path / "short" / "gpu.json").read_text())["trace"]

@@ -478,6 +478,20 @@ def test_the_time_left_knows_that_larger_views_take_longer(
     assert left == [["2 min 46 s"], ["2 min 21 s"], ["1 min 11 s"]]
 
 
+def test_speed_and_the_time_left_are_told_by_the_last_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(log.time, "monotonic", lambda: now)
+    shown = Log("run", events=tmp_path, start=0, steps=1000, epoch_steps=1000, batch_size=8, record_every=10)
+    with shown:
+        for step, seconds in ((1, 100.0), (41, 140.0), (101, 200.0)):  # the first is compiled
+            now = seconds
+            shown.show(step, loss=1.0)
+    lines = capfd.readouterr().err.splitlines()
+    assert [line.partition("1, ")[2] for line in lines[1:]] == ["8 images/s, 15 min 59 s left", "8 images/s, 14 min 59 s left"]
+
+
 def test_piped_progress_comes_in_lines_with_speed_and_time_left(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log, "LINE_EVERY", 0.0)
     lines = [line for line in ssl(f"pretrain {TINY}").err.splitlines() if "images/s" in line]

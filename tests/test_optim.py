@@ -60,6 +60,32 @@ def test_orthogonalise_computes_in_the_precision_that_was_asked_for(precision: s
     assert least <= (orthogonalise(matrix, precision) - wanted).norm() / wanted.norm() < most
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_filters_of_one_shape_orthogonalised_together_move_as_each_alone(
+    precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def moved() -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        net = nn.Sequential(
+            nn.Conv2d(3, 8, 3), *(nn.Conv2d(8, 8, 3) for _ in range(3)), nn.Conv2d(8, 16, 3), nn.Conv2d(16, 8, 1)
+        )
+        optimizer = build_optimizer(net, "muon", lr=0.1, weight_decay=0.1, momentum=0.9, precision=precision)
+        for _ in range(3):
+            for p in net.parameters():
+                p.grad = torch.randn(p.shape)
+            optimizer.step()
+        return [p.detach() for p in net.parameters()]
+
+    alone = moved()
+    monkeypatch.setattr(optim, "_shape_on_gpu", lambda p: p.shape)
+    seen, orthogonalise = [], optim.orthogonalise
+    monkeypatch.setattr(optim, "orthogonalise", lambda matrix, of: seen.append(matrix.shape) or orthogonalise(matrix, of))
+    together = moved()
+    assert (3, 8, 72) in seen
+    for found, wanted in zip(together, alone, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5 if precision == "fp32" else 2e-2)
+
+
 def test_muon_goes_on_in_the_precision_that_it_began_with_and_from_earlier_versions_in_bfloat16() -> None:
     def muon(precision: str) -> torch.optim.Optimizer:
         return build_optimizer(nn.Linear(4, 4), "muon", lr=0.1, weight_decay=0.0, momentum=0.9, precision=precision)

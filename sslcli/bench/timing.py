@@ -88,8 +88,11 @@ def time_step(training: Training, step: int, *, in_part: bool = False, budget: f
 
     The repeats take `budget` seconds together, or BUDGET. A step that takes longer than LONG is taken once, after two with a
     part of its images to warm up; with `in_part` it is not taken at all, but what the part takes is multiplied.
+
+    Of a step that is replayed on a GPU the whole is timed as it is replayed, and its parts, which together may take longer, as
+    they are without.
     """
-    same = _always(training, step)
+    whole, same = _always(training, step), _always(training.not_replayed or training, step)
     part, times = _part_of(same)
     compiled = training.module._compiled_call_impl is not None
     with torch.compiler.set_stance("force_eager"):  # of what is compiled no operations can be counted
@@ -103,19 +106,19 @@ def time_step(training: Training, step: int, *, in_part: bool = False, budget: f
     if compiled:
         _seconds_a_step(same, 1)  # it is compiled here
     seconds = on_first(lambda: first.seconds)  # all processes take as many steps
-    found = _repeated(same, max(1, min(5, int((budget or BUDGET) / seconds))), 10 if seconds < SHORT else 1)
+    found = _repeated(whole, same, max(1, min(5, int((budget or BUDGET) / seconds))), 10 if seconds < SHORT else 1)
     return replace(found, operations=counter.get_total_flops())
 
 
-def _repeated(training: Training, repeats: int, count: int) -> StepTime:
+def _repeated(whole: Training, parts: Training, repeats: int, count: int) -> StepTime:
     """Medians of `repeats` times `count` steps.
 
     On a device that computes on its own the parts are waited for one by one, and the whole step is timed apart from that.
     """
-    found = _watched(training, repeats, count)
-    if next(training.module.parameters()).device.type == "cpu":
+    found = _watched(parts, repeats, count)
+    if next(whole.module.parameters()).device.type == "cpu":
         return found
-    return replace(found, seconds=median(_seconds_a_step(training, max(10, count)) for _ in range(repeats)))
+    return replace(found, seconds=median(_seconds_a_step(whole, max(10, count)) for _ in range(repeats)))
 
 
 def _watched(training: Training, repeats: int, count: int) -> StepTime:

@@ -89,7 +89,7 @@ def captured(training: Training) -> Training:
         scalars = {name: value.clone() for name, value in zip(names, made[1:], strict=False)}
         return _Known.apply(anchor, made[0], moving, made[1 + len(names) :]), scalars
 
-    return replace(training, loss_of=loss_of)
+    return replace(training, loss_of=loss_of, not_replayed=training)
 
 
 class _Known(torch.autograd.Function):

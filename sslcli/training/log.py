@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 from sslcli.console.progress import LINE_EVERY, duration, progress_bar, terminal
 
 SAVE_EVERY = 120.0  # seconds between checkpoints
+RECENT = 60.0  # seconds; speed and the time that is left are told by the last of them: compiling the first step is no measure
 
 
 class Log:
@@ -28,7 +30,8 @@ class Log:
     ) -> None:  # fmt: skip
         self.title, self.start, self.steps, self.work_until = title, start, steps, work_until
         self.epoch_steps, self.batch_size, self.record_every = epoch_steps, batch_size, record_every
-        self._began = self._saved = self._lined = time.monotonic()
+        self._saved = self._lined = time.monotonic()
+        self._shown = deque([(self._saved, start)])
         self._epoch_lined = 0.0
         if events and start:
             _wait_for_later_names(events)
@@ -88,8 +91,13 @@ class Log:
         return due
 
     def _show(self, step: int, text: str) -> None:
-        elapsed = time.monotonic() - self._began
-        speed = (step - self.start) * self.batch_size / max(elapsed, 1e-9)
+        now = time.monotonic()
+        while len(self._shown) > 1 and now - self._shown[0][0] > RECENT:
+            self._shown.popleft()
+        then, since = self._shown[0]
+        elapsed = max(now - then, 1e-9)
+        self._shown.append((now, step))
+        speed = (step - since) * self.batch_size / elapsed
         epoch = f"epoch {min(step // self.epoch_steps + 1, -(-self.steps // self.epoch_steps))}"
         if self._bar:
             self._bar.update(
@@ -97,7 +105,7 @@ class Log:
             )
         elif time.monotonic() - self._lined > LINE_EVERY:
             self._lined = time.monotonic()
-            done, whole, begun = map(self.work_until, (step, self.steps, self.start))
+            done, whole, begun = map(self.work_until, (step, self.steps, since))
             left = elapsed / (done - begun) * (whole - done)
             line = f"{self.title}: {epoch}, step {step}/{self.steps}, {text}, {speed:,.0f} images/s, {duration(left)} left"
             print(line, file=sys.stderr, flush=True)

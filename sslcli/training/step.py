@@ -23,7 +23,8 @@ class Training:
     """`module` trained by `optimizer` for `steps` steps of `batch_size` images, `epoch_steps` to an epoch.
 
     A step chooses its batch, makes views of it, and computes their loss; each part depends on the step alone. `work_until`
-    gives the work of so many steps, in any unit, where steps differ: it tells how much time is left.
+    gives the work of so many steps, in any unit, where steps differ: it tells how much time is left. Where losses and gradients
+    are replayed on a GPU, `not_replayed` is the same training with each operation handed over anew.
     """
 
     module: nn.Module
@@ -39,6 +40,7 @@ class Training:
     before_step: Callable[[float], None] = _nothing
     after_step: Callable[[float], None] = _nothing
     work_until: Callable[[int], float] = float
+    not_replayed: Training | None = None
 
     def loss_at(self, step: int) -> Loss:
         """The loss of `step`."""

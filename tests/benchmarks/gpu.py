@@ -66,6 +66,7 @@ STEPS = (
     Step("replayed, 4 views of 512", "replayed", {"views": 4}),
     Step("replayed, 4 views of 512, 24 pixels", "replayed", {"views": 4, "view_sizes": "24"}),
 )
+OVERHEAD = 12.0  # seconds that a recipe takes beside its training: compiling, and the measurement
 RECIPES: dict[str, dict[str, Any]] = {
     "4 views of 256": {"view_sizes": "24:0.7,32:0.3", "batch_size": 256, "views": 4},
     "2 views of 512": {"view_sizes": "24:0.7,32:0.3"},
@@ -266,7 +267,7 @@ def recipes(bench: Bench) -> dict[str, Any]:
     """Every recipe for an equal part of the time that is left."""
     found: dict[str, Any] = {}
     for number, (name, changes) in enumerate(RECIPES.items()):
-        share = (bench.left - 5) / (len(RECIPES) - number) - 12  # compiling, and the measurement
+        share = (bench.left - 5) / (len(RECIPES) - number) - OVERHEAD
         if share < (1 if bench.small else 8):
             found[name] = "left out"
             continue
