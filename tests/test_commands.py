@@ -489,7 +489,10 @@ def test_speed_and_the_time_left_are_told_by_the_last_minute(
             now = seconds
             shown.show(step, loss=1.0)
     lines = capfd.readouterr().err.splitlines()
-    assert [line.partition("1, ")[2] for line in lines[1:]] == ["8 images/s, 15 min 59 s left", "8 images/s, 14 min 59 s left"]
+    assert [line.partition("loss 1, ")[2] for line in lines[1:]] == [
+        "8 images/s, 15 min 59 s left",
+        "8 images/s, 14 min 59 s left",
+    ]
 
 
 def test_piped_progress_comes_in_lines_with_speed_and_time_left(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
