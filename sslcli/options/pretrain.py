@@ -127,7 +127,7 @@ class Pretrain(Command):
     precision: Precision = "auto"
     compile: Annotated[
         bool,
-        Option("--compile", help="torch.compile the step: a minute first, for long runs on a GPU.", rich_help_panel=MACHINE),
+        Option("--compile", help="Compile the step, and on a GPU replay it. Takes a minute at first.", rich_help_panel=MACHINE),
     ] = False
     deterministic: Deterministic = False
     name: Name = None
