@@ -33,6 +33,7 @@ SETTINGS = {
 
 COMPUTING = (
     "pretrain", "probe", "finetune", "bench", "study", "resume", "predict", "views", "map", "embed", "neighbours", "report",
+    "export",
 )  # fmt: skip
 
 

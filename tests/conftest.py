@@ -104,7 +104,7 @@ def _small_and_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr(made, "TEST", 80)
         monkeypatch.setattr(made, name, make)
     monkeypatch.chdir(tmp_path)
-    for name in ("SSL_PROJECT", "SSL_DATA_DIR"):
+    for name in ("SSL_PROJECT", "SSL_DATA_DIR", "COLUMNS"):  # whoever starts the tests may have set the last
         monkeypatch.delenv(name, raising=False)
 
 
