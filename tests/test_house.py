@@ -159,7 +159,7 @@ def test_the_readmes_links_hold_with_the_headings_that_they_name() -> None:
         assert not heading or heading in slugs, f"{target}#{heading}"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/results.md", "docs/speed.md", "docs/is-it-working.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md", "docs/gpu.md", "docs/speed.md", "docs/is-it-working.md"])
 def test_the_pages_images_are_tracked_in_exactly_this_case(ssl: Cli, page: str) -> None:
     result = ssl(f"plots --check {ROOT / page}")
     assert result.code == 0, result.out
@@ -167,7 +167,7 @@ def test_the_pages_images_are_tracked_in_exactly_this_case(ssl: Cli, page: str) 
 
 
 def test_the_pages_of_results_show_the_published_tables(ssl: Cli) -> None:
-    pages = ("docs/results.md", "results/speedrun.md")
+    pages = ("docs/results.md", "docs/gpu.md", "results/speedrun.md")
     assert "](docs/results.md)" in README
     text = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in pages)
     assert "@@" not in README + text  # a figure that was to be filled in
