@@ -60,6 +60,8 @@ STEPS = (
     Step("eager", "eager", {}),
     Step("eager, cuDNN by trial", "tuned", {}),
     Step("compiled", "compiled", {}),
+    Step("eager, batch 1024", "eager", {"batch_size": 1024}),
+    Step("compiled, batch 1024", "compiled", {"batch_size": 1024}),
     Step("replayed", "replayed", {}),
     Step("replayed, 24 pixels", "replayed", {"view_sizes": "24"}),
     Step("replayed, batch 1024", "replayed", {"batch_size": 1024}),
