@@ -26,13 +26,13 @@ from sslcli.training.context import Context
 from sslcli.training.step import Batch, Loss, Training
 
 
-def plan(registry: Registry, command: Finetune) -> Plan:
+def plan(registry: Registry, command: Finetune) -> Plan[Finetune]:
     """Settle every option, most of them from the pretrain run, and load the data."""
     inherited, parent = inherit(registry, settle_encoder(registry, command))
     return settle(registry, inherited, parent)
 
 
-def settle(registry: Registry, inherited: Finetune, parent: Run | None, *, load: Load = load_data) -> Plan:
+def settle(registry: Registry, inherited: Finetune, parent: Run | None, *, load: Load = load_data) -> Plan[Finetune]:
     """The plan of a command that has its pretrain run's options already."""
     context, options = prepare(registry, inherited, load=load)
     take_labels(options, context.data)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sslcli.console.messages import say
 from sslcli.errors import StateError, UsageError
-from sslcli.evaluation.protocols.protocol import Protocol
+from sslcli.evaluation.protocols.protocol import AnyProtocol
 from sslcli.models.encoder import Encoder, build_encoder
 from sslcli.models.weights import find_weights, load_weights, read_tensors
-from sslcli.options.finetune import Finetune
 from sslcli.options.pretrain import Pretrain
-from sslcli.options.probe import Probe
+from sslcli.options.trainings import EvaluationT, TrainingOptions
 from sslcli.plans.plan import Plan
 from sslcli.runs.naming import INIT_WORDS, init_label, weights_path
+from sslcli.runs.record_types import Origin
 from sslcli.runs.run import Run
 from sslcli.training.context import Context
 
 
-def take_stock(options: Pretrain | Probe | Finetune) -> dict[str, Any]:
+def take_stock(options: TrainingOptions) -> Origin:
     """What a run keeps of the file that --init names: its name, sha256, what is renamed and dropped. {} if it names none.
 
     Says the same to the person. A UsageError if not all weights of the encoder are there.
@@ -48,7 +46,7 @@ def take_stock(options: Pretrain | Probe | Finetune) -> dict[str, Any]:
     return {"file": path.name, "sha256": sha256, "renamed": renamed, "dropped": dropped}
 
 
-def plan_of(options: Probe | Finetune, context: Context, parent: Run | None, *, protocol: Protocol) -> Plan:
+def plan_of(options: EvaluationT, context: Context, parent: Run | None, *, protocol: AnyProtocol) -> Plan[EvaluationT]:
     """The plan of an evaluation whose options are settled, by the name of where its encoder comes from."""
     origin = _origin(options, parent)
     init, parent_id = init_label(options.init, origin), parent.id if parent else None
@@ -58,14 +56,15 @@ def plan_of(options: Probe | Finetune, context: Context, parent: Run | None, *, 
     )
 
 
-def _origin(options: Probe | Finetune, parent: Run | None) -> dict[str, Any]:
+def _origin(options: TrainingOptions, parent: Run | None) -> Origin:
     """The file that an evaluation's encoder comes from, if it does: named by --init, or begun with by its pretraining."""
     if options.init == "pretrained" and parent is not None:
-        return {name: value for name, value in parent.data.get("init", {}).items() if name in ("file", "sha256")}
+        begun = parent.data.get("init", {})
+        return {"file": begun["file"], "sha256": begun["sha256"]} if begun else {}
     return take_stock(options)
 
 
-def begin_with_file(run: Run, encoder: Encoder, options: Pretrain | Probe | Finetune) -> None:
+def begin_with_file(run: Run, encoder: Encoder, options: TrainingOptions) -> None:
     """Put the weights of the file that a run began with, if it did, into its encoder; a StateError if it is gone or another."""
     path = weights_path(options.init)
     if path is None:
@@ -81,5 +80,5 @@ def begin_with_file(run: Run, encoder: Encoder, options: Pretrain | Probe | Fine
     load_weights(encoder, tensors, find_weights(tensors, encoder, place=str(path), setting=_setting(options)))
 
 
-def _setting(options: Pretrain | Probe | Finetune) -> str:
+def _setting(options: TrainingOptions) -> str:
     return f"{options.backbone}" + (f" with stem {options.stem}" if options.stem != "own" else "")

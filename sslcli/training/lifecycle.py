@@ -13,6 +13,7 @@ from types import FrameType
 from sslcli.distributed import largest, rank, world
 from sslcli.errors import Interrupted, PeerLostError, StateError
 from sslcli.files import now, remove_unfinished
+from sslcli.runs.record_types import Attempt
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
@@ -118,7 +119,7 @@ def running(registry: Registry, run: Run) -> Iterator[Stop]:
             raise StateError(f"run {run.id} is running {elsewhere}; if it is surely dead there, type: {advice}")
         for file in ("checkpoints/*.pt", ".heartbeat"):
             remove_unfinished(registry.path(f"{run.folder}/{file}"))
-        attempt = {"started": now(), "host": platform.node(), "process": os.getpid()}
+        attempt: Attempt = {"started": now(), "host": platform.node(), "process": os.getpid()}
         run.status, run.error = "running", None
         run.attempts.append(attempt)
         advice = f"to go on, type: {registry.command(f'ssl resume {run.id}')}"
