@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sslcli.data.augment import Augmentation, draw, make_views
+from sslcli.data.augment import Augmentation, make_views, sample_parameters
 from sslcli.data.batches import Batches, generator, hand_over
 from sslcli.data.image_data import pick
 from sslcli.data.loading import load_data
@@ -59,7 +59,7 @@ def training_of(encoder: Encoder, options: Finetune, context: Context) -> tuple[
         return pick(data.train_images, rows, device), data.train_labels[hand_over(rows, device)]
 
     def views_of(step: int, batch: Batch) -> list[Tensor]:
-        parameters = draw(len(batch[0]), height, width, augmentation, generator(seed, "views", step))
+        parameters = sample_parameters(len(batch[0]), height, width, augmentation, generator(seed, "views", step))
         view = make_views(batch[0], parameters, size=data.image_size, mean=mean, std=std)
         return [view.contiguous(memory_format=torch.channels_last)]
 

@@ -27,7 +27,7 @@ from sslcli.plans.method_file import code_of
 from sslcli.plans.plan import Plan
 from sslcli.plans.schedule import optimizer_for, rate_schedule, resolve_training, total_steps
 from sslcli.plans.settling import prepare
-from sslcli.plans.views import fit_to_size, side_of, view_maker, view_size_plan, work_of
+from sslcli.plans.views import side_of, view_maker, view_size_plan, with_strengths, work_of
 from sslcli.plans.weights_file import take_stock
 from sslcli.runs.naming import init_label
 from sslcli.runs.record_types import Choices
@@ -57,7 +57,7 @@ def plan(registry: Registry, command: Pretrain, *, fit_to_minutes: FitToMinutes,
 def resolve(options: Pretrain, context: Context) -> Pretrain:
     """Fill in what depends on the data: the sizes of the views, then rate, weight decay and warm-up."""
     size = context.data.image_size
-    options = fit_to_size(options, size)
+    options = with_strengths(options, size)
     if options.view_sizes == "auto":
         options = options.because(f"from the image size, {size}", view_sizes=str(size))
     parts = {spec.part for spec in build_method(options).views}

@@ -30,11 +30,10 @@ def take_stock(options: TrainingOptions) -> Origin:
         raise UsageError(f"--init {options.init}: accepted are {', '.join(accepted)}, or a file of weights{missing}")
     tensors, sha256 = read_tensors(path)
     encoder = build_encoder(options.backbone or "", stem=options.stem or "", seed=0)
-    found = find_weights(tensors, encoder, place=f"--init {path}", setting=_setting(options))
+    net = _net_in_words(options)
+    found = find_weights(tensors, encoder, place=f"--init {path}", net=net)
     renamed, dropped = found.renamed(), found.dropped(tensors)
-    say(
-        f"--init {path}: {len(found.names)} of its {len(tensors)} tensors are all of {_setting(options)}, sha256 {sha256[:12]}…"
-    )
+    say(f"--init {path}: {len(found.names)} of its {len(tensors)} tensors are all of {net}, sha256 {sha256[:12]}…")
     for words, listed in (
         ("renamed", [f"{theirs} to {ours}" for theirs, ours in renamed.items()]),
         ("dropped", [f"{name} ({count})" for name, count in dropped.items()]),
@@ -77,8 +76,8 @@ def begin_with_file(run: Run, encoder: Encoder, options: TrainingOptions) -> Non
         raise StateError(
             f"run {run.id} began with other weights than {path} now has: its sha256 is {sha256}, recorded is {known}"
         )
-    load_weights(encoder, tensors, find_weights(tensors, encoder, place=str(path), setting=_setting(options)))
+    load_weights(encoder, tensors, find_weights(tensors, encoder, place=str(path), net=_net_in_words(options)))
 
 
-def _setting(options: TrainingOptions) -> str:
+def _net_in_words(options: TrainingOptions) -> str:
     return f"{options.backbone}" + (f" with stem {options.stem}" if options.stem != "own" else "")
