@@ -16,9 +16,8 @@ from sslcli.models.encoder import Encoder, build_encoder, weights_hash
 from sslcli.models.weights import read_tensors
 from sslcli.plans.data_access import data_of_run
 from sslcli.plans.pretraining import kept_epochs, kept_name
-from sslcli.runs.record_types import Settled
 from sslcli.runs.registry import Registry, find_project
-from sslcli.runs.run import Run
+from sslcli.runs.run import Run, Settled
 from sslcli.training.checkpoint import State, encoder_in, load_checkpoint, parse_checkpoint
 
 ABOUT = "encoder.json"

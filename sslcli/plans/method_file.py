@@ -16,9 +16,8 @@ from sslcli.runs.naming import file_of_method
 from sslcli.runs.next_step import recorded_command
 from sslcli.runs.paths import located
 from sslcli.runs.proofs import CODE
-from sslcli.runs.record_types import Code
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import Run
+from sslcli.runs.run import Code, Run
 
 
 def code_of(file: MethodFile) -> Code:

@@ -11,8 +11,7 @@ from sslcli.options.pretrain import Pretrain
 from sslcli.options.trainings import EvaluationT, TrainingOptions
 from sslcli.plans.plan import Plan
 from sslcli.runs.naming import INIT_WORDS, init_label, weights_path
-from sslcli.runs.record_types import Origin
-from sslcli.runs.run import Run
+from sslcli.runs.run import Origin, Run
 from sslcli.training.context import Context
 
 

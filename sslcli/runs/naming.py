@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sslcli.data import FOLDER
-from sslcli.runs.record_types import Origin
+
+if TYPE_CHECKING:
+    from sslcli.runs.run import Origin
 
 
 def share_label(share: float | None) -> str:

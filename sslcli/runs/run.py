@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import cast
+from typing import TypedDict, cast
 
 from sslcli.errors import UsageError
 from sslcli.runs.option_versions import FIELD, FIRST, as_now, version_in
-from sslcli.runs.record_types import Attempt, Choices, Data, Settled
 
 EXPERIMENTS = {"pretrain": "pretrain", "linear_eval": "probe", "knn": "probe", "finetune": "finetune"}
 """Experiment to the command that makes its runs."""
@@ -17,6 +16,78 @@ STATUSES = ("running", "interrupted", "failed", "finished", "published")
 FIRST_METHOD = str(FIRST["pretrain"]["method"])
 """The method that there was before there were others."""
 LEGAL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+
+
+class Origin(TypedDict, total=False):
+    """Of the file of others' weights that a run begins with; empty without one. An evaluation keeps file and sha256 alone."""
+
+    file: str
+    sha256: str
+    renamed: dict[str, str]
+    dropped: dict[str, int]
+
+
+class Code(TypedDict, total=False):
+    """Of the file of a method outside the program; empty without one."""
+
+    file: str
+    sha256: str
+    name: str
+
+
+class Data(TypedDict, total=False):
+    """What a run was trained on: the images, how a picture becomes an input, and what else it began with.
+
+    Sides are in pixels; `mean` and `std` (3,) normalise values in [0, 1]. Older versions recorded less.
+    """
+
+    sha256: str
+    image_size: int
+    kept_size: int
+    fit: str
+    mean: list[float]
+    std: list[float]
+    init: Origin
+    method: Code
+    test_seen_in_pretraining: int
+    encoder_sha256: str
+    classes: list[str]
+
+
+class Trial(TypedDict):
+    """A rate that was tried, and its accuracy on the validation images, in [0, 1]."""
+
+    rate: float
+    val_acc: float
+
+
+class Choices(TypedDict, total=False):
+    """What was chosen before the first step, and a resume takes over."""
+
+    rate: float
+    tried: list[Trial]
+    minutes: float
+
+
+class Attempt(TypedDict, total=False):
+    """A process's work on a run: when, where, and how it ended. Times are in UTC, as ISO 8601."""
+
+    started: str
+    host: str
+    process: int
+    ended: str
+    status: str
+
+
+class Settled(TypedDict, total=False):
+    """Those of a run's options that other parts of the program read by their names."""
+
+    backbone: str
+    stem: str
+    precision: str
+    seed: int
+    label_fraction: float
+    projector_dim: int
 
 
 @dataclass(kw_only=True)

@@ -18,9 +18,8 @@ from sslcli.plans.method_file import code_of
 from sslcli.plans.plan import Plan
 from sslcli.plans.pretraining import kept_epochs
 from sslcli.plans.settling import prepare
-from sslcli.runs.record_types import Choices
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import Run
+from sslcli.runs.run import Choices, Run
 from sslcli.workflows.resume import as_begun
 from sslcli.workflows.start import new_run
 from sslcli.workflows.table import WORKFLOWS

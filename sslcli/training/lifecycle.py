@@ -13,9 +13,8 @@ from types import FrameType
 from sslcli.distributed import largest, rank, world
 from sslcli.errors import Interrupted, PeerLostError, StateError
 from sslcli.files import now, remove_unfinished
-from sslcli.runs.record_types import Attempt
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import Run
+from sslcli.runs.run import Attempt, Run
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP") if name in signal.Signals.__members__]
 BEAT_EVERY = 10.0  # seconds between two signs of life

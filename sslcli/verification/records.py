@@ -10,9 +10,8 @@ from sslcli.errors import UserError
 from sslcli.options.pairing import begun_with, pair_key
 from sslcli.runs.naming import file_of_method, init_label
 from sslcli.runs.proofs import CODE, Evidence, changed
-from sslcli.runs.record_types import Attempt, Code, Origin
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import INDEX_FIELDS, Run
+from sslcli.runs.run import INDEX_FIELDS, Attempt, Code, Origin, Run
 
 LookCloser = Callable[[Run], tuple[list[str], list[str]]]
 

@@ -26,9 +26,8 @@ from sslcli.plans.plan import Plan
 from sslcli.runs.naming import dataset_word, share_label
 from sslcli.runs.next_step import next_command
 from sslcli.runs.paths import recorded
-from sslcli.runs.record_types import Data
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import Run
+from sslcli.runs.run import Data, Run
 from sslcli.training.context import Context
 from sslcli.training.device import (
     describe,
