@@ -19,7 +19,7 @@ from sslcli.runs.paths import absolute_dataset, located
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
-SETTING = ("dataset", "backbone", "stem", "seed")
+FROM_PRETRAINING = ("dataset", "backbone", "stem", "seed")
 OF_FOLDER: dict[str, object] = {"labels": None, "image_size": None, "fit": "crop"}
 WITHOUT_PARENT = {"dataset": "cifar10", "backbone": "resnet18", "stem": "auto", "seed": 1}
 
@@ -66,11 +66,11 @@ def inherit(registry: Registry, command: EvaluationT) -> tuple[EvaluationT, Run 
         filled = fill(command, WITHOUT_PARENT, "default")
         say(
             f"no finished pretrain run here; {command.init}: "
-            + ", ".join(f"{name} {getattr(filled, name)}" for name in SETTING)
+            + ", ".join(f"{name} {getattr(filled, name)}" for name in FROM_PRETRAINING)
         )
         return filled, None
     filled = fill(command, located(registry, partner.options), f"from pretrain run {partner.id}")
-    say(f"{command.init} beside {partner.id}: " + ", ".join(f"{name} {getattr(filled, name)}" for name in SETTING))
+    say(f"{command.init} beside {partner.id}: " + ", ".join(f"{name} {getattr(filled, name)}" for name in FROM_PRETRAINING))
     return filled, None
 
 
@@ -94,7 +94,7 @@ def fill(command: EvaluationT, values: Mapping[str, object], origin: str) -> Eva
     """The command with data set, how it is read, backbone, stem and seed from `values` where none was given."""
     values = {**OF_FOLDER, **values}
     same_data: bool = command.dataset is None or absolute_dataset(command.dataset) == absolute_dataset(str(values["dataset"]))
-    taken = [*SETTING, "image_size", "fit", *["labels"] * same_data]
+    taken = [*FROM_PRETRAINING, "image_size", "fit", *["labels"] * same_data]
     missing = {name: values[name] for name in taken if getattr(command, name) is None}
     if not str(missing.get("dataset") or command.dataset).startswith(FOLDER):
         missing |= {name: OF_FOLDER[name] for name in OF_FOLDER if getattr(command, name) is None}
