@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torchvision.transforms import v2
 
-from sslcli.data.augment import Augmentation, Parameters, draw, make_views, turn_hue
+from sslcli.data.augment import Augmentation, Parameters, make_views, sample_parameters, turn_hue
 
 LIMIT = 2 / 255
 N = 24
@@ -56,7 +56,7 @@ def largest_gap(first: Tensor, second: Tensor) -> float:
 
 @pytest.mark.parametrize("size", [12, 24, 32, 48])
 def test_crop_and_resize_equal_torchvision(images: Tensor, size: int) -> None:
-    drawn = draw(N, 28, 36, Augmentation(), torch.Generator().manual_seed(1))
+    drawn = sample_parameters(N, 28, 36, Augmentation(), torch.Generator().manual_seed(1))
     made = ours(images, neutral(crop=drawn.crop), size)
     for image, view, (top, left, height, width) in zip(images, made, drawn.crop.int().tolist(), strict=True):
         wanted = tv.resized_crop(image.float() / 255, top, left, height, width, [size, size], antialias=True)
@@ -105,7 +105,7 @@ def test_blur_equals_torchvision(images: Tensor, size: int) -> None:
 
 
 def test_a_whole_view_equals_torchvision(images: Tensor) -> None:
-    drawn = draw(N, 28, 36, Augmentation(blur=0.5), torch.Generator().manual_seed(3))
+    drawn = sample_parameters(N, 28, 36, Augmentation(blur=0.5), torch.Generator().manual_seed(3))
     mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.3])
     made = make_views(images, drawn, size=24, mean=mean, std=std)
     operations = [tv.adjust_brightness, tv.adjust_contrast, tv.adjust_saturation, tv.adjust_hue]
@@ -124,7 +124,7 @@ def test_a_whole_view_equals_torchvision(images: Tensor) -> None:
 
 
 def test_crops_are_distributed_as_torchvisions() -> None:
-    drawn = draw(4000, 28, 36, Augmentation(crop_min=0.2), torch.Generator().manual_seed(4)).crop
+    drawn = sample_parameters(4000, 28, 36, Augmentation(crop_min=0.2), torch.Generator().manual_seed(4)).crop
     torch.manual_seed(4)
     image = torch.zeros(3, 28, 36)
     theirs = torch.tensor([v2.RandomResizedCrop(8, scale=(0.2, 1.0)).make_params([image]) [k] for _ in range(4000) for k in
@@ -137,7 +137,9 @@ def test_crops_are_distributed_as_torchvisions() -> None:
 
 
 def test_probabilities_are_kept() -> None:
-    drawn = draw(20_000, 32, 32, Augmentation(flip=0.5, jitter=0.8, grey=0.2, blur=0.3), torch.Generator().manual_seed(5))
+    drawn = sample_parameters(
+        20_000, 32, 32, Augmentation(flip=0.5, jitter=0.8, grey=0.2, blur=0.3), torch.Generator().manual_seed(5)
+    )
     shares = {
         "flip": (drawn.flip, 0.5), "grey": (drawn.grey, 0.2), "sigma": (drawn.sigma > 0, 0.3),
         "brightness": (drawn.brightness != 1, 0.8), "hue": (drawn.hue != 0, 0.8),
@@ -149,7 +151,7 @@ def test_probabilities_are_kept() -> None:
 def test_an_image_too_long_for_any_crop_gives_its_largest_central_one() -> None:
     whole = Augmentation(crop_min=1.0)
     for height, width in ((20, 90), (90, 20)):
-        drawn = draw(50, height, width, whole, torch.Generator().manual_seed(0)).crop
+        drawn = sample_parameters(50, height, width, whole, torch.Generator().manual_seed(0)).crop
         theirs = v2.RandomResizedCrop(8, scale=(1.0, 1.0)).make_params([torch.zeros(3, height, width)])
         assert torch.equal(drawn, torch.tensor([float(theirs[k]) for k in ("top", "left", "height", "width")]).expand(50, 4))
 
@@ -173,7 +175,7 @@ class Written(TorchDispatchMode):
 def test_views_are_made_of_whole_batches_in_few_passes(blur: float, passes: int) -> None:
     operations = set()
     for count in (32, 64):
-        drawn = draw(count, 32, 32, Augmentation(blur=blur), torch.Generator().manual_seed(0))
+        drawn = sample_parameters(count, 32, 32, Augmentation(blur=blur), torch.Generator().manual_seed(0))
         pictures = torch.zeros(count, 3, 32, 32, dtype=torch.uint8)
         with Written() as written:
             views = ours(pictures, drawn, 32)

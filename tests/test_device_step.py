@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sslcli.data.augment import Augmentation, Parameters, draw, make_views
+from sslcli.data.augment import Augmentation, Parameters, make_views, sample_parameters
 from sslcli.data.sets.shapes import load
 from sslcli.methods import METHODS
 from sslcli.models import default_stem
@@ -85,7 +85,7 @@ def test_a_step_on_a_gpu_does_not_make_the_host_wait(method: str, optimizer: str
 
 def test_parameters_brought_over_in_one_copy_are_those_that_were_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     images = torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8)
-    parameters = draw(16, 32, 32, Augmentation(blur=0.5), torch.Generator().manual_seed(0))
+    parameters = sample_parameters(16, 32, 32, Augmentation(blur=0.5), torch.Generator().manual_seed(0))
     colours = {"mean": torch.zeros(3), "std": torch.ones(3)}
     wanted = make_views(images, parameters, size=24, **colours)
     copies = []

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sslcli.data.augment import Augmentation, draw, make_views
+from sslcli.data.augment import Augmentation, make_views, sample_parameters
 from sslcli.data.batches import generator
 from sslcli.data.duplicates import (
     COARSE,
@@ -90,7 +90,7 @@ def test_no_images_have_no_representations_of_the_nets_width(backbone: str, stem
 
 
 def test_no_images_have_no_views_neighbours_or_votes() -> None:
-    parameters = draw(0, 32, 32, Augmentation(blur=0.5), generator(0, "empty"))
+    parameters = sample_parameters(0, 32, 32, Augmentation(blur=0.5), generator(0, "empty"))
     assert make_views(NONE, parameters, size=24, mean=torch.zeros(3), std=torch.ones(3)).shape == (0, 3, 24, 24)
     assert [found.shape for found in nearest_with_cosines(torch.randn(4, 5), H, k=2)] == [(0, 2)] * 2
     assert knn_votes(torch.randn(4, 5), torch.zeros(4, dtype=torch.int64), H, classes=3).shape == (0, 3)

@@ -29,7 +29,7 @@ from sslcli.data.folder.catalogue import list_pictures
 from sslcli.data.folder.entry import Entry
 from sslcli.data.folder.label_file import read_labels
 from sslcli.data.folder.manifest import read_manifest
-from sslcli.data.folder.partition import draw_parts
+from sslcli.data.folder.partition import sample_parts
 from sslcli.data.folder.picture_cache import Decoded, decode
 from sslcli.data.folder.reading import Reading, load_folder, sides, usual_side
 from sslcli.data.loading import load_data
@@ -139,15 +139,15 @@ def test_a_csv_file_that_is_wrong_says_where(text: str, message: str, tmp_path: 
 def test_a_fifth_of_each_class_is_drawn_for_the_test_and_stays_when_pictures_come() -> None:
     digests = [hashlib.sha256(f"{number}".encode()).hexdigest() for number in range(400)]
     entries = [Entry(f"{i}", "ab"[i % 4 == 0] if i % 10 else None) for i in range(400)]
-    drawn = draw_parts(entries, digests)
+    drawn = sample_parts(entries, digests)
     for label in "ab":
         of_class = [entry for entry in drawn if entry.label == label]
         assert sum(entry.part == "test" for entry in of_class) == round(0.2 * len(of_class))
     assert all(entry.part == "train" for entry in drawn if entry.label is None)
     tested = {entry.path for entry in drawn if entry.part == "test"}
-    more = {entry.path for entry in draw_parts(entries[:360], digests[:360]) if entry.part == "test"}
+    more = {entry.path for entry in sample_parts(entries[:360], digests[:360]) if entry.part == "test"}
     assert len(tested & more) > 0.85 * len(more)
-    few = draw_parts([Entry(f"{i}", "a" if i < 3 else "b") for i in range(5)], digests[:5])
+    few = sample_parts([Entry(f"{i}", "a" if i < 3 else "b") for i in range(5)], digests[:5])
     assert [entry.part for entry in few].count("test") == 1  # two pictures of a class both train
 
 
@@ -155,12 +155,12 @@ def test_all_copies_of_a_test_picture_are_tested_whatever_their_class_and_val_is
     entries = [Entry(f"{i}", "ab"[i % 2]) for i in range(40)] + [Entry(f"copy {i}", "ba"[i % 2]) for i in range(40)]
     entries += [Entry(f"unlabelled copy {i}") for i in range(40)]
     digests = [hashlib.sha256(f"{i % 40}".encode()).hexdigest() for i in range(120)]
-    drawn = draw_parts(entries, digests)
+    drawn = sample_parts(entries, digests)
     tested = {digest for entry, digest in zip(drawn, digests, strict=True) if entry.part == "test"}
     trained = {digest for entry, digest in zip(drawn, digests, strict=True) if entry.part != "test"}
     assert len(tested) >= 8
     assert not tested & trained
-    given = draw_parts([Entry("a", "x", "train"), Entry("b", "x", "val")], digests[:2])
+    given = sample_parts([Entry("a", "x", "train"), Entry("b", "x", "val")], digests[:2])
     assert [entry.part for entry in given] == ["train", "test"]
 
 

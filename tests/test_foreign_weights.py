@@ -96,7 +96,7 @@ def taken(path: Path, stem: str = "conv7-pool") -> tuple[nn.Module, Any, State]:
     """The backbone with what was found in a file, what was found, and all that is there."""
     tensors, _ = read_tensors(path)
     encoder = build_encoder("resnet18", stem=stem, seed=1)
-    found = find_weights(tensors, encoder, place=str(path), setting="resnet18")
+    found = find_weights(tensors, encoder, place=str(path), net="resnet18")
     load_weights(encoder, tensors, found)
     return encoder.backbone, found, tensors
 
@@ -154,7 +154,7 @@ def test_counters_that_an_old_file_lacks_are_the_only_thing_that_may_be_missing(
         ({}, r"It has 0 tensors: none"),
     ):
         with pytest.raises(UsageError, match=wrong):
-            find_weights(state, encoder, place="file", setting="resnet18")
+            find_weights(state, encoder, place="file", net="resnet18")
 
 
 def test_weights_of_another_backbone_or_stem_say_which_options_they_fit(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_weights_of_another_backbone_or_stem_say_which_options_they_fit(tmp_path
         taken(tmp_path / "small.pth")
     encoder = build_encoder("resnet9-small", stem="own", seed=1)
     with pytest.raises(UsageError, match="it fits --backbone resnet18 --stem conv7-pool"):
-        find_weights(PLAIN, encoder, place="file", setting="resnet9-small")
+        find_weights(PLAIN, encoder, place="file", net="resnet9-small")
 
 
 class Bomb:

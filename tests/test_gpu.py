@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sslcli.data.augment import Augmentation, draw, make_views
+from sslcli.data.augment import Augmentation, make_views, sample_parameters
 from sslcli.methods import METHODS
 from sslcli.methods.method import Batch
 from sslcli.models.encoder import build_encoder
@@ -97,7 +97,7 @@ def test_bfloat16_changes_a_methods_loss_and_gradients_by_little(
 def test_views_are_those_of_the_cpu(size: int, accelerator: torch.device) -> None:
     random = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8, generator=random)
-    parameters = draw(64, 32, 32, Augmentation(blur=0.5), random)
+    parameters = sample_parameters(64, 32, 32, Augmentation(blur=0.5), random)
     made, wanted = (
         make_views(images.to(device), parameters, size=size, mean=torch.zeros(3).to(device), std=torch.ones(3).to(device)).cpu()
         for device in (accelerator, CPU)

@@ -1,9 +1,11 @@
 """The house is in order: style, types, layers, options, presets, and a README that is in step with the code."""
 
+import ast
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import fields
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -26,6 +28,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
 LONG: dict[str, str] = {}
 """Files of over 250 lines, and why."""
+WITHOUT_ANY = ("workflows", "studies", "evaluation", "runs", "plans", "options")
+"""The rooms in which what has a name has a type."""
+ANY = {
+    "evaluation/protocols/protocol.py: AnyProtocol": "one table holds protocols with options of several classes",
+    "options/values.py: check": "what a value is, is found out here: by an annotation that is known at run time alone",
+}
+"""Where `Any` stands there in a signature, a field, or a type's other name, and why."""
 
 
 @pytest.mark.parametrize(
@@ -38,6 +47,29 @@ def test_style_types_and_layers_hold(command: list[str]) -> None:
         pytest.skip("types are those of torch 2.14 and newer")
     done = subprocess.run([str(BIN / command[0]), *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def annotated(tree: ast.Module) -> Iterator[tuple[str, ast.expr | None]]:
+    """Of functions, fields and names of a module each annotation, of names without one the value: it may be a type."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name, args=arguments, returns=returned):
+                yield name, returned
+                yield from ((name, found.annotation) for found in ast.walk(arguments) if isinstance(found, ast.arg))
+            case ast.Module(body=body) | ast.ClassDef(body=body):
+                yield from ((ast.unparse(line.target), line.annotation) for line in body if isinstance(line, ast.AnnAssign))
+                yield from ((ast.unparse(line.targets[0]), line.value) for line in body if isinstance(line, ast.Assign))
+
+
+def test_any_stands_for_nothing_that_has_a_name() -> None:
+    files = {path for room in WITHOUT_ANY for path in (ROOT / "sslcli" / room).rglob("*.py")}
+    found = {
+        f"{path.relative_to(ROOT / 'sslcli').as_posix()}: {name}"
+        for path in files
+        for name, annotation in annotated(ast.parse(path.read_text(encoding="utf-8")))
+        if annotation is not None and re.search(r"\bAny\b", ast.unparse(annotation))
+    }
+    assert found == set(ANY)
 
 
 def test_no_circle_of_imports_joins_two_files() -> None:

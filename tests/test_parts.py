@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sslcli.data.folder.entry import Entry
-from sslcli.data.folder.partition import draw_parts
+from sslcli.data.folder.partition import sample_parts
 from sslcli.data.folder.reading import Reading, load_folder
 from sslcli.data.image_data import enough_labels
 from sslcli.errors import UsageError
@@ -25,7 +25,7 @@ def drawn(of: dict[str | None, list[int]]) -> tuple[list[Entry], list[str]]:
     pairs = [
         (Entry(f"{label}/{place}", label), digest(number)) for label, some in of.items() for place, number in enumerate(some)
     ]
-    return draw_parts([entry for entry, _ in pairs], [found for _, found in pairs]), [found for _, found in pairs]
+    return sample_parts([entry for entry, _ in pairs], [found for _, found in pairs]), [found for _, found in pairs]
 
 
 def of_each_class_alone(of: dict[str | None, list[int]]) -> set[str]:
@@ -90,7 +90,7 @@ def test_classes_that_hold_the_same_pictures_are_tested_and_trained_all() -> Non
 def test_a_class_whose_pictures_are_said_to_train_keeps_one_of_them() -> None:
     order = first_of(range(5))
     entries = [Entry(f"a/{number}", "a") for number in order] + [Entry("b/copy", "b", "train")]
-    parts = draw_parts(entries, [digest(number) for number in [*order, order[0]]])
+    parts = sample_parts(entries, [digest(number) for number in [*order, order[0]]])
     assert parts[-1].part == "train"
     assert sum(entry.part == "test" for entry in parts) == 1
 

@@ -122,7 +122,6 @@ SPELLED: dict[str, dict[str, tuple[int, str]]] = {
     "cli.py": {"finetune": (1, "a command")},
     "bench/columns.py": {"finetune": (1, "a command")},
     "bench/shown.py": {"finetune": (1, "a command")},
-    "workflows/begin.py": {"finetune": (1, "a command")},
     "workflows/table.py": {"finetune": (1, "a command")},
     "options/trainings.py": {"finetune": (1, "a command")},
     "options/presets.py": {"finetune": (1, "a command, in the preset of --minutes"), "knn": (1, "in the preset of --minutes")},

@@ -20,7 +20,7 @@ from sslcli.errors import StateError, UsageError
 from sslcli.figures.canvas import new_figure, save_picture
 from sslcli.report import page as report
 from sslcli.report.answer import forest, verdicts
-from sslcli.report.embedded import fit, picture_of, read_picture
+from sslcli.report.embedded import picture_of, read_picture, that_fit
 from sslcli.report.page import make
 from sslcli.report.pictures import find_pictures, kind_of
 from sslcli.report.provenance import data_checks
@@ -207,10 +207,10 @@ def test_pictures_lose_nothing_while_there_is_room_and_colours_before_they_are_l
     found = read_picture(tmp_path / "a.png", name="a.png")
     with Image.open(tmp_path / "a.png") as before, Image.open(io.BytesIO(found.png)) as after:
         assert np.array_equal(np.asarray(before.convert("RGB")), np.asarray(after.convert("RGB")))
-    kept, left_out = fit([found], found.cost - 1)
+    kept, left_out = that_fit([found], found.cost - 1)
     assert not left_out
     assert len(kept[0].png) < len(found.png)
-    assert fit([found], 1000) == ([], [kept[0]])
+    assert that_fit([found], 1000) == ([], [kept[0]])
 
 
 def test_the_data_check_is_shown_without_its_lists(study: Registry) -> None:

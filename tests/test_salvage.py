@@ -113,7 +113,7 @@ def advised(ssl: Cli, name: str) -> str:
 def accepted(path: Path) -> None:
     """The file holds the encoder's weights, and is read as tensors and plain data."""
     tensors, _ = read_tensors(path)
-    found = find_weights(tensors, ENCODER, place=str(path), setting="resnet9-small")
+    found = find_weights(tensors, ENCODER, place=str(path), net="resnet9-small")
     assert all(torch.equal(tensors[theirs], STATE[ours]) for ours, theirs in found.names.items())
 
 

@@ -10,7 +10,7 @@ from sslcli.data.image_data import ImageData
 from sslcli.methods.method import ViewSpec
 from sslcli.options.pretrain import Pretrain
 from sslcli.plans.pretraining import training_of
-from sslcli.plans.views import fit_to_size, view_maker
+from sslcli.plans.views import view_maker, with_strengths
 from sslcli.training.context import Context
 from sslcli.training.device import autocast
 
@@ -19,7 +19,7 @@ STEPS = 10
 
 def options(**more: object) -> Pretrain:
     known = {"batch_size": 16, "epochs": 2, "view_sizes": "16:0.5,32:0.5", "lr": 0.1, "weight_decay": 0.0, "warmup_epochs": 0.0}
-    made: Pretrain = fit_to_size(Pretrain(backbone="resnet9", stem="own", **known | more), 32)  # type: ignore[arg-type]
+    made: Pretrain = with_strengths(Pretrain(backbone="resnet9", stem="own", **known | more), 32)  # type: ignore[arg-type]
     return made
 
 

@@ -7,10 +7,11 @@ from typing import Any
 from sslcli.bench.cost import Cost, Costs
 from sslcli.bench.minutes import fit_to_minutes
 from sslcli.bench.timing import forget_peak_memory, matmul_peak, peak_memory
+from sslcli.options.mapping import build
 from sslcli.options.presets import over_time, read_preset, trainings_of
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.study import Study
-from sslcli.options.trainings import TRAININGS
+from sslcli.options.trainings import TRAININGS, TrainingOptions
 from sslcli.plans import finetuning, pretraining, probing
 from sslcli.plans.inheriting import fill, inherit
 from sslcli.plans.plan import Plan
@@ -29,13 +30,13 @@ def differences(trainings: list[Any]) -> list[str]:
     return [" ".join(f"--{name.replace('_', '-')} {of[name]}" for name in differing) for of in values]
 
 
-def settle(registry: Registry, command: Any, costs: Costs) -> Plan:
+def settle(registry: Registry, command: Any, costs: Costs) -> Plan[TrainingOptions]:
     """A training that is fully determined. What an encoder was trained to costs nothing: a random one stands in for it."""
     if isinstance(command, Pretrain):
         return pretraining.plan(registry, command, fit_to_minutes=fit_to_minutes, load=costs.load)
     earlier = {"at_epoch": None} if "at_epoch" in command.options() else {}
     inherited, _ = inherit(registry, command.because("costs the same", init="scratch", **earlier))
-    plan: Plan = SETTLE[type(command).__name__.lower()](registry, inherited, None, load=costs.load)
+    plan: Plan[TrainingOptions] = SETTLE[type(command).__name__.lower()](registry, inherited, None, load=costs.load)
     return plan
 
 
@@ -76,7 +77,7 @@ def of_preset(registry: Registry, name: str, like: Any, costs: Costs) -> dict[st
     """Seconds of a preset's study, without its pictures, by kind of training; on the device and the data of `like`."""
     study = Study(preset=name, data_dir=like.data_dir, device=like.device)
     steps = trainings_of(read_preset(name), study)
-    start = pretraining.plan(registry, Pretrain(**steps[0][1]), fit_to_minutes=fit_to_minutes, load=costs.load)
+    start = pretraining.plan(registry, build(Pretrain, steps[0][1]), fit_to_minutes=fit_to_minutes, load=costs.load)
     of_start = costs.of(start)
     epochs = range(1, start.options.epochs + 1)
     kept = [epoch for epoch in epochs if pretraining.is_kept(epoch, start.options, of_start.steps, of_start.epoch_steps)]
@@ -84,7 +85,8 @@ def of_preset(registry: Registry, name: str, like: Any, costs: Costs) -> dict[st
     total["pretrain"] = of_start.seconds - total["starting"]
     for kind, arguments in [*steps[1:], *over_time([step for step in steps if step[0] == "probe"], kept)]:
         values = {option: value for option, value in arguments.items() if option != "at_epoch"} | {"init": "scratch"}
-        command = fill(TRAININGS[kind](**values), start.options.options(), f"from preset {name}")
+        evaluation: Any = build(TRAININGS[kind], values)
+        command = fill(evaluation, start.options.options(), f"from preset {name}")
         cost = costs.of(SETTLE[kind](registry, command, None, load=costs.load))
         total[kind] += cost.seconds - cost.expected["starting"]
     return total

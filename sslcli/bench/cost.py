@@ -22,12 +22,16 @@ from sslcli.data.folder.reading import Reading
 from sslcli.data.image_data import ImageData, random_data
 from sslcli.data.loading import load_data
 from sslcli.data.on_disk import chosen
-from sslcli.data.split import Split
 from sslcli.errors import StateError
 from sslcli.evaluation.features import BATCH, outputs
 from sslcli.evaluation.protocols import PROTOCOLS
-from sslcli.evaluation.protocols.protocol import Frozen, Protocol
+from sslcli.evaluation.protocols.protocol import Frozen
+from sslcli.methods.method import Method
 from sslcli.models.encoder import Encoder, build_encoder
+from sslcli.options.finetune import Finetune
+from sslcli.options.pretrain import Pretrain
+from sslcli.options.probe import Probe
+from sslcli.options.trainings import TrainingOptions
 from sslcli.plans import finetuning, pretraining
 from sslcli.plans.online_metrics import is_measured, measured_images, meter
 from sslcli.plans.plan import Plan
@@ -105,9 +109,15 @@ class Costs:
         say(f"{name} is not in {data_dir}: timed on random images of its number and size, reading them left out")
         return random_data(name), 0.0
 
-    def of(self, plan: Plan) -> Cost:
+    def of(self, plan: Plan[TrainingOptions]) -> Cost:
         """The cost of a settled training."""
-        cost = self._pretrain(plan) if plan.protocol is None else self._evaluation(plan, PROTOCOLS[plan.protocol])
+        match plan.options:
+            case Pretrain() as options:
+                cost = self._pretrain(plan, options)
+            case Probe() as options:
+                cost = self._frozen(plan, options)
+            case Finetune() as options:
+                cost = self._finetune(plan, options)
         loaded = [seconds for (name, *_), (_, seconds) in self._data.items() if name == plan.options.dataset]
         return replace(cost, expected={"starting": STARTING, "data": max(loaded, default=0.0)} | cost.expected)
 
@@ -120,8 +130,8 @@ class Costs:
         found: T = self._known[key]
         return found
 
-    def _pretrain(self, plan: Plan) -> Cost:
-        options, context = plan.options, plan.context
+    def _pretrain(self, plan: Plan[TrainingOptions], options: Pretrain) -> Cost:
+        context = plan.context
         method, training = pretraining.training_of(options, context)
         parts, steps, begin = [], training.steps, 0
         for size, until in view_size_plan(options.view_sizes):
@@ -135,14 +145,14 @@ class Costs:
         measured = sum(is_measured(epoch, options, of=len(epochs)) for epoch in epochs)
         kept = sum(pretraining.is_kept(epoch, options, steps, training.epoch_steps) for epoch in epochs)
         expected = {"steps": steps * mean.seconds}
-        expected["measuring"] = measured * self._measuring(plan, method) if measured else 0.0
+        expected["measuring"] = measured * self._measuring(plan, options, method) if measured else 0.0
         saving = self._saving(plan, training.module, training.optimizer.state_dict())
         expected["checkpoints"] = (_saves(expected["steps"]) + kept) * saving
         return Cost(expected, mean, steps, training.epoch_steps, training.batch_size)
 
-    def _measuring(self, plan: Plan, method: Any) -> float:
+    def _measuring(self, plan: Plan[TrainingOptions], options: Pretrain, method: Method) -> float:
         """Seconds of measuring h and z once: of the whole, or where that takes long of fewer images, times their share."""
-        options, context = plan.options, plan.context
+        context = plan.context
         images = measured_images(options, context.data)
         some = max(BATCH, int(self.budget / self._seeing(plan, method.encoder)))
         fewer = context if some >= images else replace(context, data=context.data.first(some))
@@ -151,9 +161,9 @@ class Costs:
         key = (*_signature(plan), "measuring", options.knn_images)
         return share * self._once(key, lambda: seconds_of(lambda: measure(1), context.device))
 
-    def _finetune(self, plan: Plan) -> Cost:
-        options, context = plan.options, plan.context
-        parts = _split(plan)
+    def _finetune(self, plan: Plan[TrainingOptions], options: Finetune) -> Cost:
+        context = plan.context
+        parts = context.data.split(seed=options.seed or 0, label_fraction=options.label_fraction)
         model, training = finetuning.training_of(_encoder(plan), options, context)
         step, seconds = self._steps(plan, training, len(parts.train))
         epochs, tested = math.ceil(training.steps / training.epoch_steps), len(context.data.test_images)
@@ -164,16 +174,14 @@ class Costs:
         if options.search_lr:
             validating = len(parts.val) * self._seeing(plan, model.encoder)
             expected["choosing the rate"] = trials_seconds(
-                plan, training, step_seconds=seconds / training.steps, validating=validating
+                options, training, step_seconds=seconds / training.steps, validating=validating
             )
         return Cost(expected, step, training.steps, training.epoch_steps, training.batch_size)
 
-    def _evaluation(self, plan: Plan, protocol: Protocol) -> Cost:
-        return self._frozen(plan, protocol) if protocol.frozen else self._finetune(plan)
-
-    def _frozen(self, plan: Plan, protocol: Protocol) -> Cost:
-        options, context = plan.options, plan.context
-        encoder, parts = _encoder(plan).eval(), _split(plan)
+    def _frozen(self, plan: Plan[TrainingOptions], options: Probe) -> Cost:
+        context, protocol = plan.context, PROTOCOLS[options.protocol]
+        encoder = _encoder(plan).eval()
+        parts = context.data.split(seed=options.seed or 0, label_fraction=options.label_fraction)
         images = len(parts.train) + len(parts.val) + len(context.data.test_images)
         expected: dict[str, float] = {"representations": images * self._seeing(plan, encoder)}
         saving = {"checkpoints": self._saving(plan, encoder, {})}
@@ -187,14 +195,14 @@ class Costs:
         step, expected["steps"] = self._steps(plan, training, len(parts.train))
         return Cost(expected | saving, step, training.steps, training.epoch_steps, training.batch_size)
 
-    def _steps(self, plan: Plan, training: Training, images: int) -> tuple[StepTime, float]:
+    def _steps(self, plan: Plan[TrainingOptions], training: Training, images: int) -> tuple[StepTime, float]:
         """A full step, and the seconds of all: an epoch's last one has fewer of the `images`, but updates all weights."""
         full = min(images, training.batch_size)
         step: StepTime = self._once((*_signature(plan), full), lambda: self._step(training, 0))
         share, optimizer = images / (full * training.epoch_steps), step.split["optimizer"]
         return step, training.steps * (optimizer + share * (step.seconds - optimizer))
 
-    def _seeing(self, plan: Plan, net: nn.Module) -> float:
+    def _seeing(self, plan: Plan[TrainingOptions], net: nn.Module) -> float:
         """Seconds for an image to go through an encoder in evaluation mode."""
         data, device = plan.context.data, plan.context.device
 
@@ -210,33 +218,29 @@ class Costs:
         options = plan.options
         return self._once((options.backbone, options.stem, options.dataset, options.precision, str(device)), timed)
 
-    def _saving(self, plan: Plan, module: nn.Module, optimizer: State) -> float:
+    def _saving(self, plan: Plan[TrainingOptions], module: nn.Module, optimizer: dict[str, object]) -> float:
         """Seconds to write a checkpoint."""
 
         def timed() -> float:
             with TemporaryDirectory() as folder:
                 registry = Registry(Path(folder))
                 run = registry.create("bench", experiment=plan.experiment, status="interrupted")
-                state = {"model": module.state_dict(), "optimizer": optimizer}
+                state: State = {"model": module.state_dict(), "optimizer": optimizer}
                 return seconds_of(lambda: save_checkpoint(registry, run, "last", state), plan.context.device)
 
         return self._once((*_signature(plan), "saving"), timed)
 
 
-def _signature(plan: Plan) -> tuple[Any, ...]:
+def _signature(plan: Plan[TrainingOptions]) -> tuple[object, ...]:
     """Equal for trainings whose full steps cost the same."""
     values = plan.options.options()
     return plan.experiment, *((name, value) for name, value in values.items() if name not in FREE)
 
 
-def _encoder(plan: Plan) -> Encoder:
+def _encoder(plan: Plan[TrainingOptions]) -> Encoder:
     options = plan.options
-    encoder = build_encoder(options.backbone, stem=options.stem, seed=options.seed)
+    encoder = build_encoder(options.backbone or "", stem=options.stem or "", seed=options.seed or 0)
     return encoder.to(plan.context.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-
-def _split(plan: Plan) -> Split:
-    return plan.context.data.split(seed=plan.options.seed, label_fraction=plan.options.label_fraction)
 
 
 def _saves(seconds: float) -> int:

@@ -9,9 +9,9 @@ import torch
 
 from sslcli.data.image_data import ImageData
 from sslcli.data.split import Split
-from sslcli.evaluation.protocols.protocol import Frozen, Protocol, Steps
+from sslcli.evaluation.protocols.protocol import AnyProtocol, Frozen, Steps
 from sslcli.evaluation.represented import Represented
-from sslcli.plans.plan import Plan
+from sslcli.options.finetune import Finetune
 from sslcli.plans.rate_trials import FACTORS, trial_options
 from sslcli.plans.schedule import total_steps
 from sslcli.training import device
@@ -28,7 +28,7 @@ def random_h(dim: int, data: ImageData, parts: Split) -> Represented:
                        train_rows, mean, std, len(data.classes))  # fmt: skip
 
 
-def parts_of(protocol: Protocol, frozen: Frozen, options: Any) -> dict[str, float]:
+def parts_of(protocol: AnyProtocol, frozen: Frozen, options: Any) -> dict[str, float]:
     """Seconds by part of the work, steps left out: as the protocol says, else of the whole, timed."""
     if protocol.seconds is not None:
         return protocol.seconds(frozen, options)
@@ -42,7 +42,7 @@ def _no_steps(*_: object, **__: object) -> NoReturn:
     raise TypeError("a protocol without a `training` does not train by steps")
 
 
-def trials_seconds(plan: Plan, training: Training, *, step_seconds: float, validating: float) -> float:
+def trials_seconds(options: Finetune, training: Training, *, step_seconds: float, validating: float) -> float:
     """Seconds of the short trainings that choose fine-tuning's rate, where to validate once takes so many."""
-    steps = total_steps(trial_options(plan.options, rate=0.0), training.epoch_steps)
+    steps = total_steps(trial_options(options, rate=0.0), training.epoch_steps)
     return len(FACTORS) * (steps * step_seconds + math.ceil(steps / training.epoch_steps) * validating)

@@ -83,7 +83,9 @@ def unpacked(rows: Tensor, order: tuple[int, ...]) -> Parameters:
     return Parameters(crop=rows[:, :4], order=order, **(columns | chances))
 
 
-def draw(count: int, height: int, width: int, augmentation: Augmentation, generator: torch.Generator) -> Parameters:
+def sample_parameters(
+    count: int, height: int, width: int, augmentation: Augmentation, generator: torch.Generator
+) -> Parameters:
     """Draw the parameters of one view for `count` images of height x width pixels."""
     a = augmentation
 
@@ -99,7 +101,7 @@ def draw(count: int, height: int, width: int, augmentation: Augmentation, genera
         return torch.where(jittered, uniform(max(0.0, 1 - strength), 1 + strength), 1.0)
 
     return Parameters(
-        crop=_draw_crops(count, height, width, a, uniform),
+        crop=_sample_crops(count, height, width, a, uniform),
         flip=chance(a.flip),
         brightness=factor(a.brightness),
         contrast=factor(a.contrast),
@@ -111,7 +113,7 @@ def draw(count: int, height: int, width: int, augmentation: Augmentation, genera
     )
 
 
-def _draw_crops(count, height, width, a, uniform) -> Tensor:  # type: ignore[no-untyped-def]
+def _sample_crops(count, height, width, a, uniform) -> Tensor:  # type: ignore[no-untyped-def]
     """(count, 4) crops: uniform in area, log-uniform in aspect ratio, the first of TRIES that fits in the image."""
     area = height * width * uniform(a.crop_min, a.crop_max, count, TRIES)
     ratio = torch.exp(uniform(-math.log(a.aspect), math.log(a.aspect), count, TRIES))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import torch
 import torchvision.transforms.v2.functional as F
@@ -15,11 +15,22 @@ from sslcli.data.prepare import PADDING, Fit, UnknownRangeError, prepare
 from sslcli.errors import UsageError
 
 
-def preprocessing(data: ImageData) -> dict[str, Any]:
+class Preprocessing(TypedDict):
     """What a picture becomes an encoder's input with, in plain data: sides in pixels, fit, mean and deviation (3)."""
+
+    image_size: int
+    kept_size: int
+    fit: str
+    mean: list[float]
+    std: list[float]
+
+
+def preprocessing(data: ImageData) -> Preprocessing:
+    """What the pictures of these data become inputs with."""
     mean, std = data.normalisation
-    sizes = {"image_size": data.image_size, "kept_size": data.kept_size, "fit": data.fit}
-    return sizes | {"mean": mean.tolist(), "std": std.tolist()}
+    return {
+        "image_size": data.image_size, "kept_size": data.kept_size, "fit": data.fit, "mean": mean.tolist(), "std": std.tolist()
+    }  # fmt: skip
 
 
 @dataclass(frozen=True)

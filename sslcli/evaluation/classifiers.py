@@ -34,7 +34,7 @@ def outputs_as_in(record: Run, artifact: State, device: torch.device) -> Callabl
     bfloat16 is slow.
     """
     mean, std, size = artifact["mean"].to(device), artifact["std"].to(device), artifact["image_size"]
-    quick = autocast(device, precision_here(record.options["precision"], device))
+    quick = autocast(device, precision_here(record.settled["precision"], device))
 
     def scale(images: Tensor) -> Tensor:
         return normalise(centre(images, size), mean, std)

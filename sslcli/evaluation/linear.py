@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sslcli.data.augment import Augmentation, draw, make_views
+from sslcli.data.augment import Augmentation, make_views, sample_parameters
 from sslcli.data.batches import Batches, generator, hand_over
 from sslcli.data.image_data import pick
 from sslcli.evaluation.represented import Represented
@@ -126,7 +126,7 @@ def augmented_training(
         return pick(data.train_images, h.rows[rows], context.device), h.train_labels[rows]
 
     def views_of(step: int, batch: Batch) -> list[Tensor]:
-        drawn = draw(len(batch[0]), height, width, CROPS, generator(seed, "views", step))
+        drawn = sample_parameters(len(batch[0]), height, width, CROPS, generator(seed, "views", step))
         view = make_views(batch[0], drawn, size=data.image_size, mean=mean, std=std)
         return [view.contiguous(memory_format=torch.channels_last)]
 

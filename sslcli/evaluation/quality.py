@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from sslcli.errors import StateError
 
 BINS = 15  # of equal width, as in Guo et al. 2017 (arXiv:1706.04599)
 Floats = NDArray[np.float64]
+Logits = NDArray[np.float32] | NDArray[np.float64]
 Bin = tuple[float, float, int]
 """Of the images whose confidence falls into a bin: mean confidence, accuracy, both in [0, 1], and how many they are."""
 
@@ -41,7 +41,7 @@ class Quality:
     aurc: float
 
 
-def quality(logits: NDArray[Any], labels: NDArray[np.int64]) -> Quality:
+def quality(logits: Logits, labels: NDArray[np.int64]) -> Quality:
     """Judge logits (N, C) by the true classes (N,).
 
     A StateError if there are no images, or a logit is NaN or +inf. A logit of -inf is a probability of 0.
@@ -64,7 +64,7 @@ def quality(logits: NDArray[Any], labels: NDArray[np.int64]) -> Quality:
     )  # fmt: skip
 
 
-def headline(logits: NDArray[Any], labels: NDArray[np.int64]) -> dict[str, float]:
+def headline(logits: Logits, labels: NDArray[np.int64]) -> dict[str, float]:
     """{test_nll: nats, test_ece: in [0, 1]} of logits (N, C), as a run's metrics keep them; errors as in `quality`."""
     answers = _answers(logits, labels)
     ece = calibration_error(reliability_bins(answers.confidence, answers.right))
@@ -87,7 +87,7 @@ class Answers:
         return found
 
 
-def _answers(logits: NDArray[Any], labels: NDArray[np.int64]) -> Answers:
+def _answers(logits: Logits, labels: NDArray[np.int64]) -> Answers:
     """The answers in an order of their own, so that sums of rounded numbers do not depend on that of the images."""
     if not len(logits):
         raise StateError("there are no test logits: an evaluation of no images has no quality")

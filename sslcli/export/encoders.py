@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from sslcli.models.weights import read_tensors
 from sslcli.plans.data_access import data_of_run
 from sslcli.plans.pretraining import kept_epochs, kept_name
 from sslcli.runs.registry import Registry, find_project
-from sslcli.runs.run import Run
+from sslcli.runs.run import Run, Settled
 from sslcli.training.checkpoint import State, encoder_in, load_checkpoint, parse_checkpoint
 
 ABOUT = "encoder.json"
@@ -82,7 +83,7 @@ def encoder_of_run(registry: Registry, run: Run, *, data_dir: Path | None = None
     state = load_checkpoint(registry, record, name)
     best = "backbone" in state  # an evaluation's best.pt, which holds all that it takes
     transform = _transform_of(state) if best else _recorded_transform(registry, record, data_dir)
-    options = state if best else record.options
+    options = state if best else record.settled
     encoder = _encoder_in(state, options, f"run {record.id}: {name}.pt")
     provenance = provenance_of(registry, record) | {
         "checkpoint": f"{record.folder}/checkpoints/{name}.pt",
@@ -115,13 +116,13 @@ def _recorded_transform(registry: Registry, record: Run, data_dir: Path | None) 
     return _transform_of(preprocessing(data_of_run(registry, record, data_dir)))
 
 
-def _transform_of(known: dict[str, Any]) -> Transform:
+def _transform_of(known: Mapping[str, Any]) -> Transform:
     mean, std = (tuple(float(value) for value in known[name]) for name in ("mean", "std"))
     size = int(known["image_size"])
     return Transform(size, mean, std, int(known.get("kept_size", size)), known.get("fit", "crop"))
 
 
-def _encoder_in(state: State, options: dict[str, Any], place: str) -> Encoder:
+def _encoder_in(state: State, options: State | Settled, place: str) -> Encoder:
     """The encoder whose weights a checkpoint holds, in evaluation mode; a UsageError if it holds none."""
     weights = encoder_in(state)
     if not weights:

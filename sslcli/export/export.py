@@ -38,7 +38,7 @@ def export(registry: Registry, selector: str, *, name: str, out: Path | None, da
     A UsageError where the backbone does not have the format, or `out` something else in it.
     """
     record = registry.load(finished_run(registry, selector))
-    backbone, stem, kind = record.options["backbone"], record.options["stem"], FORMATS[name]
+    backbone, stem, kind = record.settled["backbone"], record.settled["stem"], FORMATS[name]
     if name not in (accepted := formats_of(backbone)):
         raise UsageError(
             f"--format {name}: not of {backbone}, the backbone of {record.id}; accepted are {' and '.join(accepted)}"

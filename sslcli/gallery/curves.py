@@ -80,7 +80,7 @@ def _draw_pair(registry: Registry, records: list[Run], folder: Path) -> list[Pat
 
 def _references(name: str, record: Run) -> list[tuple[float, str]]:
     """The values to hold a scalar against: what a healthy projection's deviation is near."""
-    dim = record.options.get("projector_dim")
+    dim = record.settled.get("projector_dim")
     if not name.endswith("_z_std") or not dim:
         return []
     return [(dim**-0.5, f"spread evenly: 1/sqrt({dim}) = {dim**-0.5:.3f}; collapsed: 0"), (0.0, "")]

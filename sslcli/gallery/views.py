@@ -7,8 +7,7 @@ from pathlib import Path
 
 import torch
 
-from sslcli.data.augment import draw as draw_parameters
-from sslcli.data.augment import make_views
+from sslcli.data.augment import make_views, sample_parameters
 from sslcli.data.batches import generator
 from sslcli.data.loading import load_data
 from sslcli.errors import StateError, UsageError
@@ -19,7 +18,7 @@ from sslcli.options.of_methods import OF_METHODS
 from sslcli.options.pictures import Views
 from sslcli.options.pretrain import Pretrain
 from sslcli.plans.data_access import data_folder, reading_of
-from sslcli.plans.views import augmentation_of, fit_to_size, view_size_plan
+from sslcli.plans.views import augmentation_of, view_size_plan, with_strengths
 from sslcli.runs.paths import located
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -37,7 +36,7 @@ def draw(registry: Registry, command: Views) -> Path:
         data = load_data(command.dataset, folder, download=command.download, reading=reading_of(registry, command))
     except StateError as error:
         raise StateError(f"{error}. Other views: --dataset shapes needs no data, --run latest shows those of a run") from error
-    command = fit_to_size(command, data.image_size).at_most("n", len(data.train_images))
+    command = with_strengths(command, data.image_size).at_most("n", len(data.train_images))
     if command.n > len(data.train_images):
         raise UsageError(f"--n {command.n}: accepted is at most the {len(data.train_images)} images of {command.dataset}")
     sizes = view_size_plan(str(data.image_size) if command.view_sizes == "auto" else command.view_sizes)
@@ -49,17 +48,17 @@ def draw(registry: Registry, command: Views) -> Path:
     columns, headings, since = [chosen], [f"image, {width} px"], 0.0
     for size, until in sizes:
         for number in range(command.views):
-            parameters = draw_parameters(len(chosen), height, width, augmentation, random)
+            parameters = sample_parameters(len(chosen), height, width, augmentation, random)
             columns.append((make_views(chosen, parameters, size=size, mean=mean, std=std) * 255).round().to(torch.uint8))
             when = "" if len(sizes) == 1 else f"{since:.0%} to {until:.0%} of steps\n"
             headings.append(f"{when}{size} px" if number == 0 else "")
         since = until
     rows = [[pixels_of(column[i]) for column in columns] for i in range(len(chosen))]
-    settings = ", ".join(f"{name} {getattr(augmentation, name):.3g}" for name in vars(augmentation))
+    strengths = ", ".join(f"{name} {getattr(augmentation, name):.3g}" for name in vars(augmentation))
     title = f"Views of {command.dataset}: what the encoder sees"
-    figure = draw_views(rows, headings=headings, title=title, subtitle=f"{settings}\nof {source}, seed {command.seed}")
+    figure = draw_views(rows, headings=headings, title=title, subtitle=f"{strengths}\nof {source}, seed {command.seed}")
     path = png_path(command.out, registry.path(f"results/figures/{folder_of_picture}/views.png"))
-    save_picture(figure, path, description=f"Of {source}: view sizes {command.view_sizes}, {settings}")
+    save_picture(figure, path, description=f"Of {source}: view sizes {command.view_sizes}, {strengths}")
     return path
 
 

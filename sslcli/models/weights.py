@@ -128,11 +128,11 @@ class Found:
         return dict(groups)
 
 
-def find_weights(tensors: Mapping[str, Tensor], encoder: Encoder, *, place: str, setting: str) -> Found:
+def find_weights(tensors: Mapping[str, Tensor], encoder: Encoder, *, place: str, net: str) -> Found:
     """Where in a file all weights of an encoder's backbone are, each with its shape; else a UsageError.
 
     Under any prefix; by torchvision's names, or numbered as nn.Sequential does with a network's children. `place` names
-    the file and `setting` the encoder in messages.
+    the file and `net` the encoder in messages.
     """
     wanted = encoder.backbone.state_dict()
     candidates = _candidates(tensors, encoder.backbone)
@@ -141,10 +141,10 @@ def find_weights(tensors: Mapping[str, Tensor], encoder: Encoder, *, place: str,
         lost = _candidates(tensors, encoder.backbone, without_relu=True)
         if any(_is_whole(found, tensors, wanted) for found in lost):
             raise UsageError(
-                f"{place} holds weights of {setting} in an nn.Sequential of the parts that have some (as lightly's "
+                f"{place} holds weights of {net} in an nn.Sequential of the parts that have some (as lightly's "
                 "ResNetGenerator is used), without the ReLU after the first batch norm: another function; they are not taken"
             )
-        raise UsageError(_why_not(candidates, tensors, wanted, place, setting))
+        raise UsageError(_why_not(candidates, tensors, wanted, place, net))
     best, *rest = sorted(whole, key=lambda found: (sum(word in found.prefix for word in AVERAGED), len(found.prefix)))
     return Found(best.prefix, best.names, tuple(found.prefix for found in rest), len(wanted) - len(best.names))
 
@@ -208,22 +208,20 @@ def _misfits(found: Found, tensors: Mapping[str, Tensor], wanted: Mapping[str, T
     return words
 
 
-def _why_not(
-    candidates: list[Found], tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], place: str, setting: str
-) -> str:
-    fits = _settings_that_fit(tensors)
+def _why_not(candidates: list[Found], tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], place: str, net: str) -> str:
+    fits = _nets_that_have(tensors)
     advice = f"; it fits {' and '.join(fits)}" if fits else ""
     most = max(candidates, key=lambda found: len(found.names), default=None)
     wrong = _misfits(most, tensors, wanted) if most else []
     if most is None or len(wrong) > len(wanted) / 2:
         has = ", ".join(list(tensors)[:4]) + ", …" * (len(tensors) > 4)
-        return f"{place} does not hold the weights of {setting}{advice}. It has {len(tensors)} tensors: {has or 'none'}"
+        return f"{place} does not hold the weights of {net}{advice}. It has {len(tensors)} tensors: {has or 'none'}"
     listed = "; ".join(wrong[:4]) + (f"; and {len(wrong) - 4} more" if wrong[4:] else "")
     under = f" under {most.prefix}*" if most.prefix else ""
-    return f"{place} holds the weights of {setting} in part alone{under}: {listed}{advice}"
+    return f"{place} holds the weights of {net} in part alone{under}: {listed}{advice}"
 
 
-def _settings_that_fit(tensors: Mapping[str, Tensor]) -> list[str]:
+def _nets_that_have(tensors: Mapping[str, Tensor]) -> list[str]:
     """The options of the backbones and stems whose weights a file does hold. Strides cannot be told from weights."""
     fits = []
     for backbone in BACKBONES:

@@ -5,10 +5,10 @@ Whatever builds a command, `Command.__post_init__` holds its values to what the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self, get_args, get_type_hints
+from typing import Annotated, ClassVar, Self, get_args, get_type_hints
 
 from typer import Option
 
@@ -46,21 +46,22 @@ class Command:
             check(name, hint, getattr(self, name))
 
     @classmethod
-    def hints(cls, values: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG003
+    def hints(cls, values: Mapping[str, object]) -> dict[str, object]:  # noqa: ARG003
         """The annotations that these values of the options are held to."""
         return annotations_of(cls)
 
-    def default_of(self, name: str) -> Any:
+    def default_of(self, name: str) -> object:
         """The value that an option has where nobody says otherwise."""
         return type(self).__dataclass_fields__[name].default
 
-    def left_open_by(self, values: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+    def left_open_by(self, values: Mapping[str, object]) -> dict[str, object]:  # noqa: ARG002
         """The options that other `values` leave without one, as None: they have a default again."""
         return {}
 
-    def because(self, origin: str, **values: Any) -> Self:
+    def because(self, origin: str, **values: object) -> Self:
         """A copy with other values, and `origin` as the place where they came from."""
-        changed = replace(self, **(self.left_open_by(values) | values))
+        copied: Callable[..., Self] = replace
+        changed = copied(self, **(self.left_open_by(values) | values))
         changed.origins.update({**self.origins, **dict.fromkeys(values, origin)})
         return changed
 
@@ -74,22 +75,22 @@ class Command:
             return self
         return self.because(f"there are {most}", **{name: most})
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """Plain values of the command's own options, as a run records them. Paths become text."""
         own = [f.name for f in fields(self) if f.name not in NO_OPTION_OF_A_RUN]
         return {name: str(value) if isinstance(value := getattr(self, name), Path) else value for name in own}
 
 
-def annotations_of(kind: type[Command]) -> dict[str, Any]:
+def annotations_of(kind: type[Command]) -> dict[str, object]:
     """The annotations of a command's options, each as it is where it was written."""
     hints = get_type_hints(kind, include_extras=True)
     return {f.name: hints[f.name] for f in fields(kind) if f.init}
 
 
-def check_typed(kind: type[Command], name: str, text: str, beside: Mapping[str, Any]) -> None:
+def check_typed(kind: type[Command], name: str, text: str, beside: Mapping[str, object]) -> None:
     """A UsageError if what was typed for an option, beside others, is none of its values."""
     hint = kind.hints(beside)[name]
-    value: Any = text
+    value: str | float = text
     for number in (int, float):
         try:
             value = number(text)

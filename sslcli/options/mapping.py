@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import TypeVar, get_args
 
 from sslcli.errors import UsageError
 from sslcli.options.command import NO_OPTION_OF_A_RUN, Command
 from sslcli.options.values import check, did_you_mean
 
+CommandT = TypeVar("CommandT", bound=Command)
 
-def from_mapping(kind: type[Command], values: Any, source: str) -> dict[str, Any]:
+
+def build(kind: type[CommandT], values: Mapping[str, object]) -> CommandT:
+    """The options of a command with these values, each of which it checks; a UsageError if one is not accepted."""
+    of_any_values: Callable[..., CommandT] = kind
+    return of_any_values(**values)
+
+
+def from_mapping(kind: type[Command], values: object, source: str) -> dict[str, object]:
     """Turn what YAML gave into keyword arguments of `kind`, each checked; `source` names the place in messages."""
     if not isinstance(values, dict):
         raise UsageError(f"{source} must hold option names and values, not {type(values).__name__}: {str(values)[:60]!r}")
-    hints, arguments = kind.hints(values), {}
+    hints, arguments = kind.hints(values), dict[str, object]()
     for key, value in values.items():
         name = str(key).replace("-", "_")
         if name not in hints or name == "config":
@@ -29,7 +38,7 @@ def from_mapping(kind: type[Command], values: Any, source: str) -> dict[str, Any
     return arguments
 
 
-def _convert(place: str, hint: Any, value: Any) -> Any:
+def _convert(place: str, hint: object, value: object) -> object:
     """Paths come as text; so do numbers like 1e-3, which YAML reads as text: taken as the number, and said.
 
     A whole number for what may be a fraction becomes such a one, or 1 and 1.0 would be two settings.

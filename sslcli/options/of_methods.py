@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Literal, TypeVar, get_args, get_origin
 
 from typer.models import ParameterInfo
 
@@ -16,12 +16,12 @@ OF_METHODS = tuple(dict.fromkeys(name for file in FILES.values() for name in fil
 """The options of ssl pretrain that belong to some methods alone."""
 
 
-def method_hints(file: MethodFile | None) -> dict[str, Any]:
+def method_hints(file: MethodFile | None) -> dict[str, object]:
     """The annotations of a method's options as --help shows them: in a panel of their own."""
     return {} if file is None else {name: in_panel(option.hint) for name, option in file.options.items()}
 
 
-def in_panel(hint: Any, **changed: Any) -> Any:
+def in_panel(hint: object, **changed: object) -> object:
     """An annotation as --help shows it among those of methods, with what is `changed`."""
     kind, *metadata = get_args(hint)
     shown = [copy.copy(item) for item in metadata]
@@ -31,7 +31,7 @@ def in_panel(hint: Any, **changed: Any) -> Any:
     return Annotated[kind, *shown]
 
 
-def of_any_method(file: MethodFile, name: str) -> Any:
+def of_any_method(file: MethodFile, name: str) -> object:
     """The annotation of an option for whatever method has it: without a value, and without bounds, which are the method's."""
     kind, *metadata = get_args(in_panel(file.options[name].hint, min=None, max=None))
     return Annotated[(str if get_origin(kind) is Literal else kind) | None, *metadata]
@@ -41,7 +41,7 @@ def with_options_of_methods(kind: type[T]) -> type[T]:
     """Give a class the options of all methods, after --init. None stands for the method's default, if it has the option."""
     if taken := [name for name in OF_METHODS if name in kind.__annotations__ | Command.__annotations__]:
         raise TypeError(f"options of a method have names that all methods' options have: {', '.join(taken)}")
-    annotations: dict[str, Any] = {}
+    annotations: dict[str, object] = {}
     for name, hint in kind.__annotations__.items():
         annotations[name] = hint
         if name == "init":

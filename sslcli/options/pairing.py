@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
 
 from sslcli.data import FOLDER
 from sslcli.methods import options_of
@@ -29,7 +28,7 @@ fingerprint of the data tells.
 """
 
 
-def defaults_of_newer(experiment: str, options: dict[str, Any]) -> dict[str, Any]:
+def defaults_of_newer(experiment: str, options: dict[str, object]) -> dict[str, object]:
     """The options that version 1 did not have, at the values that older runs count as having: by CHANGES, else the defaults.
 
     Of a run of another method than version 1 had, with these `options`, all that belong to the method.
@@ -46,7 +45,7 @@ def defaults_of_newer(experiment: str, options: dict[str, Any]) -> dict[str, Any
     return newer | added_since_first(command, method=method)
 
 
-def comparable(experiment: str, options: dict[str, Any]) -> dict[str, Any]:
+def comparable(experiment: str, options: dict[str, object]) -> dict[str, object]:
     """The options that the two runs of a pair share, without newer ones at their default.
 
     Of a folder its place is none: the fingerprint tells what is in it. Nor is that of a method's file, whose code the key has.
@@ -64,7 +63,7 @@ def comparable(experiment: str, options: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def pair_key(experiment: str, options: dict[str, Any], fingerprint: str, *, but: tuple[str, ...] = ()) -> str:
+def pair_key(experiment: str, options: dict[str, object], fingerprint: str, *, but: tuple[str, ...] = ()) -> str:
     """Twelve hexadecimal digits that are equal for runs on equal data whose options differ in `init`, and `but`, alone."""
     command = EXPERIMENTS[experiment]
     known = {first_name(command, name) for name in _defaults(command)}
@@ -75,12 +74,12 @@ def pair_key(experiment: str, options: dict[str, Any], fingerprint: str, *, but:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def begun_with(fingerprint: str, *files: Mapping[str, Any]) -> str:
+def begun_with(fingerprint: str, *files: Mapping[str, object]) -> str:
     """The fingerprint of the data, with those of the files that a pretraining began with: others' weights, a method's code."""
     return "".join([fingerprint, *(str(file.get("sha256", "")) for file in files)])
 
 
-def changed_options(experiment: str, old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+def changed_options(experiment: str, old: dict[str, object], new: dict[str, object]) -> list[str]:
     """The options in which two runs differ and a pair may not, in words: name (old against new)."""
     first, second = (defaults_of_newer(experiment, values) | comparable(experiment, values) for values in (old, new))
     return [
@@ -88,6 +87,6 @@ def changed_options(experiment: str, old: dict[str, Any], new: dict[str, Any]) -
     ]
 
 
-def _defaults(command: str) -> dict[str, Any]:
+def _defaults(command: str) -> dict[str, object]:
     """The options that a command's runs have on record today, to their defaults."""
     return {field.name: field.default for field in fields(TRAININGS[command]) if field.name not in NO_OPTION_OF_A_RUN}

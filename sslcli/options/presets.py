@@ -7,25 +7,24 @@ import math
 from dataclasses import fields
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from sslcli.errors import UsageError
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.files import load_yaml
-from sslcli.options.mapping import from_mapping
+from sslcli.options.mapping import build, from_mapping
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import OF_PROTOCOL
 from sslcli.options.study import Study
 from sslcli.options.trainings import TRAININGS
 
-Step = tuple[str, dict[str, Any]]
+Step = tuple[str, dict[str, object]]
 """A training of a study: the command's name, and its options."""
 PRESETS = resources.files("sslcli") / "presets"
 PRESET, MINUTES = "demo", 15.0
 """The preset where nothing is chosen, and the minutes of pretraining where a data set alone is."""
-BY_MINUTES: dict[str, list[dict[str, Any]]] = {
+BY_MINUTES: dict[str, list[dict[str, object]]] = {
     "pretrain": [{}],
     "probe": [{"epochs": 30}, {"protocol": "knn"}],
     "finetune": [{"epochs": 10, "optimizer": "muon", "lr": 0.1}],
@@ -39,7 +38,7 @@ SHARED = ("seed", "max_steps", "data_dir", "download", "device")
 """Options of `ssl study` that go to every training that has them, if given."""
 
 
-def recipe_of(command: Study) -> tuple[Study, dict[str, list[dict[str, Any]]]]:
+def recipe_of(command: Study) -> tuple[Study, dict[str, list[dict[str, object]]]]:
     """The preset's trainings, with --minutes without what those settle; without a preset those of BY_MINUTES."""
     if command.preset is None and (command.dataset or command.minutes):
         dataset, minutes = command.dataset or Pretrain.dataset, command.minutes or MINUTES
@@ -64,14 +63,16 @@ def label_fractions(text: str) -> list[float]:
     return found
 
 
-def _on_fractions(kind: str, sections: list[dict[str, Any]], fractions: list[float]) -> list[dict[str, Any]]:
+def _on_fractions(kind: str, sections: list[dict[str, object]], fractions: list[float]) -> list[dict[str, object]]:
     """The evaluations of a preset done on these parts of the labels, each protocol by its recipe for the nearest part."""
-    recipes: dict[tuple[Any, ...], list[tuple[float, dict[str, Any]]]] = {}
+    recipes: dict[tuple[object, ...], list[tuple[float, dict[str, object]]]] = {}
     told_apart_by = [name for name, keys in OF_PROTOCOL.items() if not PROTOCOLS[keys[0]].by_steps]
     for section in sections:
-        values = TRAININGS[kind](**section).options()
+        options = build(TRAININGS[kind], section)
+        assert not isinstance(options, Pretrain)
+        values = options.options()
         protocol = tuple(values.get(name) for name in ("protocol", *told_apart_by))
-        recipes.setdefault(protocol, []).append((values["label_fraction"], section))
+        recipes.setdefault(protocol, []).append((options.label_fraction, section))
     return [
         min(of_protocol, key=lambda recipe: abs(math.log(recipe[0] / fraction)))[1] | {"label_fraction": fraction}
         for of_protocol in recipes.values()
@@ -84,7 +85,7 @@ def preset_names() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in PRESETS.iterdir() if entry.name.endswith(".yaml"))
 
 
-def read_preset(name: str) -> dict[str, list[dict[str, Any]]]:
+def read_preset(name: str) -> dict[str, list[dict[str, object]]]:
     """Command names to their lists of options, from a preset of this package or a YAML file."""
     known = preset_names()
     path = Path(str(PRESETS / f"{name}.yaml")) if name in known else Path(name)
@@ -103,7 +104,7 @@ def read_preset(name: str) -> dict[str, list[dict[str, Any]]]:
     return sections
 
 
-def assign(preset: dict[str, list[dict[str, Any]]], assignment: str) -> None:
+def assign(preset: dict[str, list[dict[str, object]]], assignment: str) -> None:
     """Carry out one --set, e.g. pretrain.epochs=2, on every training of that command."""
     target, equals, text = assignment.partition("=")
     kind, dot, option = target.partition(".")
@@ -122,7 +123,7 @@ def assign(preset: dict[str, list[dict[str, Any]]], assignment: str) -> None:
         section[name] = value
 
 
-def trainings_of(preset: dict[str, list[dict[str, Any]]], command: Study) -> list[Step]:
+def trainings_of(preset: dict[str, list[dict[str, object]]], command: Study) -> list[Step]:
     """The trainings of the study, pretraining first, every option checked before anything is trained."""
     steps: list[Step] = []
     fractions = None if command.label_fractions is None else label_fractions(command.label_fractions)
@@ -139,12 +140,12 @@ def trainings_of(preset: dict[str, list[dict[str, Any]]], command: Study) -> lis
     return steps
 
 
-def _section(command: Study, preset: dict[str, list[dict[str, Any]]], kind: str, number: int) -> dict[str, Any]:
+def _section(command: Study, preset: dict[str, list[dict[str, object]]], kind: str, number: int) -> dict[str, object]:
     """A section of the preset, checked; a UsageError if it has what the study itself decides."""
     place = f"{command.preset or 'the study'}: {kind} {number + 1}"
-    arguments: dict[str, Any] = from_mapping(TRAININGS[kind], preset[kind][number], place)
+    arguments = from_mapping(TRAININGS[kind], preset[kind][number], place)
     try:
-        TRAININGS[kind](**arguments)
+        build(TRAININGS[kind], arguments)
     except UsageError as error:  # of options that do not go together
         raise UsageError(f"{place}: {error}") from error
     if "at_epoch" in arguments:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, make_dataclass
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from typer import Option
 
@@ -140,14 +140,14 @@ class Pretrain(Command):
         bool, Option("--dry-run", help="Print every option, where it came from, and the expected time; train nothing.")
     ] = False
 
-    def __new__(cls, **values: Any) -> Self:
+    def __new__(cls, **values: object) -> Self:
         """Options that have those of the method's file as fields, too, where the method is outside the program."""
-        kind = cls.with_method(values.get("method", cls.method))
+        kind = cls.with_method(str(values.get("method", cls.method)))
         if not issubclass(kind, cls):
             raise TypeError(f"options of --method {cls.outside and cls.outside.path} do not become those of another method")
         return super().__new__(kind)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Another process has the method's file as this one read it."""
         return _taken_over, (self.outside and self.outside.source, vars(self))
 
@@ -184,24 +184,24 @@ class Pretrain(Command):
         return self.outside or FILES[self.method]
 
     @classmethod
-    def hints(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+    def hints(cls, values: Mapping[str, object]) -> dict[str, object]:
         """The annotations, those of the method's options as the method has them."""
         return super().hints(values) | method_hints(cls.file_of(str(values.get("method", cls.method))))
 
-    def default_of(self, name: str) -> Any:
+    def default_of(self, name: str) -> object:
         """The default; of a method's option that of the method, None where it has no such option."""
         own = self.file.options
         if name in own:
             return own[name].default
         return None if name in OF_METHODS else super().default_of(name)
 
-    def left_open_by(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def left_open_by(self, values: Mapping[str, object]) -> dict[str, object]:
         """With another method its own options, where nobody chose a value."""
         if values.get("method", self.method) == self.method:
             return {}
         return {name: None for name in OF_METHODS if not self.was_chosen(name)}
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """Plain values of the options, of those that belong to methods the method's own."""
         own = self.file.options
         return {name: value for name, value in super().options().items() if name not in OF_METHODS or name in own}
@@ -224,7 +224,7 @@ def _with_file(source: Source) -> type[Pretrain]:
     return make_dataclass("Pretrain", added, bases=(Pretrain,), namespace={"outside": file}, frozen=True, kw_only=True)
 
 
-def _taken_over(source: Source | None, values: dict[str, Any]) -> Pretrain:
+def _taken_over(source: Source | None, values: dict[str, object]) -> Pretrain:
     """Options as another process had made and checked them."""
     made = object.__new__(Pretrain if source is None else _with_file(source))
     vars(made).update(values)

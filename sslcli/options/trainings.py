@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from sslcli.errors import UsageError
 from sslcli.files import load_yaml
@@ -13,7 +13,12 @@ from sslcli.options.mapping import from_mapping
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
 
-TRAININGS: dict[str, type[Pretrain] | type[Probe] | type[Finetune]] = {
+TrainingOptions = Pretrain | Probe | Finetune
+"""The options of a command that trains."""
+OptionsT = TypeVar("OptionsT", Pretrain, Probe, Finetune)
+OptionsT_co = TypeVar("OptionsT_co", bound=TrainingOptions, covariant=True)
+EvaluationT = TypeVar("EvaluationT", Probe, Finetune)
+TRAININGS: dict[str, type[TrainingOptions]] = {
     "pretrain": Pretrain,
     "probe": Probe,
     "finetune": Finetune,
@@ -33,7 +38,7 @@ def with_file(command: Command) -> Command:
     return command.because(str(command.config), **{name: value for name, value in arguments.items() if name not in given})
 
 
-def _own_section(values: Any, section: str, path: Path) -> Any:
+def _own_section(values: object, section: str, path: Path) -> object:
     """What of a file is meant for a command: all of it, or its section where sections of commands are all there is."""
     if not isinstance(values, dict) or not values or not set(values) <= set(TRAININGS):
         return values

@@ -56,7 +56,7 @@ def one_of(*groups: Iterable[str], beginning: str | None = None) -> OneOf:
     return OneOf(tuple(dict.fromkeys(name for group in groups for name in group)), (beginning,) if beginning else ())
 
 
-def check(name: str, hint: Any, value: Any) -> None:
+def check(name: str, hint: object, value: Any) -> None:
     """Hold a value to its annotation: type, choices, bounds. A UsageError says what is accepted."""
     kind, *metadata = get_args(hint)
     if get_origin(kind) in (Union, types.UnionType):
@@ -84,7 +84,7 @@ def check(name: str, hint: Any, value: Any) -> None:
         _check_range(option, kind, metadata, value)
 
 
-def _check_range(option: str, kind: Any, metadata: list[Any], value: float) -> None:
+def _check_range(option: str, kind: type[float], metadata: list[object], value: float) -> None:
     """Hold a number to the bounds of its annotation, both said where there are two."""
     low, high = next(((item.min, item.max) for item in metadata if isinstance(item, ParameterInfo)), (None, None))
     above = next((item.low for item in metadata if isinstance(item, Above)), None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from sslcli.console.messages import say
 from sslcli.console.progress import ShareDone
@@ -16,8 +15,11 @@ from sslcli.data.image_data import ImageData, enough_labels
 from sslcli.data.loading import load_data
 from sslcli.data.split import UNLABELLED, Split
 from sslcli.errors import StateError, UsageError
-from sslcli.options.mapping import from_mapping
-from sslcli.options.trainings import TRAININGS
+from sslcli.options.finetune import Finetune
+from sslcli.options.mapping import build, from_mapping
+from sslcli.options.pictures import DataCheck, Views
+from sslcli.options.probe import Probe
+from sslcli.options.trainings import TRAININGS, TrainingOptions
 from sslcli.runs.paths import absolute_dataset, located
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import EXPERIMENTS, Run
@@ -29,14 +31,15 @@ Load = Callable[..., ImageData]
 """`load_data`, or what does the same with what is there already."""
 
 
-def reading_of(registry: Registry, options: Any) -> Reading | None:
+def reading_of(registry: Registry, options: TrainingOptions | Views | DataCheck) -> Reading | None:
     """How a folder of pictures is read; None for another data set.
 
     A UsageError for options that belong to a folder alone, and for a folder in which the project lies: its pictures would be
     data of the next run.
     """
-    if options.dataset.startswith(FOLDER):
-        folder = Path(absolute_dataset(options.dataset).removeprefix(FOLDER))
+    dataset = options.dataset or ""
+    if dataset.startswith(FOLDER):
+        folder = Path(absolute_dataset(dataset).removeprefix(FOLDER))
         if registry.root.resolve().is_relative_to(folder.resolve()):
             raise UsageError(
                 f"--dataset {options.dataset}: the project {registry.root} lies in this folder, and draws pictures; accepted "
@@ -65,14 +68,14 @@ def data_of_run(registry: Registry, record: Run, named: Path | None, *, load: Lo
     """
     command, known = TRAININGS[EXPERIMENTS[record.experiment]], located(registry, record.options)
     of_data = {name: value for name, value in known.items() if name in OF_DATA}  # what else there is may need a method's file
-    options = command(**from_mapping(command, of_data, f"{record.folder}/run.yaml"))
+    options = build(command, from_mapping(command, of_data, f"{record.folder}/run.yaml"))
     data = load(str(options.dataset), data_folder(registry, named or options.data_dir), reading=reading_of(registry, options))
     if data.fingerprint != record.data.get("sha256"):
         raise StateError(f"run {record.id}: {record.dataset} is not the data that it was trained on (its sha256 is another)")
     return data
 
 
-def take_labels(options: Any, data: ImageData) -> Split:
+def take_labels(options: Probe | Finetune, data: ImageData) -> Split:
     """Which images train an evaluation's classifier and which choose, of the part of the labels that it is to have.
 
     A UsageError where that are too few; said where they are over a tenth more than was asked for.

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sslcli.data.augment import Augmentation, draw, make_views
+from sslcli.data.augment import Augmentation, make_views, sample_parameters
 from sslcli.data.batches import Batches, generator, hand_over
 from sslcli.data.image_data import pick
 from sslcli.data.loading import load_data
@@ -26,13 +26,13 @@ from sslcli.training.context import Context
 from sslcli.training.step import Batch, Loss, Training
 
 
-def plan(registry: Registry, command: Finetune) -> Plan:
+def plan(registry: Registry, command: Finetune) -> Plan[Finetune]:
     """Settle every option, most of them from the pretrain run, and load the data."""
     inherited, parent = inherit(registry, settle_encoder(registry, command))
     return settle(registry, inherited, parent)
 
 
-def settle(registry: Registry, inherited: Finetune, parent: Run | None, *, load: Load = load_data) -> Plan:
+def settle(registry: Registry, inherited: Finetune, parent: Run | None, *, load: Load = load_data) -> Plan[Finetune]:
     """The plan of a command that has its pretrain run's options already."""
     context, options = prepare(registry, inherited, load=load)
     take_labels(options, context.data)
@@ -59,7 +59,7 @@ def training_of(encoder: Encoder, options: Finetune, context: Context) -> tuple[
         return pick(data.train_images, rows, device), data.train_labels[hand_over(rows, device)]
 
     def views_of(step: int, batch: Batch) -> list[Tensor]:
-        parameters = draw(len(batch[0]), height, width, augmentation, generator(seed, "views", step))
+        parameters = sample_parameters(len(batch[0]), height, width, augmentation, generator(seed, "views", step))
         view = make_views(batch[0], parameters, size=data.image_size, mean=mean, std=std)
         return [view.contiguous(memory_format=torch.channels_last)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from sslcli.console.messages import say
 from sslcli.data import FOLDER
@@ -11,6 +11,7 @@ from sslcli.evaluation.naming import WORDS
 from sslcli.models.encoder import Encoder, build_encoder
 from sslcli.options.finetune import Finetune
 from sslcli.options.probe import Probe
+from sslcli.options.trainings import EvaluationT
 from sslcli.plans.pretraining import kept_epochs, load_pretrained
 from sslcli.plans.weights_file import begin_with_file
 from sslcli.runs.naming import weights_path
@@ -18,12 +19,12 @@ from sslcli.runs.paths import absolute_dataset, located
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
-SETTING = ("dataset", "backbone", "stem", "seed")
-OF_FOLDER: dict[str, Any] = {"labels": None, "image_size": None, "fit": "crop"}
+FROM_PRETRAINING = ("dataset", "backbone", "stem", "seed")
+OF_FOLDER: dict[str, object] = {"labels": None, "image_size": None, "fit": "crop"}
 WITHOUT_PARENT = {"dataset": "cifar10", "backbone": "resnet18", "stem": "auto", "seed": 1}
 
 
-def settle_encoder(registry: Registry, command: Any) -> Any:
+def settle_encoder(registry: Registry, command: EvaluationT) -> EvaluationT:
     """`--encoder` as the id of the pretrain run that it names, for the record; as it is where there is none to name."""
     try:
         found = registry.find(command.encoder, experiment="pretrain", status="finished")
@@ -44,7 +45,7 @@ def _any_run(registry: Registry, selector: str) -> Run | None:
         return None
 
 
-def inherit(registry: Registry, command: Any) -> tuple[Any, Run | None]:
+def inherit(registry: Registry, command: EvaluationT) -> tuple[EvaluationT, Run | None]:
     """Take data set, backbone, stem and seed from a pretrain run where none was given; returns the parent too.
 
     A scratch encoder, or one of others' weights, has no parent, but takes the setting of the newest finished pretrain run,
@@ -65,11 +66,11 @@ def inherit(registry: Registry, command: Any) -> tuple[Any, Run | None]:
         filled = fill(command, WITHOUT_PARENT, "default")
         say(
             f"no finished pretrain run here; {command.init}: "
-            + ", ".join(f"{name} {getattr(filled, name)}" for name in SETTING)
+            + ", ".join(f"{name} {getattr(filled, name)}" for name in FROM_PRETRAINING)
         )
         return filled, None
     filled = fill(command, located(registry, partner.options), f"from pretrain run {partner.id}")
-    say(f"{command.init} beside {partner.id}: " + ", ".join(f"{name} {getattr(filled, name)}" for name in SETTING))
+    say(f"{command.init} beside {partner.id}: " + ", ".join(f"{name} {getattr(filled, name)}" for name in FROM_PRETRAINING))
     return filled, None
 
 
@@ -89,13 +90,13 @@ def settle_epoch(command: Probe, parent: Run | None) -> Probe:
     return command
 
 
-def fill(command: Any, values: dict[str, Any], origin: str) -> Any:
+def fill(command: EvaluationT, values: Mapping[str, object], origin: str) -> EvaluationT:
     """The command with data set, how it is read, backbone, stem and seed from `values` where none was given."""
-    values = OF_FOLDER | values
-    same_data = command.dataset is None or absolute_dataset(command.dataset) == absolute_dataset(values["dataset"])
-    taken = [*SETTING, "image_size", "fit", *["labels"] * same_data]
+    values = {**OF_FOLDER, **values}
+    same_data: bool = command.dataset is None or absolute_dataset(command.dataset) == absolute_dataset(str(values["dataset"]))
+    taken = [*FROM_PRETRAINING, "image_size", "fit", *["labels"] * same_data]
     missing = {name: values[name] for name in taken if getattr(command, name) is None}
-    if not (missing.get("dataset") or command.dataset).startswith(FOLDER):
+    if not str(missing.get("dataset") or command.dataset).startswith(FOLDER):
         missing |= {name: OF_FOLDER[name] for name in OF_FOLDER if getattr(command, name) is None}
     if command.backbone not in (None, values["backbone"]) and command.stem is None:
         missing["stem"] = "auto"

@@ -7,7 +7,6 @@ import os
 import shlex
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 from sslcli.errors import StateError
 from sslcli.files import atomic_write
@@ -18,10 +17,10 @@ from sslcli.runs.next_step import recorded_command
 from sslcli.runs.paths import located
 from sslcli.runs.proofs import CODE
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import Run
+from sslcli.runs.run import Code, Run
 
 
-def code_of(file: MethodFile) -> dict[str, Any]:
+def code_of(file: MethodFile) -> Code:
     """What a run records of its method's file: the file's name and sha256, and the method's name. {} of the program's own."""
     if file.source is None:
         return {}

@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from sslcli.data.augment import draw, make_views
+from sslcli.data.augment import make_views, sample_parameters
 from sslcli.data.batches import generator
 from sslcli.data.image_data import ImageData
 from sslcli.data.on_disk import chosen
@@ -43,7 +43,7 @@ def meter(method: Method, options: Pretrain, context: Context) -> Callable[[int]
         random = generator(options.seed, "health", number)
 
         def make(images: Tensor) -> Tensor:
-            parameters = draw(len(images), height, width, augmentation_of(options), random)
+            parameters = sample_parameters(len(images), height, width, augmentation_of(options), random)
             return make_views(images, parameters, size=data.image_size, mean=mean, std=std)
 
         return make

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,11 +27,11 @@ from sslcli.plans.method_file import code_of
 from sslcli.plans.plan import Plan
 from sslcli.plans.schedule import optimizer_for, rate_schedule, resolve_training, total_steps
 from sslcli.plans.settling import prepare
-from sslcli.plans.views import fit_to_size, side_of, view_maker, view_size_plan, work_of
+from sslcli.plans.views import side_of, view_maker, view_size_plan, with_strengths, work_of
 from sslcli.plans.weights_file import take_stock
 from sslcli.runs.naming import init_label
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import Run
+from sslcli.runs.run import Choices, Run
 from sslcli.training.capture import captured
 from sslcli.training.checkpoint import encoder_in, load_checkpoint
 from sslcli.training.context import Context
@@ -42,13 +41,13 @@ FitToMinutes = Callable[[Pretrain, Pretrain, Context], Pretrain]
 """From the command, its options on these data, and the place, to options that take so many minutes."""
 
 
-def plan(registry: Registry, command: Pretrain, *, fit_to_minutes: FitToMinutes, load: Load = load_data) -> Plan:
+def plan(registry: Registry, command: Pretrain, *, fit_to_minutes: FitToMinutes, load: Load = load_data) -> Plan[Pretrain]:
     """Load the data and settle every option; with --minutes `fit_to_minutes` settles what they leave open."""
     context, options = prepare(registry, command, load=load)
     origin = on_first(lambda: take_stock(options))
     if options.minutes is not None:
         options = fit_to_minutes(command, options, context)
-    choices = {} if options.minutes is None else {"minutes": options.minutes}
+    choices: Choices = {} if options.minutes is None else {"minutes": options.minutes}
     resolved, init = resolve(options, context), init_label("", origin) or None
     code = code_of(resolved.file)
     return Plan(resolved, context, "pretrain", init=init, method=resolved.file.name, origin=origin, code=code, choices=choices)
@@ -57,7 +56,7 @@ def plan(registry: Registry, command: Pretrain, *, fit_to_minutes: FitToMinutes,
 def resolve(options: Pretrain, context: Context) -> Pretrain:
     """Fill in what depends on the data: the sizes of the views, then rate, weight decay and warm-up."""
     size = context.data.image_size
-    options = fit_to_size(options, size)
+    options = with_strengths(options, size)
     if options.view_sizes == "auto":
         options = options.because(f"from the image size, {size}", view_sizes=str(size))
     parts = {spec.part for spec in build_method(options).views}
@@ -65,8 +64,7 @@ def resolve(options: Pretrain, context: Context) -> Pretrain:
         hold_to_side(options.backbone, stem=options.stem, side=side)
     if options.batch_size > (images := len(context.data.train_images)):
         raise UsageError(f"--batch-size {options.batch_size}: accepted is at most the {images} images of {options.dataset}")
-    resolved: Pretrain = resolve_training(options)
-    return resolved
+    return resolve_training(options)
 
 
 def training_of(
@@ -118,12 +116,12 @@ def build_method(options: Pretrain, *, begin: Callable[[Encoder], None] = lambda
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         with blaming(options.file):
-            method: Method = kind(encoder, own)
+            method = kind(encoder, own)
     share_batch_norm(method)
     return method
 
 
-def _classes_of(file: MethodFile) -> tuple[Any, Any]:
+def _classes_of(file: MethodFile) -> tuple[Callable[..., object], Callable[[Encoder, object], Method]]:
     """The class of a method's options, and its own."""
     if file.source is not None:
         return class_of(file)
@@ -150,6 +148,6 @@ def kept_epochs(record: Run) -> list[int]:
 def load_pretrained(registry: Registry, run: Run, *, at_epoch: int | None = None) -> Encoder:
     """The encoder of a finished pretrain run, or as it was after a kept epoch; the projector's weights are left behind."""
     record = registry.load(run)
-    encoder = build_encoder(record.options["backbone"], stem=record.options["stem"], seed=0)
+    encoder = build_encoder(record.settled["backbone"], stem=record.settled["stem"], seed=0)
     encoder.load_state_dict(encoder_in(load_checkpoint(registry, record, kept_name(at_epoch) if at_epoch else "last")))
     return encoder

@@ -14,13 +14,13 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
 
-def plan(registry: Registry, command: Probe) -> Plan:
+def plan(registry: Registry, command: Probe) -> Plan[Probe]:
     """Settle every option, most of them from the pretrain run, and load the data."""
     inherited, parent = inherit(registry, settle_encoder(registry, command))
     return settle(registry, settle_epoch(inherited, parent), parent)
 
 
-def settle(registry: Registry, inherited: Probe, parent: Run | None, *, load: Load = load_data) -> Plan:
+def settle(registry: Registry, inherited: Probe, parent: Run | None, *, load: Load = load_data) -> Plan[Probe]:
     """The plan of a command that has its pretrain run's options already.
 
     What a study sets for all its probes stays at its default where the protocol has no use for it: equal numbers, equal key.

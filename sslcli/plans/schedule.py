@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypeVar
 
 from torch import nn
 from torch.optim import Optimizer
@@ -13,6 +13,8 @@ from sslcli.options.finetune import Finetune
 from sslcli.options.pretrain import Pretrain
 from sslcli.training.optim import build_optimizer, warmup_cosine
 
+ByGradient = TypeVar("ByGradient", Pretrain, Finetune)
+
 
 def default_rate(optimizer: str, batch_size: int, epochs: int) -> float:
     """The rate where none was given: linear in the batch for SGD (Goyal et al. 2017), by its square root for Adam."""
@@ -21,7 +23,7 @@ def default_rate(optimizer: str, batch_size: int, epochs: int) -> float:
     return 0.06 if optimizer == "muon" else 0.001 * float(batch_size / 256) ** 0.5
 
 
-def resolve_training(options: Any) -> Any:
+def resolve_training(options: ByGradient) -> ByGradient:
     """Fill in rate, weight decay and warm-up where none was given; a rate that is to be searched stays open."""
     filled = {
         "lr": default_rate(options.optimizer, options.batch_size, options.epochs),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sslcli.data import FOLDER
 from sslcli.data.loading import load_data
 from sslcli.distributed import first_of_each_machine_first, on_first, world
@@ -11,9 +9,7 @@ from sslcli.errors import StateError, UsageError
 from sslcli.models import TIMM, default_stem, has_stem, stems_in_words
 from sslcli.models.backbones.timm_nets import hold_to_known
 from sslcli.models.encoder import hold_to_side
-from sslcli.options.finetune import Finetune
-from sslcli.options.pretrain import Pretrain
-from sslcli.options.probe import Probe
+from sslcli.options.trainings import OptionsT
 from sslcli.plans.data_access import Load, data_folder, reading_of
 from sslcli.runs.registry import Registry
 from sslcli.training.context import Context
@@ -26,7 +22,7 @@ from sslcli.training.device import (
 )
 
 
-def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: Load = load_data) -> tuple[Context, Any]:
+def prepare(registry: Registry, options: OptionsT, *, load: Load = load_data) -> tuple[Context, OptionsT]:
     """Find the device, load the data, and fill in what depends on either: precision and stem.
 
     Of several processes all take what the first fills in, and must have its data.
@@ -37,7 +33,7 @@ def prepare(registry: Registry, options: Pretrain | Probe | Finetune, *, load: L
         accepted = stems_in_words(options.backbone)
         raise UsageError(f"--stem {options.stem!r}: {options.backbone} does not have it; accepted: {accepted}")
     batch = options.options().get("batch_size", world())
-    if batch % world():
+    if isinstance(batch, int) and batch % world():
         raise UsageError(
             f"--batch-size {batch}: {world()} processes cannot take equal parts of it; accepted is a multiple of "
             f"{world()}, or a number of processes that divides {batch}"

@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from sslcli.data.augment import Augmentation, Parameters, draw, make_views, parts_of, unpacked, views_by
+from sslcli.data.augment import Augmentation, Parameters, make_views, parts_of, sample_parameters, unpacked, views_by
 from sslcli.data.batches import generator, hand_over
 from sslcli.distributed import of_all, own_part
 from sslcli.errors import UsageError
@@ -27,6 +27,8 @@ OF_LARGE = {"crop_min": 0.08, "brightness": 0.8, "contrast": 0.8, "saturation": 
 """SimCLR's own (Chen et al. 2020, arXiv:2002.05709, appendix A), at strength 1."""
 OF_SMALL = {"crop_min": 0.2, "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "grey": 0.1, "blur": 0.0}
 """What the field uses at 32 pixels: half the jitter, no blur (appendix B.9), crops not as small."""
+
+Augmented = TypeVar("Augmented", Pretrain, Views)
 
 
 def view_maker(
@@ -48,7 +50,9 @@ def view_maker(
         chosen, count = batch[0], of_all(len(batch[0]))
         size = next(size for size, until in plan if step < until * steps)
         random = generator(options.seed, "views", step)
-        drawn = [draw(count, height, width, augmentation, random).of(own_part(count)) for _, augmentation in wanted]
+        drawn = [
+            sample_parameters(count, height, width, augmentation, random).of(own_part(count)) for _, augmentation in wanted
+        ]
         sides = [side_of(size, part) for part, _ in wanted]
         made = [make(chosen, parameters, size=side, mean=mean, std=std) for parameters, side in zip(drawn, sides, strict=True)]
         return [view.contiguous(memory_format=torch.channels_last) for view in made]
@@ -99,7 +103,7 @@ def augmentation_of(options: Pretrain | Views) -> Augmentation:
     return Augmentation(**{name: value for name in names if (value := getattr(options, name)) is not None})
 
 
-def fit_to_size(options: Any, image_size: int) -> Any:
+def with_strengths(options: Augmented, image_size: int) -> Augmented:
     """The options with the strengths of the views that were left open, by the size of the images."""
     known = OF_LARGE if image_size >= LARGE else OF_SMALL
     open_ones = {name: value for name, value in known.items() if getattr(options, name) is None}

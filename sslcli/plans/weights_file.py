@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sslcli.console.messages import say
 from sslcli.errors import StateError, UsageError
-from sslcli.evaluation.protocols.protocol import Protocol
+from sslcli.evaluation.protocols.protocol import AnyProtocol
 from sslcli.models.encoder import Encoder, build_encoder
 from sslcli.models.weights import find_weights, load_weights, read_tensors
-from sslcli.options.finetune import Finetune
 from sslcli.options.pretrain import Pretrain
-from sslcli.options.probe import Probe
+from sslcli.options.trainings import EvaluationT, TrainingOptions
 from sslcli.plans.plan import Plan
 from sslcli.runs.naming import INIT_WORDS, init_label, weights_path
-from sslcli.runs.run import Run
+from sslcli.runs.run import Origin, Run
 from sslcli.training.context import Context
 
 
-def take_stock(options: Pretrain | Probe | Finetune) -> dict[str, Any]:
+def take_stock(options: TrainingOptions) -> Origin:
     """What a run keeps of the file that --init names: its name, sha256, what is renamed and dropped. {} if it names none.
 
     Says the same to the person. A UsageError if not all weights of the encoder are there.
@@ -32,11 +29,10 @@ def take_stock(options: Pretrain | Probe | Finetune) -> dict[str, Any]:
         raise UsageError(f"--init {options.init}: accepted are {', '.join(accepted)}, or a file of weights{missing}")
     tensors, sha256 = read_tensors(path)
     encoder = build_encoder(options.backbone or "", stem=options.stem or "", seed=0)
-    found = find_weights(tensors, encoder, place=f"--init {path}", setting=_setting(options))
+    net = _net_in_words(options)
+    found = find_weights(tensors, encoder, place=f"--init {path}", net=net)
     renamed, dropped = found.renamed(), found.dropped(tensors)
-    say(
-        f"--init {path}: {len(found.names)} of its {len(tensors)} tensors are all of {_setting(options)}, sha256 {sha256[:12]}…"
-    )
+    say(f"--init {path}: {len(found.names)} of its {len(tensors)} tensors are all of {net}, sha256 {sha256[:12]}…")
     for words, listed in (
         ("renamed", [f"{theirs} to {ours}" for theirs, ours in renamed.items()]),
         ("dropped", [f"{name} ({count})" for name, count in dropped.items()]),
@@ -48,7 +44,7 @@ def take_stock(options: Pretrain | Probe | Finetune) -> dict[str, Any]:
     return {"file": path.name, "sha256": sha256, "renamed": renamed, "dropped": dropped}
 
 
-def plan_of(options: Probe | Finetune, context: Context, parent: Run | None, *, protocol: Protocol) -> Plan:
+def plan_of(options: EvaluationT, context: Context, parent: Run | None, *, protocol: AnyProtocol) -> Plan[EvaluationT]:
     """The plan of an evaluation whose options are settled, by the name of where its encoder comes from."""
     origin = _origin(options, parent)
     init, parent_id = init_label(options.init, origin), parent.id if parent else None
@@ -58,14 +54,15 @@ def plan_of(options: Probe | Finetune, context: Context, parent: Run | None, *, 
     )
 
 
-def _origin(options: Probe | Finetune, parent: Run | None) -> dict[str, Any]:
+def _origin(options: TrainingOptions, parent: Run | None) -> Origin:
     """The file that an evaluation's encoder comes from, if it does: named by --init, or begun with by its pretraining."""
     if options.init == "pretrained" and parent is not None:
-        return {name: value for name, value in parent.data.get("init", {}).items() if name in ("file", "sha256")}
+        begun = parent.data.get("init", {})
+        return {"file": begun["file"], "sha256": begun["sha256"]} if begun else {}
     return take_stock(options)
 
 
-def begin_with_file(run: Run, encoder: Encoder, options: Pretrain | Probe | Finetune) -> None:
+def begin_with_file(run: Run, encoder: Encoder, options: TrainingOptions) -> None:
     """Put the weights of the file that a run began with, if it did, into its encoder; a StateError if it is gone or another."""
     path = weights_path(options.init)
     if path is None:
@@ -78,8 +75,8 @@ def begin_with_file(run: Run, encoder: Encoder, options: Pretrain | Probe | Fine
         raise StateError(
             f"run {run.id} began with other weights than {path} now has: its sha256 is {sha256}, recorded is {known}"
         )
-    load_weights(encoder, tensors, find_weights(tensors, encoder, place=str(path), setting=_setting(options)))
+    load_weights(encoder, tensors, find_weights(tensors, encoder, place=str(path), net=_net_in_words(options)))
 
 
-def _setting(options: Pretrain | Probe | Finetune) -> str:
+def _net_in_words(options: TrainingOptions) -> str:
     return f"{options.backbone}" + (f" with stem {options.stem}" if options.stem != "own" else "")

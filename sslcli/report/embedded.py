@@ -74,7 +74,7 @@ def picture_of(figure: Figure, *, name: str, description: str) -> Picture:
     return Picture(name, " ".join(figure.get_suptitle().split()), description, size, packed)
 
 
-def fit(pictures: Sequence[Picture], room: int) -> tuple[list[Picture], list[Picture]]:
+def that_fit(pictures: Sequence[Picture], room: int) -> tuple[list[Picture], list[Picture]]:
     """The pictures that go into `room` bytes of a page, and those that do not.
 
     If not all fit as they are, they get palettes of 256 colours, the largest first; then the first ones have precedence.

@@ -19,7 +19,7 @@ from sslcli.comparison.options_apart import settings_in_words
 from sslcli.errors import UsageError
 from sslcli.files import write_text
 from sslcli.report.answer import forest, verdicts
-from sslcli.report.embedded import Picture, fit
+from sslcli.report.embedded import Picture, that_fit
 from sslcli.report.pictures import find_pictures, in_order, missing, sections
 from sslcli.report.provenance import Measured, data_checks, gaps, machine, provenance
 from sslcli.report.quality import quality_figures
@@ -59,7 +59,7 @@ def _page(registry: Registry, chosen: list[Run], title: str) -> str:
     found = in_order([*found, *quality_figures(registry, chosen)])
     absent = {"absent": _absent(registry, found, runs), "damaged": damaged}
     room = LIMIT - MARGIN - len(_render(content | absent | _shown([], found)).encode())
-    return _render(content | absent | _shown(*fit(found, room)))
+    return _render(content | absent | _shown(*that_fit(found, room)))
 
 
 def _runs_of(registry: Registry, chosen: Sequence[Run]) -> list[Run]:

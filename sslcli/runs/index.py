@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from sslcli.errors import UsageError
 from sslcli.files import load_yaml
@@ -23,7 +22,7 @@ def read_index(path: Path) -> list[Run]:
     try:  # every line that this program writes is JSON, which parses a hundred times faster than YAML
         if lines[0] != "runs:" or not all(line.startswith("- {") for line in lines[1:]):
             raise ValueError
-        content: Any = [json.loads(line[2:]) for line in lines[1:]]
+        content: object = [json.loads(line[2:]) for line in lines[1:]]
     except (ValueError, RecursionError):
         whole = load_yaml(path)
         content = whole.get("runs") if isinstance(whole, dict) else None

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sslcli.data import FOLDER
+
+if TYPE_CHECKING:
+    from sslcli.runs.run import Origin
 
 
 def share_label(share: float | None) -> str:
@@ -31,7 +34,7 @@ def plain_word(text: str) -> str:
 METHOD_IN_FILE = re.compile(r"(?P<path>.*\.py):(?P<kind>[^\W\d]\w*)", re.DOTALL)
 
 
-def file_of_method(method: Any) -> tuple[str, str] | None:
+def file_of_method(method: object) -> tuple[str, str] | None:
     """Path and class that --method names as FILE.py:CLASS; None of a method by its name."""
     found = METHOD_IN_FILE.fullmatch(str(method))
     return (found["path"], found["kind"]) if found else None
@@ -42,7 +45,7 @@ def class_word(kind: str) -> str:
     return plain_word(re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", kind))[:40].strip("-")
 
 
-def init_label(init: str, origin: dict[str, Any]) -> str:
+def init_label(init: str, origin: Origin) -> str:
     """What the registry calls an init: its word; or the name and sha256 of others' weights, `origin`."""
     if not origin:
         return init

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from sslcli.errors import UsageError
 
@@ -25,12 +24,12 @@ class Change:
     maps an option's old name to its new one. A name is never used again for another option.
     """
 
-    added: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    added_to_methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    added: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    added_to_methods: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     renamed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-FIRST: dict[str, dict[str, Any]] = {
+FIRST: dict[str, dict[str, object]] = {
     "pretrain": {
         "method": "simclr", "backbone": "resnet18", "stem": "auto", "init": "scratch", "projector_hidden": 1024,
         "projector_dim": 128, "temperature": 0.5, "dataset": "cifar10", "labels": None, "image_size": None, "fit": "crop",
@@ -67,7 +66,7 @@ def current() -> int:
     return 1 + len(CHANGES)
 
 
-def version_in(record: Mapping[str, Any], source: str) -> int:
+def version_in(record: Mapping[str, object], source: str) -> int:
     """The version of the options in a record; a UsageError if it is not known here. `source` names the record."""
     version = record.get(FIELD, 1)
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= current():
@@ -78,7 +77,7 @@ def version_in(record: Mapping[str, Any], source: str) -> int:
     return version
 
 
-def as_now(command: str, options: Mapping[str, Any], version: int) -> dict[str, Any]:
+def as_now(command: str, options: Mapping[str, object], version: int) -> dict[str, object]:
     """Options recorded at `version`, by their names of today; newer ones have the value that describes what such a run did.
 
     A run of a method has the newer options of that method alone.
@@ -86,18 +85,18 @@ def as_now(command: str, options: Mapping[str, Any], version: int) -> dict[str, 
     return _since(command, options, version=version, method=method_of(command, options))
 
 
-def method_of(command: str, options: Mapping[str, Any]) -> str | None:
+def method_of(command: str, options: Mapping[str, object]) -> str | None:
     """The method that options on record are of; None where the command has none."""
-    method: str | None = options.get("method", FIRST[command].get("method"))
-    return method
+    method = options.get("method", FIRST[command].get("method"))
+    return None if method is None else str(method)
 
 
-def added_since_first(command: str, *, method: str | None = None) -> dict[str, Any]:
+def added_since_first(command: str, *, method: str | None = None) -> dict[str, object]:
     """The options that CHANGES added to a command and its `method`, to the values that describe what runs did before."""
     return _since(command, {}, version=1, method=method)
 
 
-def _since(command: str, options: Mapping[str, Any], *, version: int, method: str | None) -> dict[str, Any]:
+def _since(command: str, options: Mapping[str, object], *, version: int, method: str | None) -> dict[str, object]:
     found = dict(options)
     for change in CHANGES[version - 1 :]:
         names = change.renamed.get(command, {})

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from sslcli.data import FOLDER
 from sslcli.runs.naming import file_of_method, weights_path
@@ -16,13 +15,13 @@ PATHS = ("data_dir", "labels")
 """Options of a run that are paths; of folder:PATH and of the method FILE.py:CLASS a part is one, and --init may be one."""
 
 
-def located(registry: Registry, options: dict[str, Any]) -> dict[str, Any]:
+def located(registry: Registry, options: Mapping[str, object]) -> dict[str, object]:
     """Options as a run has recorded them, their paths, which are relative to the project, made absolute."""
     found = _with_paths(options, lambda path: os.path.normpath(registry.root / path))
-    return found | {name: Path(found[name]) for name in PATHS if found.get(name) is not None}
+    return found | {name: Path(str(found[name])) for name in PATHS if found.get(name) is not None}
 
 
-def recorded(registry: Registry, options: dict[str, Any]) -> dict[str, Any]:
+def recorded(registry: Registry, options: Mapping[str, object]) -> dict[str, object]:
     """Options as a run records them: their paths, which are relative to the current folder, made relative to the project."""
     return _with_paths(options, lambda path: os.path.relpath(os.path.expanduser(path), registry.root))
 
@@ -37,16 +36,16 @@ def as_read(registry: Registry, record: Run, *, here: Path | None = None) -> lis
     return [word for name, value in named.items() for word in (f"--{name.replace('_', '-')}", str(value))]
 
 
-def _with_paths(options: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+def _with_paths(options: Mapping[str, object], change: Callable[[str], str]) -> dict[str, object]:
     changed = {name: change(str(options[name])) for name in PATHS if options.get(name) is not None}
-    name = options.get("dataset") or ""
+    name = str(options.get("dataset") or "")
     if name.startswith(FOLDER):
         changed["dataset"] = FOLDER + change(name.removeprefix(FOLDER))
-    if (weights := weights_path(options.get("init") or "scratch")) is not None:
+    if (weights := weights_path(str(options.get("init") or "scratch"))) is not None:
         changed["init"] = os.path.join(os.curdir, change(str(weights)))  # never one of the words that --init has
     if (outside := file_of_method(options.get("method"))) is not None:
         changed["method"] = f"{change(outside[0])}:{outside[1]}"
-    return options | changed
+    return {**options, **changed}
 
 
 def absolute_dataset(dataset: str) -> str:

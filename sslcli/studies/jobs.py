@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from sslcli.bench.minutes import settled_of
 from sslcli.comparison.differences import answer, difference_of, pair_up
 from sslcli.console.messages import say
 from sslcli.data.image_data import enough_labels
+from sslcli.options.mapping import build
 from sslcli.options.pairing import changed_options
 from sslcli.options.presets import Step, over_time
 from sslcli.options.pretrain import Pretrain
-from sslcli.options.trainings import TRAININGS
+from sslcli.options.trainings import TRAININGS, TrainingOptions
 from sslcli.plans.method_file import code_of
+from sslcli.plans.plan import Plan
 from sslcli.plans.pretraining import kept_epochs
 from sslcli.plans.settling import prepare
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import Run
+from sslcli.runs.run import Choices, Run
 from sslcli.workflows.resume import as_begun
 from sslcli.workflows.start import new_run
 from sslcli.workflows.table import WORKFLOWS
@@ -25,12 +27,15 @@ from sslcli.workflows.table import WORKFLOWS
 
 def hold_to_labels(registry: Registry, steps: list[Step]) -> None:
     """A UsageError before anything is trained where the data have not the labels that an evaluation needs."""
-    own = [arguments for kind, arguments in steps if kind != "pretrain" and not {"dataset", "labels"} & set(arguments)]
-    datasets = {Pretrain(**arguments).dataset: arguments for kind, arguments in steps if kind == "pretrain"} if own else {}
+    own = [
+        evaluation for kind, arguments in steps if not {"dataset", "labels"} & set(arguments)
+        if not isinstance(evaluation := build(TRAININGS[kind], arguments), Pretrain)
+    ]  # fmt: skip
+    datasets = {build(Pretrain, arguments).dataset: arguments for kind, arguments in steps if kind == "pretrain"} if own else {}
     for of_pretraining in datasets.values():
-        context, options = prepare(registry, Pretrain(**of_pretraining))
-        for arguments in own:
-            enough_labels(context.data, arguments.get("label_fraction", 1.0), dataset=options.dataset)
+        context, options = prepare(registry, build(Pretrain, of_pretraining))
+        for evaluation in own:
+            enough_labels(context.data, evaluation.label_fraction, dataset=options.dataset)
 
 
 def train_all(registry: Registry, name: str, steps: list[Step], *, seed: int, whole: bool) -> Run:
@@ -46,12 +51,12 @@ def train_all(registry: Registry, name: str, steps: list[Step], *, seed: int, wh
     return pretrained
 
 
-def do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) -> Run:
+def do(registry: Registry, study: str, kind: str, arguments: Mapping[str, object]) -> Run:
     """One training: nothing if it is finished, the rest of it if it was interrupted, else all of it."""
     workflow = WORKFLOWS[kind]
     before = [run for run in registry.runs() if run.study == study and run.status != "published"]
     arguments, choices = _settled_before(registry, before, arguments)
-    plan = workflow.plan(registry, TRAININGS[kind]().because(f"study {study}", **arguments))
+    plan: Plan[TrainingOptions] = workflow.settle(registry, arguments, origin=f"study {study}")
     plan = replace(plan, choices=plan.choices | choices)
     same = [run for run in before if _key(run) == plan.key]
     if same and same[-1].status == "finished":
@@ -59,7 +64,7 @@ def do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) -> 
         return registry.load(same[-1])
     if same:
         record = registry.load(same[-1])
-        return workflow.carry_out(registry, record, plan.options, as_begun(record, plan.context))
+        return workflow.go_on(registry, record, plan.options, as_begun(record, plan.context))
     values = plan.options.options()
     kin = (plan.protocol, plan.init, plan.method, plan.options.seed, values.get("label_fraction"), values.get("at_epoch"))
     similar = [
@@ -70,10 +75,12 @@ def do(registry: Registry, study: str, kind: str, arguments: dict[str, Any]) -> 
         changed = changed_options(plan.experiment, registry.load(similar[-1]).options, values)
         differs = ", ".join(changed) or "another encoder, other data or another method's file"
         say(f"{kind}: not the options of {similar[-1].id}: {differs}; a new run")
-    return workflow.carry_out(registry, new_run(registry, plan, study=study), plan.options, plan.context)
+    return workflow.go_on(registry, new_run(registry, plan, study=study), plan.options, plan.context)
 
 
-def _settled_before(registry: Registry, before: list[Run], arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _settled_before(
+    registry: Registry, before: list[Run], arguments: Mapping[str, object]
+) -> tuple[Mapping[str, object], Choices]:
     """A pretraining's arguments with what an earlier one of the study settled for the same minutes, and its choices.
 
     So another seed has the same steps, and a study that is started again repeats nothing, however busy the machine is now.
@@ -85,9 +92,9 @@ def _settled_before(registry: Registry, before: list[Run], arguments: dict[str, 
     for record in (registry.load(run) for run in reversed(found)):
         if record.choices.get("minutes") == minutes and record.data.get("method", {}) == code_of(method):
             settled = {name: record.options[name] for name in settled_of(method)}
-            return settled | {name: value for name, value in arguments.items() if name != "minutes"}, dict(record.choices)
+            return settled | {name: value for name, value in arguments.items() if name != "minutes"}, record.choices
     return arguments, {}
 
 
-def _key(run: Run) -> tuple[Any, ...]:
+def _key(run: Run) -> tuple[object, ...]:
     return run.experiment, run.init, run.parent, run.at_epoch, run.pair

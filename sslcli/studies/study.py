@@ -10,10 +10,13 @@ from sslcli.console.messages import say
 from sslcli.errors import UsageError
 from sslcli.evaluation.protocols import made_by, usual
 from sslcli.gallery import curves, predictions, representations, views
+from sslcli.options.mapping import build
 from sslcli.options.pictures import Map, Predict, Views
 from sslcli.options.presets import Step, assign, recipe_of, trainings_of
 from sslcli.options.pretrain import Pretrain
+from sslcli.options.probe import Probe
 from sslcli.options.study import Study
+from sslcli.options.trainings import TRAININGS
 from sslcli.report.page import make
 from sslcli.runs.naming import dataset_word
 from sslcli.runs.registry import Registry
@@ -35,13 +38,13 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
     again = (methods - 1) * sum(arguments.get("init") == "pretrained" for _, arguments in steps)  # scratch is done once for all
     per_seed = f" for each of {command.seeds} seeds" * (command.seeds > 1)
     say(f"study {name} in {registry.root}: {len(steps) + again} trainings{per_seed}")
-    tell_of_speed(choose_device(command.device), [arguments.get("precision", "auto") for _, arguments in steps])
+    tell_of_speed(choose_device(command.device), [build(TRAININGS[kind], arguments).precision for kind, arguments in steps])
     hold_to_labels(registry, steps)
     evaluations = [step for step in steps if step[0] != "pretrain"]
     pretrained = []
     for seeds_done in range(command.seeds):
         for kind, arguments in (step for step in steps if step[0] == "pretrain"):
-            first = int(arguments.get("seed", Pretrain.seed))
+            first = build(Pretrain, arguments).seed
             own = [(kind, arguments), *evaluations]
             pretrained.append(train_all(registry, name, own, seed=first + seeds_done, whole=not seeds_done))
     _draw(registry, name, pretrained[: len(steps) - len(evaluations)], command, evaluations)
@@ -61,7 +64,10 @@ def _draw(registry: Registry, name: str, pretrained: list[Run], command: Study, 
     """The study's pictures: curves, the views of each pretraining, and predictions with the same images for all."""
     written = curves.draw(registry, study=name, out=registry.path("results/figures"))
     written += [views.draw(registry, Views(run=run.id, data_dir=command.data_dir)) for run in pretrained]
-    protocols = [made_by(kind, step.get("protocol")) for kind, step in evaluations]
+    protocols = [
+        made_by(kind, options.protocol if isinstance(options := build(TRAININGS[kind], arguments), Probe) else None)
+        for kind, arguments in evaluations
+    ]
     if any(protocol.classifies for protocol in protocols):
         written += predictions.draw(registry, Predict(study=name, data_dir=command.data_dir, device=command.device))
     if usual() in protocols:

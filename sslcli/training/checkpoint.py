@@ -6,19 +6,56 @@ import hashlib
 import io
 import os
 import pickle
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 import torch
 from torch import Tensor
 
+from sslcli.data.prepare import Fit
 from sslcli.errors import DivergedError, StateError
 from sslcli.file_kinds import TORCH_ARCHIVE, kind_of, marked_kind
 from sslcli.files import atomic_write
-from sslcli.runs.proofs import sealed
+from sslcli.runs.proofs import Seal, sealed
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
-State = dict[str, Any]
+if TYPE_CHECKING:
+    from sslcli.training.loop import Held, Metrics
+
+
+class Fixed(TypedDict):
+    """What classifiers on representations rest on: how h is standardised, (dim,) each, and which encoder made it."""
+
+    mean: Tensor
+    std: Tensor
+    encoder_sha256: str
+
+
+class State(TypedDict, total=False):
+    """What a checkpoint holds: all of a training (last.pt), an evaluation's classifier (best.pt), or a method's weights.
+
+    `evaluated` names the encoder that is measured, where that is not "encoder". Sides are in pixels; `mean` and `std` (3,)
+    normalise values in [0, 1].
+    """
+
+    record: Seal
+    model: dict[str, Tensor]
+    evaluated: str
+    optimizer: dict[str, object]
+    progress: Held
+    events: dict[str, int]
+    fixed: Fixed
+    winograd: bool
+    backbone: str
+    stem: str
+    classes: list[str]
+    image_size: int
+    kept_size: int
+    fit: Fit
+    mean: Tensor
+    std: Tensor
+    run: dict[str, object]
+    metrics: Metrics
 
 
 def save_checkpoint(registry: Registry, run: Run, name: str, state: State) -> None:

@@ -14,7 +14,7 @@ from sslcli.distributed import largest, rank, world
 from sslcli.errors import Interrupted, PeerLostError, StateError
 from sslcli.files import now, remove_unfinished
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import Run
+from sslcli.runs.run import Attempt, Run
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP") if name in signal.Signals.__members__]
 BEAT_EVERY = 10.0  # seconds between two signs of life
@@ -118,7 +118,7 @@ def running(registry: Registry, run: Run) -> Iterator[Stop]:
             raise StateError(f"run {run.id} is running {elsewhere}; if it is surely dead there, type: {advice}")
         for file in ("checkpoints/*.pt", ".heartbeat"):
             remove_unfinished(registry.path(f"{run.folder}/{file}"))
-        attempt = {"started": now(), "host": platform.node(), "process": os.getpid()}
+        attempt: Attempt = {"started": now(), "host": platform.node(), "process": os.getpid()}
         run.status, run.error = "running", None
         run.attempts.append(attempt)
         advice = f"to go on, type: {registry.command(f'ssl resume {run.id}')}"

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,23 @@ LOOK_EVERY = {"cpu": (1, 0.0)}
 LOOK_ELSEWHERE = (10, 0.5)
 
 
+class Best(TypedDict, total=False):
+    """The best epoch's entry in the history, and the weights after it; empty before the first validation."""
+
+    metrics: Metrics
+    weights: dict[str, Tensor]
+
+
+class Held(TypedDict):
+    """The fields of a Progress in a checkpoint."""
+
+    step: int
+    seconds: float
+    total: Metrics
+    history: list[Metrics]
+    best: Best
+
+
 @dataclass
 class Progress:
     """How far a training is: what a checkpoint holds beside the weights and the optimizer."""
@@ -32,7 +49,11 @@ class Progress:
     seconds: float = 0.0  # spent so far, over all attempts
     total: dict[str, float] = field(default_factory=dict)  # sums over the epoch's steps so far
     history: list[Metrics] = field(default_factory=list)  # one entry an epoch: epoch, step, seconds until then, metrics
-    best: dict[str, Any] = field(default_factory=dict)  # the best epoch's number, metrics and weights
+    best: Best = field(default_factory=Best)
+
+    def held(self) -> Held:
+        """The same for a checkpoint."""
+        return {"step": self.step, "seconds": self.seconds, "total": self.total, "history": self.history, "best": self.best}
 
     def add(self, values: Metrics) -> None:
         """Count one step's values towards the epoch's means."""

@@ -197,7 +197,7 @@ def _logits_again(registry: Registry, record: Run, data: ImageData, device: str)
     protocol, encoder = protocol_named(record.protocol, record.experiment), classifier.encoder
     if protocol.logits is None:
         return of(classifier, data.test_images).numpy()
-    parts = data.split(seed=record.options["seed"], label_fraction=record.options["label_fraction"])
+    parts = data.split(seed=record.settled["seed"], label_fraction=record.settled["label_fraction"])
     train, val = (of(encoder, chosen(data.train_images, rows)) for rows in (parts.train, parts.val))
     train_labels, val_labels = (data.train_labels[rows] for rows in (parts.train, parts.val))
     h = Represented(train, train_labels, val, val_labels, of(encoder, data.test_images), data.test_labels, parts.train,

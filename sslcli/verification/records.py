@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from sslcli.errors import UserError
 from sslcli.options.pairing import begun_with, pair_key
 from sslcli.runs.naming import file_of_method, init_label
 from sslcli.runs.proofs import CODE, Evidence, changed
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import INDEX_FIELDS, Run
+from sslcli.runs.run import INDEX_FIELDS, Attempt, Code, Origin, Run
 
 LookCloser = Callable[[Run], tuple[list[str], list[str]]]
 
@@ -101,19 +100,19 @@ def _kept_code(registry: Registry, record: Run) -> list[str]:
 def by_itself(record: Run) -> Evidence:
     """What a record's fields say of each other: twice the same, the pair by the options, the end of its last attempt."""
     options, origin = record.options, _origin(record)
-    values: dict[str, Any] = {name: options[name] for name in NAMED_TWICE if name in options}
+    values: dict[str, object] = {name: options[name] for name in NAMED_TWICE if name in options}
     if record.method is not None and "method" in options:
         values["method"] = _code(record).get("name") if file_of_method(options["method"]) else options["method"]
-    values["status"] = _status(record)
-    values["error"] = record.error if values["status"] == "failed" else None
+    values["status"] = status = _status(record)
+    values["error"] = record.error if status == "failed" else None
     if options or record.pair:
         pretraining = record.experiment == "pretrain"
         values["init"] = (init_label("", origin) or None) if pretraining else init_label(str(options.get("init")), origin)
         fingerprint = begun_with(str(record.data.get("sha256")), *[origin, _code(record)] * pretraining)
         values["pair"] = _key(record, fingerprint)
         values["setup"] = _key(record, fingerprint, but=("seed",))
-    file = file_of(replace(record, status=values["status"]))
-    if file in record.checkpoints or values["status"] == "finished":
+    file = file_of(replace(record, status=status))
+    if file in record.checkpoints or status == "finished":
         values["checkpoint"] = f"{record.folder}/checkpoints/{file}"
         values["sha256"] = next(iter(record.checkpoints.get(file, [])), None)
     if "status" in (last := _last_attempt(record)) or (last and record.status not in ("running", "interrupted")):
@@ -127,21 +126,21 @@ def file_of(record: Run) -> str:
     return "best.pt" if evaluated else "last.pt"
 
 
-def _origin(record: Run) -> dict[str, Any]:
+def _origin(record: Run) -> Origin:
     """The file that a run began with, if it did; {} of a record that has no such thing in its place."""
-    origin: Any = record.data.get("init")
+    origin = record.data.get("init")
     known = isinstance(origin, dict) and all(isinstance(origin.get(name), str) for name in ("file", "sha256"))
-    return dict(origin) if known else {}
+    return origin if origin and known else {}
 
 
-def _code(record: Run) -> dict[str, Any]:
+def _code(record: Run) -> Code:
     """What a record says of its method's file, of a method outside the program; {} without one."""
-    code: Any = record.data.get("method")
-    return dict(code) if isinstance(code, dict) else {}
+    code = record.data.get("method")
+    return code if isinstance(code, dict) else {}
 
 
-def _last_attempt(record: Run) -> dict[str, Any]:
-    last = record.attempts[-1] if record.attempts else {}
+def _last_attempt(record: Run) -> Attempt:
+    last: Attempt = record.attempts[-1] if record.attempts else {}
     return last if isinstance(last, dict) else {}
 
 

@@ -9,12 +9,13 @@ from sslcli.errors import UsageError
 from sslcli.options.finetune import Finetune
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
+from sslcli.options.trainings import OptionsT
 from sslcli.plans.pretraining import plan
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.workflows.resume import continued
 from sslcli.workflows.start import start
-from sslcli.workflows.table import WORKFLOWS
+from sslcli.workflows.table import FINETUNE, PRETRAIN, PROBE, Workflow
 
 
 def pretrain(registry: Registry, command: Pretrain) -> Run | None:
@@ -26,7 +27,7 @@ def pretrain(registry: Registry, command: Pretrain) -> Run | None:
     if command.dry_run:
         _show_plan(registry, command)
         return None
-    return _begun("pretrain", registry, command)
+    return _begun(PRETRAIN, registry, command)
 
 
 def _show_plan(registry: Registry, command: Pretrain) -> None:
@@ -42,7 +43,7 @@ def _show_plan(registry: Registry, command: Pretrain) -> None:
 
 def finetune(registry: Registry, command: Finetune) -> Run:
     """Start a new run; the record of it when it is finished."""
-    return _begun("finetune", registry, command)
+    return _begun(FINETUNE, registry, command)
 
 
 def probe(registry: Registry, command: Probe) -> Run:
@@ -50,9 +51,8 @@ def probe(registry: Registry, command: Probe) -> Run:
     for name, protocols in command.foreign().items():
         option, whose = f"--{name.replace('_', '-')} {getattr(command, name)}", " and ".join(protocols)
         raise UsageError(f"{option}: belongs to {whose}; with --protocol {command.protocol} leave it out")
-    return _begun("probe", registry, command)
+    return _begun(PROBE, registry, command)
 
 
-def _begun(kind: str, registry: Registry, command: Pretrain | Probe | Finetune) -> Run:
-    workflow = WORKFLOWS[kind]
+def _begun(workflow: Workflow[OptionsT], registry: Registry, command: OptionsT) -> Run:
     return start(registry, workflow.plan(registry, command), workflow.carry_out)

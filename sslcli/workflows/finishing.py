@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from sslcli.console.messages import say
 from sslcli.console.progress import duration
@@ -18,7 +16,7 @@ from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import weights_hash
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
-from sslcli.training.checkpoint import save_checkpoint
+from sslcli.training.checkpoint import State, save_checkpoint
 from sslcli.training.context import Context
 from sslcli.training.loop import Metrics, Progress
 
@@ -43,10 +41,10 @@ def finish(registry: Registry, run: Run, classifier: Classifier, context: Contex
     run.both_right = count_both_right(registry, run, kept)
     run.data |= {"encoder_sha256": weights_hash(classifier.encoder), "classes": list(context.data.classes)}
     mean, std = context.data.normalisation
-    artifact = {
+    artifact: State = {
         "model": _on_cpu(classifier),
-        "backbone": run.options["backbone"],
-        "stem": run.options["stem"],
+        "backbone": run.settled["backbone"],
+        "stem": run.settled["stem"],
         "classes": list(context.data.classes),
         "image_size": context.data.image_size,
         "kept_size": context.data.kept_size,
@@ -59,20 +57,20 @@ def finish(registry: Registry, run: Run, classifier: Classifier, context: Contex
     save_checkpoint(registry, run, "best", artifact)
 
 
-def identity(run: Run) -> dict[str, Any]:
+def identity(run: Run) -> dict[str, object]:
     """What an evaluation is of, in plain data: kept in its best.pt too, so that it cannot be mistaken for another."""
     names = ("experiment", "protocol", "init", "parent", "at_epoch", "dataset", "backbone", "seed", "label_fraction", "epochs",
              "pair", "setup")  # fmt: skip
     return {name: getattr(run, name) for name in names} | {"data": run.data.get("sha256")}
 
 
-def figures_of(kept: Kept, protocol: str | None, history: list[Metrics]) -> dict[str, Any]:
+def figures_of(kept: Kept, protocol: str | None, history: list[Metrics]) -> Metrics:
     """The figures that test logits and history give: what `ssl runs verify --numbers` makes again.
 
     Of outputs that are no probabilities, such as kNN's shares of votes, there is no likelihood or calibration.
     """
     test_acc = int(kept.right.sum()) / len(kept.labels)
-    found = {"test_acc": test_acc, "test_images": len(kept.labels)}
+    found: Metrics = {"test_acc": test_acc, "test_images": len(kept.labels)}
     if history:
         found["best_test_acc"] = max(epoch["test/acc"] for epoch in history)
     no_probabilities = protocol in PROTOCOLS and not PROTOCOLS[protocol].probabilities
@@ -105,7 +103,7 @@ def count_both_right(registry: Registry, run: Run, kept: Kept) -> dict[str, int]
     return found
 
 
-def _on_cpu(module: nn.Module) -> dict[str, Any]:
+def _on_cpu(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu() for name, tensor in module.state_dict().items()}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from sslcli.bench.minutes import tell_of_hours
 from sslcli.console.messages import say
@@ -18,7 +17,7 @@ from sslcli.plans.pretraining import build_method, is_kept, kept_name, training_
 from sslcli.plans.weights_file import begin_with_file
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
-from sslcli.training.checkpoint import save_checkpoint
+from sslcli.training.checkpoint import State, save_checkpoint
 from sslcli.training.context import Context
 from sslcli.training.lifecycle import Stop, running
 from sslcli.training.loop import Metrics
@@ -33,7 +32,7 @@ def carry_out(registry: Registry, run: Run, options: Pretrain, context: Context)
         tell_of_hours(registry, run, options, context)
     with running(registry, run) as stop:
         history = _fit(registry, run, options, context, stop)
-        last: dict[str, Any] = history[-1]
+        last = history[-1]
         run.metrics = {"loss": last["train/loss_epoch"], "seconds": run.metrics["seconds"]}
         run.metrics |= {key.replace("/", "_"): value for key, value in last.items() if key.startswith("val/")}
     of_images = "kNN accuracy on training images whose labels are held out"
@@ -67,7 +66,7 @@ def _fit(registry: Registry, run: Run, options: Pretrain, context: Context, stop
         on_first(lambda: begin_with_file(run, encoder, options))
 
     method, training = training_of(options, context, begin=begin)
-    marked = {} if (name := evaluated_name(method)) == "encoder" else {"evaluated": name}
+    marked: State = {} if (name := evaluated_name(method)) == "encoder" else {"evaluated": name}
     measure = meter(method, options, context)
     epochs = -(-training.steps // training.epoch_steps)
 
@@ -75,7 +74,8 @@ def _fit(registry: Registry, run: Run, options: Pretrain, context: Context, stop
         if rank() > 0:  # the first process measures, the others wait for it at the next step
             return {}
         if is_kept(epoch, options, training.steps, training.epoch_steps):
-            save_checkpoint(registry, run, kept_name(epoch), {"model": method.state_dict()} | marked)
+            state: State = {"model": method.state_dict()}
+            save_checkpoint(registry, run, kept_name(epoch), state | marked)
         return measure(epoch) if is_measured(epoch, options, of=epochs) else {}
 
     progress = train(registry, run, training, stop=stop, evaluate=evaluate, marked=marked)

@@ -11,7 +11,7 @@ import torch
 from sslcli.console.messages import say
 from sslcli.errors import Interrupted
 from sslcli.evaluation.protocols import PROTOCOLS
-from sslcli.evaluation.protocols.protocol import Frozen, Protocol, Steps
+from sslcli.evaluation.protocols.protocol import AnyProtocol, Frozen, Steps
 from sslcli.models.classifier import Classifier
 from sslcli.options.probe import Probe
 from sslcli.plans.inheriting import starting_encoder
@@ -49,7 +49,7 @@ def carry_out(registry: Registry, run: Run, options: Probe, context: Context) ->
 
 
 @contextmanager
-def _stopped_in_words(run: Run, protocol: Protocol) -> Iterator[None]:
+def _stopped_in_words(run: Run, protocol: AnyProtocol) -> Iterator[None]:
     """Of a protocol that keeps nothing on the way, say to whom stops it that going on is starting again."""
     try:
         yield

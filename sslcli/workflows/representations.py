@@ -13,7 +13,7 @@ from sslcli.evaluation.represented import Represented
 from sslcli.models.encoder import Encoder, weights_hash
 from sslcli.options.probe import Probe
 from sslcli.runs.run import Run
-from sslcli.training.checkpoint import State
+from sslcli.training.checkpoint import Fixed, State
 from sslcli.training.context import Context
 
 
@@ -32,7 +32,7 @@ def represent(run: Run, encoder: Encoder, options: Probe, context: Context) -> R
                        train_rows, mean, std, len(data.classes))  # fmt: skip
 
 
-def fixed_of(h: Represented, encoder: Encoder) -> State:
+def fixed_of(h: Represented, encoder: Encoder) -> Fixed:
     """What a training of classifiers on h rests on, for its checkpoints: how h is standardised, and which encoder made it."""
     return {"mean": h.mean.cpu(), "std": h.std.cpu(), "encoder_sha256": weights_hash(encoder)}
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -14,10 +14,8 @@ from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.naming import WORDS
 from sslcli.options.mapping import from_mapping
 from sslcli.options.pretrain import Pretrain
-from sslcli.options.trainings import TRAININGS
 from sslcli.plans.data_access import keep_manifest
 from sslcli.plans.method_file import hold_to_code
-from sslcli.plans.settling import prepare
 from sslcli.runs.next_step import next_command
 from sslcli.runs.paths import located, recorded
 from sslcli.runs.registry import Registry
@@ -108,22 +106,22 @@ def _chosen(registry: Registry, selector: str | None) -> Run:
     return run
 
 
-def carry_on(registry: Registry, run: Run, changed: dict[str, Any]) -> Run:
+def carry_on(registry: Registry, run: Run, changed: Mapping[str, object]) -> Run:
     """Go on with a run of any kind to its end, with the options on record but for what has moved since; its record."""
     record = on_first(lambda: registry.load(run))
     command = EXPERIMENTS[record.experiment]
-    kind = TRAININGS[command]
+    workflow = WORKFLOWS[command]
     on_first(lambda: hold_to_code(registry, record))
     source = str(registry.path(f"{run.folder}/run.yaml"))
-    arguments: dict[str, Any] = from_mapping(kind, located(registry, record.options), source)
-    context, options = prepare(registry, kind(**{**arguments, **changed}))
+    arguments = from_mapping(workflow.kind, located(registry, record.options), source)
+    context, options = workflow.prepare(registry, {**arguments, **changed})
     if context.fingerprint != record.data.get("sha256"):
         raise StateError(f"run {run.id}: the data set {options.dataset} is not what the run began with (its sha256 is another)")
     on_first(lambda: keep_manifest(registry, record, context.data))  # it may have been killed before
     if (here := describe(context.device)) != record.device:
         say(f"{run.id}: began on {record.device}, goes on on {here}: the last bits may differ from those of an undisturbed run")
     tell_of_speed(context.device, [options.precision], settled=True)
-    return WORKFLOWS[command].carry_out(registry, record, options, as_begun(record, context))
+    return workflow.go_on(registry, record, options, as_begun(record, context))
 
 
 def as_begun(record: Run, context: Context) -> Context:

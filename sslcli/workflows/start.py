@@ -7,7 +7,6 @@ import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 import torchvision
@@ -18,6 +17,9 @@ from sslcli.data.transform import preprocessing
 from sslcli.distributed import on_first
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.launch import as_typed
+from sslcli.options.pretrain import Pretrain
+from sslcli.options.probe import Probe
+from sslcli.options.trainings import OptionsT, TrainingOptions
 from sslcli.plans.data_access import keep_manifest
 from sslcli.plans.method_file import keep_code
 from sslcli.plans.plan import Plan
@@ -25,7 +27,7 @@ from sslcli.runs.naming import dataset_word, share_label
 from sslcli.runs.next_step import next_command
 from sslcli.runs.paths import recorded
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import Run
+from sslcli.runs.run import Data, Run
 from sslcli.training.context import Context
 from sslcli.training.device import (
     describe,
@@ -33,16 +35,17 @@ from sslcli.training.device import (
 )
 
 
-def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
+def new_run(registry: Registry, plan: Plan[TrainingOptions], *, study: str | None) -> Run:
     """Enter a run into the registry with all that is known before its first step."""
-    options, values = plan.options, plan.options.options()
-    values = recorded(registry, values)
-    at_epoch = values.get("at_epoch")
+    options = plan.options
+    values = recorded(registry, options.options())
+    at_epoch = options.at_epoch if isinstance(options, Probe) else None
+    label_fraction = None if isinstance(options, Pretrain) else options.label_fraction
     made = (plan.method, plan.init) if plan.experiment == "pretrain" else (plan.init, plan.method)
     kind = "-".join(filter(None, made))
-    label = share_label(values.get("label_fraction")).replace("_", "-") + (f"-e{at_epoch}" if at_epoch else "")
+    label = share_label(label_fraction).replace("_", "-") + (f"-e{at_epoch}" if at_epoch else "")
     run = registry.create(
-        f"{kind}-{_plain(options.backbone)}-{dataset_word(options.dataset)}{label}-s{options.seed}",
+        f"{kind}-{_plain(options.backbone or '')}-{dataset_word(options.dataset)}{label}-s{options.seed}",
         experiment=plan.experiment,
         status="interrupted",
         name=options.name,
@@ -54,8 +57,8 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
         dataset=values["dataset"],
         backbone=options.backbone,
         seed=options.seed,
-        epochs=options.epochs if plan.protocol is None or PROTOCOLS[plan.protocol].by_steps else None,
-        label_fraction=values.get("label_fraction"),
+        epochs=values["epochs"] if plan.protocol is None or PROTOCOLS[plan.protocol].by_steps else None,
+        label_fraction=label_fraction,
         at_epoch=at_epoch,
         pair=plan.pair,
         setup=plan.setup,
@@ -63,18 +66,27 @@ def new_run(registry: Registry, plan: Plan, *, study: str | None) -> Run:
         command=as_typed(),
         versions=versions(),
         device=describe(plan.context.device),
-        data={
-            "sha256": plan.context.fingerprint,
-            **preprocessing(plan.context.data),
-            **({"init": plan.origin} if plan.origin else {}),
-            **({"method": plan.code} if plan.code else {}),
-        },
+        data=data_of(plan),
         choices=dict(plan.choices),
     )
     keep_manifest(registry, run, plan.context.data)
-    if plan.code:
+    if plan.code and isinstance(options, Pretrain):
         keep_code(registry, run, options.file)
     return run
+
+
+def data_of(plan: Plan[TrainingOptions]) -> Data:
+    """What a run records of the images that it is trained on, and of the files that it begins with."""
+    as_input = preprocessing(plan.context.data)
+    data: Data = {
+        "sha256": plan.context.fingerprint, "image_size": as_input["image_size"], "kept_size": as_input["kept_size"],
+        "fit": as_input["fit"], "mean": as_input["mean"], "std": as_input["std"],
+    }  # fmt: skip
+    if plan.origin:
+        data["init"] = plan.origin
+    if plan.code:
+        data["method"] = plan.code
+    return data
 
 
 def _plain(name: str) -> str:
@@ -82,7 +94,7 @@ def _plain(name: str) -> str:
     return re.sub("[^a-z0-9]+", "-", name.lower())
 
 
-def start(registry: Registry, plan: Plan, carry_out: Callable[[Registry, Run, Any, Context], Run]) -> Run:
+def start(registry: Registry, plan: Plan[OptionsT], carry_out: Callable[[Registry, Run, OptionsT, Context], Run]) -> Run:
     """Enter a settled training into the registry, carry it out, and say what to type next; the finished run's record."""
     tell_of_speed(plan.context.device, [plan.options.precision])
     made = carry_out(registry, on_first(lambda: new_run(registry, plan, study=None)), plan.options, plan.context)
@@ -90,7 +102,7 @@ def start(registry: Registry, plan: Plan, carry_out: Callable[[Registry, Run, An
     return made
 
 
-def versions() -> dict[str, Any]:
+def versions() -> dict[str, str]:
     """What computed: versions of Python, torch, torchvision and this program, with its git commit where it has one."""
     found = {"sslcli": sslcli.__version__, "python": platform.python_version(), "platform": platform.platform()}
     found |= {"torch": str(torch.__version__), "torchvision": str(torchvision.__version__)}

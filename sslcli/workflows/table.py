@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Generic, cast
 
 from sslcli.bench.minutes import fit_to_minutes
+from sslcli.options.finetune import Finetune
+from sslcli.options.mapping import build
+from sslcli.options.pretrain import Pretrain
+from sslcli.options.probe import Probe
+from sslcli.options.trainings import TRAININGS, OptionsT, TrainingOptions
 from sslcli.plans import finetuning as finetuning_plan
 from sslcli.plans import pretraining as pretraining_plan
 from sslcli.plans import probing as probing_plan
 from sslcli.plans.plan import Plan
+from sslcli.plans.settling import prepare
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.context import Context
@@ -19,15 +25,37 @@ from sslcli.workflows import finetuning, pretraining, probing
 
 
 @dataclass(frozen=True)
-class Workflow:
-    """`plan(registry, command)` settles a command; `carry_out(registry, run, options, context)` trains its run to the end."""
+class Workflow(Generic[OptionsT]):
+    """`plan(registry, command)` settles a command; `carry_out(registry, run, options, context)` trains its run to the end.
 
-    plan: Callable[[Registry, Any], Plan]
-    carry_out: Callable[[Registry, Run, Any, Context], Run]
+    `command` is the name of the command.
+    """
+
+    command: str
+    plan: Callable[[Registry, OptionsT], Plan[OptionsT]]
+    carry_out: Callable[[Registry, Run, OptionsT, Context], Run]
+
+    @property
+    def kind(self) -> type[OptionsT]:
+        """The class of its options."""
+        return cast(type[OptionsT], TRAININGS[self.command])  # by the same name in both tables
+
+    def settle(self, registry: Registry, values: Mapping[str, object], *, origin: str) -> Plan[OptionsT]:
+        """The plan of a training with these values of its options, which come from `origin`."""
+        return self.plan(registry, self.kind().because(origin, **values))
+
+    def prepare(self, registry: Registry, values: Mapping[str, object]) -> tuple[Context, OptionsT]:
+        """Where a training goes on that was settled before, and its options, of which these are the values on record."""
+        return prepare(registry, build(self.kind, values))
+
+    def go_on(self, registry: Registry, run: Run, options: TrainingOptions, context: Context) -> Run:
+        """`carry_out` with options that `settle` or `prepare` of the same workflow gave."""
+        own = cast(OptionsT, options)  # `settle` and `prepare` give no others
+        return self.carry_out(registry, run, own, context)
 
 
-WORKFLOWS = {
-    "pretrain": Workflow(partial(pretraining_plan.plan, fit_to_minutes=fit_to_minutes), pretraining.carry_out),
-    "probe": Workflow(probing_plan.plan, probing.carry_out),
-    "finetune": Workflow(finetuning_plan.plan, finetuning.carry_out),
-}
+PRETRAIN = Workflow("pretrain", partial(pretraining_plan.plan, fit_to_minutes=fit_to_minutes), pretraining.carry_out)
+PROBE = Workflow("probe", probing_plan.plan, probing.carry_out)
+FINETUNE = Workflow("finetune", finetuning_plan.plan, finetuning.carry_out)
+AnyWorkflow = Workflow[Pretrain] | Workflow[Probe] | Workflow[Finetune]
+WORKFLOWS: dict[str, AnyWorkflow] = {workflow.command: workflow for workflow in (PRETRAIN, PROBE, FINETUNE)}

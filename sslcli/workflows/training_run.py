@@ -16,7 +16,7 @@ from sslcli.errors import DivergedError, StateError
 from sslcli.models.convolution import use_winograd
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
-from sslcli.training.checkpoint import State, load_checkpoint, save_checkpoint
+from sslcli.training.checkpoint import Fixed, State, load_checkpoint, save_checkpoint
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
 from sslcli.training.loop import Metrics, Progress, fit
@@ -31,7 +31,7 @@ def train(
     stop: Stop,
     evaluate: Callable[[int], Metrics],
     begun: State | None = None,
-    fixed: State | None = None,
+    fixed: Fixed | None = None,
     marked: State | None = None,
 ) -> Progress:
     """`fit` from the run's last checkpoint, or from the start, with a bar, event files and checkpoints.
@@ -61,10 +61,13 @@ def train(
         nonlocal saved
         log.flush()
         sizes = {path.name: path.stat().st_size for path in events.glob("events.*")}
-        state = {"model": module.state_dict(), "optimizer": optimizer.state_dict()}
+        state: State = {"model": module.state_dict(), "optimizer": optimizer.state_dict()}
         run.history = progress.history
-        held = ({"fixed": fixed} if fixed else {}) | ({"winograd": True} if winograd else {})
-        save_checkpoint(registry, run, "last", state | held | (marked or {}) | {"progress": vars(progress), "events": sizes})
+        if fixed:
+            state["fixed"] = fixed
+        if winograd:
+            state["winograd"] = True
+        save_checkpoint(registry, run, "last", state | (marked or {}) | {"progress": progress.held(), "events": sizes})
         saved = progress.step
 
     try:

@@ -11,8 +11,8 @@ STEPS = "test_loop.py::test_fit_takes_the_steps_that_are_written_out_here"
 MUTANTS = (
     Mutant(
         "both views of an image are the same", VIEWS,
-        "[draw(count, height, width, augmentation, random).of(own_part(count)) for _, augmentation in wanted]",
-        "[draw(count, height, width, usual, random).of(own_part(count))] * len(wanted)",
+        "sample_parameters(count, height, width, augmentation, random).of(own_part(count)) for _, augmentation in wanted",
+        "*[sample_parameters(count, height, width, usual, random).of(own_part(count))] * len(wanted)",
         "test_view_making.py::test_the_two_views_of_an_image_are_drawn_apart",
     ),
     Mutant(

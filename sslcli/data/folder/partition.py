@@ -10,7 +10,7 @@ from sslcli.data.folder.entry import Entry
 LEFT = 2  # pictures of a class that copies elsewhere would draw into the test as a whole: one to train and one to choose by
 
 
-def draw_parts(entries: Sequence[Entry], digests: Sequence[str], *, test_share: float = 0.2) -> list[Entry]:
+def sample_parts(entries: Sequence[Entry], digests: Sequence[str], *, test_share: float = 0.2) -> list[Entry]:
     """Entries whose parts are all known. Where none is said to be a test picture, the validation part is the test; without one
     `test_share` of each class is drawn.
 

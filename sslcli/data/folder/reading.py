@@ -21,7 +21,7 @@ from sslcli.data.folder.catalogue import Listing, list_pictures
 from sslcli.data.folder.contents import Reasons
 from sslcli.data.folder.entry import Entry
 from sslcli.data.folder.manifest import Line
-from sslcli.data.folder.partition import classes_of, draw_parts
+from sslcli.data.folder.partition import classes_of, sample_parts
 from sslcli.data.folder.picture_cache import Decoded, Progress, decode
 from sslcli.data.folder.pictures import Fit, counted, size_of
 from sslcli.data.image_data import ImageData
@@ -72,7 +72,7 @@ def load_folder(root: Path, caches: Path, reading: Reading) -> ImageData:
     rows = [row for row, problem in enumerate(found.problems) if not problem]
     entries = [listing.entries[row] for row in rows]
     digests = [found.digests[row] for row in rows]
-    entries = draw_parts(entries, digests)
+    entries = sample_parts(entries, digests)
     reading.say(f"{_name(root)}: {_in_words(entries)}; shown at {size} x {size} pixels, {reading.fit}")
     manifest = tuple(Line(d, e.part or "", e.label or "", e.path) for d, e in zip(digests, entries, strict=True))
     data = _data_of(entries, rows, found, size, reading.fit)

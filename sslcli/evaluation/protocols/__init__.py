@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 
 from sslcli.evaluation.protocols import finetune, knn, linear, linear_augmented, logistic
-from sslcli.evaluation.protocols.protocol import Protocol
+from sslcli.evaluation.protocols.protocol import AnyProtocol, NoOptions, Protocol
 
-PROTOCOLS: dict[str, Protocol] = {
+PROTOCOLS: dict[str, AnyProtocol] = {
     entry.key: entry
     for entry in (
         linear.PROTOCOL,
@@ -20,22 +20,22 @@ PROTOCOLS: dict[str, Protocol] = {
 """Every protocol by its key, in the order in which they are shown. The first is what `ssl probe` does if not told otherwise."""
 
 
-def usual() -> Protocol:
+def usual() -> AnyProtocol:
     """The protocol of `ssl probe` where none was chosen."""
     return next(iter(PROTOCOLS.values()))
 
 
-def made_by(command: str, chosen: str | None) -> Protocol:
+def made_by(command: str, chosen: str | None) -> AnyProtocol:
     """The protocol of a command's runs: the one that its options name, else the first that the command makes."""
     return PROTOCOLS[chosen or next(key for key, protocol in PROTOCOLS.items() if protocol.command == command)]
 
 
-def usual_of(experiment: str) -> Protocol | None:
+def usual_of(experiment: str) -> AnyProtocol | None:
     """The first protocol whose runs an experiment holds; None if it holds no evaluations."""
     return next((protocol for protocol in PROTOCOLS.values() if protocol.experiment == experiment), None)
 
 
-def protocol_named(key: str | None, experiment: str) -> Protocol:
+def protocol_named(key: str | None, experiment: str) -> AnyProtocol:
     """The protocol that a record names; of a record that names none, the usual one of its experiment.
 
     One that is not known here, as a newer version could have written it, is its key and nothing else.
@@ -43,7 +43,7 @@ def protocol_named(key: str | None, experiment: str) -> Protocol:
     if key is None and (found := usual_of(experiment)) is not None:
         return found
     name = key or experiment
-    return PROTOCOLS.get(name) or Protocol(key=name, name=name, meaning="", experiment=experiment)
+    return PROTOCOLS.get(name) or Protocol[NoOptions](key=name, name=name, meaning="", experiment=experiment)
 
 
 def own_options(command: str) -> dict[str, tuple[str, ...]]:

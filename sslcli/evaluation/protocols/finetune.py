@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sslcli.evaluation.protocols.protocol import Protocol
+from sslcli.evaluation.protocols.protocol import NoOptions, Protocol
 
-PROTOCOL = Protocol(
+PROTOCOL = Protocol[NoOptions](
     key="finetune",
     name="fine-tuning",
     meaning="Encoder and classifier are trained end to end.",

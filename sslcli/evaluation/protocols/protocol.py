@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
     from torch import Tensor, nn
 
     from sslcli.evaluation.represented import Represented
@@ -56,8 +57,12 @@ class NoOptions:
     """The options of a protocol that has none of its own."""
 
 
+Own = TypeVar("Own", bound="DataclassInstance")
+"""The class of a protocol's own options."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Protocol:
+class Protocol(Generic[Own]):
     """A way to measure an encoder, for the options, the tables, the page, the pictures, the costs and the checks.
 
     `key` is what a record calls it. `name` stands in a sentence, `help` in `ssl probe --help`. `meaning` says what the accuracy
@@ -84,18 +89,23 @@ class Protocol:
     by_steps: bool = False
     frozen: bool = True
     probabilities: bool = True
-    options: type[Any] = NoOptions
-    check: Callable[[Any, int], None] | None = None
-    evaluate: Callable[[Frozen, Any, Steps], Outcome] | None = None
-    training: Callable[[Frozen, Any], Training] | None = None
-    logits: Callable[[Represented, Any], Tensor] | None = None
-    seconds: Callable[[Frozen, Any], dict[str, float]] | None = None
+    options: type[Own] = field(default=cast(type[Own], NoOptions))  # of whoever names no other, Own is NoOptions
+    check: Callable[[Own, int], None] | None = None
+    evaluate: Callable[[Frozen, Own, Steps], Outcome] | None = None
+    training: Callable[[Frozen, Own], Training] | None = None
+    logits: Callable[[Represented, Own], Tensor] | None = None
+    seconds: Callable[[Frozen, Own], dict[str, float]] | None = None
 
     @property
     def classifies(self) -> bool:
         """Whether its best.pt says the class of any picture by itself."""
         return self.logits is None
 
-    def own(self, values: Mapping[str, Any]) -> Any:
+    def own(self, values: Mapping[str, object]) -> Own:
         """Its own options out of all options of a command or a record; what is not there is at its default."""
-        return self.options(**{f.name: values[f.name] for f in fields(self.options) if f.name in values})
+        built: Callable[..., Own] = self.options
+        return built(**{f.name: values[f.name] for f in fields(self.options) if f.name in values})
+
+
+AnyProtocol = Protocol[Any]
+"""A protocol out of a table, which has several classes of options: that its functions take its own, its file's types say."""
