@@ -1,13 +1,19 @@
-"""A data set and a backbone are a file and a line each: a toy is in help, ids, studies, tables, the page, costs and exports."""
+"""A data set, a backbone and a section of the page are a file and a line each: a toy of each stands wherever it should."""
 
+import ast
 import json
 import re
 import runpy
 from pathlib import Path
 
+import pytest
 import torch
 
+from sslcli.data import DATASETS
+from sslcli.models import BACKBONES
 from tests.toys import typed_with
+
+PACKAGE = Path(__file__).parents[1] / "sslcli"
 
 STRIPES = '''
 """Stripes: grey pictures of 16x16 pixels, whose class is which way they are striped. A "download" writes them to a file."""
@@ -57,6 +63,23 @@ class Cones(nn.Module):
         return self.norm(self.conv(images)).relu().amax((2, 3))
 '''
 OF_CONES = 'from sslcli.models import BACKBONES, Backbone; BACKBONES["cones"] = Backbone("cones:Cones", ("patch5", "patch16"))'
+FASTEST = '''
+"""The fastest run of the study."""
+
+from sslcli.report.section import Section
+from sslcli.report.tables import Cell, Table
+
+
+def content(material):
+    runs = [run for run in material.measured.runs if "seconds" in run.metrics]
+    rows = [[Cell(run.id, head=True), Cell(f"{run.metrics['seconds']:.1f}", kind="number")] for run in runs]
+    return {"seconds": Table("Seconds of training", [("run", False), ("seconds", True)], rows), "name": "<fastest>"}
+
+
+SECTION = Section(key="fastest", heading="The fastest run", content=content,
+                  template='<p class="lead">Of {{ name }}</p>{{ table(seconds, "f1") }}')
+'''
+OF_FASTEST = 'import fastest; from sslcli.report.sections import SECTIONS; SECTIONS["fastest"] = fastest.SECTION'
 PRESET = """
 pretrain: {{dataset: {dataset}, backbone: {backbone}, epochs: 1, batch_size: 32, max_steps: 2, view_sizes: "16"}}
 probe: {{protocol: knn}}
@@ -123,3 +146,42 @@ def test_a_backbone_of_one_file_and_one_line_is_in_help_the_study_the_tables_the
     assert "it fits --backbone cones --stem patch5" in weights
     built = runpy.run_path(str(tmp_path / "exported" / "cones.py"))["Cones"]("patch5")
     assert built(torch.zeros(2, 3, 32, 32)).shape == (2, 12)
+
+
+def test_a_section_of_one_file_and_one_line_is_in_the_page_of_a_study_and_in_its_navigation(tmp_path: Path) -> None:
+    preset = PRESET.format(dataset="shapes", backbone="resnet9-small")
+    lines = ("study --preset preset.yaml --name toys", "report --study toys --out again.html")
+    _, codes = typed_with(OF_FASTEST, lines, tmp_path, files={"fastest.py": FASTEST, "preset.yaml": preset}, torch=True)
+    assert codes == [0, 0]
+    for path in (tmp_path / "results" / "toys.html", tmp_path / "again.html"):
+        page = path.read_text()
+        assert '<li><a href="#fastest">The fastest run</a></li>\n</ul>\n</nav>' in page
+        (section,) = re.findall(r'(?s)<section id="fastest" aria-labelledby="fastest-h">\n(.*?)</section>', page)
+        assert section.startswith('<h2 id="fastest-h">The fastest run</h2>\n<p class="lead">Of &lt;fastest&gt;</p>')
+        assert re.search(r'<th scope="row">simclr-resnet9-small-shapes-s1-\w+</th><td class="number">[\d.]+</td>', section)
+
+
+SPELLED = {
+    "options/pretrain.py": ({"cifar10", "resnet18"}, "defaults"),
+    "options/pictures.py": ({"cifar10"}, "a default"),
+    "plans/inheriting.py": ({"cifar10", "resnet18"}, "defaults"),
+    "runs/option_versions.py": ({"cifar10", "resnet18"}, "defaults of version 1, which never change"),
+    "bench/minutes.py": ({"resnet9", "resnet9-wide", "resnet9-large"}, "what --minutes chooses from"),
+    "methods/mae.py": ({"vit-tiny", "vit-small"}, "the backbones that give tokens"),
+}
+"""Where a data set or a backbone is named that is chosen there, not described."""
+
+
+@pytest.mark.parametrize(
+    ("names", "table", "own"),
+    [({*DATASETS}, "data/__init__.py", "data/sets/"), ({*BACKBONES}, "models/__init__.py", "models/backbones/")],
+    ids=["data sets", "backbones"],
+)
+def test_no_file_but_its_own_and_the_table_spells_a_name(names: set[str], table: str, own: str) -> None:
+    found: dict[str, set[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        place = path.relative_to(PACKAGE).as_posix()
+        constants = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+        if (spelled := {value for value in constants if isinstance(value, str)} & names) and not place.startswith((own, table)):
+            found[place] = spelled
+    assert found == {place: words & names for place, (words, _) in SPELLED.items() if words & names}

@@ -10,7 +10,7 @@ PROGRAM = """
 import shlex, sys
 {line}  # the one line
 
-assert "torch" not in sys.modules
+assert {torch} or "torch" not in sys.modules
 from sslcli.cli import main
 from sslcli.data.sets import shapes
 
@@ -24,14 +24,16 @@ for line in sys.argv[1:]:
 """
 
 
-def typed_with(line: str, lines: Sequence[str], folder: Path, *, files: Mapping[str, str]) -> tuple[list[str], list[int]]:
+def typed_with(
+    line: str, lines: Sequence[str], folder: Path, *, files: Mapping[str, str], torch: bool = False
+) -> tuple[list[str], list[int]]:
     """What each of the command `lines` prints, and its code, typed in a folder with these `files`; `line` adds to a table.
 
-    The program is imported after that line, which must not import torch. The made pictures of `shapes` are few.
+    The program is imported after that line, which must not import torch unless `torch` says so. Of `shapes` there are few.
     """
     for name, text in files.items():
         (folder / name).write_text(text)
-    (folder / "program.py").write_text(PROGRAM.format(line=line))
+    (folder / "program.py").write_text(PROGRAM.format(line=line, torch=torch))
     done = subprocess.run(
         [sys.executable, "program.py", *lines], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         check=False, env={"PATH": "/usr/bin", "COLUMNS": "200", "OMP_NUM_THREADS": "1"},
