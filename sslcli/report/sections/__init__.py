@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sslcli.report.section import Section
-from sslcli.report.sections import absent, check, few, made_by, pictures, results, unmeasured
+from sslcli.report.sections import check, few, gaps, missing, pictures, provenance, results
 
 SECTIONS: dict[str, Section] = {
     entry.key: entry
@@ -12,9 +12,9 @@ SECTIONS: dict[str, Section] = {
         *pictures.SECTIONS,
         check.SECTION,
         few.SECTION,
-        absent.SECTION,
-        made_by.SECTION,
-        unmeasured.SECTION,
+        missing.SECTION,
+        provenance.SECTION,
+        gaps.SECTION,
     )
 }
 """Every section by its key, in the order in which they are shown."""
