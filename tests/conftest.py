@@ -8,7 +8,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -209,4 +209,4 @@ def rough_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def narrow_resnet18(monkeypatch: pytest.MonkeyPatch) -> None:
     """ResNet-18 has few channels: for tests of whole recipes, each step of which any net shows."""
-    monkeypatch.setitem(BACKBONES, "resnet18", "tests.narrow_nets:resnet18")
+    monkeypatch.setitem(BACKBONES, "resnet18", replace(BACKBONES["resnet18"], build="tests.narrow_nets:resnet18"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from PIL import Image
 from scipy.io import savemat
 from torchvision.datasets import CIFAR10, CIFAR100, STL10, SVHN, FashionMNIST, Flowers102
 
-from sslcli.data import SIZES
+from sslcli.data import DATASETS, size_of
 from sslcli.data.image_data import ImageData
 
 Pixels = NDArray[np.uint8]
@@ -70,7 +70,7 @@ def cifar(kind: type[Any], key: str) -> Callable[[Path, pytest.MonkeyPatch], Lai
                 images, labels = [*images, pixels], labels + of
             monkeypatch.setattr(kind, attribute, listed)
             parts[attribute] = np.concatenate(images), labels
-        names = {kind.meta["key"]: [f"class{i}" for i in range(SIZES["cifar100" if kind is CIFAR100 else "cifar10"][3])]}
+        names = {kind.meta["key"]: [f"class{i}" for i in range(size_of("cifar100" if kind is CIFAR100 else "cifar10").classes)]}
         meta = write(folder / kind.meta["filename"], pickle.dumps(names))
         monkeypatch.setattr(kind, "meta", {**kind.meta, "md5": md5(meta)})
         return LaidOut(parts["train_list"], parts["test_list"], folder / kind.train_list[0][0])
@@ -116,7 +116,7 @@ def fashion_mnist(root: Path, _: pytest.MonkeyPatch) -> LaidOut:
 
 
 def flowers102(root: Path, monkeypatch: pytest.MonkeyPatch) -> LaidOut:
-    folder, (pixels, labels) = root / "flowers-102", part(12, SIZES["flowers102"][2], seed=1, classes=102)
+    folder, (pixels, labels) = root / "flowers-102", part(12, size_of("flowers102").side, seed=1, classes=102)
     for place, image in enumerate(pixels, 1):
         picture(folder / "jpg" / f"image_{place:05d}.jpg", image)
     savemat(folder / "imagelabels.mat", {"labels": np.array([label + 1 for label in labels])})
@@ -129,7 +129,7 @@ def flowers102(root: Path, monkeypatch: pytest.MonkeyPatch) -> LaidOut:
 
 def eurosat(root: Path, _: pytest.MonkeyPatch) -> LaidOut:
     """Ten images a class, of one colour that tells them apart: which two are for testing is the code's to say."""
-    folder, side = root / "eurosat" / "2750", SIZES["eurosat"][2]
+    folder, side = root / "eurosat" / "2750", size_of("eurosat").side
     for place in range(100):
         colour = np.array([place, 255 - place, 7], np.uint8)
         picture(folder / f"Class{place // 10}" / f"Class{place // 10}_{place}.jpg", np.tile(colour, (side, side, 1)))
@@ -141,7 +141,7 @@ def eurosat(root: Path, _: pytest.MonkeyPatch) -> LaidOut:
 def pets(root: Path, _: pytest.MonkeyPatch) -> LaidOut:
     folder, parts = root / "oxford-iiit-pet", {}
     for seed, name in enumerate(("trainval", "test")):
-        parts[name] = part(37, SIZES["pets"][2], seed=seed, classes=37)
+        parts[name] = part(37, size_of("pets").side, seed=seed, classes=37)
         lines = []
         for place, (image, label) in enumerate(zip(*parts[name], strict=True)):
             picture(folder / "images" / f"breed_{label}_{name}{place}.jpg", image)
@@ -163,10 +163,15 @@ LAYOUTS: dict[str, Callable[[Path, pytest.MonkeyPatch], LaidOut]] = {
 """Data set to the function that lays a small one out below a folder."""
 
 
+def resize(name: str, monkeypatch: pytest.MonkeyPatch, **changed: int) -> None:
+    """Another official size."""
+    monkeypatch.setitem(DATASETS, name, replace(DATASETS[name], size=replace(size_of(name), **changed)))
+
+
 def lay_out(name: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> LaidOut:
     """A small data set on disk, which then counts as the official one."""
     made = LAYOUTS[name](root, monkeypatch)
-    monkeypatch.setitem(SIZES, name, (len(made.train[1]), len(made.test[1]), *SIZES[name][2:]))
+    resize(name, monkeypatch, train=len(made.train[1]), test=len(made.test[1]))
     return made
 
 

@@ -17,7 +17,7 @@ import sslcli.workflows.probing
 import sslcli.workflows.resume  # noqa: F401  (what is imported here is not imported again by each process)
 from sslcli.cli import main
 from sslcli.data.sets import shapes
-from sslcli.models import BACKBONES
+from sslcli.models import BACKBONES, Backbone
 from sslcli.models.backbones.resnet9 import ResNet9
 from sslcli.runs import registry as registry_module
 from sslcli.runs.registry import Registry
@@ -33,7 +33,7 @@ def command(folder: str, line: str, save_every: float, bad_write: int, how: str,
     torch.set_num_threads(1)
     shapes.TRAIN, shapes.TEST, log.SAVE_EVERY = 240, 80, save_every
     if narrow:
-        BACKBONES["resnet9-small"] = "tests.survival:narrow"
+        BACKBONES["resnet9-small"] = Backbone("tests.survival:narrow")
     if bad_write:
         count = iter(range(1, 10**9))
 

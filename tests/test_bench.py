@@ -20,7 +20,6 @@ from sslcli.bench import cost, timing
 from sslcli.bench.cost import Costs
 from sslcli.bench.minutes import fit_to_minutes
 from sslcli.bench.timing import ATTENTION, PHASES, StepTime, time_step
-from sslcli.data import SIZES
 from sslcli.data.image_data import ImageData
 from sslcli.data.sets import shapes
 from sslcli.errors import UsageError
@@ -34,6 +33,7 @@ from sslcli.training import device
 from sslcli.training.device import slow_by_choice, usable_cores
 from sslcli.training.step import Training
 from tests.conftest import TINY, Cli
+from tests.layouts import resize
 from tests.measuring import processor_time
 
 CPU = torch.device("cpu")
@@ -312,7 +312,7 @@ def test_every_protocol_of_probe_has_an_expected_time(ssl: Cli, protocol: str) -
 
 
 def test_a_missing_data_set_is_stood_in_for_and_that_is_said(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SIZES, "cifar10", (200, 50, 32, 10))
+    resize("cifar10", monkeypatch, train=200, test=50)
     result = ssl("bench --backbone resnet9 --batch-size 32 --epochs 1 --no-presets --format json")
     assert result.code == 0, result.err
     assert "timed on random images" in result.err

@@ -10,7 +10,7 @@ from sslcli.methods.byol import BYOL
 from sslcli.methods.heads import cosine, z_std
 from sslcli.methods.method import Batch
 from sslcli.methods.simsiam import SimSiam
-from sslcli.models import BACKBONES
+from sslcli.models import BACKBONES, Backbone
 from tests.conftest import Cli
 
 LINE = "--dataset patchwork --backbone resnet9 --batch-size 32 --view-sizes 16 --epochs 12 --knn-every 12 --precision fp32"
@@ -63,7 +63,7 @@ CASES = {
 def test_collapse_comes_without_what_prevents_it_and_is_called_so(ssl: Cli, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
     change, collapses = CASES[case]
     change(monkeypatch)
-    monkeypatch.setitem(BACKBONES, "resnet9", "tests.survival:narrow")
+    monkeypatch.setitem(BACKBONES, "resnet9", Backbone("tests.survival:narrow"))
     assert patchwork.TRAIN == 240
     method = case.split()[0]
     result = ssl(f"pretrain --method {method} {HEADS[method]} {LINE}")

@@ -16,8 +16,9 @@ import yaml
 from grimp import build_graph
 
 from sslcli.cli import COMMANDS, DATA_COMMANDS, RUNS_COMMANDS, command_line
+from sslcli.data import DATASETS
 from sslcli.methods import FILES, METHODS
-from sslcli.models import BACKBONES, STEMS
+from sslcli.models import BACKBONES
 from sslcli.options.mapping import from_mapping
 from sslcli.options.presets import read_preset
 from tests.conftest import Cli
@@ -214,9 +215,8 @@ def test_the_pages_of_results_show_the_published_tables(ssl: Cli) -> None:
 
 
 def test_the_tables_name_what_exists() -> None:
-    assert STEMS.keys() == BACKBONES.keys()
-    for table in (METHODS, BACKBONES):
-        assert all(re.fullmatch(r"[\w.]+:\w+", path) for path in table.values())
+    built, loaded = (entry.build for entry in BACKBONES.values()), (entry.load for entry in DATASETS.values())
+    assert [path for path in (*METHODS.values(), *built, *loaded) if not re.fullmatch(r"[\w.]+:\w+", path)] == []
 
 
 def test_the_gate_types_the_test_command_of_the_readme() -> None:

@@ -147,7 +147,7 @@ def test_so_many_patches_are_shown_one_at_least_and_one_is_hidden(ratio: float, 
 
 def test_the_backbones_that_it_takes_give_tokens_and_others_are_refused_by_name(ssl: Cli) -> None:
     accepted = FILES["mae"].backbones
-    assert set(accepted) == {name for name, path in BACKBONES.items() if ".vit:" in path}
+    assert set(accepted) == {name for name, entry in BACKBONES.items() if ".vit:" in entry.build}
     for name in accepted:
         assert isinstance(build_encoder(name, stem="patch8", seed=0).backbone, AnySizeViT)
     for backbone in ("resnet18", "convnext-tiny", "resnet9"):

@@ -19,7 +19,7 @@ from sslcli.data.loading import load_data
 from sslcli.data.transform import preprocessing
 from sslcli.methods import METHODS
 from sslcli.methods.method import evaluated_name
-from sslcli.models import BACKBONES, default_stem
+from sslcli.models import BACKBONES, Backbone, default_stem
 from sslcli.options.pretrain import Pretrain
 from sslcli.plans.pretraining import build_method
 from sslcli.runs.registry import Registry
@@ -55,7 +55,7 @@ def trained(registry: Registry, run: Run) -> dict[str, object]:
 def test_a_run_that_is_stopped_goes_on_to_the_same_bits(
     ssl: Cli, done: Done, registry: Registry, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    monkeypatch.setitem(BACKBONES, "resnet9", "tests.survival:narrow")
+    monkeypatch.setitem(BACKBONES, "resnet9", Backbone("tests.survival:narrow"))
     whole = done(line_of(method))
     original = Log.step
 

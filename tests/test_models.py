@@ -9,7 +9,7 @@ import torchvision
 from torch import nn
 
 from sslcli.errors import StateError, UsageError
-from sslcli.models import BACKBONES, STEMS, default_stem, has_stem
+from sslcli.models import BACKBONES, default_stem, has_stem
 from sslcli.models import encoder as encoder_module
 from sslcli.models.backbones.timm_nets import hold_to_known
 from sslcli.models.backbones.vit import MADE_FOR, bicubic, bicubic_by_products
@@ -21,7 +21,7 @@ from sslcli.training.optim import build_optimizer
 from tests.conftest import TINY, Cli
 
 OF_TIMM = ["timm:test_vit", "timm:test_resnet", "timm:mobilenetv3_small_050", "timm:mixer_s32_224"]
-TABLE = [(name, stem) for name in BACKBONES for stem in STEMS[name]]
+TABLE = [(name, stem) for name, entry in BACKBONES.items() for stem in entry.stems]
 WHOLE: dict[str, Callable[[], nn.Module]] = {
     "convnext-tiny": torchvision.models.convnext_tiny,
     "efficientnet-b0": torchvision.models.efficientnet_b0,
@@ -50,7 +50,7 @@ def test_a_backbone_gives_representations_and_its_seed_the_weights(backbone: str
 
 @pytest.mark.parametrize("backbone", WHOLE)
 def test_with_its_own_stem_a_backbone_is_torchvisions_without_the_classifier(backbone: str) -> None:
-    encoder = build_encoder(backbone, stem=STEMS[backbone][-1], seed=1).eval()
+    encoder = build_encoder(backbone, stem=BACKBONES[backbone].stems[-1], seed=1).eval()
     theirs = WHOLE[backbone]()
     missing, unexpected = theirs.load_state_dict(encoder.backbone.state_dict(), strict=False)
     assert (unexpected, {name.split(".")[0] for name in missing} <= {"classifier", "fc"}) == ([], True)
@@ -92,7 +92,7 @@ def test_the_positions_of_a_vision_transformer_are_resized_and_pixels_that_fill_
 
 def test_positions_class_token_and_scales_do_not_decay_and_are_no_matrices_to_muon() -> None:
     for backbone, names in (("vit-tiny", ("class_token", "pos_embedding")), ("convnext-tiny", ("layer_scale",))):
-        encoder = build_encoder(backbone, stem=STEMS[backbone][0], seed=1)
+        encoder = build_encoder(backbone, stem=BACKBONES[backbone].stems[0], seed=1)
         for optimizer in ("sgd", "adamw", "muon"):
             made = build_optimizer(encoder, optimizer, lr=0.1, weight_decay=0.5, momentum=0.9)
             decaying = {id(p) for group in made.param_groups if group["weight_decay"] for p in group["params"]}

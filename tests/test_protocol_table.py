@@ -2,8 +2,6 @@
 
 import ast
 import re
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -16,6 +14,7 @@ from sslcli.evaluation.protocols import PROTOCOLS, evaluations, own_options, pro
 from sslcli.options.finetune import Finetune
 from sslcli.options.probe import DEFAULTS, Probe
 from sslcli.runs.run import EXPERIMENTS, Run
+from tests.toys import typed_with
 
 ROOT = Path(__file__).parents[1]
 TOY = '''
@@ -55,6 +54,7 @@ PRESET = """
 pretrain: {dataset: shapes, backbone: resnet9-small, epochs: 1, batch_size: 32, max_steps: 2}
 probe: {protocol: nearest-mean, shrink: 0.25}
 """
+LINE = "import toy; from sslcli.evaluation.protocols import PROTOCOLS; PROTOCOLS[toy.PROTOCOL.key] = toy.PROTOCOL"
 LINES = (
     "probe --help",
     "study --preset preset.yaml --name toys",
@@ -64,41 +64,15 @@ LINES = (
     "probe --protocol nearest-mean --k 3",
     "probe --shrink 0.5",
 )
-PROGRAM = """
-import shlex, sys
-import toy
-from sslcli.evaluation.protocols import PROTOCOLS
-
-PROTOCOLS[toy.PROTOCOL.key] = toy.PROTOCOL  # the one line
-assert "torch" not in sys.modules
-from sslcli.cli import main
-from sslcli.data.sets import shapes
-
-shapes.TRAIN, shapes.TEST = 240, 80
-for line in sys.argv[1:]:
-    print(f"== ssl {line}", flush=True)
-    try:
-        main(shlex.split(line))
-    except SystemExit as stopped:
-        print(f"== code {stopped.code}", flush=True)
-"""
 
 
 def test_a_protocol_of_one_file_and_one_line_is_an_option_and_in_the_study_the_table_the_page_the_checks_and_the_costs(
     tmp_path: Path,
 ) -> None:
-    (tmp_path / "toy.py").write_text(TOY)
-    (tmp_path / "preset.yaml").write_text(PRESET)
-    (tmp_path / "program.py").write_text(PROGRAM)
-    done = subprocess.run(
-        [sys.executable, "program.py", *LINES], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        check=False, env={"PATH": "/usr/bin", "COLUMNS": "200", "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
-    shown = dict(zip(LINES, re.findall(r"(?s)== ssl [^\n]*\n(.*?)== code", done.stdout), strict=True))
-    codes = dict(zip(LINES, re.findall(r"== code (\w+)", done.stdout), strict=True))
-    helped, studied, compared, verified, costed, refused, foreign = (shown[line] for line in LINES)
-    assert list(codes.values()) == ["0", "0", "0", "0", "0", "2", "2"], done.stdout
+    files = {"toy.py": TOY, "preset.yaml": PRESET}
+    shown, codes = typed_with(LINE, LINES, tmp_path, files=files)
+    helped, studied, compared, verified, costed, refused, foreign = shown
+    assert codes == [0, 0, 0, 0, 0, 2, 2], shown
     assert "nearest-mean: the nearest mean" in helped
     assert "Of nearest-mean: how far the means move to the middle." in helped
     assert "In nearest class mean, " in studied

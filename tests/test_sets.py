@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torchvision import datasets
 
-from sslcli.data import DATASETS, SIZES, WITHOUT_LABEL
+from sslcli.data import DATASETS, size_of
 from sslcli.data.folder.own_images import read_images
 from sslcli.data.image_data import ImageData, random_data
 from sslcli.data.loading import load_data
@@ -20,14 +20,14 @@ from sslcli.data.sets import torchvision_sets
 from sslcli.data.sets.fetching import Source
 from sslcli.errors import StateError
 from tests.conftest import Cli
-from tests.layouts import LAYOUTS, LaidOut, lay_out, picture, pixels_of
+from tests.layouts import LAYOUTS, LaidOut, lay_out, picture, pixels_of, resize
 
 FETCHED = sorted(DATASETS.keys() - {"shapes", "patchwork"})
 fetched = pytest.mark.parametrize("name", FETCHED)
 
 
 def source(name: str) -> Source:
-    found: Source = getattr(torchvision_sets, DATASETS[name].partition(":")[2])
+    found: Source = getattr(torchvision_sets, DATASETS[name].load.partition(":")[2])
     return found
 
 
@@ -37,9 +37,9 @@ def laid(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LaidOut:
 
 
 def test_every_data_set_that_is_fetched_is_tested_here_and_has_its_size() -> None:
-    assert set(FETCHED) == LAYOUTS.keys() == SIZES.keys()
+    assert set(FETCHED) == LAYOUTS.keys() == {name for name, entry in DATASETS.items() if entry.size}
     assert all(source(name).name == name for name in FETCHED)
-    assert all(WITHOUT_LABEL[name] < SIZES[name][0] for name in WITHOUT_LABEL)
+    assert all(size_of(name).unlabelled < size_of(name).train for name in FETCHED)
 
 
 def assert_keeps_the_contract(data: ImageData) -> None:
@@ -62,10 +62,10 @@ def test_every_data_set_keeps_the_contract(name: str, tmp_path: Path, monkeypatc
     data = load_data(name, tmp_path)
     assert_keeps_the_contract(data)
     assert len(set(data.classes)) == len(data.classes)
-    if name in SIZES:
-        assert data.train_images.shape[-2:] == (SIZES[name][2],) * 2
+    if name in FETCHED:
+        assert data.train_images.shape[-2:] == (size_of(name).side,) * 2
         if name != "eurosat":  # whose classes are its folders
-            assert len(data.classes) == SIZES[name][3]
+            assert len(data.classes) == size_of(name).classes
 
 
 @pytest.mark.parametrize("name", [name for name in FETCHED if name != "eurosat"])
@@ -143,10 +143,11 @@ def test_what_torchvision_downloads_is_read(name: str, tmp_path: Path, monkeypat
 def test_another_number_of_images_than_the_official_one_is_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    official = SIZES[name]
+    official = DATASETS[name]
     lay_out(name, tmp_path, monkeypatch)
-    monkeypatch.setitem(SIZES, name, official)
-    with pytest.raises(StateError, match=rf"official are {official[0]:,} training and {official[1]:,} test"):
+    monkeypatch.setitem(DATASETS, name, official)
+    size = size_of(name)
+    with pytest.raises(StateError, match=rf"official are {size.train:,} training and {size.test:,} test"):
         load_data(name, tmp_path)
 
 
@@ -187,12 +188,12 @@ def test_grey_and_turned_pictures_become_upright_rgb(tmp_path: Path) -> None:
 
 @fetched
 def test_random_images_stand_in_with_number_size_and_unlabelled_part(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SIZES, name, (220, 210, *SIZES[name][2:]))
-    monkeypatch.setitem(WITHOUT_LABEL, name, 40 if name in WITHOUT_LABEL else 0)
+    unlabelled = 40 if size_of(name).unlabelled else 0
+    resize(name, monkeypatch, train=220, test=210, unlabelled=unlabelled)
     data = random_data(name)
     assert_keeps_the_contract(data)
     assert (len(data.train_images), len(data.test_images)) == (220, 210)
-    assert int((data.train_labels < 0).sum()) == WITHOUT_LABEL[name]
+    assert int((data.train_labels < 0).sum()) == unlabelled
 
 
 def test_a_missing_data_set_ends_a_command_with_3_and_no_traceback(ssl: Cli) -> None:

@@ -23,7 +23,7 @@ import pytest
 import torch
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 
-from sslcli.models import BACKBONES
+from sslcli.models import BACKBONES, Backbone
 from sslcli.runs import registry as registry_module
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -440,7 +440,7 @@ def test_a_long_run_does_not_grow(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(log.Log, "step", measure)
     monkeypatch.setattr(log, "SAVE_EVERY", 1.0)
-    monkeypatch.setitem(BACKBONES, "resnet9-small", "tests.survival:narrow")
+    monkeypatch.setitem(BACKBONES, "resnet9-small", Backbone("tests.survival:narrow"))
     gc.collect()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a net this small gains nothing from two

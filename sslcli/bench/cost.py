@@ -17,7 +17,7 @@ from torch import nn
 from sslcli.bench.protocol_cost import parts_of, random_h, trials_seconds
 from sslcli.bench.timing import BUDGET, StepTime, time_step
 from sslcli.console.messages import say
-from sslcli.data import SIZES
+from sslcli.data import DATASETS
 from sslcli.data.folder.reading import Reading
 from sslcli.data.image_data import ImageData, random_data
 from sslcli.data.loading import load_data
@@ -104,7 +104,7 @@ class Costs:
         try:
             return load_data(name, data_dir, download=download, reading=reading), time.perf_counter() - began
         except StateError:
-            if download or not self.stand_in or name not in SIZES:
+            if download or not self.stand_in or name not in DATASETS or DATASETS[name].size is None:
                 raise
         say(f"{name} is not in {data_dir}: timed on random images of its number and size, reading them left out")
         return random_data(name), 0.0

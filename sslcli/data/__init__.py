@@ -2,37 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Size:
+    """The size of a data set that has to be fetched: training and test images, pixels a side, classes.
+
+    `unlabelled` of the training images have no label; they come last. Pictures of many sizes are decoded to squares of `side`.
+    """
+
+    train: int
+    test: int
+    side: int
+    classes: int
+    unlabelled: int = 0
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """`load` is "module:name" of the function `load(data_dir: Path, *, download: bool) -> ImageData`.
+
+    `size` lets `ssl bench` time trainings on a data set that is not there, and is what its files are held to. None: the
+    images are made on the spot.
+    """
+
+    load: str
+    size: Size | None = None
+
+
 DATASETS = {
-    "cifar10": "sslcli.data.sets.torchvision_sets:cifar10",
-    "cifar100": "sslcli.data.sets.torchvision_sets:cifar100",
-    "stl10": "sslcli.data.sets.torchvision_sets:stl10",
-    "svhn": "sslcli.data.sets.torchvision_sets:svhn",
-    "fashion-mnist": "sslcli.data.sets.torchvision_sets:fashion_mnist",
-    "flowers102": "sslcli.data.sets.torchvision_sets:flowers102",
-    "eurosat": "sslcli.data.sets.torchvision_sets:eurosat",
-    "pets": "sslcli.data.sets.torchvision_sets:pets",
-    "shapes": "sslcli.data.sets.shapes:load",
-    "patchwork": "sslcli.data.sets.patchwork:load",
+    "cifar10": DataSet("sslcli.data.sets.torchvision_sets:cifar10", Size(50_000, 10_000, 32, 10)),
+    "cifar100": DataSet("sslcli.data.sets.torchvision_sets:cifar100", Size(50_000, 10_000, 32, 100)),
+    "stl10": DataSet("sslcli.data.sets.torchvision_sets:stl10", Size(105_000, 8_000, 96, 10, unlabelled=100_000)),
+    "svhn": DataSet("sslcli.data.sets.torchvision_sets:svhn", Size(73_257, 26_032, 32, 10)),
+    "fashion-mnist": DataSet("sslcli.data.sets.torchvision_sets:fashion_mnist", Size(60_000, 10_000, 28, 10)),
+    "flowers102": DataSet("sslcli.data.sets.torchvision_sets:flowers102", Size(2_040, 6_149, 128, 102)),
+    "eurosat": DataSet("sslcli.data.sets.torchvision_sets:eurosat", Size(21_600, 5_400, 64, 10)),
+    "pets": DataSet("sslcli.data.sets.torchvision_sets:pets", Size(3_680, 3_669, 128, 37)),
+    "shapes": DataSet("sslcli.data.sets.shapes:load"),
+    "patchwork": DataSet("sslcli.data.sets.patchwork:load"),
 }
-"""Name to the function `load(data_dir: Path, *, download: bool) -> ImageData`."""
+"""Every data set by its name, a line each, in the order in which they are shown."""
 
 FOLDER = "folder:"
 """What a data set's name begins with that is a folder of pictures: folder:PATH."""
 
-SIZES = {
-    "cifar10": (50_000, 10_000, 32, 10),
-    "cifar100": (50_000, 10_000, 32, 100),
-    "stl10": (105_000, 8_000, 96, 10),
-    "svhn": (73_257, 26_032, 32, 10),
-    "fashion-mnist": (60_000, 10_000, 28, 10),
-    "flowers102": (2_040, 6_149, 128, 102),
-    "eurosat": (21_600, 5_400, 64, 10),
-    "pets": (3_680, 3_669, 128, 37),
-}
-"""Of data sets that have to be fetched: training images, test images, pixels a side, classes.
 
-The pictures of flowers102 and pets have many sizes and are decoded to squares of this side.
-"""
-
-WITHOUT_LABEL = {"stl10": 100_000}
-"""How many of the training images have no label; they come last."""
+def size_of(name: str) -> Size:
+    """The size of a data set that has to be fetched; a TypeError of one that is made on the spot."""
+    if (size := DATASETS[name].size) is None:
+        raise TypeError(f"{name} is made on the spot, and has no size in the table")
+    return size

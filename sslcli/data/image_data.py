@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sslcli.data import SIZES, WITHOUT_LABEL
+from sslcli.data import size_of
 from sslcli.data.batches import generator, hand_over
 from sslcli.data.folder.entry import as_text
 from sslcli.data.folder.manifest import Line
@@ -124,19 +124,19 @@ def label_name(classes: Sequence[str], label: int) -> str:
 
 
 def random_data(name: str) -> ImageData:
-    """Random images and labels of the number and size of a data set in SIZES: a training on them costs the same."""
-    train, test, side, classes = SIZES[name]
+    """Random images and labels of the number and size of a data set that is fetched: a training on them costs the same."""
+    size = size_of(name)
     random = generator(0, "random", name)
 
     def drawn(count: int) -> tuple[Tensor, Tensor]:
-        pixels = torch.randint(0, 256, (count, 3, side, side), generator=random, dtype=torch.uint8)
-        return pixels, torch.arange(count) % classes
+        pixels = torch.randint(0, 256, (count, 3, size.side, size.side), generator=random, dtype=torch.uint8)
+        return pixels, torch.arange(count) % size.classes
 
-    (train_images, train_labels), (test_images, test_labels) = drawn(train), drawn(test)
-    train_labels[train - WITHOUT_LABEL.get(name, 0) :] = UNLABELLED
+    (train_images, train_labels), (test_images, test_labels) = drawn(size.train), drawn(size.test)
+    train_labels[size.train - size.unlabelled :] = UNLABELLED
     return ImageData(
         train_images=train_images, train_labels=train_labels, test_images=test_images, test_labels=test_labels,
-        classes=tuple(map(str, range(classes))),
+        classes=tuple(map(str, range(size.classes))),
     )  # fmt: skip
 
 

@@ -18,6 +18,6 @@ def load_data(name: str, data_dir: Path, *, download: bool = False, reading: Rea
     """
     if name.startswith(FOLDER):
         return load_folder(Path(os.path.expanduser(name.removeprefix(FOLDER))), data_dir / "cache", reading or Reading())
-    module, _, function = DATASETS[name].partition(":")
+    module, _, function = DATASETS[name].load.partition(":")
     data: ImageData = getattr(importlib.import_module(module), function)(data_dir, download=download)
     return data

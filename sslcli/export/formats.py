@@ -35,7 +35,8 @@ Write = Callable[[Encoder, Transform, str, str, Path], str]
 @dataclass(frozen=True)
 class Format:
     """A format: how it is written, its file of weights, the packages that its lines need, the ones that writing takes
-    beyond those of every install, and the lines that make h of a picture.
+    beyond those of every install, and the lines that make h of a picture. `of_library`: the lines build the net of the
+    library that the format is called by, so a backbone has to be one of its own.
     """
 
     write: Write
@@ -43,6 +44,7 @@ class Format:
     packages: tuple[str, ...]
     extra: tuple[str, ...]
     use: str
+    of_library: bool = False
 
 
 def stem_lines(encoder: Encoder, stem: str) -> str:
@@ -70,7 +72,7 @@ import torch
 import torchvision
 
 {FOLDER}
-model = torchvision.models.{BACKBONES[backbone].partition(":")[2]}()
+model = torchvision.models.{BACKBONES[backbone].build.partition(":")[2]}()
 {stem_lines(encoder, stem)}model.fc = torch.nn.Identity()
 model.load_state_dict(torch.load(folder / "model.pth", weights_only=True))
 model.eval()
@@ -81,8 +83,8 @@ def _safetensors(encoder: Encoder, transform: Transform, backbone: str, stem: st
     from safetensors.torch import save_file
 
     save_file(_weights_of(encoder), folder / "model.safetensors", metadata={"format": "pt"})
-    module, _, name = BACKBONES[backbone].partition(":")
-    if backbone in COUNTERPARTS["torchvision"]:
+    module, _, name = BACKBONES[backbone].build.partition(":")
+    if "torchvision" in BACKBONES[backbone].libraries:
         imports = "import torch\nimport torchvision\n"
         build = f"model = torchvision.models.{name}()\n{stem_lines(encoder, stem)}model.fc = torch.nn.Identity()\n"
     else:  # a net of this program's: its file goes along
@@ -206,17 +208,16 @@ FORMATS = {
     "safetensors": Format(
         _safetensors, "model.safetensors", ("torch", "torchvision", "safetensors", *PICTURES), ("safetensors",), _BY_TORCH
     ),
-    "torchvision": Format(_torchvision, "model.pth", ("torch", "torchvision", *PICTURES), (), _BY_TORCH),
-    "timm": Format(_timm, "model.safetensors", ("timm", "safetensors", *PICTURES), ("safetensors", "timm"), _BY_TORCH),
+    "torchvision": Format(_torchvision, "model.pth", ("torch", "torchvision", *PICTURES), (), _BY_TORCH, of_library=True),
+    "timm": Format(
+        _timm, "model.safetensors", ("timm", "safetensors", *PICTURES), ("safetensors", "timm"), _BY_TORCH, of_library=True
+    ),
     "onnx": Format(_onnx, "model.onnx", ("onnxruntime", *PICTURES), ("onnx", "onnxscript", "onnxruntime"), _BY_ONNX),
 }
-
-COUNTERPARTS = {"torchvision": ("resnet18", "resnet34", "resnet50"), "timm": ("resnet18", "resnet34", "resnet50")}
-"""The backbones that a library has too, under the same name."""
 
 
 def formats_of(backbone: str) -> list[str]:
     """The formats that an encoder can be exported in: onnx always, safetensors unless timm alone can build it."""
     if backbone.startswith(TIMM):
         return ["timm", "onnx"]
-    return [name for name in FORMATS if backbone in COUNTERPARTS.get(name, (backbone,))]
+    return [name for name, form in FORMATS.items() if not form.of_library or name in BACKBONES[backbone].libraries]

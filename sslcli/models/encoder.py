@@ -46,7 +46,7 @@ def build_encoder(backbone: str, *, stem: str, seed: int) -> Encoder:
 
 
 def _of_table(backbone: str, stem: str) -> Callable[[], Any]:
-    module, _, name = BACKBONES[backbone].partition(":")
+    module, _, name = BACKBONES[backbone].build.partition(":")
     function = getattr(importlib.import_module(module), name)
     return partial(function, *([] if stem == "own" else [stem]))
 

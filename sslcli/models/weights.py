@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from sslcli.errors import StateError, UsageError
 from sslcli.file_kinds import TORCH_ARCHIVE, TORCHSCRIPT, is_safetensors, kind_of
-from sslcli.models import BACKBONES, STEMS
+from sslcli.models import BACKBONES
 from sslcli.models.encoder import Encoder, build_encoder
 from sslcli.models.salvage import advice, read_inertly, tensors_in
 
@@ -224,8 +224,8 @@ def _why_not(candidates: list[Found], tensors: Mapping[str, Tensor], wanted: Map
 def _nets_that_have(tensors: Mapping[str, Tensor]) -> list[str]:
     """The options of the backbones and stems whose weights a file does hold. Strides cannot be told from weights."""
     fits = []
-    for backbone in BACKBONES:
-        for stem in STEMS[backbone]:
+    for backbone, entry in BACKBONES.items():
+        for stem in entry.stems:
             net = _shapes(backbone, stem)
             shapes = net.state_dict()
             if any(_is_whole(found, tensors, shapes) for found in _candidates(tensors, net)):

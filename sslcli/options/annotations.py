@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from typer import Argument, Option
 
 from sslcli.data import DATASETS, FOLDER
-from sslcli.models import BACKBONES, SIZED, STEMS, TIMM
+from sslcli.models import BACKBONES, SIZED, TIMM, all_stems
 from sslcli.options.values import Above, But, OneOf, one_of
 
 DATA, MODEL, METHOD, TRAINING, VIEWS, MACHINE, RUN = "Data", "Model", "Method", "Training", "Views", "Machine", "Run"
@@ -115,7 +115,7 @@ ParentsBackbone = Annotated[
 ParentsStem = Annotated[
     str | None,
     Option(help="For scratch: stem" + Taken, rich_help_panel=MODEL),
-    one_of(("auto",), *STEMS.values(), beginning=SIZED),
+    one_of(("auto",), all_stems(), beginning=SIZED),
 ]
 ParentsSeed = Annotated[
     int | None, Option(min=0, max=MAX_SEED, help="Of split, order and scratch weights" + Taken, rich_help_panel=TRAINING)

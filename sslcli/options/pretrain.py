@@ -11,7 +11,7 @@ from typer import Option
 
 from sslcli.errors import UsageError
 from sslcli.methods import FILES, METHODS, MethodFile, Source, methods_with
-from sslcli.models import BACKBONES, SIZED, STEMS, TIMM
+from sslcli.models import BACKBONES, SIZED, TIMM, all_stems
 from sslcli.options.annotations import (
     MACHINE,
     MAX_SEED,
@@ -83,7 +83,7 @@ class Pretrain(Command):
     stem: Annotated[
         str,
         Option(help="First layer, by backbone: auto, conv3, conv3-s2 (stride 2), conv7-pool, patchN.", rich_help_panel=MODEL),
-        one_of(("auto",), *STEMS.values(), beginning=SIZED),
+        one_of(("auto",), all_stems(), beginning=SIZED),
     ] = "auto"
     init: Annotated[
         str,

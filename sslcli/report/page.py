@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ from sslcli.comparison.options_apart import settings_in_words
 from sslcli.errors import UsageError
 from sslcli.files import write_text
 from sslcli.report.answer import forest, verdicts
-from sslcli.report.embedded import Picture, that_fit
-from sslcli.report.pictures import find_pictures, in_order, missing, sections
-from sslcli.report.provenance import Measured, data_checks, gaps, machine, provenance
+from sslcli.report.embedded import that_fit
+from sslcli.report.pictures import find_pictures, in_order
+from sslcli.report.provenance import Measured, data_checks
 from sslcli.report.quality import quality_figures
-from sslcli.report.tables import few_label_tables, ranking_tables, result_tables
+from sslcli.report.section import Content, Material
+from sslcli.report.sections import SECTIONS
 from sslcli.runs.next_step import record_or_index
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import LEGAL_ID, Run
@@ -32,6 +34,7 @@ from sslcli.training.tags import RESERVED
 QUESTION = "Does self-supervised pretraining help here?"
 LIMIT = 5_000_000  # bytes that the page stays below
 MARGIN = 50_000  # of these, kept for headings of pictures
+MACROS = '{% from "report_macros.html.j2" import table, picture %}\n'
 
 
 def make(registry: Registry, study: str | None, out: Path | None = None, *, title: str | None = None) -> Path:
@@ -52,14 +55,25 @@ def make(registry: Registry, study: str | None, out: Path | None = None, *, titl
 
 def _page(registry: Registry, chosen: list[Run], title: str) -> str:
     """The whole page: its text first, then as many pictures as there is room for."""
-    study = chosen[0].study
+    setups = pretrain_setups(registry, chosen)
+    comparison = results(chosen, setups, settings_in_words(registry, chosen, setups))
+    material = _material(registry, chosen, comparison)
+    head = _head(material, comparison["answer"]) | {"title": title}
+    room = LIMIT - MARGIN - len(_render(head, replace(material, left_out=material.found)).encode())
+    kept, left_out = that_fit(material.found, room)
+    return _render(head, replace(material, kept=kept, left_out=left_out))
+
+
+def _material(registry: Registry, chosen: list[Run], comparison: dict[str, Any]) -> Material:
+    """What the sections are made of; which pictures are kept is still to be said."""
     runs = _runs_of(registry, chosen)
-    content = _numbers(registry, chosen, runs) | {"title": title, "study": study or "", "version": __version__}
+    checks, unchecked = data_checks(registry.root, _datasets(runs))
     found, damaged = find_pictures(registry, runs)
-    found = in_order([*found, *quality_figures(registry, chosen)])
-    absent = {"absent": _absent(registry, found, runs), "damaged": damaged}
-    room = LIMIT - MARGIN - len(_render(content | absent | _shown([], found)).encode())
-    return _render(content | absent | _shown(*that_fit(found, room)))
+    return Material(
+        registry=registry, chosen=chosen, checks=checks, unchecked=unchecked, damaged=damaged, rankings=comparison["rankings"],
+        measured=Measured(comparison["rows"], comparison["differences"], runs, pair_up(chosen)[1]),
+        found=in_order([*found, *quality_figures(registry, chosen)]),
+    )  # fmt: skip
 
 
 def _runs_of(registry: Registry, chosen: Sequence[Run]) -> list[Run]:
@@ -69,55 +83,42 @@ def _runs_of(registry: Registry, chosen: Sequence[Run]) -> list[Run]:
     return [record_or_index(registry, run) for run in wanted]
 
 
-def _numbers(registry: Registry, chosen: list[Run], runs: list[Run]) -> dict[str, Any]:
-    """All of the page that is no picture."""
-    setups = pretrain_setups(registry, chosen)
-    comparison = results(chosen, setups, settings_in_words(registry, chosen, setups))
-    rows, differences = comparison["rows"], comparison["differences"]
-    datasets = {run.dataset: run.data.get("sha256") for run in runs if run.dataset}
-    checks, unchecked = data_checks(registry.root, datasets)
-    sentences = gaps(Measured(rows, differences, runs, pair_up(chosen)[1]))
+def _datasets(runs: Sequence[Run]) -> dict[str, str | None]:
+    """The data sets of runs, and the sha256 of each, where it is known."""
+    return {run.dataset: run.data.get("sha256") for run in runs if run.dataset}
+
+
+def _head(material: Material, answer: str) -> dict[str, Any]:
+    """What stands above the sections: the setting and the answer."""
+    runs, differences = material.measured.runs, material.measured.differences
     return {
+        "study": material.chosen[0].study or "",
+        "version": __version__,
         "setting": [
-            ("Data", list(datasets)),
-            ("Method", list(dict.fromkeys(run.encoder_method for run in chosen if run.encoder_method))),
-            ("Backbone", list(dict.fromkeys(run.backbone for run in chosen if run.backbone))),
+            ("Data", list(_datasets(runs))),
+            ("Method", list(dict.fromkeys(run.encoder_method for run in material.chosen if run.encoder_method))),
+            ("Backbone", list(dict.fromkeys(run.backbone for run in material.chosen if run.backbone))),
         ],
         "verdicts": verdicts(differences),
-        "answer": comparison["answer"].removeprefix("Does pretraining help? "),
+        "answer": answer.removeprefix("Does pretraining help? "),
         "forest": forest(differences),
-        "rankings": ranking_tables(comparison["rankings"]),
-        "tables": result_tables(rows, differences),
-        "few_labels": few_label_tables(differences),
-        "checks": checks,
-        "unchecked": unchecked,
-        "machine": machine(runs),
-        "provenance": provenance(runs),
-        "gaps": sentences + [f"{words[0].upper()}{words[1:]}." for words in unchecked],
     }
 
 
-def _absent(registry: Registry, pictures: Sequence[Picture], runs: Sequence[Run]) -> list[tuple[str, str, str]]:
-    """The kinds of picture that are missing: heading, command, and what is special about it."""
-    special = "makes an evaluation that keeps its test logits, from which the report draws them."
-    kinds = missing(registry, pictures, runs)
-    rest = [(heading, command, "") for heading, command in kinds if command != "ssl probe"]
-    of_logits = [heading for heading, command in kinds if command == "ssl probe"]
-    return rest + ([("; ".join(of_logits), "ssl probe", special)] if of_logits else [])
-
-
-def _shown(kept: Sequence[Picture], left_out: Sequence[Picture]) -> dict[str, Any]:
-    return {"sections": sections(kept), "left_out": left_out}
-
-
-def _render(content: dict[str, Any]) -> str:
-    """The template filled in. Every value is escaped; the script is known to the page by its hash, so no other runs."""
+def _render(head: Content, material: Material) -> str:
+    """The templates filled in. Every value is escaped; the script is known to the page by its hash, so no other runs."""
     environment = Environment(
         loader=PackageLoader("sslcli"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     folder = resources.files("sslcli") / "templates"
     style, script = ((folder / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    sections = [
+        {"key": section.key, "heading": section.heading, "linked": section.linked(content),
+         "body": Markup(environment.from_string(f"{MACROS}{section.template}\n").render(content))}  # noqa: S704  (escaped)
+        for section in SECTIONS.values()
+        if (content := section.content(material)) is not None
+    ]  # fmt: skip
     return environment.get_template("report.html.j2").render(
-        content, style=Markup(style), script=Markup(script), script_hash=digest  # noqa: S704  (both are the package's own)
+        head, sections=sections, style=Markup(style), script=Markup(script), script_hash=digest  # noqa: S704  (the package's)
     )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from sslcli.errors import StateError
@@ -30,18 +30,21 @@ class Kind:
     meaning: str = ""
 
 
+FIGURE = r"^(?!results/(predictions|data)/)"
+"""The pattern of what lies in no folder that is a kind of its own."""
+
+
 def _word(name: str) -> str:
-    """The pattern of a file that has this word, and not just these letters, in its name."""
-    return rf"(?<![a-z0-9]){name}(?![a-z0-9])[^/]*$"
+    """The pattern of a figure that has this word, and not just these letters, in its name."""
+    return rf"{FIGURE}.*(?<![a-z0-9]){name}(?![a-z0-9])[^/]*$"
 
 
 KINDS = (
-    Kind("predictions", "Predictions", r"^results/predictions/", "predict",
-         "The same test images for every run: the true class above, the prediction and its confidence below."),
-    Kind("data", "Data", r"^results/data/", "data check", "What the data check drew."),
-    Kind("curves", "Curves", r"/(test|val|train)_[^/]*$", "plots"),
+    Kind("curves", "Curves", rf"{FIGURE}.*/(test|val|train)_[^/]*$", "plots"),
     Kind("over-time", "Accuracy over time", _word("accuracy_over_time"), "plots",
          "What the frozen encoder knows as training goes on."),
+    Kind("predictions", "Predictions", r"^results/predictions/", "predict",
+         "The same test images for every run: the true class above, the prediction and its confidence below."),
     Kind("views", "Views", _word("views"), "views", "What pretraining sees: training images and augmented views of them."),
     Kind("map", "Map of the representations", _word("map"), "map",
          "Test images that the encoder finds alike lie close. The kNN accuracy above a map is of the images that its heading "
@@ -53,32 +56,11 @@ KINDS = (
     Kind("confusion", "Confusions", _word("confusion"), "probe", "Which classes are taken for which."),
     Kind("risk", "Risk and coverage", _word("risk"), "probe",
          "Errors among the images that remain if the least confident are left out."),
+    Kind("data", "Data", r"^results/data/", "data check", "What the data check drew."),
     Kind("other", "Further pictures", r"", ""),
 )  # fmt: skip
-"""A picture is of the first kind whose pattern fits."""
-SHOWN = (
-    "curves",
-    "over-time",
-    "predictions",
-    "views",
-    "map",
-    "neighbours",
-    "reliability",
-    "confusion",
-    "risk",
-    "data",
-    "other",
-)
+"""In the order in which they are shown. A picture is of the first kind whose pattern fits."""
 FIRST_CURVES = ("test_acc.png", "val_knn.png", "train_loss_epoch.png", "val_acc.png", "test_loss.png")
-
-
-@dataclass(frozen=True)
-class Section:
-    """The pictures of a kind, in order: those shown at once, and those folded away below them."""
-
-    kind: Kind
-    pictures: list[Picture] = field(default_factory=list)
-    folded: list[Picture] = field(default_factory=list)
 
 
 def find_pictures(registry: Registry, runs: Sequence[Run]) -> tuple[list[Picture], list[str]]:
@@ -116,20 +98,14 @@ def in_order(pictures: Iterable[Picture]) -> list[Picture]:
         curve = FIRST_CURVES.index(Path(file).name) if Path(file).name in FIRST_CURVES else len(FIRST_CURVES)
         starts = [*first_words(), "pretrain"]
         protocol = next((rank for rank, start in enumerate(starts) if file.startswith(start)), len(starts))
-        return SHOWN.index(kind_of(picture.name).key), curve, protocol, "_0p" in file, f"{folder}/{file}"
+        return KINDS.index(kind_of(picture.name)), curve, protocol, "_0p" in file, f"{folder}/{file}"
 
     return sorted(pictures, key=place)
 
 
-def sections(pictures: Sequence[Picture]) -> list[Section]:
-    """Sorted pictures under their headings; of the curves only the accuracies are not folded away."""
-    made = []
-    for key in SHOWN:
-        mine = [picture for picture in pictures if kind_of(picture.name).key == key]
-        folded = [picture for picture in mine if key == "curves" and not picture.name.endswith(("test_acc.png", "val_knn.png"))]
-        if mine:
-            made.append(Section(kind_of(mine[0].name), [picture for picture in mine if picture not in folded], folded))
-    return made
+def shown_at_once(picture: Picture) -> bool:
+    """Whether a picture is not folded away: of the curves only the accuracies are shown."""
+    return kind_of(picture.name).key != "curves" or picture.name.endswith(("test_acc.png", "val_knn.png"))
 
 
 def missing(registry: Registry, pictures: Iterable[Picture], runs: Sequence[Run]) -> list[tuple[str, str]]:
@@ -143,6 +119,5 @@ def missing(registry: Registry, pictures: Iterable[Picture], runs: Sequence[Run]
     pretrained = next((f" --run {run.id}" for run in own if run.experiment == "pretrain"), "")
     which = dict.fromkeys(("plots", "predict", "map"), of_study)
     which |= {"views": pretrained, "data check": f" {shlex.join(as_read(registry, own[-1], here=registry.root))}"}
-    commands = {kind.key: f"ssl {kind.command}{which.get(kind.command, '')}" for kind in KINDS}
-    kinds = {kind.key: kind for kind in KINDS}
-    return [(kinds[key].heading, commands[key]) for key in SHOWN if key not in there and kinds[key].command]
+    absent = [kind for kind in KINDS if kind.key not in there and kind.command]
+    return [(kind.heading, f"ssl {kind.command}{which.get(kind.command, '')}") for kind in absent]

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from sslcli.cli import main as ssl
-from sslcli.data import DATASETS
+from sslcli.data import DATASETS, DataSet
 from sslcli.data.batches import Batches
 from sslcli.data.image_data import ImageData
 from sslcli.data.loading import load_data
@@ -28,7 +28,7 @@ from sslcli.runs.registry import Registry
 from sslcli.training.checkpoint import load_checkpoint, save_checkpoint
 from tests.benchmarks.growth import SIDE, TEST
 
-LOADER = "tests.benchmarks.growth_case:load"
+LOADER = DataSet("tests.benchmarks.growth_case:load")
 QUERIES, DIM = 256, 512  # of the kNN measurement: images that ask, length of h
 COMMAND = "pretrain --dataset cifar10 --backbone resnet9 --epochs 1 --optimizer sgd --knn-every 0 --device cpu"
 

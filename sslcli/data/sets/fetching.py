@@ -12,7 +12,7 @@ from pathlib import Path
 
 from torchvision.datasets.utils import check_integrity
 
-from sslcli.data import SIZES
+from sslcli.data import size_of
 from sslcli.data.image_data import ImageData
 from sslcli.errors import StateError
 
@@ -28,7 +28,7 @@ class Source:
 
     `folder` lies below the folder of data sets, and the files lie in it; "." if they lie in the folder of data sets itself.
     `files` gives their names and md5 sums, None where torchvision has none; with such a one the number of images is held
-    to SIZES instead. `fetch` downloads below the folder of data sets, `read` reads from there.
+    to the table's size instead. `fetch` downloads below the folder of data sets, `read` reads from there.
     """
 
     name: str
@@ -81,7 +81,8 @@ class Source:
             )
 
     def _hold_to_size(self, data: ImageData, folder: Path) -> None:
-        found, official = (len(data.train_labels), len(data.test_labels)), SIZES[self.name][:2]
+        size = size_of(self.name)
+        found, official = (len(data.train_labels), len(data.test_labels)), (size.train, size.test)
         if found != official and any(md5 is None for _, md5 in self.files()):
             numbers = [f"{train:,} training and {test:,} test" for train, test in (found, official)]
             raise StateError(self._advice(folder, f"{numbers[0]} images; official are {numbers[1]}"))

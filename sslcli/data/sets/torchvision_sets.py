@@ -20,7 +20,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.datasets import CIFAR10, CIFAR100, STL10, SVHN, EuroSAT, FashionMNIST, Flowers102, OxfordIIITPet
 
-from sslcli.data import SIZES
+from sslcli.data import size_of
 from sslcli.data.image_data import ImageData
 from sslcli.data.sets.fetching import Source
 from sslcli.data.split import split
@@ -58,7 +58,7 @@ cifar100 = _cifar("cifar100", CIFAR100, title="CIFAR-100", download="169 MB")
 
 def _read_stl10(root: str) -> ImageData:
     """Read by ourselves, since 105,000 images of 96x96 are 2.9 GB, of which torchvision makes copies."""
-    folder, side = Path(root) / STL10.base_folder, SIZES["stl10"][2]
+    folder, side = Path(root) / STL10.base_folder, size_of("stl10").side
 
     def images(*names: str) -> Tensor:
         parts = [np.memmap(folder / name, np.uint8, "r").reshape(-1, 3, side, side) for name in names]
@@ -137,7 +137,7 @@ def _read_flowers102(root: str) -> ImageData:
     def part(*which: str) -> Labelled:
         sets = [Flowers102(root, split=name) for name in which]
         files = [file for found in sets for file in zip(found._image_files, found._labels, strict=True)]
-        return _decoded(files, SIZES["flowers102"][2])
+        return _decoded(files, size_of("flowers102").side)
 
     names = getattr(Flowers102, "classes", [str(number) for number in range(1, 103)])  # torchvision 0.21 knows no names
     return _data(part("train", "val"), part("test"), names)
@@ -155,7 +155,7 @@ def _read_eurosat(root: str) -> ImageData:
     found = EuroSAT(root)
     files = [(Path(path), label) for path, label in found.samples]
     parts = split(torch.tensor([label for _, label in files]), seed=0, val_fraction=0.2)
-    train, test = (_decoded([files[i] for i in part.tolist()], SIZES["eurosat"][2]) for part in (parts.train, parts.val))
+    train, test = (_decoded([files[i] for i in part.tolist()], size_of("eurosat").side) for part in (parts.train, parts.val))
     return _data(train, test, found.classes)
 
 
@@ -169,7 +169,7 @@ eurosat = Source(
 def _read_pets(root: str) -> ImageData:
     def part(which: str) -> tuple[Labelled, list[str]]:
         found = OxfordIIITPet(root, split=which)
-        return _decoded(list(zip(found._images, found._labels, strict=True)), SIZES["pets"][2]), found.classes
+        return _decoded(list(zip(found._images, found._labels, strict=True)), size_of("pets").side), found.classes
 
     (train, classes), (test, _) = part("trainval"), part("test")
     return _data(train, test, classes)

@@ -1,0 +1,22 @@
+"""The data check: what `ssl data check` counted of each data set."""
+
+from __future__ import annotations
+
+from sslcli.report.section import Content, Material, Section
+
+
+def content(material: Material) -> Content:
+    """The tables, and which data sets have none."""
+    return {"checks": material.checks, "unchecked": material.unchecked}
+
+
+SECTION = Section(
+    key="check",
+    heading="Data check",
+    content=content,
+    linked=lambda content: bool(content["checks"]),
+    template="""\
+{% for t in checks %}{{ table(t, "c" ~ loop.index) }}{% endfor %}
+{% for words in unchecked %}<p>{{ words[0]|upper }}{{ words[1:] }}; <code>ssl data check</code> makes one.</p>{% endfor %}
+""",
+)

@@ -1,0 +1,26 @@
+"""What was not measured: what the numbers do not say."""
+
+from __future__ import annotations
+
+from sslcli.report.provenance import gaps
+from sslcli.report.section import Content, Material, Section
+
+
+def content(material: Material) -> Content:
+    """The sentences."""
+    unchecked = [f"{words[0].upper()}{words[1:]}." for words in material.unchecked]
+    return {"gaps": gaps(material.measured) + unchecked}
+
+
+SECTION = Section(
+    key="gaps",
+    heading="What was not measured",
+    content=content,
+    template="""\
+<ul>
+{% for sentence in gaps %}
+<li>{{ sentence }}</li>
+{% endfor %}
+</ul>
+""",
+)

@@ -1,0 +1,33 @@
+"""The results: a ranking of methods where there are several, and a table for each protocol."""
+
+from __future__ import annotations
+
+from sslcli.report.section import Content, Material, Section
+from sslcli.report.tables import ranking_tables, result_tables
+
+
+def content(material: Material) -> Content:
+    """The tables of the comparison."""
+    measured = material.measured
+    tables = result_tables(measured.rows, measured.differences)
+    return {"rankings": ranking_tables(material.rankings), "tables": tables}
+
+
+SECTION = Section(
+    key="results",
+    heading="Results",
+    content=content,
+    template="""\
+<p class="lead">A table for each protocol; accuracies of different protocols answer different questions.</p>
+{% for heading, sentence, t in rankings %}
+<h3>{{ heading }}</h3>
+<p>{{ sentence }}</p>
+{{ table(t, "r" ~ loop.index) }}
+{% endfor %}
+{% for words, t in tables %}
+<h3>{{ words.heading }}</h3>
+{% if words.meaning %}<p>{{ words.meaning }}</p>{% endif %}
+{{ table(t, "t" ~ loop.index) }}
+{% endfor %}
+""",
+)
