@@ -7,6 +7,7 @@ import multiprocessing
 
 import sklearn.calibration  # noqa: F401
 import torch._dynamo
+import torch.utils.serialization
 import torch.utils.tensorboard  # noqa: F401
 
 import sslcli.workflows.begin

@@ -72,7 +72,7 @@ def photos(tmp_path: Path) -> None:
 
 
 @NEEDS_ONNX
-@pytest.mark.usefixtures("photos", "slow_machine")
+@pytest.mark.usefixtures("photos", "rough_pictures", "slow_machine")
 def test_the_walk_through_on_own_pictures_can_be_typed(ssl: Cli, tmp_path: Path) -> None:
     assert len(typed_block("own pictures")) >= 10
     type_block(ssl, "own pictures")
@@ -80,7 +80,7 @@ def test_the_walk_through_on_own_pictures_can_be_typed(ssl: Cli, tmp_path: Path)
     assert list((tmp_path / "results" / "export").glob("*/*.onnx"))
 
 
-@pytest.mark.usefixtures("small_cifar", "slow_machine")
+@pytest.mark.usefixtures("rough_pictures", "small_cifar", "slow_machine")
 def test_the_walk_through_on_cifar_can_be_typed(ssl: Cli, tmp_path: Path) -> None:
     type_block(ssl, "start")
     assert list((tmp_path / "results").glob("*.html"))

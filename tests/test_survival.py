@@ -136,11 +136,11 @@ def test_the_server_of_the_processes_has_imported_what_a_training_imports(before
     for name, line in LINES.items():
         folder = tmp_path / name
         shutil.copytree(before_it[name], folder)
-        process = PROCESSES.Process(target=survival.imports, args=(str(folder), f"{line} --max-steps 1"))
+        process = PROCESSES.Process(target=survival.imports, args=(str(folder), f"{line} --epochs 1"))
         process.start()
         assert finish(process) == 0, (folder / "output.txt").read_text()
         packages = Counter(module.partition(".")[0] for module in (folder / "imported.txt").read_text().split())
-        assert packages.keys() & {"torch", "torchvision", "sklearn", "scipy", "sympy", "tensorboard"} == set(), packages
+        assert packages.keys() & {"torch", "torchvision", "sklearn", "scipy", "sympy", "tensorboard"} == set(), name
 
 
 @pytest.mark.parametrize("kill", range(KILLS))
