@@ -1,6 +1,5 @@
 """Several processes train as one: real processes that talk over Gloo, against one process with the same batch."""
 
-import multiprocessing
 import os
 import signal
 import socket
@@ -28,10 +27,9 @@ from sslcli.training.device import choose_device
 from sslcli.training.events import read_scalars
 from tests import processes
 from tests.conftest import TINY, Cli
+from tests.forked import PROCESSES
 from tests.measuring import PATIENCE
 
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.processes"])
 LINE = f"pretrain {TINY} --epochs 4 --optimizer sgd --lr 0.0003 --warmup-epochs 0 --precision fp32 --view-sizes 8 --knn-every 2"
 """28 steps, at a rate so low that what float32 rounds off does not grow: at the usual one, tenfold a step; at three times this,
 still where the CPU (AVX2) rounds an image's sums otherwise in a batch of another size."""

@@ -72,7 +72,7 @@ def photos(tmp_path: Path) -> None:
 
 
 @NEEDS_ONNX
-@pytest.mark.usefixtures("photos", "slow_machine")
+@pytest.mark.usefixtures("photos", "rough_pictures", "slow_machine")
 def test_the_walk_through_on_own_pictures_can_be_typed(ssl: Cli, tmp_path: Path) -> None:
     assert len(typed_block("own pictures")) >= 10
     type_block(ssl, "own pictures")
@@ -80,7 +80,7 @@ def test_the_walk_through_on_own_pictures_can_be_typed(ssl: Cli, tmp_path: Path)
     assert list((tmp_path / "results" / "export").glob("*/*.onnx"))
 
 
-@pytest.mark.usefixtures("small_cifar", "slow_machine")
+@pytest.mark.usefixtures("rough_pictures", "small_cifar", "slow_machine")
 def test_the_walk_through_on_cifar_can_be_typed(ssl: Cli, tmp_path: Path) -> None:
     type_block(ssl, "start")
     assert list((tmp_path / "results").glob("*.html"))
@@ -104,12 +104,14 @@ def test_the_researchers_quick_start_can_be_typed_and_every_run_is_as_recorded(s
     assert ssl("runs verify --numbers").out.rstrip().endswith("as recorded")
 
 
-def test_the_method_of_the_page_pretrains_once_it_is_a_file_beside_the_others(tmp_path: Path) -> None:
+def test_the_method_of_the_page_pretrains_as_a_file_beside_the_others_and_imports_no_scikit_learn(
+    tmp_path: Path,
+) -> None:
     shutil.copytree(ROOT / "sslcli", tmp_path / "sslcli", ignore=shutil.ignore_patterns("__pycache__"))
     own_method(tmp_path / "sslcli" / "methods")
     line = "pretrain --method mean --width 8 --dataset shapes --backbone resnet9-small --batch-size 32 --epochs 1 --max-steps 2"
     done = subprocess.run(
-        [sys.executable, "-B", "-c", PROGRAM, str(tmp_path), json.dumps([line])],
+        [sys.executable, "-B", "-c", f"{PROGRAM}\nassert 'sklearn' not in sys.modules", str(tmp_path), json.dumps([line])],
         cwd=tmp_path, env=ALONE, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -458,6 +458,7 @@ def test_pictures_of_sixteen_bits_keep_their_tones(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("rough_pictures")
+@pytest.mark.usefixtures("rough_pictures")
 def test_a_study_makes_every_picture(ssl: Cli, tmp_path: Path) -> None:
     sizes = "--set pretrain.batch_size=32 --set pretrain.epochs=2 --set probe.epochs=2 --set finetune.epochs=1"
     result = ssl(f"study {sizes} --set pretrain.keep_every=1")

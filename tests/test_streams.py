@@ -2,8 +2,10 @@
 
 import errno
 import io
+import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -21,7 +23,8 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from tests import survival
 from tests.conftest import TINY
-from tests.test_survival import PROCESSES, finish, newest, wait_until
+from tests.forked import PROCESSES
+from tests.test_survival import finish, newest, wait_until
 
 BIN = Path(sys.executable).parent
 LINE = f"pretrain {TINY} --epochs 2"
@@ -103,6 +106,36 @@ def typed(folder: Path, line: str, redirections: str, **environment: str) -> sub
     )  # fmt: skip
 
 
+IN_TURN = """
+import json, os, shlex, subprocess, sys
+from sslcli.cli import main
+
+readers, lines = json.loads(sys.argv[1]), sys.argv[2:]
+for line in lines:
+    if child := os.fork():
+        print(line, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), sep=": ", flush=True)
+        continue
+    for reader, files in readers.items():
+        pipe = subprocess.Popen(shlex.split(reader), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL).stdin
+        for file in files:
+            os.dup2(pipe.fileno(), file)
+    main(shlex.split(line))  # and the child ends as Python ends
+"""
+"""Types each line in a child of its own that has imported the program already, with its streams piped into readers."""
+ALL_IN_ONE = """
+import shlex, sys
+from sslcli.cli import main
+
+for line in list(sys.argv[1:]):
+    try:
+        main(shlex.split(line))
+    except SystemExit as stopped:
+        print(f"\\n== code {stopped.code}")
+        print(f"\\n== code {stopped.code}", file=sys.stderr)
+"""
+"""Types each line in the same process."""
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs whose names need more than ASCII, and more than Unicode has; more lines than a pipe holds."""
@@ -115,20 +148,29 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return registry.root
 
 
-@pytest.mark.parametrize("line", LISTS)
-def test_a_reader_that_has_read_enough_is_no_error(project: Path, line: str) -> None:
-    for pipe in ("| head -1", "2>&1 | true", "2> >(true) | true"):
-        done = typed(project, line, f"{pipe}; exit ${{PIPESTATUS[0]}}")
-        assert (done.returncode, done.stderr.count("Traceback"), "Broken" in done.stderr) == (
-            2 * (line == "nonsense"),
-            0,
-            False,
-        )
+@pytest.mark.parametrize(
+    "readers",
+    [{"head -1": [1]}, {"true": [1, 2]}, {"true": [1], "cat -A /dev/null": [2]}],
+    ids=["| head -1", "2>&1 | true", "2> >(true) | true"],
+)
+def test_a_reader_that_has_read_enough_is_no_error(project: Path, readers: dict[str, list[int]]) -> None:
+    program = [sys.executable, "-c", IN_TURN, json.dumps(readers), *LISTS]
+    done = subprocess.run(program, cwd=project, capture_output=True, check=True, text=True)
+    assert done.stdout.splitlines() == [f"{line}: {2 * (line == 'nonsense')}" for line in LISTS]
+    assert ("Traceback" in done.stderr, "Broken" in done.stderr) == (False, False), done.stderr
+
+
+@pytest.fixture(scope="module")
+def usual(project: Path) -> subprocess.CompletedProcess[str]:
+    """What a command gives whose streams are open."""
+    return typed(project, "compare --all", "")
 
 
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&-", ">&- 2>&- <&-"])
-def test_closed_streams_are_no_error_and_get_nobody_elses_lines(project: Path, closed: str) -> None:
-    usual, done = typed(project, "compare --all", ""), typed(project, "compare --all", closed)
+def test_closed_streams_are_no_error_and_get_nobody_elses_lines(
+    project: Path, usual: subprocess.CompletedProcess[str], closed: str
+) -> None:
+    done = typed(project, "compare --all", closed)
     assert done.returncode == usual.returncode == 0
     assert done.stdout == ("" if ">&-" in closed.split() else usual.stdout)
     assert done.stderr == ("" if "2>&-" in closed.split() else usual.stderr)
@@ -142,6 +184,9 @@ def test_results_on_a_full_disk_are_an_error_with_a_message(project: Path, line:
     assert done.returncode == 3
     assert done.stderr.splitlines()[-1].startswith("ssl: the results cannot be written to stdout: No space left")
     assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_command_is_one_too_where_its_message_has_no_room(project: Path) -> None:
     assert typed(project, "nonsense", "2> /dev/full").returncode == 2
 
 
@@ -156,15 +201,16 @@ def test_results_on_a_full_disk_are_an_error_with_a_message(project: Path, line:
     ],
     ids=str,
 )
-@pytest.mark.parametrize(
-    "line", ["--help", "runs list", "runs list --format csv", "compare --all", "runs show Käse", "runs show ✗é"]
-)
-def test_no_encoding_makes_a_character_an_error(project: Path, line: str, environment: dict[str, str]) -> None:
-    done = typed(project, line, "", **environment)
-    assert (done.returncode in (0, 2, 3), "Traceback" in done.stderr) == (True, False), done.stderr
-    if line == "runs list":
-        assert "K" in done.stdout
-        assert ("ä" in done.stdout) == ("utf-8" in environment.values() or environment == {"LC_ALL": "POSIX"})
+def test_no_encoding_makes_a_character_an_error(project: Path, environment: dict[str, str]) -> None:
+    lines = ["--help", "runs list", "runs list --format csv", "compare --all", "runs show Käse", "runs show ✗é"]
+    done = subprocess.run(
+        [sys.executable, "-c", ALL_IN_ONE, *lines], cwd=project, env={**os.environ, **environment}, capture_output=True,
+        check=False, encoding="utf-8", errors="surrogateescape",
+    )  # fmt: skip
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    shown = dict(zip(lines, re.findall(r"(?s)(.*?)\n== code [023]\n", done.stdout), strict=True))
+    assert "K" in shown["runs list"]
+    assert ("ä" in shown["runs list"]) == ("utf-8" in environment.values() or environment == {"LC_ALL": "POSIX"})
 
 
 @pytest.fixture

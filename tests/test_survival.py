@@ -5,7 +5,6 @@ SSL_KILLS=60 kills sixty times at random rather than the few that fit every day'
 
 import contextlib
 import gc
-import multiprocessing
 import os
 import platform
 import random
@@ -32,11 +31,10 @@ from sslcli.training.checkpoint import load_checkpoint
 from sslcli.training.events import read_scalars
 from tests import survival
 from tests.conftest import TINY, Cli
+from tests.forked import PROCESSES
 from tests.measuring import PATIENCE, opened, parse_lines, timed, times_as_long, wait_until
 
 KILLS = int(os.environ.get("SSL_KILLS", "9"))
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.survival"])
 LINES = {
     "pretrain": f"pretrain {TINY} --epochs 4 --keep-every 1",
     "probe": "probe --epochs 6 --batch-size 32",
@@ -132,6 +130,17 @@ def go_on(folder: Path, line: str) -> str:
     """What a person types after a crash: the command again if the run is not on record yet, else ssl resume."""
     run = newest(folder)
     return line if run is None or run.experiment not in line.replace("probe", "linear_eval") else "resume"
+
+
+def test_the_server_of_the_processes_has_imported_what_a_training_imports(before_it: dict[str, Path], tmp_path: Path) -> None:
+    for name, line in LINES.items():
+        folder = tmp_path / name
+        shutil.copytree(before_it[name], folder)
+        process = PROCESSES.Process(target=survival.imports, args=(str(folder), f"{line} --epochs 1"))
+        process.start()
+        assert finish(process) == 0, (folder / "output.txt").read_text()
+        packages = Counter(module.partition(".")[0] for module in (folder / "imported.txt").read_text().split())
+        assert packages.keys() & {"torch", "torchvision", "sklearn", "scipy", "sympy", "tensorboard"} == set(), name
 
 
 @pytest.mark.parametrize("kill", range(KILLS))

@@ -8,8 +8,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from sklearn.calibration import calibration_curve
-from sklearn.metrics import confusion_matrix, recall_score
 
 from sslcli.errors import StateError
 
@@ -46,6 +44,8 @@ def quality(logits: Logits, labels: NDArray[np.int64]) -> Quality:
 
     A StateError if there are no images, or a logit is NaN or +inf. A logit of -inf is a probability of 0.
     """
+    from sklearn.metrics import confusion_matrix, recall_score  # a training needs none of it, and would wait for it
+
     answers = _answers(logits, labels)
     bins = reliability_bins(answers.confidence, answers.right)
     classes = range(logits.shape[1])
@@ -106,6 +106,8 @@ def _answers(logits: Logits, labels: NDArray[np.int64]) -> Answers:
 
 def reliability_bins(confidence: Floats, right: NDArray[np.bool_]) -> list[Bin]:
     """The bins (low, high] of `BINS` equal parts of [0, 1] that hold an image, by confidence."""
+    from sklearn.calibration import calibration_curve
+
     accuracy, mean = calibration_curve(right.astype(np.int64), confidence, n_bins=BINS, pos_label=1)
     inner_edges = np.linspace(0, 1, BINS + 1)[1:-1]  # scikit-learn's own, whose function keeps the counts to itself
     counts = np.bincount(np.searchsorted(inner_edges, confidence), minlength=BINS)
