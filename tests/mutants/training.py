@@ -63,16 +63,16 @@ MUTANTS = (
         "test_simclr.py::test_the_loss_is_computed_in_float32_under_autocast",
     ),
     Mutant(
-        "Muon without its scale", OPTIM, "max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5", "1.0", MUON,
+        "Muon without its scale", OPTIM, "max(1.0, shape[0] / shape[1:].numel()) ** 0.5", "1.0", MUON,
     ),
     Mutant(
         "Muon without Nesterov", OPTIM,
-        'gradient.lerp(state["momentum"], keep).movedim(1, -1)', 'state["momentum"].movedim(1, -1)', MUON,
+        'in torch._foreach_lerp(gradients, momenta, keep)]', 'in momenta]', MUON,
     ),
     Mutant(
         "Muon without weight decay", OPTIM,
-        'p.mul_(1 - group["lr"] * group["weight_decay"])',
-        'p.mul_(1 - group["lr"] * group["weight_decay"] * (not group["muon"]))', MUON,
+        '_foreach_mul_(some, 1 - group["lr"] * group["weight_decay"])',
+        '_foreach_mul_(some, 1 - group["lr"] * group["weight_decay"] * (not group["muon"]))', MUON,
     ),
     Mutant(
         "Muon's matrices do not decay", OPTIM,
