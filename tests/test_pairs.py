@@ -157,9 +157,9 @@ def test_only_finished_evaluations_are_compared_and_of_equal_ones_the_newest(reg
     for name, status in (("old", "finished"), ("new", "finished"), ("half", "running"), ("stopped", "failed")):
         known = {"protocol": "linear", "pair": "p", "init": "scratch", "metrics": {"test_acc": 0.5, "test_images": 80}}
         made[name] = registry.create(name, experiment="linear_eval", status=status, **known).id
-    chosen, _ = choose(registry, study=None)
+    chosen = choose(registry, study=None).runs
     assert [run.id for run in chosen] == [made["new"]]
-    everything, _ = choose(registry, study=None, everything=True)
+    everything = choose(registry, study=None, everything=True).runs
     assert {run.id for run in everything} == {made["old"], made["new"]}
 
 

@@ -33,7 +33,7 @@ def add_pair(registry: Registry, *, setup: str, seed: int = 1, gain: float = 0.2
 
 
 def words(registry: Registry) -> dict[str, str]:
-    chosen, _ = choose(registry, study=None, everything=True)
+    chosen = choose(registry, study=None, everything=True).runs
     return dict(settings_in_words(registry, chosen, pretrain_setups(registry, chosen)))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sslcli.comparison.differences import (
     answer,
@@ -39,25 +39,31 @@ class Comparison:
     rankings: list[Ranking]
 
 
+class Chosen(NamedTuple):
+    """The runs to compare, the names of other studies, and the ids of all runs, from which a shortened one can be told."""
+
+    runs: list[Run]
+    others: list[str]
+    ids: list[str]
+
+
 def compared(
     registry: Registry, study: str | None, *, everything: bool = False, without_duplicates: bool = False
 ) -> Comparison:
     """A study's numbers, by default the newest one's; a StateError if there is no finished evaluation."""
-    chosen, _ = chosen_runs(registry, study, everything=everything, without_duplicates=without_duplicates)
+    chosen = chosen_runs(registry, study, everything=everything, without_duplicates=without_duplicates).runs
     setups = pretrain_setups(registry, chosen)
     return Comparison(**results(chosen, setups, settings_in_words(registry, chosen, setups)))
 
 
-def chosen_runs(
-    registry: Registry, study: str | None, *, everything: bool, without_duplicates: bool
-) -> tuple[list[Run], list[str]]:
-    """The runs to compare, `without_duplicates` with figures of the other test images, and the names of other studies."""
-    chosen, others = choose(registry, study=study, everything=everything)
+def chosen_runs(registry: Registry, study: str | None, *, everything: bool, without_duplicates: bool) -> Chosen:
+    """What `choose` chooses, `without_duplicates` with figures of the other test images."""
+    chosen = choose(registry, study=study, everything=everything)
     if without_duplicates:
         from sslcli.comparison.without_duplicates import leave_out_duplicates  # it takes numpy, for which nobody else waits
 
-        chosen = leave_out_duplicates(registry, chosen)
-    return chosen, others
+        chosen = chosen._replace(runs=leave_out_duplicates(registry, chosen.runs))
+    return chosen
 
 
 def results(chosen: list[Run], setups: dict[str, str | None], settings: Settings = NO_SETTINGS) -> dict[str, Any]:
@@ -88,8 +94,8 @@ def pretrain_setups(registry: Registry, chosen: list[Run]) -> dict[str, str | No
     return {run.id: run.setup for run in registry.runs() if run.experiment == "pretrain"}
 
 
-def choose(registry: Registry, *, study: str | None, everything: bool = False) -> tuple[list[Run], list[str]]:
-    """The finished evaluations of the study that was asked for, else of the newest; and the names of other studies.
+def choose(registry: Registry, *, study: str | None, everything: bool = False) -> Chosen:
+    """The finished evaluations of the study that was asked for, else of the newest.
 
     Evaluations of earlier epochs' checkpoints are among them only if everything is asked for.
     """
@@ -106,7 +112,8 @@ def choose(registry: Registry, *, study: str | None, everything: bool = False) -
     within = [run for run in runs if (run.study or "") == wanted]
     whole = everything and study is None
     chosen = runs if whole else within if everything else newest(within, {run.id: run.setup for run in every})
-    return sorted(chosen, key=in_order), [] if whole else [name for name in studies if name != wanted]
+    others = [] if whole else [name for name in studies if name != wanted]
+    return Chosen(sorted(chosen, key=in_order), others, [run.id for run in every])
 
 
 def newest(runs: Iterable[Run], setups: dict[str, str | None]) -> list[Run]:

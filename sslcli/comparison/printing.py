@@ -54,7 +54,7 @@ def print_comparison(
     style: str = "table",
 ) -> None:
     """Print a study's tables, the difference under each pair. The answer comes first in a terminal, last in Markdown."""
-    chosen, others = chosen_runs(registry, study, everything=everything, without_duplicates=without_duplicates)
+    chosen, others, ids = chosen_runs(registry, study, everything=everything, without_duplicates=without_duplicates)
     setups = pretrain_setups(registry, chosen)
     settings = settings_in_words(registry, chosen, setups)
     own = any(run.status != "published" for run in chosen)
@@ -74,7 +74,7 @@ def print_comparison(
         else:
             print(note + "\n".join(brief_answer(found["differences"], min(WIDEST, room_across()))))
             _print_rankings(found["rankings"], style=style)
-            print_tables(made, ids={run.id for run in registry.runs()}, room=room_across())
+            print_tables(made, ids=ids, room=room_across())
     lonely = [run for run in pair_up(chosen)[1] if not _repeated(run, chosen)]
     for message in _messages(registry, chosen, lonely, others):
         print("\n".join(wrapped(message, min(WIDEST, room_across()))), file=sys.stderr)

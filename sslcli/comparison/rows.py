@@ -120,9 +120,10 @@ def _points(difference: float | None) -> str:
 
 def fitting(tables: Mapping[str, Sequence[Row]], ids: Collection[str], room: int) -> dict[str, Laid]:
     """Each table laid out: with whole ids, else with shortened ones, else with one each; the best over epochs if it fits."""
-    endings = _endings(ids)
+    endings: dict[str, str] = {}
 
     def short(names: Sequence[str], most: int = MOST_IDS) -> str:
+        endings.update({} if endings else _endings(ids))
         listed = ", ".join(f"…{endings[name]}" for name in names[:most])
         return f"{listed} +{len(names) - most}" if len(names) > most else listed
 

@@ -44,7 +44,7 @@ def make(registry: Registry, study: str | None, out: Path | None = None, *, titl
     """
     if out is not None and out.suffix.lower() != ".html":
         raise UsageError(f"--out {out}: a report is written as HTML; accepted are names that end in .html")
-    chosen, _ = choose(registry, study=study, everything=False)
+    chosen = choose(registry, study=study, everything=False).runs
     name = chosen[0].study
     lawful = name and LEGAL_ID.fullmatch(name) and not RESERVED.fullmatch(name)
     file = f"{name}.html" if lawful else "report.html"
