@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from functools import cache
+from itertools import takewhile
 from typing import Any
 
 import typer
@@ -37,6 +39,7 @@ from sslcli.commands import (
 from sslcli.commands import map as map_command
 from sslcli.console.streams import lasting
 from sslcli.dispatch import Entry, benching, dispatching
+from sslcli.errors import UsageError
 from sslcli.exit_codes import errors_to_exit_codes, one_voice
 from sslcli.options.command import Command, annotations_of
 from sslcli.options.finetune import Finetune
@@ -45,6 +48,8 @@ from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
 from sslcli.options.study import Study
 
+TYPED_WRONG: Any = typer.BadParameter.__base__
+"""Click's UsageError, wherever Typer has it from."""
 COMMANDS = {
     "study": Entry(Study, study.run, "ssl study --dataset folder:photos --minutes 15", group="Study"),
     "compare": Entry(compare.Compare, compare.run, "ssl compare --format markdown", group="Study"),
@@ -119,6 +124,22 @@ def main(arguments: list[str] | None = None) -> None:
     sys.argv[1:] = sys.argv[1:] if arguments is None else arguments
     with lasting(), errors_to_exit_codes(debug="--debug" in sys.argv), one_voice():
         try:
-            command_line()(sys.argv[1:])
+            sys.exit(command_line()(sys.argv[1:], standalone_mode=False))
+        except TYPED_WRONG as error:
+            if type(error).__name__ == "NoArgsIsHelpError":
+                error.show()
+                sys.exit(error.exit_code)
+            raise UsageError(_in_our_words(error)) from error
         finally:
             sys.stdout.flush()
+
+
+def _in_our_words(error: Any) -> str:
+    """What Typer says of words that no command takes, as our own errors say it: what is wrong, what is near, what to type."""
+    known = {*COMMANDS, *RUNS_COMMANDS, *DATA_COMMANDS, "runs", "data"}
+    command = " ".join(["ssl", *takewhile(known.__contains__, sys.argv[1:]), "--help"])
+    said = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in error.format_message().strip())
+    found = re.fullmatch(r"(.*?)\.?(?: Did you mean (.*)\?| \(Possible options: (.*)\))?", said)
+    what, *near = found.groups() if found else (said,)
+    question = "".join(f"did you mean {words}? " for words in near if words)
+    return f"{what[:1].lower()}{what[1:]}; {question}to see what is accepted, type: {command}"

@@ -831,3 +831,25 @@ def test_a_request_to_stop_that_comes_with_the_last_save_is_heeded(
     monkeypatch.setattr(training_run, "save_checkpoint", original)
     assert ssl("resume").code == 0
     assert registry.runs()[0].status == "finished"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("pretain", "no such command 'pretain'; did you mean 'pretrain'? to see what is accepted, type: ssl --help"),
+        (
+            "pretrain --optimzer sgd",
+            "no such option: --optimzer; did you mean --optimizer? to see what is accepted, type: ssl pretrain --help",
+        ),
+        ("runs '\x1b[31m\n'", r"no such command '\x1b[31m\n'; to see what is accepted, type: ssl runs --help"),
+        ("probe nope", "got unexpected extra argument(s) (nope); to see what is accepted, type: ssl probe --help"),
+        ("runs shwo", "no such command 'shwo'; did you mean 'show'? to see what is accepted, type: ssl runs --help"),
+        ("pretrain --epochs", "option '--epochs' requires an argument; to see what is accepted, type: ssl pretrain --help"),
+        ("study --preset speedrn", "--preset 'speedrn': no such preset or file; did you mean 'speedrun'? accepted: cifar10, "),
+    ],
+)
+def test_words_that_no_command_takes_are_refused_as_other_errors_are(ssl: Cli, line: str, said: str) -> None:
+    refused = ssl(line)
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith(f"ssl: {said}")
+    assert len(refused.err.splitlines()) == 1

@@ -18,6 +18,7 @@ from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import OF_PROTOCOL
 from sslcli.options.study import Study
 from sslcli.options.trainings import TRAININGS
+from sslcli.options.values import did_you_mean
 
 Step = tuple[str, dict[str, object]]
 """A training of a study: the command's name, and its options."""
@@ -90,7 +91,10 @@ def read_preset(name: str) -> dict[str, list[dict[str, object]]]:
     known = preset_names()
     path = Path(str(PRESETS / f"{name}.yaml")) if name in known else Path(name)
     if not path.is_file():
-        raise UsageError(f"--preset {name!r}: no such preset or file; accepted: {', '.join(known)}, or a YAML file like theirs")
+        near = did_you_mean(name, known)
+        raise UsageError(
+            f"--preset {name!r}: no such preset or file; {near}accepted: {', '.join(known)}, or a YAML file like theirs"
+        )
     content = load_yaml(path)
     if not isinstance(content, dict) or not content or not set(content) <= set(TRAININGS) or "pretrain" not in content:
         raise UsageError(f"{path}: a preset has the sections {', '.join(TRAININGS)}, pretrain at least, and no others")
