@@ -25,6 +25,7 @@ from sslcli.runs.run import Run
 from sslcli.training import device
 from tests.layouts import lay_out
 
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it: lines would be as long as they are where the tests were started
 torch.set_num_threads(1)  # two workers share the machine; on pictures as small as these more threads gain nothing
 
 NEEDS_ONNX = pytest.mark.skipif(torch.__version__ < "2.7", reason="torch 2.6 writes no ONNX")
@@ -104,7 +105,7 @@ def _small_and_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr(made, "TEST", 80)
         monkeypatch.setattr(made, name, make)
     monkeypatch.chdir(tmp_path)
-    for name in ("SSL_PROJECT", "SSL_DATA_DIR", "COLUMNS"):  # whoever starts the tests may have set the last
+    for name in ("SSL_PROJECT", "SSL_DATA_DIR"):
         monkeypatch.delenv(name, raising=False)
 
 
