@@ -124,7 +124,7 @@ def main(arguments: list[str] | None = None) -> None:
     sys.argv[1:] = sys.argv[1:] if arguments is None else arguments
     with lasting(), errors_to_exit_codes(debug="--debug" in sys.argv), one_voice():
         try:
-            sys.exit(command_line()(sys.argv[1:], standalone_mode=False))
+            sys.exit(command_line()(sys.argv[1:], standalone_mode=False) or 0)
         except TYPED_WRONG as error:
             if type(error).__name__ == "NoArgsIsHelpError":
                 error.show()
