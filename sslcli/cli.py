@@ -137,9 +137,10 @@ def main(arguments: list[str] | None = None) -> None:
 def _in_our_words(error: Any) -> str:
     """What Typer says of words that no command takes, as our own errors say it: what is wrong, what is near, what to type."""
     known = {*COMMANDS, *RUNS_COMMANDS, *DATA_COMMANDS, "runs", "data"}
-    command = " ".join(["ssl", *takewhile(known.__contains__, sys.argv[1:]), "--help"])
+    typed = list(takewhile(known.__contains__, sys.argv[1:]))
+    named = typed[1:] if typed[1:] and typed[0] == "bench" else typed  # the options are those of the command that is timed
     said = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in error.format_message().strip())
     found = re.fullmatch(r"(.*?)\.?(?: Did you mean (.*)\?| \(Possible options: (.*)\))?", said)
     what, *near = found.groups() if found else (said,)
     question = "".join(f"did you mean {words}? " for words in near if words)
-    return f"{what[:1].lower()}{what[1:]}; {question}to see what is accepted, type: {command}"
+    return f"{what[:1].lower()}{what[1:]}; {question}to see what is accepted, type: {' '.join(['ssl', *named, '--help'])}"
