@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections import Counter
 from functools import partial
 from multiprocessing.process import BaseProcess
