@@ -1,6 +1,6 @@
-"""CUDA graphs: what the host hands over to a GPU as hundreds of small pieces is recorded once and then handed over as one.
+"""CUDA graphs: the hundreds of small pieces of a step are recorded once, and then handed over to the GPU as one.
 
-The published nets for small images are so quick on a large GPU that the host is what they wait for.
+Nets for small images are so quick on a large GPU that it waits for the host: see docs/gpu.md.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def record(work: Work, inputs: Sequence[Tensor], pool: Any) -> tuple[list[Tensor
 class Recorded:
     """Pieces of work, each by its key, run as they are at first and then replayed.
 
-    A piece must do the same each time but for what its inputs hold, and must not wait for the device. Its outputs are written
-    over by the next replay. `pool` is the memory that all share: none may need another's outputs once that is replayed.
+    A piece must do the same each time but for what its inputs hold, and must not wait for the device. Its next replay writes
+    over its outputs. Pieces with one `pool` share their scratch memory, so they must run one after the other.
     """
 
     pool: Any = None
