@@ -28,6 +28,15 @@ def wait_until(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def lasting(look: Callable[[], Counter[str]], looks: int = 3) -> Counter[str]:
+    """What each of a few looks sees, a moment apart: what comes and goes is in none of the counts."""
+    seen = look()
+    for _ in range(looks - 1):
+        time.sleep(0.02)
+        seen &= look()
+    return seen
+
+
 def timed(work: Callable[[], T]) -> tuple[T, float]:
     """What a piece of work gives, and its seconds by the clock on the wall: to choose a moment in it by, never to judge it."""
     began = time.monotonic()

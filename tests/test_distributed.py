@@ -25,9 +25,8 @@ from sslcli.runs.run import Run
 from sslcli.training.checkpoint import load_checkpoint
 from sslcli.training.device import choose_device
 from sslcli.training.events import read_scalars
-from tests import processes
+from tests import forked, processes
 from tests.conftest import TINY, Cli
-from tests.forked import PROCESSES
 from tests.measuring import PATIENCE
 
 LINE = f"pretrain {TINY} --epochs 4 --optimizer sgd --lr 0.0003 --warmup-epochs 0 --precision fp32 --view-sizes 8 --knn-every 2"
@@ -51,7 +50,7 @@ def start(folder: Path, line: str, *, count: int, second: dict[str, str] | None 
     for rank in range(count):
         environment = {"RANK": str(rank), "LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, **more}
         environment |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), **((second or {}) if rank == 1 else {})}
-        started.append(PROCESSES.Process(target=processes.command, args=(str(folder), line.split(), environment)))
+        started.append(forked.process(processes.command, str(folder), line.split(), environment))
         started[-1].start()
     return started
 
@@ -77,7 +76,7 @@ def largest_difference(first: dict[str, Tensor], second: dict[str, Tensor]) -> f
 def two(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """What each of two processes found."""
     folder, port = tmp_path_factory.mktemp("two"), free_port()
-    started = [PROCESSES.Process(target=processes.compare, args=(rank, port, str(folder))) for rank in (0, 1)]
+    started = [forked.process(processes.compare, rank, port, str(folder)) for rank in (0, 1)]
     for process in started:
         process.start()
     assert codes(started) == [0, 0]

@@ -21,9 +21,8 @@ from sslcli.console.streams import lasting
 from sslcli.errors import StateError
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
-from tests import survival
+from tests import forked, survival
 from tests.conftest import TINY
-from tests.forked import PROCESSES
 from tests.test_survival import finish, newest, wait_until
 
 BIN = Path(sys.executable).parent
@@ -41,7 +40,7 @@ LISTS = (
 
 
 def start(folder: Path, line: str, *, out: str, err: str, ignored: int = 0) -> BaseProcess:
-    process = PROCESSES.Process(target=survival.heard, args=(str(folder), line, out, err, ignored))
+    process = forked.process(survival.heard, str(folder), line, out, err, ignored)
     process.start()
     return process
 

@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
 from collections import Counter
 from functools import partial
 from multiprocessing.process import BaseProcess
@@ -30,10 +29,9 @@ from sslcli.runs.run import Run
 from sslcli.training import lifecycle, log
 from sslcli.training.checkpoint import load_checkpoint
 from sslcli.training.events import read_scalars
-from tests import survival
+from tests import forked, survival
 from tests.conftest import TINY, Cli
-from tests.forked import PROCESSES
-from tests.measuring import PATIENCE, opened, parse_lines, timed, times_as_long, wait_until
+from tests.measuring import PATIENCE, lasting, opened, parse_lines, timed, times_as_long, wait_until
 
 KILLS = int(os.environ.get("SSL_KILLS", "9"))
 LINES = {
@@ -47,7 +45,7 @@ OFTEN = 0.05  # seconds between checkpoints
 def start(
     folder: Path, line: str, *, save_every: float = OFTEN, bad_write: int = 0, how: str = "dies", narrow: bool = False
 ) -> BaseProcess:
-    process = PROCESSES.Process(target=survival.command, args=(str(folder), line, save_every, bad_write, how, narrow))
+    process = forked.process(survival.command, str(folder), line, save_every, bad_write, how, narrow)
     process.start()
     return process
 
@@ -137,7 +135,7 @@ def test_the_server_of_the_processes_has_imported_what_a_training_imports(before
     for name, line in LINES.items():
         folder = tmp_path / name
         shutil.copytree(before_it[name], folder)
-        process = PROCESSES.Process(target=survival.imports, args=(str(folder), f"{line} --epochs 1"))
+        process = forked.process(survival.imports, str(folder), f"{line} --epochs 1")
         process.start()
         assert finish(process) == 0, (folder / "output.txt").read_text()
         packages = Counter(module.partition(".")[0] for module in (folder / "imported.txt").read_text().split())
@@ -258,7 +256,7 @@ def test_a_second_request_stops_at_once_and_a_second_resume_is_told_who_has_the_
 def test_many_writers_lose_nothing_and_every_reader_sees_a_whole_index(tmp_path: Path) -> None:
     count = 100 if KILLS >= 60 else 12
     registry = Registry(tmp_path)
-    processes = [PROCESSES.Process(target=survival.register, args=(str(tmp_path), count)) for _ in range(8)]
+    processes = [forked.process(survival.register, str(tmp_path), count) for _ in range(8)]
     for process in processes:
         process.start()
     seen = [0]
@@ -274,7 +272,7 @@ def test_many_writers_lose_nothing_and_every_reader_sees_a_whole_index(tmp_path:
 
 
 def test_a_writer_that_died_holds_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    process = PROCESSES.Process(target=survival.register, args=(str(tmp_path), 10_000))
+    process = forked.process(survival.register, str(tmp_path), 10_000)
     process.start()
     wait_until(lambda: len(Registry(tmp_path).runs()) > 3)
     os.kill(process.pid or 0, signal.SIGKILL)
@@ -446,11 +444,7 @@ def test_a_long_run_does_not_grow(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> 
         original(self, step, **values)
         if step in (200, 2000):
             resident = int(Path("/proc/self/statm").read_text().split()[1])
-            looks = []
-            for _ in range(3):  # TensorBoard's thread opens its file for each write, for a moment
-                looks.append(open_files())
-                time.sleep(0.02)
-            sizes[step] = resident, looks[0] & looks[1] & looks[2]
+            sizes[step] = resident, lasting(open_files)  # TensorBoard's thread opens its file for each write, for a moment
 
     monkeypatch.setattr(log.Log, "step", measure)
     monkeypatch.setattr(log, "SAVE_EVERY", 1.0)
