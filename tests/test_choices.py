@@ -15,16 +15,16 @@ from sslcli.data.loading import load_data
 from sslcli.errors import StateError
 from sslcli.evaluation import features, linear, metrics
 from sslcli.evaluation.classifiers import load_classifier
+from sslcli.evaluation.end_to_end import end_to_end_training
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.linear import RATES
 from sslcli.evaluation.logistic import STRENGTHS, fit_logistic
 from sslcli.evaluation.metrics import score
-from sslcli.evaluation.protocols import knn
+from sslcli.evaluation.protocols import finetune, knn
+from sslcli.evaluation.protocols.protocol import Start
 from sslcli.evaluation.represented import Represented
 from sslcli.evaluation.test_logits import FILE, Kept, keep, read_kept
 from sslcli.models.encoder import Encoder, build_encoder, weights_hash
-from sslcli.options.finetune import Finetune
-from sslcli.options.probe import Probe
 from sslcli.plans.pretraining import load_pretrained
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -32,7 +32,7 @@ from sslcli.training.context import Context
 from sslcli.training.device import autocast
 from sslcli.training.loop import Progress
 from sslcli.training.step import Training
-from sslcli.workflows import finetuning, probing
+from sslcli.workflows import evaluating
 from sslcli.workflows.finishing import count_both_right, figures_of
 from sslcli.workflows.representations import represent
 from tests.conftest import TINY, Cli
@@ -40,17 +40,17 @@ from tests.conftest import TINY, Cli
 Done = Callable[[str], Run]
 SCRATCH = "--init scratch --dataset shapes --backbone resnet9-small --precision fp32"
 BY_STEPS = {
-    "linear": (probing, metrics, f"probe {SCRATCH} --epochs 2 --batch-size 64"),
-    "linear-augmented": (probing, metrics, f"probe {SCRATCH} --protocol linear-augmented --epochs 1 --batch-size 64"),
-    "finetune": (finetuning, finetuning, f"finetune {SCRATCH} --epochs 1 --batch-size 64 --max-steps 1"),
+    "linear": f"probe {SCRATCH} --epochs 2 --batch-size 64",
+    "linear-augmented": f"probe {SCRATCH} --protocol linear-augmented --epochs 1 --batch-size 64",
+    "finetune": f"finetune {SCRATCH} --epochs 1 --batch-size 64 --max-steps 1",
 }
-"""Of each protocol that trains by steps: where `train` and `score` are looked up, and a line that does it."""
+"""Of each protocol that trains by steps a line that does it."""
 by_steps = pytest.mark.parametrize("name", BY_STEPS)
 
 
 def context_of(data: ImageData) -> Context:
     cpu = torch.device("cpu")
-    return Context(data, cpu, autocast(cpu, "fp32"), "")
+    return Context(data, cpu, autocast(cpu, "fp32"), "", "fp32")
 
 
 def numbered(count: int = 120, classes: int = 3) -> ImageData:
@@ -76,7 +76,11 @@ class Brightness(nn.Module):
 
 def represented(data: ImageData, **options: Any) -> Represented:
     run = Run(id="x", experiment="linear_eval", status="running")
-    return represent(run, Encoder(Brightness(), 3), Probe(seed=1, **options), context_of(data))
+    return represent(run, start_of(Encoder(Brightness(), 3), data, **options))
+
+
+def start_of(encoder: Encoder, data: ImageData, **options: float) -> Start:
+    return Start(encoder, context_of(data), 1, data.split(seed=1, **options))
 
 
 def test_h_is_standardised_by_the_images_that_train_alone() -> None:
@@ -133,7 +137,7 @@ def test_the_rate_is_searched_on_validation_images_and_the_best_one_trained_with
 
     monkeypatch.setattr(linear, "search_rate", search)
     monkeypatch.setattr(linear, "linear_training", spy)
-    run = done(BY_STEPS["linear"][2])
+    run = done(BY_STEPS["linear"])
     data = load_data("shapes", Path())
     parts = data.split(seed=1)
     assert torch.equal(given[1], data.train_labels[parts.train])
@@ -152,9 +156,8 @@ def test_what_epochs_and_rates_are_chosen_by_is_measured_on_the_validation_image
         judged[prefix].append(labels)
         return score(logits, labels, prefix=prefix)
 
-    _, room, line = BY_STEPS[name]
-    monkeypatch.setattr(room, "score", spy)
-    done(line)
+    monkeypatch.setattr(metrics, "score", spy)
+    done(BY_STEPS[name])
     data = load_data("shapes", Path())
     val = data.train_labels[data.split(seed=1).val]
     assert judged["val"]
@@ -177,8 +180,7 @@ def marked(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 def test_what_is_reported_and_kept_is_of_the_epoch_that_validation_chose(
     done: Done, registry: Registry, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    room, _, line = BY_STEPS[name]
-    train = room.train  # type: ignore[attr-defined]
+    train = evaluating.train
 
     def chosen_is_marked(*arguments: Any, **more: Any) -> Progress:
         progress: Progress = train(*arguments, **more)
@@ -186,8 +188,8 @@ def test_what_is_reported_and_kept_is_of_the_epoch_that_validation_chose(
         progress.best = {"metrics": first, "weights": marked(progress.best["weights"])}
         return progress
 
-    monkeypatch.setattr(room, "train", chosen_is_marked)
-    run = done(line)
+    monkeypatch.setattr(evaluating, "train", chosen_is_marked)
+    run = done(BY_STEPS[name])
     kept = read_kept(registry.path(f"{run.folder}/{FILE}"))
     assert np.allclose(kept.logits, np.tile(np.arange(10.0), (80, 1)), atol=1e-5)
     assert run.metrics["test_acc"] == (kept.labels == 9).mean()
@@ -209,7 +211,7 @@ def test_fine_tuning_begins_with_its_parents_encoder_and_scratch_with_a_random_o
         began.append(weights_hash(training.module.encoder))  # type: ignore[arg-type]
         raise StateError("seen enough")
 
-    monkeypatch.setattr(finetuning, "train", spy)
+    monkeypatch.setattr(evaluating, "train", spy)
     for init in ("pretrained", "scratch"):
         assert "seen enough" in ssl(f"finetune --epochs 1 --init {init}").err
     pretrained, scratch = load_pretrained(registry, parent), build_encoder("resnet9-small", stem="own", seed=1)
@@ -219,9 +221,9 @@ def test_fine_tuning_begins_with_its_parents_encoder_and_scratch_with_a_random_o
 
 def test_fine_tuning_trains_every_weight_on_the_training_images_alone() -> None:
     data = numbered()
-    options = Finetune(seed=1, batch_size=16, epochs=2, lr=0.1, weight_decay=0.0, warmup_epochs=0.0, optimizer="sgd")
+    options = finetune.Options(batch_size=16, epochs=2, lr=0.1, weight_decay=0.0, warmup_epochs=0.0, optimizer="sgd")
     encoder = Encoder(Brightness(), 3)
-    model, training = finetuning.training_of(encoder, options, context_of(data))
+    model, training = end_to_end_training(start_of(encoder, data), options)
     parts = data.split(seed=1)
     for epoch in range(2):
         batches = [training.batch_at(epoch * training.epoch_steps + step) for step in range(training.epoch_steps)]

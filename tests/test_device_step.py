@@ -58,7 +58,7 @@ def test_a_step_reads_nothing_from_its_device(
     """On the device "meta" tensors have no values, so that each look at one is an error."""
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which knows no such device
     meta = torch.device("meta")
-    context = Context(load(tmp_path, download=False).to(meta), meta, nullcontext, "")
+    context = Context(load(tmp_path, download=False).to(meta), meta, nullcontext, "", "fp32")
     context.data.__dict__["normalisation"] = (torch.zeros(3, device=meta), torch.ones(3, device=meta))
     step = step_of(options(method, optimizer), context)
     for number in (0, 9):  # one of each size of views
@@ -73,7 +73,7 @@ def test_a_step_reads_nothing_from_its_device(
 )
 def test_a_step_on_a_gpu_does_not_make_the_host_wait(method: str, optimizer: str, tmp_path: Path) -> None:
     cuda = torch.device("cuda")
-    context = Context(load(tmp_path, download=False).to(cuda), cuda, autocast(cuda, "bf16"), "")
+    context = Context(load(tmp_path, download=False).to(cuda), cuda, autocast(cuda, "bf16"), "", "bf16")
     step = step_of(options(method, optimizer), context)
     step(0), step(9)  # what is made once
     torch.cuda.set_sync_debug_mode("error")

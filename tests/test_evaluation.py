@@ -28,7 +28,7 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.checkpoint import load_checkpoint
 from sslcli.training.device import autocast
-from sslcli.workflows import probing
+from sslcli.workflows import evaluating
 from tests.conftest import TINY
 
 Done = Callable[[str], Run]
@@ -169,13 +169,13 @@ class Scaled(nn.Module):
 
 def test_h_times_100_plus_5_changes_no_accuracy(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
     plain_run = done(f"probe --init scratch --dataset shapes --backbone resnet9-small {PROBE}")
-    original = probing.starting_encoder
+    original = evaluating.starting_encoder
 
     def scaled(*arguments: Any) -> Encoder:
         encoder = original(*arguments)
         return Encoder(Scaled(encoder.backbone), encoder.dim)
 
-    monkeypatch.setattr(probing, "starting_encoder", scaled)
+    monkeypatch.setattr(evaluating, "starting_encoder", scaled)
     scaled_run = done(f"probe --init scratch --dataset shapes --backbone resnet9-small {PROBE}")
     assert scaled_run.id != plain_run.id
     for name in ("val_acc", "test_acc", "best_test_acc", "rate", "epoch"):

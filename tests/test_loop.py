@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from sslcli.options.pretrain import Pretrain
-from sslcli.plans.schedule import default_rate, rate_schedule, total_steps
 from sslcli.training.device import autocast
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
 from sslcli.training.loop import Progress, fit
+from sslcli.training.recipe import default_rate, rate_schedule, total_steps
 
 STEPS, EPOCH = 6, 3
 

@@ -6,7 +6,8 @@ from torch import nn
 
 from sslcli.methods.method import ParameterGroup
 from sslcli.training import optim
-from sslcli.training.optim import ITERATIONS, Muon, build_optimizer, orthogonalise, warmup_cosine
+from sslcli.training.optim import ITERATIONS, Muon, build_optimizer, orthogonalise
+from sslcli.training.recipe import warmup_cosine
 
 
 def test_the_rate_warms_up_linearly_and_falls_as_a_cosine() -> None:

@@ -42,7 +42,7 @@ def evaluate(frozen, options, _):
     head = torch.nn.Linear(means.shape[1], h.classes)
     head.load_state_dict({"weight": means, "bias": -means.square().sum(1) / 2})
     with torch.no_grad():
-        return Outcome(head, head(h.standardised(h.test)))
+        return Outcome(frozen.classifier(head), head(h.standardised(h.test)))
 
 
 PROTOCOL = Protocol(
@@ -94,10 +94,10 @@ SPELLED: dict[str, dict[str, tuple[int, str]]] = {
     "__init__.py": {"finetune": (2, "a command")},
     "python.py": {"finetune": (1, "a command")},
     "cli.py": {"finetune": (1, "a command")},
-    "bench/columns.py": {"finetune": (1, "a command")},
     "bench/shown.py": {"finetune": (1, "a command")},
     "workflows/table.py": {"finetune": (1, "a command")},
     "options/trainings.py": {"finetune": (1, "a command")},
+    "options/finetune.py": {"finetune": (2, "a command")},
     "options/presets.py": {"finetune": (1, "a command, in the preset of --minutes"), "knn": (1, "in the preset of --minutes")},
     "commands/runs_list.py": {
         "finetune": (1, "an experiment"),
@@ -143,9 +143,7 @@ def test_each_protocol_says_what_it_means_what_it_cannot_say_and_how_it_is_made(
     assert {f.name for f in fields(protocol.options)} <= {
         f.name for f in fields(Probe if protocol.command == "probe" else Finetune)
     }
-    if protocol.frozen:
-        assert protocol.evaluate is not None
-        assert protocol.by_steps == (protocol.training is not None)
+    assert protocol.by_steps == (protocol.training is not None)
 
 
 def test_the_options_of_probe_are_those_of_its_protocols_beside_the_common_ones() -> None:

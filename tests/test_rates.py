@@ -20,14 +20,14 @@ from sslcli.data.image_data import ImageData
 from sslcli.data.sets import shapes
 from sslcli.errors import DivergedError, UsageError
 from sslcli.evaluation.linear import RATES
+from sslcli.evaluation.protocols import finetune
 from sslcli.options.finetune import Finetune
 from sslcli.options.pairing import pair_key
-from sslcli.plans import rate_trials
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run, parse_run
 from sslcli.training import log
 from sslcli.training.checkpoint import load_checkpoint
-from sslcli.workflows import probing, rates, resume
+from sslcli.workflows import evaluating, rates, resume
 from tests.conftest import TINY, Cli, Once
 
 Done = Callable[[str], Run]
@@ -121,7 +121,7 @@ def test_a_probe_whose_encoder_would_be_another_is_not_gone_on_with(
     ssl: Cli, parent: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop_after(monkeypatch, 5, ssl, "probe --init scratch --epochs 3 --batch-size 64")
-    original = probing.starting_encoder
+    original = evaluating.starting_encoder
 
     def redrawn(*arguments: Any) -> Any:
         encoder = original(*arguments)
@@ -130,7 +130,7 @@ def test_a_probe_whose_encoder_would_be_another_is_not_gone_on_with(
         return encoder
 
     with monkeypatch.context() as patch:
-        patch.setattr(probing, "starting_encoder", redrawn)
+        patch.setattr(evaluating, "starting_encoder", redrawn)
         refused = ssl("resume")
     assert refused.code == 3
     assert "began with an encoder whose sha256 is" in refused.err
@@ -157,7 +157,7 @@ def test_a_probe_that_an_earlier_version_began_is_gone_on_with(
     line = "probe --epochs 3 --batch-size 64"
     whole = done(line)
     with monkeypatch.context() as patch:
-        patch.setattr(probing, "fixed_of", lambda *_: None)
+        patch.setattr(evaluating, "fixed_of", lambda *_: None)
         patch.setattr("sslcli.training.checkpoint.sealed", lambda _: {})
         stop_after(patch, 5, ssl, line)
     run = registry.load(registry.find("latest"))
@@ -193,14 +193,14 @@ def test_the_rate_of_fine_tuning_is_the_best_on_validation_and_the_run_is_as_wit
 
 
 def test_a_trial_is_the_whole_recipe_in_a_fifth_of_its_epochs_and_steps() -> None:
-    options = Finetune(epochs=12, warmup_epochs=1.2, max_steps=101, search_lr=True, optimizer="adamw", batch_size=64)
-    trial = rate_trials.trial_options(options, rate=0.5)
+    options = finetune.Options(epochs=12, warmup_epochs=1.2, max_steps=101, search_lr=True, optimizer="adamw", batch_size=64)
+    trial = finetune.trial_options(options, rate=0.5)
     assert (trial.epochs, trial.max_steps, trial.lr, trial.search_lr) == (3, 21, 0.5, False)
     assert trial.warmup_epochs == pytest.approx(0.3)
-    differing = {name for name, value in trial.options().items() if value != options.options()[name]}
+    differing = {name for name, value in vars(trial).items() if value != vars(options)[name]}
     assert differing == {"epochs", "max_steps", "lr", "search_lr", "warmup_epochs"}
-    assert rate_trials.trial_rates(options) == pytest.approx([0.00005, 0.00015, 0.0005, 0.0015])
-    assert rate_trials.trial_options(Finetune(epochs=1, search_lr=True), rate=0.1).epochs == 1
+    assert finetune.trial_rates(options) == pytest.approx([0.00005, 0.00015, 0.0005, 0.0015])
+    assert finetune.trial_options(finetune.Options(epochs=1, search_lr=True), rate=0.1).epochs == 1
 
 
 def test_of_rates_that_are_equally_good_the_lowest_is_taken_and_one_that_diverges_is_not(

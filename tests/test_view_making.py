@@ -30,7 +30,7 @@ def context() -> Context:
     labels = torch.arange(40) % 2
     data = ImageData(train_images=images, train_labels=labels, test_images=images, test_labels=labels, classes=("a", "b"))
     cpu = torch.device("cpu")
-    return Context(data, cpu, autocast(cpu, "fp32"), "")
+    return Context(data, cpu, autocast(cpu, "fp32"), "", "fp32")
 
 
 @pytest.fixture

@@ -12,13 +12,11 @@ from sslcli.options.presets import over_time, read_preset, trainings_of
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.study import Study
 from sslcli.options.trainings import TRAININGS, TrainingOptions
-from sslcli.plans import finetuning, pretraining, probing
+from sslcli.plans import evaluating, pretraining
 from sslcli.plans.inheriting import fill, inherit
 from sslcli.plans.plan import Plan
 from sslcli.runs.registry import Registry
 from sslcli.training.device import describe, tell_of_speed
-
-SETTLE: dict[str, Any] = {"probe": probing.settle, "finetune": finetuning.settle}
 
 
 def differences(trainings: list[Any]) -> list[str]:
@@ -36,8 +34,7 @@ def settle(registry: Registry, command: Any, costs: Costs) -> Plan[TrainingOptio
         return pretraining.plan(registry, command, fit_to_minutes=fit_to_minutes, load=costs.load)
     earlier = {"at_epoch": None} if "at_epoch" in command.options() else {}
     inherited, _ = inherit(registry, command.because("costs the same", init="scratch", **earlier))
-    plan: Plan[TrainingOptions] = SETTLE[type(command).__name__.lower()](registry, inherited, None, load=costs.load)
-    return plan
+    return evaluating.settle(registry, inherited, None, load=costs.load)
 
 
 def measure(registry: Registry, command: Any, costs: Costs) -> dict[str, Any]:
@@ -87,6 +84,6 @@ def of_preset(registry: Registry, name: str, like: Any, costs: Costs) -> dict[st
         values = {option: value for option, value in arguments.items() if option != "at_epoch"} | {"init": "scratch"}
         evaluation: Any = build(TRAININGS[kind], values)
         command = fill(evaluation, start.options.options(), f"from preset {name}")
-        cost = costs.of(SETTLE[kind](registry, command, None, load=costs.load))
+        cost = costs.of(evaluating.settle(registry, command, None, load=costs.load))
         total[kind] += cost.seconds - cost.expected["starting"]
     return total

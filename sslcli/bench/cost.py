@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from sslcli.bench.protocol_cost import parts_of, random_h, trials_seconds
+from sslcli.bench.protocol_cost import parts_of, random_h
 from sslcli.bench.timing import BUDGET, StepTime, time_step
 from sslcli.console.messages import say
 from sslcli.data import DATASETS
@@ -24,15 +24,14 @@ from sslcli.data.loading import load_data
 from sslcli.data.on_disk import chosen
 from sslcli.errors import StateError
 from sslcli.evaluation.features import BATCH, outputs
-from sslcli.evaluation.protocols import PROTOCOLS
-from sslcli.evaluation.protocols.protocol import Frozen
+from sslcli.evaluation.protocols.protocol import Frozen, Pace, Start
 from sslcli.methods.method import Method
 from sslcli.models.encoder import Encoder, build_encoder
 from sslcli.options.finetune import Finetune
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
 from sslcli.options.trainings import TrainingOptions
-from sslcli.plans import finetuning, pretraining
+from sslcli.plans import pretraining
 from sslcli.plans.online_metrics import is_measured, measured_images, meter
 from sslcli.plans.plan import Plan
 from sslcli.plans.views import view_size_plan
@@ -114,10 +113,8 @@ class Costs:
         match plan.options:
             case Pretrain() as options:
                 cost = self._pretrain(plan, options)
-            case Probe() as options:
-                cost = self._frozen(plan, options)
-            case Finetune() as options:
-                cost = self._finetune(plan, options)
+            case Probe() | Finetune() as options:
+                cost = self._evaluation(plan, options)
         loaded = [seconds for (name, *_), (_, seconds) in self._data.items() if name == plan.options.dataset]
         return replace(cost, expected={"starting": STARTING, "data": max(loaded, default=0.0)} | cost.expected)
 
@@ -161,39 +158,26 @@ class Costs:
         key = (*_signature(plan), "measuring", options.knn_images)
         return share * self._once(key, lambda: seconds_of(lambda: measure(1), context.device))
 
-    def _finetune(self, plan: Plan[TrainingOptions], options: Finetune) -> Cost:
-        context = plan.context
-        parts = context.data.split(seed=options.seed or 0, label_fraction=options.label_fraction)
-        model, training = finetuning.training_of(_encoder(plan), options, context)
-        step, seconds = self._steps(plan, training, len(parts.train))
-        epochs, tested = math.ceil(training.steps / training.epoch_steps), len(context.data.test_images)
-        seen = epochs * (len(parts.val) + tested) + tested
-        saving = self._saving(plan, model, training.optimizer.state_dict())
-        expected = {"steps": seconds, "measuring": seen * self._seeing(plan, model.encoder)}
-        expected["checkpoints"] = (_saves(sum(expected.values())) + 1) * saving
-        if options.search_lr:
-            validating = len(parts.val) * self._seeing(plan, model.encoder)
-            expected["choosing the rate"] = trials_seconds(
-                options, training, step_seconds=seconds / training.steps, validating=validating
-            )
-        return Cost(expected, step, training.steps, training.epoch_steps, training.batch_size)
-
-    def _frozen(self, plan: Plan[TrainingOptions], options: Probe) -> Cost:
-        context, protocol = plan.context, PROTOCOLS[options.protocol]
+    def _evaluation(self, plan: Plan[TrainingOptions], options: Probe | Finetune) -> Cost:
+        protocol, data, seed = options.by_protocol, plan.context.data, options.seed or 0
         encoder = _encoder(plan).eval()
-        parts = context.data.split(seed=options.seed or 0, label_fraction=options.label_fraction)
-        images = len(parts.train) + len(parts.val) + len(context.data.test_images)
-        expected: dict[str, float] = {"representations": images * self._seeing(plan, encoder)}
-        saving = {"checkpoints": self._saving(plan, encoder, {})}
-        own = protocol.own(options.options())
-        frozen = Frozen(encoder, context, options.seed or 0, random_h(encoder.dim, context.data, parts))
+        start = Start(encoder, plan.context, seed, data.split(seed=seed, label_fraction=options.label_fraction))
+        parts, own, image = start.parts, protocol.own(options.options()), self._seeing(plan, encoder)
+        expected = {}
+        if protocol.frozen:
+            expected["representations"] = (len(parts.train) + len(parts.val) + len(data.test_images)) * image
+            start = Frozen(encoder, plan.context, seed, parts, random_h(encoder.dim, data, parts))
+        training = protocol.training(start, own) if protocol.training is not None else None
+        mean, steps = (None, 0.0) if training is None else self._steps(plan, training, len(parts.train))
+        pace = Pace(steps / training.steps if training is not None else 0.0, image)
         key = (*_signature(plan), len(parts.train), own)
-        expected |= self._once(key, lambda: parts_of(protocol, frozen, own))
-        if protocol.training is None:
-            return Cost(expected | saving)
-        training = protocol.training(frozen, own)
-        step, expected["steps"] = self._steps(plan, training, len(parts.train))
-        return Cost(expected | saving, step, training.steps, training.epoch_steps, training.batch_size)
+        expected |= self._once(key, lambda: parts_of(protocol, start, own, pace))
+        if training is None:
+            return Cost(expected | {"checkpoints": self._saving(plan, encoder, {})})
+        expected["steps"] = steps
+        saving = self._saving(plan, encoder, {} if protocol.frozen else training.optimizer.state_dict())
+        expected["checkpoints"] = (_saves(sum(expected.values())) + 1) * saving
+        return Cost(expected, mean, training.steps, training.epoch_steps, training.batch_size)
 
     def _steps(self, plan: Plan[TrainingOptions], training: Training, images: int) -> tuple[StepTime, float]:
         """A full step, and the seconds of all: an epoch's last one has fewer of the `images`, but updates all weights."""

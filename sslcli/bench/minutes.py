@@ -18,12 +18,12 @@ from sslcli.options.pretrain import Pretrain
 from sslcli.plans.online_metrics import is_measured
 from sslcli.plans.plan import Plan
 from sslcli.plans.pretraining import resolve, training_of
-from sslcli.plans.schedule import total_steps
 from sslcli.plans.views import LARGE
 from sslcli.runs.next_step import recorded_command
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.context import Context
+from sslcli.training.recipe import total_steps
 
 T = TypeVar("T")
 

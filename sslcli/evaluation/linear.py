@@ -14,7 +14,8 @@ from sslcli.data.image_data import pick
 from sslcli.evaluation.represented import Represented
 from sslcli.models.encoder import Encoder
 from sslcli.training.context import Context
-from sslcli.training.optim import build_optimizer, warmup_cosine
+from sslcli.training.optim import build_optimizer
+from sslcli.training.recipe import warmup_cosine
 from sslcli.training.step import Batch, Loss, Training, batch_itself
 
 CROPS = Augmentation(crop_min=0.2, flip=0.5, jitter=0.0, grey=0.0)  # crops and mirror images

@@ -10,8 +10,9 @@ from typer import Argument, Option
 from sslcli.data import DATASETS, FOLDER
 from sslcli.models import BACKBONES, SIZED, TIMM, all_stems
 from sslcli.options.values import Above, But, OneOf, one_of
+from sslcli.training.recipe import TRAINING, VIEWS
 
-DATA, MODEL, METHOD, TRAINING, VIEWS, MACHINE, RUN = "Data", "Model", "Method", "Training", "Views", "Machine", "Run"
+DATA, MODEL, METHOD, MACHINE, RUN = "Data", "Model", "Method", "Machine", "Run"
 MAX_SEED = 2**63 - 1
 _DATASETS = OneOf(tuple(DATASETS), beginnings=(FOLDER,))
 Dataset = Annotated[
@@ -43,16 +44,6 @@ Precision = Annotated[
 Deterministic = Annotated[
     bool, Option("--deterministic", help="The same bits each time on a GPU too, where it costs speed.", rich_help_panel=MACHINE)
 ]
-BatchSize = Annotated[int, Option(min=2, help="Images a step, summed over devices.", rich_help_panel=TRAINING)]
-Optimizer = Annotated[Literal["sgd", "adamw", "muon"], Option(help="Optimizer.", rich_help_panel=TRAINING)]
-Lr = Annotated[float | None, Option(min=0, help="Highest rate; default by optimizer and batch.", rich_help_panel=TRAINING)]
-WeightDecay = Annotated[
-    float | None, Option(min=0, help="Weight decay, not on biases and norms; default by optimizer.", rich_help_panel=TRAINING)
-]
-Momentum = Annotated[float, Option(min=0, max=0.9999, help="Momentum of SGD and Muon.", rich_help_panel=TRAINING)]
-Warmup = Annotated[
-    float | None, Option(min=0, help="Epochs of linear warm-up; default: a twentieth, 10 at most.", rich_help_panel=TRAINING)
-]
 Minutes = Annotated[
     float | None,
     Option(
@@ -63,12 +54,9 @@ Minutes = Annotated[
     ),
     Above(0),
 ]
-MaxSteps = Annotated[int | None, Option(min=1, help="Stop after so many steps, for a trial.", rich_help_panel=TRAINING)]
 _LEAST = "Least part of the image's area in a crop"
 BY = "; default: by the size of the images"
-CropMin = Annotated[float, Option(min=0.01, max=1, help=f"{_LEAST}.", rich_help_panel=VIEWS)]
 CropMinBySize = Annotated[float | None, Option(min=0.01, max=1, help=f"{_LEAST}{BY}.", rich_help_panel=VIEWS)]
-Flip = Annotated[float, Option(min=0, max=1, help="Probability of a mirror image.", rich_help_panel=VIEWS)]
 ViewSizes = Annotated[
     str, Option(help="Side of the views in pixels, or parts of training: 16:0.6,24:0.3,32:0.1.", rich_help_panel=VIEWS)
 ]

@@ -3,43 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from typer import Option
-
-from sslcli.errors import UsageError
+from sslcli.evaluation.protocols import made_by
+from sslcli.evaluation.protocols.protocol import AnyProtocol
 from sslcli.options.annotations import (
-    TRAINING,
-    BatchSize,
-    CropMin,
     DataDir,
     Deterministic,
     Device,
     Download,
     EncoderRun,
-    Flip,
     ImageSize,
     Init,
     LabelFraction,
     Labels,
-    Lr,
-    MaxSteps,
-    Momentum,
     Name,
-    Optimizer,
     ParentsBackbone,
     ParentsDataset,
     ParentsFit,
     ParentsSeed,
     ParentsStem,
     Precision,
-    Warmup,
-    WeightDecay,
 )
 from sslcli.options.command import Command
+from sslcli.options.of_protocols import with_options_of_protocols
 
 
 @dataclass(frozen=True, kw_only=True)
+@with_options_of_protocols("finetune")
 class Finetune(Command):
     """Train encoder and classifier end to end, from a pretrained or a random encoder.
 
@@ -58,25 +48,7 @@ class Finetune(Command):
     label_fraction: LabelFraction = 1.0
     backbone: ParentsBackbone = None
     stem: ParentsStem = None
-    epochs: Annotated[int, Option(min=1, help="Passes over the labelled training images.", rich_help_panel=TRAINING)] = 10
-    batch_size: BatchSize = 128
-    optimizer: Optimizer = "sgd"
-    lr: Lr = None
-    search_lr: Annotated[
-        bool,
-        Option(
-            "--search-lr",
-            help="Choose --lr on validation images: short trainings at 0.1, 0.3, 1 and 3 times the default.",
-            rich_help_panel=TRAINING,
-        ),
-    ] = False
-    weight_decay: WeightDecay = None
-    momentum: Momentum = 0.9
-    warmup_epochs: Warmup = None
-    max_steps: MaxSteps = None
     seed: ParentsSeed = None
-    crop_min: CropMin = 0.6
-    flip: Flip = 0.5
     device: Device = "auto"
     precision: Precision = "auto"
     deterministic: Deterministic = False
@@ -84,5 +56,9 @@ class Finetune(Command):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.search_lr and self.lr is not None:
-            raise UsageError(f"--lr {self.lr:g} with --search-lr: accepted is one of them; leave the other out")
+        self.by_protocol.own(vars(self))  # which may find that two of its options do not go together
+
+    @property
+    def by_protocol(self) -> AnyProtocol:
+        """The protocol that it evaluates by."""
+        return made_by("finetune", None)

@@ -19,7 +19,6 @@ from sslcli.options.annotations import (
     Device,
     Download,
     Fit,
-    Flip,
     Format,
     Grey,
     Hue,
@@ -34,6 +33,7 @@ from sslcli.options.annotations import (
 )
 from sslcli.options.command import Command
 from sslcli.options.pretrain import Pretrain
+from sslcli.training.recipe import Flip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,6 @@ from sslcli.options.annotations import (
     MAX_SEED,
     MODEL,
     RUN,
-    TRAINING,
-    BatchSize,
     Blur,
     Brightness,
     Contrast,
@@ -29,28 +27,22 @@ from sslcli.options.annotations import (
     Device,
     Download,
     Fit,
-    Flip,
     Grey,
     Hue,
     ImageSize,
     Jitter,
     Labels,
-    Lr,
-    MaxSteps,
     Minutes,
-    Momentum,
     Name,
-    Optimizer,
     Precision,
     Saturation,
     ViewSizes,
-    Warmup,
-    WeightDecay,
 )
 from sslcli.options.command import Command
 from sslcli.options.of_methods import OF_METHODS, method_hints, of_any_method, with_options_of_methods
 from sslcli.options.values import But, OneOf, check, one_of
 from sslcli.runs.naming import METHOD_IN_FILE, file_of_method
+from sslcli.training.recipe import TRAINING, BatchSize, Flip, Lr, MaxSteps, Momentum, Optimizer, Warmup, WeightDecay
 
 IN_FILE = "FILE.py:CLASS"
 """How a method outside the program is named."""

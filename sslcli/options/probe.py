@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated
 
 from typer import Option
 
 from sslcli.evaluation.protocols import PROTOCOLS, own_options, usual
+from sslcli.evaluation.protocols.protocol import AnyProtocol
 from sslcli.options.annotations import (
     MODEL,
-    TRAINING,
     DataDir,
     Deterministic,
     Device,
@@ -30,33 +29,14 @@ from sslcli.options.annotations import (
     Precision,
 )
 from sslcli.options.command import Command
-from sslcli.options.of_methods import T
+from sslcli.options.of_protocols import with_options_of_protocols
 
 OF_PROTOCOL = own_options("probe")
 """The options of ssl probe that belong to some protocols alone, and the keys of these."""
 
 
-def _with_own_options(kind: type[T]) -> type[T]:
-    """The class of ssl probe's options with the protocols that there are, and the options of each, after `protocol`."""
-    protocols = [protocol for protocol in PROTOCOLS.values() if protocol.command == "probe"]
-    literal: Any = Literal
-    help_text = "; ".join(f"{protocol.key}: {protocol.help}" for protocol in protocols)
-    annotated: Any = Annotated
-    chosen = literal[tuple(protocol.key for protocol in protocols)]
-    hints = {"protocol": annotated[chosen, Option(help=f"{help_text}.", rich_help_panel=TRAINING)]}
-    for name, keys in OF_PROTOCOL.items():
-        options = PROTOCOLS[keys[0]].options
-        kept, option = get_args(get_type_hints(options, include_extras=True)[name])
-        option = copy.copy(option)
-        option.help, option.rich_help_panel = f"Of {', '.join(keys)}: {option.help}", TRAINING
-        hints[name] = annotated[kept, option]
-        setattr(kind, name, getattr(options, name))
-    kind.__annotations__ = hints | {name: hint for name, hint in kind.__annotations__.items() if name != "protocol"}
-    return kind
-
-
 @dataclass(frozen=True, kw_only=True)
-@_with_own_options
+@with_options_of_protocols("probe")
 class Probe(Command):
     """Linear evaluation: the encoder is frozen, a linear classifier is trained on its representation. Or kNN.
 
@@ -87,6 +67,11 @@ class Probe(Command):
     precision: Precision = "auto"
     deterministic: Deterministic = False
     name: Name = None
+
+    @property
+    def by_protocol(self) -> AnyProtocol:
+        """The protocol that it evaluates by."""
+        return PROTOCOLS[self.protocol]
 
     def foreign(self) -> dict[str, tuple[str, ...]]:
         """The options whose values would change nothing with this protocol, and the protocols that they belong to."""

@@ -74,19 +74,19 @@ def inherit(registry: Registry, command: EvaluationT) -> tuple[EvaluationT, Run 
     return filled, None
 
 
-def settle_epoch(command: Probe, parent: Run | None) -> Probe:
-    """Hold --at-epoch to the checkpoints that the parent has kept; its last epoch is what is probed without it."""
-    if command.at_epoch is None:
+def settle_epoch(command: EvaluationT, parent: Run | None) -> EvaluationT:
+    """Hold --at-epoch to the checkpoints that the parent has kept; its last epoch is what is evaluated without it."""
+    if (at_epoch := command.options().get("at_epoch")) is None:
         return command
     if weights_path(command.init) is not None:
-        raise UsageError(f"--at-epoch {command.at_epoch}: --init {command.init} is a file, of no epochs; leave the option out")
+        raise UsageError(f"--at-epoch {at_epoch}: --init {command.init} is a file, of no epochs; leave the option out")
     if parent is None:
-        raise UsageError(f"--at-epoch {command.at_epoch}: a scratch encoder was never trained; leave the option out")
-    if command.at_epoch == parent.epochs:
+        raise UsageError(f"--at-epoch {at_epoch}: a scratch encoder was never trained; leave the option out")
+    if at_epoch == parent.epochs:
         return command.because(f"the last epoch of {parent.id}", at_epoch=None)
-    if command.at_epoch not in (kept := kept_epochs(parent)):
+    if at_epoch not in (kept := kept_epochs(parent)):
         accepted = ", ".join(map(str, kept)) or "none but the last (pretrain with --keep-every to keep more)"
-        raise StateError(f"--at-epoch {command.at_epoch}: {parent.id} has kept the checkpoints of these epochs: {accepted}")
+        raise StateError(f"--at-epoch {at_epoch}: {parent.id} has kept the checkpoints of these epochs: {accepted}")
     return command
 
 

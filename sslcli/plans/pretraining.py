@@ -25,7 +25,6 @@ from sslcli.options.pretrain import Pretrain
 from sslcli.plans.data_access import Load
 from sslcli.plans.method_file import code_of
 from sslcli.plans.plan import Plan
-from sslcli.plans.schedule import optimizer_for, rate_schedule, resolve_training, total_steps
 from sslcli.plans.settling import prepare
 from sslcli.plans.views import side_of, view_maker, view_size_plan, with_strengths, work_of
 from sslcli.plans.weights_file import take_stock
@@ -35,6 +34,8 @@ from sslcli.runs.run import Choices, Run
 from sslcli.training.capture import captured
 from sslcli.training.checkpoint import encoder_in, load_checkpoint
 from sslcli.training.context import Context
+from sslcli.training.optim import optimizer_for
+from sslcli.training.recipe import defaults_of_open, rate_schedule, total_steps
 from sslcli.training.step import Batch, Loss, Training
 
 FitToMinutes = Callable[[Pretrain, Pretrain, Context], Pretrain]
@@ -64,7 +65,7 @@ def resolve(options: Pretrain, context: Context) -> Pretrain:
         hold_to_side(options.backbone, stem=options.stem, side=side)
     if options.batch_size > (images := len(context.data.train_images)):
         raise UsageError(f"--batch-size {options.batch_size}: accepted is at most the {images} images of {options.dataset}")
-    return resolve_training(options)
+    return options.because("from optimizer, batch and epochs", **defaults_of_open(options))
 
 
 def training_of(
@@ -95,7 +96,9 @@ def training_of(
 
     training = Training(
         module=method, loss_of=loss_of,
-        optimizer=optimizer_for(method, options, own=method.parameter_groups(), replayed=replayed),
+        optimizer=optimizer_for(
+            method, options, precision=options.precision, own=method.parameter_groups(), replayed=replayed
+        ),
         batch_at=ahead(batch_at) if isinstance(images, Stored) else batch_at,
         views_of=view_maker(options, context, steps, views=method.views, replayed=replayed),
         before_step=method.before_step, after_step=method.after_step,

@@ -56,5 +56,5 @@ def prepare(registry: Registry, options: OptionsT, *, load: Load = load_data) ->
     if options.backbone and options.stem:
         hold_to_side(options.backbone, stem=options.stem, side=data.image_size)
     options = on_first(lambda: options)
-    context = Context(data.to(device), device, autocast(device, options.precision), data.fingerprint)
+    context = Context(data.to(device), device, autocast(device, options.precision), data.fingerprint, options.precision)
     return context, options

@@ -13,9 +13,10 @@ from sslcli.data.image_data import ImageData
 
 @dataclass(frozen=True)
 class Context:
-    """Where and on what a training works: the data on the device, and how forward passes compute."""
+    """Where and on what a training works: the data on the device, and how forward passes and products compute."""
 
     data: ImageData
     device: torch.device
     autocast: Callable[[], AbstractContextManager[object]]
     fingerprint: str
+    precision: str

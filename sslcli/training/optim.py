@@ -1,8 +1,7 @@
-"""Optimizers and the rate: SGD, AdamW, Muon; linear warm-up and cosine as a pure function of the step."""
+"""Optimizers: SGD, AdamW, Muon."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -13,6 +12,7 @@ from torch.optim import SGD, AdamW, Optimizer
 
 from sslcli.methods.method import ParameterGroup
 from sslcli.training.capture import Recorded
+from sslcli.training.recipe import Recipe
 
 BETAS, EPS = (0.9, 0.95), 1e-8  # of AdamW
 ADAM_RATE = 1 / 30  # Muon's rate 0.06 goes with 0.002 for the parameters that are left to AdamW
@@ -40,6 +40,16 @@ def build_optimizer(
     if name == "adamw":
         return AdamW(groups, lr=lr, betas=BETAS)
     return Muon(groups, lr=lr, momentum=momentum, recorded=Recorded.in_one_pool() if replayed else None)
+
+
+def optimizer_for(
+    module: nn.Module, recipe: Recipe, *, precision: str, own: Sequence[ParameterGroup] = (), replayed: bool = False
+) -> Optimizer:
+    """The optimizer of a recipe that leaves nothing open; the rest as in `build_optimizer`."""
+    return build_optimizer(
+        module, recipe.optimizer, lr=recipe.lr or 0.0, weight_decay=recipe.weight_decay or 0.0, momentum=recipe.momentum,
+        precision=precision, own=own, replayed=replayed,
+    )  # fmt: skip
 
 
 def _by_decay(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
@@ -70,13 +80,6 @@ def _with_own_rate(made: dict[str, Any], group: ParameterGroup, lr: float) -> di
     """An optimizer's group at the rate of its own: a part of `lr_at`, or the same at every step."""
     scale = made["lr_scale"] * group.lr_scale
     return made | {"lr_scale": scale} | ({"constant_lr": scale * lr} if group.constant_lr else {})
-
-
-def warmup_cosine(step: int, *, steps: int, warmup: int, lr: float) -> float:
-    """The rate at `step`: linear from 0 over `warmup` steps, then half a cosine to 0 at `steps` (SGDR, 1608.03983)."""
-    if step < warmup:
-        return lr * (step + 1) / warmup
-    return lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
 class Muon(Optimizer):

@@ -12,7 +12,6 @@ from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.evaluation.protocols.protocol import Outcome
 from sslcli.evaluation.quality import headline
 from sslcli.evaluation.test_logits import FILE, Kept, keep, read_kept
-from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import weights_hash
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -24,13 +23,13 @@ MOST = 100  # runs whose agreement with a new one is counted
 COUNTED = ("running", "finished")
 
 
-def finish(registry: Registry, run: Run, classifier: Classifier, context: Context, outcome: Outcome) -> None:
+def finish(registry: Registry, run: Run, context: Context, outcome: Outcome) -> None:
     """Keep the test logits, count what other runs have right too, and write best.pt: encoder, head and figures in one.
 
     test_acc is that of the epoch that validation chose; best_test_acc the best over epochs, which the original study
     reports, and which looks at the test images to choose.
     """
-    progress, labels = outcome.progress or Progress(), context.data.test_labels
+    classifier, progress, labels = outcome.classifier, outcome.progress or Progress(), context.data.test_labels
     logits = outcome.test_logits.float().cpu().numpy()
     kept = Kept(logits, labels.cpu().numpy(), np.arange(len(labels)))
     run.metrics = figures_of(kept, run.protocol, progress.history) | outcome.figures

@@ -9,22 +9,20 @@ from sslcli.data.on_disk import chosen
 from sslcli.errors import StateError
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.linear import standardisation
+from sslcli.evaluation.protocols.protocol import Start
 from sslcli.evaluation.represented import Represented
 from sslcli.models.encoder import Encoder, weights_hash
-from sslcli.options.probe import Probe
 from sslcli.runs.run import Run
 from sslcli.training.checkpoint import Fixed, State
-from sslcli.training.context import Context
 
 
-def represent(run: Run, encoder: Encoder, options: Probe, context: Context) -> Represented:
+def represent(run: Run, start: Start) -> Represented:
     """Have the frozen encoder see every image once."""
-    data = context.data
-    parts = data.split(seed=options.seed or 0, label_fraction=options.label_fraction)
-    train_rows, val_rows = parts.train.to(context.device), parts.val.to(context.device)
+    context, data = start.context, start.context.data
+    train_rows, val_rows = start.parts.train.to(context.device), start.parts.val.to(context.device)
     say(f"{run.id}: representations of {len(train_rows) + len(val_rows) + len(data.test_labels):,} images, once")
     train_h, val_h, test_h = (
-        outputs(encoder, images, normalise=data.normalise, autocast=context.autocast)
+        outputs(start.encoder, images, normalise=data.normalise, autocast=context.autocast)
         for images in (chosen(data.train_images, train_rows), chosen(data.train_images, val_rows), data.test_images)
     )
     mean, std = standardisation(train_h)

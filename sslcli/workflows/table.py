@@ -13,15 +13,14 @@ from sslcli.options.mapping import build
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
 from sslcli.options.trainings import TRAININGS, OptionsT, TrainingOptions
-from sslcli.plans import finetuning as finetuning_plan
+from sslcli.plans import evaluating as evaluation_plan
 from sslcli.plans import pretraining as pretraining_plan
-from sslcli.plans import probing as probing_plan
 from sslcli.plans.plan import Plan
 from sslcli.plans.settling import prepare
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.context import Context
-from sslcli.workflows import finetuning, pretraining, probing
+from sslcli.workflows import evaluating, pretraining
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Workflow(Generic[OptionsT]):
 
 
 PRETRAIN = Workflow("pretrain", partial(pretraining_plan.plan, fit_to_minutes=fit_to_minutes), pretraining.carry_out)
-PROBE = Workflow("probe", probing_plan.plan, probing.carry_out)
-FINETUNE = Workflow("finetune", finetuning_plan.plan, finetuning.carry_out)
+PROBE = Workflow[Probe]("probe", evaluation_plan.plan, evaluating.carry_out)
+FINETUNE = Workflow[Finetune]("finetune", evaluation_plan.plan, evaluating.carry_out)
 AnyWorkflow = Workflow[Pretrain] | Workflow[Probe] | Workflow[Finetune]
 WORKFLOWS: dict[str, AnyWorkflow] = {workflow.command: workflow for workflow in (PRETRAIN, PROBE, FINETUNE)}

@@ -116,7 +116,7 @@ class Bench:
         wanted: dict[str, Any] = {"backbone": "resnet18", "stem": "conv3", "view_sizes": "32"}
         precision = choose_precision("auto", self.device)
         asked = Pretrain(**(wanted | COMMON | options | smaller), precision=precision)
-        context = Context(self.data, self.device, autocast(self.device, precision), "")
+        context = Context(self.data, self.device, autocast(self.device, precision), "", precision)
         return resolve(asked, context), context
 
 

@@ -19,12 +19,12 @@ from sslcli.data.loading import load_data
 from sslcli.errors import StateError
 from sslcli.options.pretrain import Pretrain
 from sslcli.plans.pretraining import training_of
-from sslcli.plans.schedule import resolve_training
 from sslcli.training.context import Context
 from sslcli.training.device import autocast, choose_precision, use_well, wait_for
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
 from sslcli.training.loop import Progress, fit
+from sslcli.training.recipe import defaults_of_open
 from sslcli.training.step import Loss
 
 SIZE, PROJECTOR = 32, (512, 128)  # pixels of a view; width of the projector's hidden layer and length of z
@@ -102,16 +102,16 @@ def ours(task: Task) -> Program:
 
 def as_lightly_has_it(task: Task) -> tuple[Pretrain, Context]:
     """Options that give the net and the strengths of views that are lightly's by default; our own in all else."""
-    options: Pretrain = resolve_training(
-        Pretrain(
-            backbone="resnet18", stem="conv3", projector_hidden=PROJECTOR[0], projector_dim=PROJECTOR[1],
-            batch_size=task.batch_size, optimizer="sgd", view_sizes=str(SIZE), crop_min=0.08,
-            brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2, grey=0.2,
-        )
+    options = Pretrain(
+        backbone="resnet18", stem="conv3", projector_hidden=PROJECTOR[0], projector_dim=PROJECTOR[1],
+        batch_size=task.batch_size, optimizer="sgd", view_sizes=str(SIZE), crop_min=0.08,
+        brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2, grey=0.2,
     )  # fmt: skip
+    options = options.because("from the recipe", **defaults_of_open(options))
     device, none = torch.device(task.device), torch.empty(0, dtype=torch.uint8)
     data = ImageData(train_images=images_of(task.data_dir), train_labels=none, test_images=none, test_labels=none, classes=())
-    return options, Context(data.to(device), device, autocast(device, choose_precision("auto", device)), "")
+    precision = choose_precision("auto", device)
+    return options, Context(data.to(device), device, autocast(device, precision), "", precision)
 
 
 def lightly(task: Task) -> Program:

@@ -8,7 +8,8 @@ JUDGED = CHOICES + "test_what_epochs_and_rates_are_chosen_by_is_measured_on_the_
 VOTES = "test_protocols.py::test_knn_votes_equal_scikit_learns_with_and_without_temperature"
 LITERAL = "test_quality.py::test_every_number_is_what_the_slow_literal_computation_gives"
 HEALTH = "test_health.py::test_every_measure_equals_its_definition"
-PROBE, FINETUNE, CLASSIFY = "sslcli/workflows/probing.py", "sslcli/workflows/finetuning.py", "sslcli/workflows/finishing.py"
+FINETUNE, END_TO_END = "sslcli/evaluation/protocols/finetune.py", "sslcli/evaluation/end_to_end.py"
+CLASSIFY = "sslcli/workflows/finishing.py"
 PROTOCOL = "sslcli/evaluation/protocols/"
 H = "sslcli/workflows/representations.py"
 LINEAR, KNN = "sslcli/evaluation/linear.py", "sslcli/evaluation/knn.py"
@@ -23,8 +24,9 @@ MUTANTS = (
     ),
     Mutant(
         "the probe trains on the validation images, too", H,
-        "train_rows, val_rows = parts.train.to(context.device), parts.val.to(context.device)",
-        "train_rows, val_rows = parts.train.new_tensor([*parts.train.tolist(), *parts.val.tolist()]), parts.val",
+        "train_rows, val_rows = start.parts.train.to(context.device), start.parts.val.to(context.device)",
+        "train_rows = start.parts.train.new_tensor([*start.parts.train.tolist(), *start.parts.val.tolist()])\n"
+        "    val_rows = start.parts.val",
         CHOICES + "test_each_representation_is_of_its_image_and_stands_beside_its_label",
     ),
     Mutant(
@@ -35,8 +37,8 @@ MUTANTS = (
     ),
     Mutant(
         "the worst rate is taken", "sslcli/workflows/rates.py",
-        'max(tried, key=lambda trial: float(trial["val_acc"]))["rate"]',
-        'min(tried, key=lambda trial: float(trial["val_acc"]))["rate"]',
+        'max(in_order, key=lambda trial: float(trial["val_acc"]))["rate"]',
+        'min(in_order, key=lambda trial: float(trial["val_acc"]))["rate"]',
         CHOICES + "test_the_rate_is_searched_on_validation_images_and_the_best_one_trained_with",
     ),
     Mutant(
@@ -72,26 +74,24 @@ MUTANTS = (
         "test_evaluation.py::test_the_probe_starts_from_zero",
     ),
     Mutant(
-        "a probe's artifact lacks the standardisation", PROBE,
-        "classifier.fold_standardisation(h.mean, h.std)", "assert h.mean is not h.std", CHOSEN + "[linear] "
+        "a probe's artifact lacks the standardisation", PROTOCOL + "protocol.py",
+        "made.fold_standardisation(self.h.mean, self.h.std)", "assert self.h.mean is not self.h.std", CHOSEN + "[linear] "
         "test_evaluation.py::test_an_artifact_alone_gives_the_accuracy_that_was_reported",
     ),
     Mutant(
-        "fine-tuning trains on the validation images, too", "sslcli/plans/finetuning.py",
-        "train_rows = data.split(seed=seed, label_fraction=options.label_fraction).train",
-        "of = data.split(seed=seed, label_fraction=options.label_fraction)\n    train_rows = torch.cat([of.train, of.val])",
+        "fine-tuning trains on the validation images, too", END_TO_END,
+        "train_rows = start.parts.train", "train_rows = torch.cat([start.parts.train, start.parts.val])",
         CHOICES + "test_fine_tuning_trains_every_weight_on_the_training_images_alone",
     ),
     Mutant(
-        "fine-tuning trains the classifier and leaves the encoder as it is", "sslcli/plans/finetuning.py",
-        "optimizer=optimizer_for(model, options)", "optimizer=optimizer_for(model.head, options)",
+        "fine-tuning trains the classifier and leaves the encoder as it is", END_TO_END,
+        "optimizer_for(model, options,", "optimizer_for(model.head, options,",
         CHOICES + "test_fine_tuning_trains_every_weight_on_the_training_images_alone",
     ),
     Mutant(
         "the epoch of fine-tuning is chosen on the test images", FINETUNE,
-        'score(val, data.train_labels[val_rows], prefix="val")',
-        "score(outputs(model, data.test_images, normalise=data.normalise, autocast=context.autocast), "
-        'data.test_labels, prefix="val")',
+        'score(see(model, chosen(data.train_images, val_rows)), data.train_labels[val_rows], prefix="val")',
+        'score(see(model, data.test_images), data.test_labels, prefix="val")',
         JUDGED + "[finetune]",
     ),
     Mutant(

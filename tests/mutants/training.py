@@ -98,7 +98,7 @@ MUTANTS = (
         "test_optim.py::test_biases_and_norms_do_not_decay",
     ),
     Mutant(
-        "the rate falls in a straight line", OPTIM,
+        "the rate falls in a straight line", "sslcli/training/recipe.py",
         "lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))",
         "lr * (1 - (step - warmup) / max(1, steps - warmup))",
         "test_optim.py::test_the_rate_warms_up_linearly_and_falls_as_a_cosine",
@@ -137,17 +137,17 @@ MUTANTS = (
         "test_loop.py::test_of_epochs_with_equal_accuracy_the_one_with_the_lower_loss_is_chosen",
     ),
     Mutant(
-        "warm-up is counted in steps", "sslcli/plans/schedule.py",
-        "round((options.warmup_epochs or 0.0) * epoch_steps)", "round(options.warmup_epochs or 0.0)",
+        "warm-up is counted in steps", "sslcli/training/recipe.py",
+        "round((recipe.warmup_epochs or 0.0) * epoch_steps)", "round(recipe.warmup_epochs or 0.0)",
         "test_loop.py::test_the_rate_warms_up_over_epochs_and_max_steps_end_it",
     ),
     Mutant(
-        "--max-steps makes a short training longer", "sslcli/plans/schedule.py",
-        "return min(steps, options.max_steps or steps)", "return options.max_steps or steps",
+        "--max-steps makes a short training longer", "sslcli/training/recipe.py",
+        "return min(steps, recipe.max_steps or steps)", "return recipe.max_steps or steps",
         "test_loop.py::test_the_rate_warms_up_over_epochs_and_max_steps_end_it",
     ),
     Mutant(
-        "the rate does not grow with the batch", "sslcli/plans/schedule.py",
+        "the rate does not grow with the batch", "sslcli/training/recipe.py",
         "(0.06 if epochs < 400 else 0.03) * batch_size / 256", "(0.06 if epochs < 400 else 0.03)",
         "test_loop.py::test_where_no_rate_is_given_it_goes_with_the_batch_and_by_its_root_for_adam",
     ),
@@ -168,7 +168,7 @@ MUTANTS = (
     ),
     Mutant(
         "Muon computes in bfloat16 always",
-        "sslcli/plans/schedule.py", "        precision=options.precision,\n", '        precision="bf16",\n',
+        "sslcli/training/optim.py", "precision=precision, own=own", 'precision="bf16", own=own',
         "test_number_formats.py::test_muon_multiplies_in_the_precision_of_its_run",
     ),
 )  # fmt: skip

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import NoReturn
 
+from sslcli.errors import StateError
 from sslcli.evaluation.protocols import finetune, knn, linear, linear_augmented, logistic
-from sslcli.evaluation.protocols.protocol import AnyProtocol, NoOptions, Protocol
+from sslcli.evaluation.protocols.protocol import AnyProtocol, Protocol
 
 PROTOCOLS: dict[str, AnyProtocol] = {
     entry.key: entry
@@ -43,7 +45,11 @@ def protocol_named(key: str | None, experiment: str) -> AnyProtocol:
     if key is None and (found := usual_of(experiment)) is not None:
         return found
     name = key or experiment
-    return PROTOCOLS.get(name) or Protocol[NoOptions](key=name, name=name, meaning="", experiment=experiment)
+    return PROTOCOLS.get(name) or Protocol(key=name, name=name, meaning="", experiment=experiment, evaluate=_not_known)
+
+
+def _not_known(*_: object) -> NoReturn:
+    raise StateError("this version of ssl does not know the run's protocol; use the version that began the run, or a newer one")
 
 
 def own_options(command: str) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option
 
 from sslcli.errors import UsageError
-from sslcli.evaluation.protocols.protocol import Frozen, Outcome, Protocol, Steps
+from sslcli.evaluation.protocols.protocol import Frozen, Outcome, Pace, Protocol, Steps
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,10 +44,10 @@ def logits(h: Represented, options: Options) -> Tensor:
 
 def evaluate(frozen: Frozen, options: Options, _: Steps) -> Outcome:
     """The votes for the test images."""
-    return Outcome(None, logits(frozen.h, options))
+    return Outcome(frozen.classifier(None), logits(frozen.h, options))
 
 
-def seconds(frozen: Frozen, options: Options) -> dict[str, float]:
+def seconds(frozen: Frozen, options: Options, _: Pace) -> dict[str, float]:
     """Seconds for all test images to find their neighbours, tried on some."""
     from sslcli.evaluation.neighbours import QUERIES
     from sslcli.training.device import seconds_of

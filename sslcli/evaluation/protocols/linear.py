@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
-from sslcli.evaluation.protocols.by_sgd import BySgd
-from sslcli.evaluation.protocols.protocol import Frozen, Outcome, Protocol, Steps
+from typer import Option
+
+from sslcli.evaluation.protocols.protocol import Frozen, Outcome, Pace, Protocol, Steps
 
 if TYPE_CHECKING:
     from sslcli.training.loop import Metrics
     from sslcli.training.step import Training
 
 TIMED_STEPS = 50  # of the search of a rate, at least
+
+
+@dataclass(frozen=True, kw_only=True)
+class BySgd:
+    """How long a linear layer is trained by SGD, and on how many images a step."""
+
+    epochs: Annotated[int, Option(min=1, help="passes over the training images.")] = 30
+    batch_size: Annotated[int, Option(min=2, help="images a step.")] = 256
 
 
 def evaluate(frozen: Frozen, options: BySgd, steps: Steps) -> Outcome:
@@ -24,7 +34,7 @@ def evaluate(frozen: Frozen, options: BySgd, steps: Steps) -> Outcome:
 
     h = frozen.h
     val_h, test_h = h.standardised(h.val), h.standardised(h.test)
-    rate = steps.rate_of(lambda: _search(frozen, options))
+    rate = steps.rate_of(lambda _: [_search(frozen, options)])
     head, training = linear_training(
         h, rate=rate, epochs=options.epochs, batch_size=options.batch_size, seed=frozen.seed
     )  # fmt: skip
@@ -36,7 +46,7 @@ def evaluate(frozen: Frozen, options: BySgd, steps: Steps) -> Outcome:
     progress = steps.train(training, evaluate=measure)
     head.load_state_dict(progress.best["weights"])
     with torch.no_grad():
-        return Outcome(head, head(test_h), progress, {"rate": rate})
+        return Outcome(frozen.classifier(head), head(test_h), progress, {"rate": rate})
 
 
 def _search(frozen: Frozen, options: BySgd) -> dict[float, float]:
@@ -59,7 +69,7 @@ def training(frozen: Frozen, options: BySgd) -> Training:
     return linear_training(h, rate=1.0, epochs=epochs, batch_size=options.batch_size, seed=frozen.seed)[1]
 
 
-def seconds(frozen: Frozen, options: BySgd) -> dict[str, float]:
+def seconds(frozen: Frozen, options: BySgd, _: Pace) -> dict[str, float]:
     """Seconds to choose the rate, tried on some epochs."""
     from sslcli.training.device import seconds_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sslcli.evaluation.protocols.by_sgd import BySgd
+from sslcli.evaluation.protocols.linear import BySgd
 from sslcli.evaluation.protocols.protocol import Frozen, Outcome, Protocol, Steps
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def evaluate(frozen: Frozen, options: BySgd, steps: Steps) -> Outcome:
     rate = progress.best["metrics"]["rate"]
     head = heads.at(rate)
     with torch.no_grad():
-        return Outcome(head, head(test_h), progress, {"rate": rate})
+        return Outcome(frozen.classifier(head), head(test_h), progress, {"rate": rate})
 
 
 def _heads_and_training(frozen: Frozen, options: BySgd) -> tuple[HeadPerRate, Training]:

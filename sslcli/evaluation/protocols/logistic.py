@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sslcli.evaluation.protocols.protocol import Frozen, NoOptions, Outcome, Protocol, Steps
+from sslcli.evaluation.protocols.protocol import Frozen, NoOptions, Outcome, Pace, Protocol, Steps
 
 TIMED_IMAGES = 2000
 
@@ -20,10 +20,11 @@ def evaluate(frozen: Frozen, _: NoOptions, __: Steps) -> Outcome:
     head = head.to(h.train.device)
     with torch.no_grad():
         val_acc = score(head(h.standardised(h.val)), h.val_labels, prefix="val")["val/acc"]
-        return Outcome(head, head(h.standardised(h.test)), figures={"val_acc": val_acc, "c": strength})
+        figures = {"val_acc": val_acc, "c": strength}
+        return Outcome(frozen.classifier(head), head(h.standardised(h.test)), figures=figures)
 
 
-def seconds(frozen: Frozen, _: NoOptions) -> dict[str, float]:
+def seconds(frozen: Frozen, _: NoOptions, __: Pace) -> dict[str, float]:
     """Seconds, roughly: how many iterations it takes depends on the representation, so real images are tried."""
     import numpy as np
     import torch

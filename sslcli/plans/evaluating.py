@@ -1,10 +1,10 @@
-"""An evaluation of a frozen encoder as it is settled."""
+"""An evaluation as it is settled."""
 
 from __future__ import annotations
 
 from sslcli.data.loading import load_data
-from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.options.probe import DEFAULTS, Probe
+from sslcli.options.trainings import EvaluationT
 from sslcli.plans.data_access import Load, take_labels
 from sslcli.plans.inheriting import inherit, settle_encoder, settle_epoch
 from sslcli.plans.plan import Plan
@@ -14,21 +14,23 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
 
-def plan(registry: Registry, command: Probe) -> Plan[Probe]:
+def plan(registry: Registry, command: EvaluationT) -> Plan[EvaluationT]:
     """Settle every option, most of them from the pretrain run, and load the data."""
     inherited, parent = inherit(registry, settle_encoder(registry, command))
     return settle(registry, settle_epoch(inherited, parent), parent)
 
 
-def settle(registry: Registry, inherited: Probe, parent: Run | None, *, load: Load = load_data) -> Plan[Probe]:
+def settle(registry: Registry, inherited: EvaluationT, parent: Run | None, *, load: Load = load_data) -> Plan[EvaluationT]:
     """The plan of a command that has its pretrain run's options already.
 
     What a study sets for all its probes stays at its default where the protocol has no use for it: equal numbers, equal key.
     """
-    inherited = inherited.because("default", **{name: DEFAULTS[name] for name in inherited.foreign()})
+    if isinstance(inherited, Probe):
+        inherited = inherited.because("default", **{name: DEFAULTS[name] for name in inherited.foreign()})
     context, options = prepare(registry, inherited, load=load)
-    parts = take_labels(options, context.data)
-    protocol = PROTOCOLS[options.protocol]
+    parts, protocol = take_labels(options, context.data), options.by_protocol
+    own = protocol.own(options.options())
     if protocol.check is not None:
-        protocol.check(protocol.own(options.options()), len(parts.train) + len(parts.val))
+        protocol.check(own, len(parts.train) + len(parts.val))
+    options = options.because("from other options", **protocol.settle(own))
     return plan_of(options, context, parent, protocol=protocol)
