@@ -12,31 +12,20 @@ from typing import Any
 import typer
 from typer.main import get_command
 
-from sslcli.commands import (
-    bench,
-    compare,
-    data_check,
-    embed,
-    export,
-    finetune,
-    neighbours,
-    plots,
-    predict,
-    pretrain,
-    probe,
-    report,
-    resume,
-    runs_list,
-    runs_note,
-    runs_rebuild,
-    runs_rm,
-    runs_show,
-    runs_verify,
-    status,
-    study,
-    views,
-)
-from sslcli.commands import map as map_command
+from sslcli.commands import status
+from sslcli.commands.bench import Bench
+from sslcli.commands.compare import Compare
+from sslcli.commands.embed import Embed
+from sslcli.commands.export import Export
+from sslcli.commands.plots import Plots
+from sslcli.commands.report import Report
+from sslcli.commands.resume import Resume
+from sslcli.commands.runs_list import RunsList
+from sslcli.commands.runs_note import RunsNote
+from sslcli.commands.runs_rebuild import RunsRebuild
+from sslcli.commands.runs_rm import RunsRm
+from sslcli.commands.runs_show import RunsShow
+from sslcli.commands.runs_verify import RunsVerify
 from sslcli.console.streams import lasting
 from sslcli.dispatch import Entry, benching, dispatching
 from sslcli.errors import UsageError
@@ -51,31 +40,31 @@ from sslcli.options.study import Study
 TYPED_WRONG: Any = typer.BadParameter.__base__
 """Click's UsageError, wherever Typer has it from."""
 COMMANDS = {
-    "study": Entry(Study, study.run, "ssl study --dataset folder:photos --minutes 15", group="Study"),
-    "compare": Entry(compare.Compare, compare.run, "ssl compare --format markdown", group="Study"),
-    "report": Entry(report.Report, report.run, "ssl report --study demo --title 'My pictures'", group="Study"),
-    "pretrain": Entry(Pretrain, pretrain.run, "ssl pretrain --dataset folder:photos --minutes 15", group="Train"),
-    "resume": Entry(resume.Resume, resume.run, "ssl resume", group="Train"),
-    "bench": Entry(bench.Bench, bench.run, "ssl bench pretrain --batch-size 256 --batch-size 512", group="Train"),
-    "probe": Entry(Probe, probe.run, "ssl probe --init scratch", group="Evaluate"),
-    "finetune": Entry(Finetune, finetune.run, "ssl finetune --epochs 10 --label-fraction 0.1", group="Evaluate"),
-    "plots": Entry(plots.Plots, plots.run, "ssl plots", group="Look"),
-    "predict": Entry(Predict, predict.run, "ssl predict --n 16 --seed 1", group="Look"),
-    "map": Entry(Map, map_command.run, "ssl map --queries 4", group="Look"),
-    "neighbours": Entry(Neighbours, neighbours.run, "ssl neighbours photos/cat.jpg", group="Look"),
-    "views": Entry(Views, views.run, "ssl views --dataset shapes", group="Look"),
-    "export": Entry(export.Export, export.run, "ssl export latest --format onnx", group="Share"),
-    "embed": Entry(embed.Embed, embed.run, "ssl embed --images photos", group="Share"),
+    "study": Entry(Study, "study", "ssl study --dataset folder:photos --minutes 15", group="Study"),
+    "compare": Entry(Compare, "compare", "ssl compare --format markdown", group="Study"),
+    "report": Entry(Report, "report", "ssl report --study demo --title 'My pictures'", group="Study"),
+    "pretrain": Entry(Pretrain, "pretrain", "ssl pretrain --dataset folder:photos --minutes 15", group="Train"),
+    "resume": Entry(Resume, "resume", "ssl resume", group="Train"),
+    "bench": Entry(Bench, "bench", "ssl bench pretrain --batch-size 256 --batch-size 512", group="Train"),
+    "probe": Entry(Probe, "probe", "ssl probe --init scratch", group="Evaluate"),
+    "finetune": Entry(Finetune, "finetune", "ssl finetune --epochs 10 --label-fraction 0.1", group="Evaluate"),
+    "plots": Entry(Plots, "plots", "ssl plots", group="Look"),
+    "predict": Entry(Predict, "predict", "ssl predict --n 16 --seed 1", group="Look"),
+    "map": Entry(Map, "map", "ssl map --queries 4", group="Look"),
+    "neighbours": Entry(Neighbours, "neighbours", "ssl neighbours photos/cat.jpg", group="Look"),
+    "views": Entry(Views, "views", "ssl views --dataset shapes", group="Look"),
+    "export": Entry(Export, "export", "ssl export latest --format onnx", group="Share"),
+    "embed": Entry(Embed, "embed", "ssl embed --images photos", group="Share"),
 }
 RUNS_COMMANDS = {
-    "list": Entry(runs_list.RunsList, runs_list.run, "ssl runs list --experiment pretrain"),
-    "show": Entry(runs_show.RunsShow, runs_show.run, "ssl runs show latest"),
-    "note": Entry(runs_note.RunsNote, runs_note.run, "ssl runs note latest 'with the new camera'"),
-    "verify": Entry(runs_verify.RunsVerify, runs_verify.run, "ssl runs verify --numbers"),
-    "rebuild": Entry(runs_rebuild.RunsRebuild, runs_rebuild.run, "ssl runs rebuild"),
-    "rm": Entry(runs_rm.RunsRm, runs_rm.run, "ssl runs rm latest"),
+    "list": Entry(RunsList, "runs_list", "ssl runs list --experiment pretrain"),
+    "show": Entry(RunsShow, "runs_show", "ssl runs show latest"),
+    "note": Entry(RunsNote, "runs_note", "ssl runs note latest 'with the new camera'"),
+    "verify": Entry(RunsVerify, "runs_verify", "ssl runs verify --numbers"),
+    "rebuild": Entry(RunsRebuild, "runs_rebuild", "ssl runs rebuild"),
+    "rm": Entry(RunsRm, "runs_rm", "ssl runs rm latest"),
 }
-DATA_COMMANDS = {"check": Entry(DataCheck, data_check.run, "ssl data check --dataset folder:photos")}
+DATA_COMMANDS = {"check": Entry(DataCheck, "data_check", "ssl data check --dataset folder:photos")}
 
 
 @cache
@@ -94,7 +83,7 @@ def command_line() -> Any:
         for name, entry in table.items():
             setattr(entry.options, "__signature__", _signature(entry.options))  # noqa: B010  (where Typer looks first)
             shown: dict[str, Any] = {"rich_help_panel": entry.group, "epilog": f"Example: {entry.example}"}
-            if entry.options is bench.Bench:
+            if entry.options is Bench:
                 words_pass: dict[str, Any] = {"context_settings": {"ignore_unknown_options": True}}
                 target.command(name, cls=benching(dispatching(entry)), **shown, **words_pass)(entry.options)
             else:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import shlex
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, make_dataclass, replace
 from functools import cache, lru_cache
 from typing import Any
@@ -13,9 +13,7 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command
 
-from sslcli.commands import (
-    bench,
-)
+from sslcli.commands.bench import Bench
 from sslcli.errors import UsageError
 from sslcli.exit_codes import errors_to_exit_codes
 from sslcli.launch import read_launch, read_world
@@ -28,12 +26,16 @@ from sslcli.options.trainings import TRAININGS, with_file
 
 @dataclass(frozen=True)
 class Entry:
-    """A command: the class of its options, what is done with one, how it may be typed, and its group, if any, in --help."""
+    """A command: the class of its options, its file in commands/, how it may be typed, and its group, if any, in --help."""
 
     options: type[Command]
-    run: Callable[[Any], None]
+    file: str
     example: str
     group: str | None = None
+
+    def run(self, command: Command) -> None:
+        """Do what the options ask for. The command's file is imported now: no command needs another's."""
+        importlib.import_module(f"sslcli.commands.{self.file}").run(command)
 
 
 ORIGINS = {"COMMANDLINE": "command line", "ENVIRONMENT": ENVIRONMENT}
@@ -118,10 +120,10 @@ def benching(dispatching: type[Any]) -> type[TyperCommand]:
     """The command that takes the options of another, which checks them as if it had been typed itself."""
 
     class Benching(dispatching):  # type: ignore[misc]
-        def build(self, ctx: Any) -> bench.Bench:
+        def build(self, ctx: Any) -> Bench:
             from sslcli.options.side_by_side import side_by_side
 
-            timing: bench.Bench = super().build(ctx)
+            timing: Bench = super().build(ctx)
             words = timing.words or []
             kind, words = (words[0], words[1:]) if words and not words[0].startswith("-") else ("pretrain", words)
             if kind not in TRAININGS:
