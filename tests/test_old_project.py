@@ -24,6 +24,7 @@ from typer import Option
 from sslcli.data.batches import Batches, generator
 from sslcli.data.image_data import ImageData
 from sslcli.data.sets import shapes
+from sslcli.evaluation.protocols import finetune
 from sslcli.methods import FILES, OptionOfMethod, options_of
 from sslcli.options.command import NO_OPTION_OF_A_RUN, Command
 from sslcli.options.finetune import Finetune
@@ -250,14 +251,21 @@ def with_new_option(command: str) -> type[Command]:
 
 def with_renamed_option() -> type[Command]:
     """The options of fine-tuning, `crop_min` by the name `least_crop`, as if all code that reads it had been changed, too."""
-    hints = get_type_hints(Finetune, include_extras=True)
+    read = {"crop_min": property(lambda options: options.least_crop)}
+    protocol = replace(finetune.PROTOCOL, options=renamed(finetune.Options, (), namespace=read))
+    by_protocol = {"by_protocol": property(lambda _: protocol)}
+    made: type[Command] = renamed(Finetune, (Command,), namespace=read | by_protocol)
+    return made
+
+
+def renamed(kind: Any, bases: tuple[type, ...], *, namespace: dict[str, Any]) -> Any:
+    """A dataclass's own fields as those of another, `crop_min` by its new name."""
+    hints = get_type_hints(kind, include_extras=True)
     own = [
         ("least_crop" if f.name == "crop_min" else f.name, hints[f.name], field(default=f.default))
-        for f in fields(Finetune) if f.name not in Command.__dataclass_fields__
+        for f in fields(kind) if f.name not in Command.__dataclass_fields__
     ]  # fmt: skip
-    read = {"crop_min": property(lambda options: options.least_crop)}
-    made: type[Command] = make_dataclass("Renamed", own, bases=(Command,), frozen=True, kw_only=True, namespace=read)
-    return made
+    return make_dataclass("Renamed", own, bases=bases, frozen=True, kw_only=True, namespace=namespace)
 
 
 @pytest.mark.parametrize("listed", [False, True])

@@ -34,7 +34,7 @@ def evaluate(frozen: Frozen, options: BySgd, steps: Steps) -> Outcome:
 
     h = frozen.h
     val_h, test_h = h.standardised(h.val), h.standardised(h.test)
-    rate = steps.rate_of(lambda _: [_search(frozen, options)])
+    rate = steps.rate_of(lambda tried: [] if tried else [_search(frozen, options)])  # all at once
     head, training = linear_training(
         h, rate=rate, epochs=options.epochs, batch_size=options.batch_size, seed=frozen.seed
     )  # fmt: skip
