@@ -237,7 +237,7 @@ def test_a_long_step_is_taken_once_and_for_presets_only_in_part(registry: Regist
     time_step(watched, 0, in_part=True)
     assert sizes == [8, 8, 8]
     split = {"batch": 0.1, "augmentation": 0.1, "forward": 0.2, "backward": 0.4, "optimizer": 0.3}
-    assert timing._grown(StepTime(1.2, split, 7), 8.0).seconds == pytest.approx(8 * 0.8 + 0.3)
+    assert timing.grown(StepTime(1.2, split, 7), 8.0).seconds == pytest.approx(8 * 0.8 + 0.3)
 
 
 def test_a_timed_step_changes_no_weight(registry: Registry) -> None:

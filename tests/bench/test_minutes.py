@@ -119,7 +119,7 @@ def test_the_net_and_the_sides_of_the_views_grow_with_the_images_that_fit(
     ],
 )
 def test_the_sides_are_those_that_the_encoder_takes(backbone: str, stem: str, size: int, sides: str) -> None:
-    assert minutes._sides(Pretrain(backbone=backbone, stem=stem), size, seen=1e9) == sides
+    assert minutes.sides_of_views(Pretrain(backbone=backbone, stem=stem), size, seen=1e9) == sides
 
 
 @pytest.mark.usefixtures("machine")

@@ -19,6 +19,8 @@ import pytest
 from sslcli.console import streams
 from sslcli.console.streams import lasting
 from sslcli.errors import StateError
+from sslcli.files import write_text
+from sslcli.runs.index import index_text
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from tests import forked, survival
@@ -143,7 +145,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         registry.create("a", experiment="knn", protocol="knn", init="scratch", status="finished", name=name, note=name,
                         metrics={"test_acc": 0.5, "test_images": 10}, dataset="shapes", study="größe")  # fmt: skip
     many = [Run(id=f"r{number}", experiment="pretrain", status="finished", name="\udcff\ud800") for number in range(2000)]
-    registry._write_index([*registry.runs(), *many])
+    write_text(registry.index, index_text([*registry.runs(), *many]))
     return registry.root
 
 

@@ -171,13 +171,13 @@ def in_cache(root: Path, caches: Path, *, workers: int = 1, side: int = 8) -> De
 
 def build(root: str, caches: str) -> None:
     """In a process of its own: build a cache, and leave a mark for each build that was begun."""
-    whole = picture_cache._build
+    whole = picture_cache.build_cache
 
     def marked(partial: Path, *rest: object) -> None:
         (Path(caches) / f"built by {os.getpid()}").touch()
         whole(partial, *rest)  # type: ignore[arg-type]
 
-    picture_cache._build = marked  # type: ignore[assignment]
+    picture_cache.build_cache = marked  # type: ignore[assignment]
     in_cache(Path(root), Path(caches))
 
 
@@ -189,7 +189,7 @@ def test_a_second_start_decodes_nothing_and_a_changed_file_makes_another_cache(
     wanted = first.images.reshape(60, 3, -1) / 255
     assert np.allclose(first.moments, np.stack([wanted.mean(2), (wanted**2).mean(2)], 1))
     with monkeypatch.context() as patched:
-        patched.setattr(picture_cache, "_build", None)
+        patched.setattr(picture_cache, "build_cache", None)
         again = in_cache(pictures, tmp_path / "cache")
     assert np.array_equal(again.images, first.images)
     assert (again.digests, again.problems) == (first.digests, [""] * 60)
@@ -253,7 +253,7 @@ def test_a_damaged_cache_and_a_full_disk_are_said(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(picture_cache, "_reserve", full)
+    monkeypatch.setattr(picture_cache, "reserve", full)
     result = ssl(f"pretrain --dataset 'folder:{pictures}' {RUN}")
     assert result.code == 3
     assert "60 pictures of 36 x 36 pixels need 0.0 GB" in result.err

@@ -165,7 +165,7 @@ def test_pictures_become_the_same_squares_as_a_persons_own(
     odd_picture: Callable[[int, int], Path], height: int, width: int
 ) -> None:
     path = odd_picture(height, width)
-    square = torchvision_sets._square(path, 32)
+    square = torchvision_sets.central_square(path, 32)
     ((_, own),) = read_images([path], size=32)
     np.testing.assert_array_equal(square, own.permute(1, 2, 0).numpy())
     with Image.open(path) as whole:
@@ -181,7 +181,7 @@ def test_grey_and_turned_pictures_become_upright_rgb(tmp_path: Path) -> None:
     exif = turned.getexif()
     exif[0x0112] = 3  # upside down
     turned.save(tmp_path / "turned.png", exif=exif)
-    square = torchvision_sets._square(tmp_path / "turned.png", 60)
+    square = torchvision_sets.central_square(tmp_path / "turned.png", 60)
     assert square.shape == (60, 60, 3)
     np.testing.assert_array_equal(square, np.repeat(ramp[::-1, :, None], 3, -1))
 

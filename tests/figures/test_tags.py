@@ -10,7 +10,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from sslcli.figures import fonts
 from sslcli.figures.canvas import new_figure, save_picture, wrapped
-from sslcli.gallery.curves import _label
+from sslcli.gallery.curves import label_of
 from sslcli.training.tags import name_of, names_of, plain
 from tests.conftest import Cli
 
@@ -30,7 +30,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
 
 @pytest.fixture(autouse=True)
 def _said_in_each_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fonts, "_SAID", [])
+    monkeypatch.setattr(fonts, "SAID", [])
 
 
 LABELS = {
@@ -44,7 +44,7 @@ LABELS = {
 
 @pytest.mark.parametrize(("tag", "label"), LABELS.items())
 def test_a_label_has_whole_words_replaced_alone(tag: str, label: str) -> None:
-    assert _label(tag) == label
+    assert label_of(tag) == label
 
 
 def test_accuracies_of_other_programs_are_per_cent_by_whole_words(ssl: Cli, drawn: dict[str, Figure]) -> None:
@@ -175,7 +175,7 @@ def test_a_folder_whose_name_is_no_text_is_said(ssl: Cli, drawn: dict[str, Figur
 def test_letters_without_a_font_are_said_once_and_warn_of_nothing(
     ssl: Cli, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
 ) -> None:
-    monkeypatch.setattr(fonts, "_SAID", [])
+    monkeypatch.setattr(fonts, "SAID", [])
     monkeypatch.setattr(fonts, "families_with", lambda letters: ([], letters))
     with SummaryWriter("tb/run") as writer:
         for tag in ("损失", "精度", "loss"):
@@ -189,7 +189,7 @@ def test_letters_without_a_font_are_said_once_and_warn_of_nothing(
 
 def test_letters_are_taken_from_another_font_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = frozenset(map(chr, range(128)))
-    monkeypatch.setattr(fonts, "_letters_of", lambda path: frozenset("ж") | usual if "LiberationSans" in path else usual)
+    monkeypatch.setattr(fonts, "letters_of", lambda path: frozenset("ж") | usual if "LiberationSans" in path else usual)
     monkeypatch.setattr(fonts.fontManager, "ttflist", [Font("Other", "o.ttf"), Font("Liberation Sans", "LiberationSans.ttf")])
     fonts.families_with.cache_clear()
     assert fonts.families_with("жы") == (["Liberation Sans"], "ы")

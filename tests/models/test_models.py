@@ -85,7 +85,7 @@ def test_the_positions_of_a_vision_transformer_are_resized_and_pixels_that_fill_
         known = ours.backbone.encoder.pos_embedding  # type: ignore[union-attr]
         slope = torch.arange(8.0) - 3.5
         known[0, 1:] = (slope[:, None] + 10 * slope).reshape(64, 1)  # rows count by ones, columns by tens
-        resized = ours.backbone._positions(4, 16)[0, 1:, 0].reshape(4, 16)  # type: ignore[operator]
+        resized = ours.backbone.positions(4, 16)[0, 1:, 0].reshape(4, 16)  # type: ignore[operator]
     assert float(resized.diff(dim=1).mean()) == pytest.approx(5, abs=0.5)  # twice the columns, half the rows
     assert float(resized.diff(dim=0).mean()) == pytest.approx(2, abs=0.2)
 

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from sslcli.errors import StateError, UsageError
-from sslcli.files import atomic_write
+from sslcli.files import atomic_write, write_text
+from sslcli.runs.index import index_text
 from sslcli.runs.registry import Registry, find_project
 from sslcli.runs.run import Run, parse_run
 from tests.conftest import Cli
@@ -131,7 +132,7 @@ def test_a_damaged_or_foreign_index_is_said_and_never_run(registry: Registry, co
 
 def test_rebuild_saves_the_published_runs_of_a_damaged_index(registry: Registry) -> None:
     published = [Run(id=name, experiment="linear_eval", status="published") for name in ("one", "two")]
-    registry._write_index(published)
+    write_text(registry.index, index_text(published))
     text = registry.index.read_text()
     registry.index.write_text(text.replace("runs:", "<<<<<<< ours\nruns:") + "=======\n")
     runs, problems = registry.rebuild()
@@ -158,7 +159,7 @@ def test_a_path_that_leaves_the_project_is_refused(registry: Registry, tmp_path:
 
 def test_rebuild_gives_the_lost_index_and_keeps_published_runs(registry: Registry) -> None:
     published = Run(id="paper", experiment="linear_eval", status="published", metrics={"best_test_acc": 0.5887})
-    registry._write_index([published])
+    write_text(registry.index, index_text([published]))
     for number in range(3):
         run = make(registry)
         run.created = f"2026-01-0{number + 1}T00:00:00Z"
@@ -228,7 +229,7 @@ def test_reading_a_thousand_runs_takes_a_few_times_what_their_json_takes(registr
 
 def test_a_published_run_with_a_note_is_rebuilt_once(registry: Registry, ssl: Cli) -> None:
     published = Run(id="paper", experiment="linear_eval", status="published", metrics={"test_acc": 0.5})
-    registry._write_index([published])
+    write_text(registry.index, index_text([published]))
     assert ssl("runs note paper hello").code == 0
     assert ssl("runs rebuild").code == 0
     assert [(run.id, run.note) for run in registry.runs()] == [("paper", "hello")]

@@ -83,7 +83,7 @@ def weights_after(name: str, *, replayed: bool) -> tuple[dict[str, Tensor], list
 def test_replayed_steps_give_the_weights_of_steps_that_are_not(
     name: str, made: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(optim, "_shape_on_gpu", lambda p: p.shape)
+    monkeypatch.setattr(optim, "shape_on_gpu", lambda p: p.shape)
     (plain, losses), (replayed, of_replayed) = (weights_after(name, replayed=on) for on in (False, True))
     assert made, "nothing was recorded"
     assert losses == of_replayed

@@ -77,7 +77,7 @@ def test_filters_of_one_shape_orthogonalised_together_move_as_each_alone(
         return [p.detach() for p in net.parameters()]
 
     alone = moved()
-    monkeypatch.setattr(optim, "_shape_on_gpu", lambda p: p.shape)
+    monkeypatch.setattr(optim, "shape_on_gpu", lambda p: p.shape)
     seen, orthogonalise = [], optim.orthogonalise
     monkeypatch.setattr(optim, "orthogonalise", lambda matrix, of: seen.append(matrix.shape) or orthogonalise(matrix, of))
     together = moved()

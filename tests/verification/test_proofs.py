@@ -14,7 +14,7 @@ from sslcli.runs.proofs import Evidence, changed
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.checkpoint import save_checkpoint
-from sslcli.verification.numbers import _of_best, _of_logits, _of_training
+from sslcli.verification.numbers import of_best, of_logits, of_training
 from sslcli.verification.records import BAD, GOOD, PUBLISHED, by_itself, check, look
 
 OPTIONS = {"name": None, "init": "scratch", "protocol": "knn", "dataset": "shapes", "backbone": "resnet9", "seed": 1,
@@ -94,9 +94,9 @@ def test_what_the_index_says_otherwise_is_named(registry: Registry, run: Run) ->
 @pytest.mark.parametrize("metrics", [{"test_acc": 0.75}, {"test_acc": 0.5 + 1e-6}, {"test_images": 5}])
 def test_the_test_logits_prove_the_figures(registry: Registry, run: Run, metrics: dict[str, Any]) -> None:
     kept = read_kept(registry.path(f"{run.folder}/{FILE}"))
-    assert changed(run, _of_logits(registry, run, kept, {}, all_kin=False)) == []
+    assert changed(run, of_logits(registry, run, kept, {}, all_kin=False)) == []
     edited = replace(run, metrics=run.metrics | metrics)
-    wrong = changed(edited, _of_logits(registry, edited, kept, {}, all_kin=False))
+    wrong = changed(edited, of_logits(registry, edited, kept, {}, all_kin=False))
     assert [words.split(" is ")[0] for words in wrong] == [f"changed: metric {name}" for name in metrics]
 
 
@@ -107,15 +107,15 @@ def test_the_test_logits_prove_the_best_over_epochs_and_what_is_right_in_both(re
     run.both_right = {other.id: 2}
     held = {"progress": {"history": [{"epoch": 1, "step": 1, "test/acc": 0.75}, {"epoch": 2, "step": 2, "test/acc": 0.5}]}}
     run.metrics["best_test_acc"] = 0.75
-    assert changed(run, _of_logits(registry, run, kept, held, all_kin=False)) == []
+    assert changed(run, of_logits(registry, run, kept, held, all_kin=False)) == []
     for field, value in (("metrics", run.metrics | {"best_test_acc": 0.8}), ("both_right", {other.id: 1})):
         edited = replace(run, **{field: value})
-        assert len(changed(edited, _of_logits(registry, edited, kept, held, all_kin=False))) == 1, field
+        assert len(changed(edited, of_logits(registry, edited, kept, held, all_kin=False))) == 1, field
 
 
 @pytest.mark.parametrize("history", [[], [{"epoch": 1, "val/acc": 0.6}], [{"epoch": 1, "val/acc": 0.5}] * 2])
 def test_the_state_of_a_training_proves_its_history(run: Run, history: list[dict[str, Any]]) -> None:
-    evidence = _of_training({"progress": {"history": [{"epoch": 1, "val/acc": 0.5}]}})
+    evidence = of_training({"progress": {"history": [{"epoch": 1, "val/acc": 0.5}]}})
     assert changed(replace(run, history=[{"epoch": 1, "val/acc": 0.5}]), evidence) == []
     assert changed(replace(run, history=history), evidence)
 
@@ -124,10 +124,10 @@ def test_the_weights_prove_which_encoder_was_measured(run: Run) -> None:
     best = {"model": WEIGHTS, "backbone": "resnet9", "stem": "own", "mean": torch.zeros(3), "std": torch.ones(3)}
     run.options = run.options | {"stem": "own"}
     run.data |= {"mean": [0.0] * 3, "std": [1.0] * 3, "encoder_sha256": tensors_hash({"w": WEIGHTS["encoder.w"]})}
-    assert changed(run, _of_best(run, best, {})) == []
+    assert changed(run, of_best(run, best, {})) == []
     for name, value in (("encoder_sha256", "0" * 64), ("mean", [0.1, 0.0, 0.0]), ("std", [1.0, 1.0, 1.1])):
         edited = replace(run, data=run.data | {name: value})
-        wrong = changed(edited, _of_best(edited, best, {}))
+        wrong = changed(edited, of_best(edited, best, {}))
         assert [words[: len(f"changed: data.{name}")] for words in wrong] == [f"changed: data.{name}"]
 
 

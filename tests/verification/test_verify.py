@@ -331,7 +331,7 @@ def test_a_parent_that_is_spoilt_is_no_fault_of_its_children(
 def test_the_encoder_of_a_frozen_evaluation_is_held_to_its_parents(
     made: dict[str, Run], registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verify_numbers.Prover, "_frozen", lambda *_: "0" * 64)
+    monkeypatch.setattr(verify_numbers.Prover, "frozen_sha256", lambda *_: "0" * 64)
     prover = verify_numbers.Prover(registry, from_checkpoint=False, data_dir=None, device="auto")
     state, words = records.look(registry, registry.find(made["linear"].id), prover.look)
     assert state == records.BAD

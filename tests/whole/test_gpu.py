@@ -84,7 +84,7 @@ def test_bfloat16_changes_a_methods_loss_and_gradients_by_little(
     method: str, accelerator: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """NNCLR's neighbours are held, after rounding others may be nearest; they are random, so that its gradient is noisier."""
-    monkeypatch.setattr("sslcli.methods.nnclr.NNCLR._nearest", lambda self, z: self.queue.rows.repeat(3, 1)[: len(z)].clone())
+    monkeypatch.setattr("sslcli.methods.nnclr.NNCLR.nearest", lambda self, z: self.queue.rows.repeat(3, 1)[: len(z)].clone())
     wanted, of_wanted = step_of(method, accelerator, torch.float32)
     loss, gradients = step_of(method, accelerator, torch.float32, "bf16")
     assert apart(loss, wanted) < 0.02

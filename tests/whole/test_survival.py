@@ -22,8 +22,10 @@ import pytest
 import torch
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 
+from sslcli.files import write_text
 from sslcli.models import BACKBONES, Backbone
 from sslcli.runs import registry as registry_module
+from sslcli.runs.index import index_text
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training import lifecycle, log
@@ -411,7 +413,7 @@ def test_ten_thousand_runs_are_read_once_and_listed_and_added_to_in_a_few_times_
     ssl: Cli, tmp_path: Path
 ) -> None:
     registry = Registry(tmp_path)
-    registry._write_index(ten_thousand_runs())
+    write_text(registry.index, index_text(ten_thousand_runs()))
 
     def type_it(line: str) -> None:
         assert ssl(line).code == 0

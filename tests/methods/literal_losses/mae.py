@@ -43,7 +43,7 @@ def _of_image(method: Any, image: Tensor, order: list[int], columns: int) -> lis
     patches = _patches(image, side)
     count = int(len(patches) * (1 - method.mask_ratio))
     shown, hidden = order[:count], order[count:]
-    known = vit._positions(image.shape[1] // side, columns)[0]
+    known = vit.positions(image.shape[1] // side, columns)[0]
     first, *encoded = [method.embed(token) for token in _encoded(vit, patches, shown, known)]
     sequence = [first]
     for i in range(len(patches)):
