@@ -154,7 +154,7 @@ class Costs:
         """Seconds of measuring h and z once: of the whole, or where that takes long of fewer images, times their share."""
         context = plan.context
         images = measured_images(options, context.data)
-        some = max(BATCH, int(self.budget / self._seeing(plan, method.encoder)))
+        some = max(BATCH, int(self.budget / self.seeing(plan, method.encoder)))
         fewer = context if some >= images else replace(context, data=context.data.first(some))
         share = images / measured_images(options, fewer.data)
         measure = meter(method, options, fewer)
@@ -169,10 +169,10 @@ class Costs:
         epochs, tested = math.ceil(training.steps / training.epoch_steps), len(context.data.test_images)
         seen = epochs * (len(parts.val) + tested) + tested
         saving = self._saving(plan, model, training.optimizer.state_dict())
-        expected = {"steps": seconds, "measuring": seen * self._seeing(plan, model.encoder)}
+        expected = {"steps": seconds, "measuring": seen * self.seeing(plan, model.encoder)}
         expected["checkpoints"] = (_saves(sum(expected.values())) + 1) * saving
         if options.search_lr:
-            validating = len(parts.val) * self._seeing(plan, model.encoder)
+            validating = len(parts.val) * self.seeing(plan, model.encoder)
             expected["choosing the rate"] = trials_seconds(
                 options, training, step_seconds=seconds / training.steps, validating=validating
             )
@@ -183,7 +183,7 @@ class Costs:
         encoder = _encoder(plan).eval()
         parts = context.data.split(seed=options.seed or 0, label_fraction=options.label_fraction)
         images = len(parts.train) + len(parts.val) + len(context.data.test_images)
-        expected: dict[str, float] = {"representations": images * self._seeing(plan, encoder)}
+        expected: dict[str, float] = {"representations": images * self.seeing(plan, encoder)}
         saving = {"checkpoints": self._saving(plan, encoder, {})}
         own = protocol.own(options.options())
         frozen = Frozen(encoder, context, options.seed or 0, random_h(encoder.dim, context.data, parts))
@@ -202,7 +202,7 @@ class Costs:
         share, optimizer = images / (full * training.epoch_steps), step.split["optimizer"]
         return step, training.steps * (optimizer + share * (step.seconds - optimizer))
 
-    def _seeing(self, plan: Plan[TrainingOptions], net: nn.Module) -> float:
+    def seeing(self, plan: Plan[TrainingOptions], net: nn.Module) -> float:
         """Seconds for an image to go through an encoder in evaluation mode."""
         data, device = plan.context.data, plan.context.device
 

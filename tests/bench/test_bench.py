@@ -267,7 +267,7 @@ def test_the_expected_time_of_pretraining_adds_up_over_sizes_epochs_and_checkpoi
 ) -> None:
     faked(monkeypatch, {16: 2.0, 24: 4.0, 32: 8.0})
     costs, settled = tiny(registry, epochs=4, view_sizes="16:0.5,24:0.25,32:0.25", knn_every=3, keep_every=2)
-    costs._seeing = lambda *_: 1e-6  # type: ignore[method-assign]
+    costs.seeing = lambda *_: 1e-6  # type: ignore[method-assign]
     found = costs.of(settled)  # type: ignore[arg-type]
     assert (found.steps, found.epoch_steps) == (28, 7)
     assert found.expected["steps"] == pytest.approx(14 * 2 + 7 * 4 + 7 * 8)
@@ -283,7 +283,7 @@ def test_measuring_many_images_is_timed_on_fewer_and_multiplied(registry: Regist
     faked(monkeypatch, {32: 1.0})
     monkeypatch.setattr(cost, "BATCH", 120)
     costs, settled = tiny(registry, epochs=1)
-    costs._seeing = lambda *_: 100.0  # type: ignore[method-assign]
+    costs.seeing = lambda *_: 100.0  # type: ignore[method-assign]
     # Of 240 images 20 are held out, 2 of each class: 220 + 3 * 20; of 120 of them 10 or a few more: 110 + 3 * 10.
     assert costs.of(settled).expected["measuring"] == pytest.approx(280 / 140, rel=0.1)  # type: ignore[arg-type]
 
@@ -293,7 +293,7 @@ def test_the_last_step_of_an_epoch_counts_for_the_images_it_has(
     ssl: Cli, monkeypatch: pytest.MonkeyPatch, labels: float, images: int
 ) -> None:
     faked(monkeypatch, {32: 1.0})
-    monkeypatch.setattr(Costs, "_seeing", lambda *_: 0.01)
+    monkeypatch.setattr(Costs, "seeing", lambda *_: 0.01)
     line = f"bench finetune {FAST} --epochs 2 --batch-size 100 --label-fraction {labels} --format json"
     expected = json.loads(ssl(line).out)["columns"][0]["expected"]
     steps = 2 * -(-images // 100)
@@ -322,7 +322,7 @@ def test_a_missing_data_set_is_stood_in_for_and_that_is_said(ssl: Cli, monkeypat
 
 def test_a_preset_costs_what_its_trainings_cost(ssl: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faked(monkeypatch, {32: 1.0})
-    monkeypatch.setattr(Costs, "_seeing", lambda *_: 0.01)
+    monkeypatch.setattr(Costs, "seeing", lambda *_: 0.01)
     pretrain = "dataset: shapes, backbone: resnet9-small, batch_size: 32"
     (tmp_path / "mine.yaml").write_text(
         f"pretrain: {{{pretrain}, epochs: 3, keep_every: 1}}\n"

@@ -60,7 +60,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, ssl: Cli, line: str) 
 
     def step_then_signal(self: log.Log, done: int, **values: float) -> None:
         original(self, done, **values)
-        if done == step and self._writer:
+        if done == step and self.events:
             os.kill(os.getpid(), signal.SIGINT)
 
     with monkeypatch.context() as patch:
@@ -311,7 +311,7 @@ def test_an_option_that_is_new_changes_no_key_of_runs_that_do_not_use_it() -> No
 def test_the_expected_time_of_fine_tuning_counts_the_trials(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cost, "time_step", lambda *_, **__: StepTime(1.0, dict.fromkeys(PHASES, 0.1), 100.0))
     monkeypatch.setattr(cost, "seconds_of", lambda *_: 1.0)
-    monkeypatch.setattr(Costs, "_seeing", lambda *_: 0.01)
+    monkeypatch.setattr(Costs, "seeing", lambda *_: 0.01)
     found = [
         json.loads(ssl(f"bench finetune {FAST} --epochs 10 --batch-size 220 {search} --format json").out)["columns"][0][
             "expected"
