@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 from torchvision.models.resnet import BasicBlock, ResNet
 
-from sslcli.models.backbones.torchvision_nets import _resnet
+from sslcli.models.backbones.torchvision_nets import resnet_with_stem
 from sslcli.models.backbones.vit import AnySizeViT
 
 
@@ -22,7 +22,7 @@ def resnet18(stem: str) -> nn.Module:
     """ResNet-18 with every stem that it can have, and 64 features instead of 512."""
     net = Narrow(BasicBlock, [2, 2, 2, 2])
     net.fc = nn.Linear(64, 1)
-    return _resnet(net, stem)
+    return resnet_with_stem(net, stem)
 
 
 def vit_tiny(stem: str) -> nn.Module:

@@ -151,7 +151,7 @@ class Costs:
         """Seconds of measuring h and z once: of the whole, or where that takes long of fewer images, times their share."""
         context = plan.context
         images = measured_images(options, context.data)
-        some = max(BATCH, int(self.budget / self._seeing(plan, method.encoder)))
+        some = max(BATCH, int(self.budget / self.seeing(plan, method.encoder)))
         fewer = context if some >= images else replace(context, data=context.data.first(some))
         share = images / measured_images(options, fewer.data)
         measure = meter(method, options, fewer)
@@ -162,7 +162,7 @@ class Costs:
         protocol, data, seed = options.by_protocol, plan.context.data, options.seed or 0
         encoder = _encoder(plan).eval()
         start = Start(encoder, plan.context, seed, data.split(seed=seed, label_fraction=options.label_fraction))
-        parts, own, image = start.parts, protocol.own(options.options()), self._seeing(plan, encoder)
+        parts, own, image = start.parts, protocol.own(options.options()), self.seeing(plan, encoder)
         expected = {}
         if protocol.frozen:
             expected["representations"] = (len(parts.train) + len(parts.val) + len(data.test_images)) * image
@@ -186,7 +186,7 @@ class Costs:
         share, optimizer = images / (full * training.epoch_steps), step.split["optimizer"]
         return step, training.steps * (optimizer + share * (step.seconds - optimizer))
 
-    def _seeing(self, plan: Plan[TrainingOptions], net: nn.Module) -> float:
+    def seeing(self, plan: Plan[TrainingOptions], net: nn.Module) -> float:
         """Seconds for an image to go through an encoder in evaluation mode."""
         data, device = plan.context.data, plan.context.device
 

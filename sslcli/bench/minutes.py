@@ -73,7 +73,7 @@ def fit_to_minutes(command: Pretrain, options: Pretrain, context: Context) -> Pr
     options = options.because(origin, **open_ones)
     options, seen = _with_net(command, options, context, budget, origin)
     if not command.was_chosen("view_sizes"):
-        options = options.because(origin, view_sizes=_sides(options, context.data.image_size, seen))
+        options = options.because(origin, view_sizes=sides_of_views(options, context.data.image_size, seen))
     return _with_steps(command, options, context, budget, origin)
 
 
@@ -96,7 +96,7 @@ def _with_net(command: Pretrain, options: Pretrain, context: Context, budget: fl
     return tried, seen
 
 
-def _sides(options: Pretrain, size: int, seen: float) -> str:
+def sides_of_views(options: Pretrain, size: int, seen: float) -> str:
     """The plan of the views' sides: multiples of 8 that the encoder takes."""
     sides = [max(8, round(size * part / 8) * 8) for part, _ in SHARES[:-1]]
     try:

@@ -79,7 +79,7 @@ def rough_seconds(training: Training) -> float:
     part, times = _part_of(_always(training, 0))
     with torch.compiler.set_stance("force_eager"):
         _seconds_a_step(part, 1)
-        step = _grown(_watched(part, 1, 1), times)
+        step = grown(_watched(part, 1, 1), times)
     return step.seconds * training.work_until(training.steps) / training.work_until(1)
 
 
@@ -102,7 +102,7 @@ def time_step(training: Training, step: int, *, in_part: bool = False, budget: f
         with FlopCounterMode(display=False, custom_mapping=ATTENTION) as counter:
             first = _watched(part if long and in_part else same, 1, 1)
     if long:
-        return replace(_grown(first, times) if in_part else first, operations=counter.get_total_flops())
+        return replace(grown(first, times) if in_part else first, operations=counter.get_total_flops())
     if compiled:
         _seconds_a_step(same, 1)  # it is compiled here
     seconds = on_first(lambda: first.seconds)  # all processes take as many steps
@@ -137,7 +137,7 @@ def _part_of(training: Training) -> tuple[Training, float]:
     return replace(training, batch_at=lambda step: tuple(values[:images] for values in batch_at(step))), whole / images
 
 
-def _grown(part: StepTime, times: float) -> StepTime:
+def grown(part: StepTime, times: float) -> StepTime:
     """The time of a step with so many times the images: of all but the optimizer, whose work they do not change."""
     split = {phase: seconds * (1 if phase == "optimizer" else times) for phase, seconds in part.split.items()}
     return StepTime(sum(split.values()), split, 0)

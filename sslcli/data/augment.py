@@ -1,7 +1,7 @@
 """Views: random crop, flip, colour jitter, greyscale and blur for a whole batch at once.
 
 What comes out equals torchvision's `resized_crop(antialias=True)`, `hflip`, `adjust_*`, `rgb_to_grayscale` and
-`gaussian_blur` on float images with the same parameters, to 2/255 and better (`tests/test_augment.py`). Parameters are
+`gaussian_blur` on float images with the same parameters, to 2/255 and better (`tests/data/test_augment.py`). Parameters are
 drawn per image, but for one: the order of the four colour operations is drawn once per batch and view, so each image
 sees every order equally often, as with torchvision, while the images of one batch share theirs.
 """

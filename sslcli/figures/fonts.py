@@ -10,7 +10,7 @@ from matplotlib.font_manager import FontProperties, findfont, fontManager, get_f
 from matplotlib.text import Text
 
 SHOWN = 20  # missing letters that the message names
-_SAID: list[str] = []  # once a process is enough
+SAID: list[str] = []  # once a process is enough
 
 
 def make_legible(figure: Figure) -> None:
@@ -20,7 +20,7 @@ def make_legible(figure: Figure) -> None:
         if not text.get_text().isascii():  # a file's name need not be text
             text.set_text(text.get_text().encode("utf-8", "replace").decode())
     letters = dict.fromkeys(c for text in texts for c in text.get_text() if c.isprintable() and not c.isascii())
-    usual = _letters_of(findfont(FontProperties()))
+    usual = letters_of(findfont(FontProperties()))
     lacking = "".join(letter for letter in letters if letter not in usual)
     if not lacking:
         return
@@ -41,21 +41,22 @@ def families_with(letters: str) -> tuple[list[str], str]:
             break
         if (font.style, font.weight) != ("normal", 400) or font.name.startswith("Last Resort"):  # which has boxes alone
             continue
-        left = [letter for letter in missing if letter not in _letters_of(font.fname)]
+        left = [letter for letter in missing if letter not in letters_of(font.fname)]
         families += [font.name] * (len(left) < len(missing))
         missing = left
     return families, "".join(missing)
 
 
 @cache
-def _letters_of(path: str) -> frozenset[str]:
+def letters_of(path: str) -> frozenset[str]:
+    """The letters that the font in a file has."""
     return frozenset(map(chr, get_font(path).get_charmap()))
 
 
 def _say_missing(letters: str) -> None:
-    if _SAID:
+    if SAID:
         return
-    _SAID.append(letters)
+    SAID.append(letters)
     print(
         f"ssl: no font of this machine has some letters of the labels ({letters[:SHOWN]}), so boxes are drawn for them; "
         "a font such as Noto Sans CJK has most",

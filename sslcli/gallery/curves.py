@@ -175,7 +175,7 @@ def _scalars_of(folders: Sequence[Scalars]) -> list[Scalar]:
     scalars: dict[str, Scalar] = {}
     for tag, name in names.items():
         clear = PLAIN.fullmatch(tag) and name_of(tag) not in unclear
-        label = _label(name if name in OLD_NAMES.values() else tag) if clear else _as_it_is(tag)
+        label = label_of(name if name in OLD_NAMES.values() else tag) if clear else _as_it_is(tag)
         scalar = scalars.setdefault(name, Scalar(name, tag, label, [[] for _ in folders]))
         for points, found in zip(scalar.points, folders, strict=True):
             points.extend(found.series.get(tag, []))
@@ -192,7 +192,7 @@ def _is_accuracy(tag: str) -> bool:
     return _words(tag)[-1] in ("acc", "accuracy", "knn")
 
 
-def _label(tag: str) -> str:
+def label_of(tag: str) -> str:
     """A scalar of another program in words; its unit is known only if it is an accuracy."""
     words = ["accuracy" if word == "acc" else word for word in _words(tag)]
     return " ".join(words).strip() + " (%)" * _is_accuracy(tag)

@@ -52,12 +52,13 @@ class NNCLR(Method):
         """The loss of equation 3 made symmetric, in nats, the mean over the views; the first view's z enter the queue."""
         z = [self.project(self.encoder(view)) for view in batch.views]
         p = [gather(unit(self.predictor(one))) for one in z]
-        near = [gather(self._nearest(unit(one.detach()))) for one in z]
+        near = [gather(self.nearest(unit(one.detach()))) for one in z]
         loss = (self._contrast(near[0], p[1]) + self._contrast(near[1], p[0])) / 2
         self.queue.push(gather(unit(z[0].detach())))
         return average(loss), z_std(z[0])
 
-    def _nearest(self, z: Tensor) -> Tensor:
+    def nearest(self, z: Tensor) -> Tensor:
+        """Of z (N, dim), each of unit length, the row of the queue that is most like each."""
         rows = self.queue.rows
         return rows[similarities(z, rows, temperature=1).argmax(1)]
 

@@ -47,7 +47,7 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
             first = build(Pretrain, arguments).seed
             own = [(kind, arguments), *evaluations]
             pretrained.append(train_all(registry, name, own, seed=first + seeds_done, whole=not seeds_done))
-    _draw(registry, name, pretrained[: len(steps) - len(evaluations)], command, evaluations)
+    draw_pictures(registry, name, pretrained[: len(steps) - len(evaluations)], command, evaluations)
     page = make(registry, name) if evaluations else None
     if page is not None:
         say(f"wrote {os.path.relpath(page)}, the page to hand in")
@@ -60,7 +60,7 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
     return name, page
 
 
-def _draw(registry: Registry, name: str, pretrained: list[Run], command: Study, evaluations: list[Step]) -> None:
+def draw_pictures(registry: Registry, name: str, pretrained: list[Run], command: Study, evaluations: list[Step]) -> None:
     """The study's pictures: curves, the views of each pretraining, and predictions with the same images for all."""
     written = curves.draw(registry, study=name, out=registry.path("results/figures"))
     written += [views.draw(registry, Views(run=run.id, data_dir=command.data_dir)) for run in pretrained]

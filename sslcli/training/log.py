@@ -28,8 +28,9 @@ class Log:
         self, title: str, *, events: Path | None, start: int, steps: int, epoch_steps: int, batch_size: int, record_every: int,
         work_until: Callable[[int], float] = float,
     ) -> None:  # fmt: skip
-        self.title, self.start, self.steps, self.work_until = title, start, steps, work_until
-        self.epoch_steps, self.batch_size, self.record_every = epoch_steps, batch_size, record_every
+        self.title, self.events, self.work_until = title, events, work_until
+        self.start, self.steps, self.epoch_steps = start, steps, epoch_steps
+        self.batch_size, self.record_every = batch_size, record_every
         self._saved = self._lined = time.monotonic()
         self._shown = deque([(self._saved, start)])
         self._epoch_lined = 0.0

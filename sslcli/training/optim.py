@@ -103,7 +103,7 @@ class Muon(Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
         """Take one step on every parameter that has a gradient."""
         for group in self.param_groups:
-            update, key = (self._muon, _shape_on_gpu) if group["muon"] else (self._adamw, self._age)
+            update, key = (self._muon, shape_on_gpu) if group["muon"] else (self._adamw, self._age)
             for some in _alike([p for p in group["params"] if p.grad is not None], key):
                 torch._foreach_mul_(some, 1 - group["lr"] * group["weight_decay"])
                 directions, length = update(some, [p.grad for p in some if p.grad is not None], group)
@@ -162,7 +162,7 @@ def _alike(parameters: Sequence[Tensor], key: Callable[[Tensor], object]) -> lis
     return list(parts.values())
 
 
-def _shape_on_gpu(p: Tensor) -> object:
+def shape_on_gpu(p: Tensor) -> object:
     """What parameters that are orthogonalised at once have in common: on a GPU, which small products leave idle, their shape.
 
     On a CPU each goes alone.

@@ -67,17 +67,17 @@ class Prover:
     def _evidence(self, record: Run, states: dict[str, State]) -> list[Evidence]:
         held = states.get("last.pt", {})
         if record.status != "finished":
-            return [*_of_copy(record, held), *_of_training(held, whole=False)]
+            return [*of_copy(record, held), *of_training(held, whole=False)]
         if record.experiment == "pretrain":
-            return [*_of_copy(record, held), *_of_training(held), *_of_pretraining(record, held)]
+            return [*of_copy(record, held), *of_training(held), *of_pretraining(record, held)]
         best = states["best.pt"]
         kept = read_kept(self.registry.path(f"{record.folder}/{FILE}"))
-        return [*_of_copy(record, best), *_of_best(record, best, held), *_of_training(held), *self._of_parent(record),
-                *_of_logits(self.registry, record, kept, held, all_kin="record" not in best)]  # fmt: skip
+        return [*of_copy(record, best), *of_best(record, best, held), *of_training(held), *self._of_parent(record),
+                *of_logits(self.registry, record, kept, held, all_kin="record" not in best)]  # fmt: skip
 
     def _of_parent(self, record: Run) -> list[Evidence]:
         """What the pretrain run says of an evaluation: which encoder was frozen, and which test pictures that had seen."""
-        found = [Evidence("parent", {"data.encoder_sha256": sha256})] if (sha256 := self._frozen(record)) else []
+        found = [Evidence("parent", {"data.encoder_sha256": sha256})] if (sha256 := self.frozen_sha256(record)) else []
         lists = [self.registry.path(f"runs/{place}/{MANIFEST}") for place in
                  (f"pretrain/{record.parent}", f"{record.experiment}/{record.id}")]  # fmt: skip
         if record.parent and all(path.exists() for path in lists):
@@ -85,7 +85,7 @@ class Prover:
             found.append(Evidence("pictures", {"data.test_seen_in_pretraining": count}))
         return found
 
-    def _frozen(self, record: Run) -> str | None:
+    def frozen_sha256(self, record: Run) -> str | None:
         """The sha256 of the encoder that an evaluation took from its parent and left as it was; None where it is not here."""
         if record.parent is None or not protocol_named(record.protocol, record.experiment).frozen:
             return None
@@ -109,7 +109,7 @@ def _encoder_hash(state: State) -> str:
     return tensors_hash(encoder_in(state))
 
 
-def _of_copy(record: Run, held: State) -> list[Evidence]:
+def of_copy(record: Run, held: State) -> list[Evidence]:
     """What a checkpoint's copy of the record says; of a run that is not finished the record has gone on since."""
     if "record" not in held:
         return []
@@ -122,7 +122,7 @@ def _of_copy(record: Run, held: State) -> list[Evidence]:
     return [Evidence("checkpoint", by_name(copy, attempts=len(record.attempts)), whole)]
 
 
-def _of_best(record: Run, best: State, held: State) -> list[Evidence]:
+def of_best(record: Run, best: State, held: State) -> list[Evidence]:
     """What an evaluation's best.pt says beside the copy of the record, which those of earlier versions do not have."""
     identity = {"data.sha256" if name == "data" else name: value for name, value in best.get("run", {}).items()}
     keyed = tuple(f"options.{name}" for name in record.options if name not in NOT_IN_PAIR) if "pair" in identity else ()
@@ -140,13 +140,13 @@ def _of_best(record: Run, best: State, held: State) -> list[Evidence]:
     return found
 
 
-def _of_training(held: State, *, whole: bool = True) -> list[Evidence]:
+def of_training(held: State, *, whole: bool = True) -> list[Evidence]:
     """What the state of a training says of its history; where there is none, there was no training by steps."""
     history = held["progress"]["history"] if held else []
     return [Evidence("training", by_name({"history": history}, attempts=0), ("history",) if whole else (), within=SAME)]
 
 
-def _of_pretraining(record: Run, held: State) -> list[Evidence]:
+def of_pretraining(record: Run, held: State) -> list[Evidence]:
     """What the last epoch says of the figures, and of whether it was the last that there was to be."""
     last = held["progress"]["history"][-1]
     measured = {key.replace("/", "_"): value for key, value in last.items() if key.startswith("val/")}
@@ -156,7 +156,7 @@ def _of_pretraining(record: Run, held: State) -> list[Evidence]:
     return [Evidence("training", values, ("metrics",), within=SAME)]
 
 
-def _of_logits(registry: Registry, record: Run, kept: Kept, held: State, *, all_kin: bool) -> list[Evidence]:
+def of_logits(registry: Registry, record: Run, kept: Kept, held: State, *, all_kin: bool) -> list[Evidence]:
     """What the test logits say. `all_kin`: also of the runs that neither record names; that is for the later of the two."""
     history = held["progress"]["history"] if held else []
     made = figures_of(kept, record.protocol, history)

@@ -309,7 +309,7 @@ def compile_ahead(bench: Bench, options: argparse.Namespace) -> list[int]:
     command = [sys.executable, "-m", COMMAND, "--device", options.device, "--out", str(options.out), "--only-compile"]
     environment = os.environ | {"TORCHINDUCTOR_COMPILE_THREADS": "2", "OMP_NUM_THREADS": "1"}
     processes = [subprocess.Popen([*command, json.dumps(job)], env=environment) for job in jobs.values()]
-    tests = [f"tests/test_{name}.py" for name in ("gpu", "device_step", "survival")]
+    tests = [f"tests/{name}.py" for name in ("whole/test_gpu", "training/test_device_step", "whole/test_survival")]
     with (options.out / "tests.txt").open("w") as file:
         run_tests = [
             sys.executable,

@@ -10,11 +10,17 @@ class LostTextError(Exception):
     """The text that a mutant makes wrong does not stand exactly once in its file."""
 
 
+def placed(root: Path, tests: str) -> str:
+    """The node ids `tests`, each with the folder below tests/ in which its file lies; as it is where there is none."""
+    folders = {path.name: path.relative_to(root / "tests").parent for path in (root / "tests").rglob("test_*.py")}
+    return " ".join((folders.get(test.partition("::")[0], Path()) / test).as_posix() for test in tests.split())
+
+
 @dataclass(frozen=True)
 class Mutant:
     """`what` says in words what is wrong; `right`, a text that stands once in `file`, becomes `wrong`.
 
-    `tests` are pytest's node ids below tests/, apart by spaces: when they run, one at least must fail.
+    `tests` are pytest's node ids, with a file's name alone, apart by spaces: when they run, one at least must fail.
     """
 
     what: str

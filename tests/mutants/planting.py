@@ -22,7 +22,7 @@ from queue import Queue
 from threading import Timer
 from typing import TypeVar
 
-from tests.mutants.mutant import LostTextError, Mutant
+from tests.mutants.mutant import LostTextError, Mutant, placed
 
 TAKEN = ("sslcli", "tests", "pyproject.toml", "README.md", "registry.yaml")
 """What of a tree tests need."""
@@ -79,7 +79,7 @@ class Copy:
         assert self._server.stdin
         assert self._server.stdout
         with suppress(BrokenPipeError):  # it was stopped, and so has nothing to say
-            print(json.dumps([str(self.folder), tests, str(output)]), file=self._server.stdin, flush=True)
+            print(json.dumps([str(self.folder), placed(self.folder, tests), str(output)]), file=self._server.stdin, flush=True)
         self._tests, late = int(self._server.stdout.readline() or 0), []
         timer = Timer(LONGEST, lambda: (late.append(True), self._kill_tests()))
         timer.start()

@@ -76,7 +76,7 @@ def decode(root: Path, paths: Sequence[str], *, side: int, fit: Fit, caches: Pat
                 partial = caches / f"{key}.partial"
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir()
-                _build(partial, root, paths, side, fit, workers, progress)
+                build_cache(partial, root, paths, side, fit, workers, progress)
                 partial.rename(folder)
                 _tidy(caches, folder)
     return _opened(folder)
@@ -112,11 +112,12 @@ def _state(path: Path) -> tuple[int, ...]:
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
-def _build(folder: Path, root: Path, paths: Sequence[str], side: int, fit: Fit, workers: int, progress: Progress) -> None:
+def build_cache(folder: Path, root: Path, paths: Sequence[str], side: int, fit: Fit, workers: int, progress: Progress) -> None:
+    """Decode the pictures at `paths` below `root` into a new cache in `folder`; a StateError where the disk has no room."""
     pixels = folder / "images.u8"
     with pixels.open("wb") as file:
         try:
-            _reserve(file.fileno(), len(paths) * 3 * side * side)
+            reserve(file.fileno(), len(paths) * 3 * side * side)
         except OSError as error:
             raise StateError(
                 f"{len(paths):,} pictures of {side} x {side} pixels need {len(paths) * 3 * side**2 / 1e9:.1f} GB in "
@@ -140,7 +141,7 @@ def _build(folder: Path, root: Path, paths: Sequence[str], side: int, fit: Fit, 
             os.fsync(file.fileno())  # before the folder has its name: after a power cut it is whole, or not there
 
 
-def _reserve(file: int, size: int) -> None:
+def reserve(file: int, size: int) -> None:
     """Have the disk keep room for a file, so that writing it cannot fail for want of it."""
     if sys.platform == "linux":
         os.posix_fallocate(file, 0, size)

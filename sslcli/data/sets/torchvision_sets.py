@@ -117,7 +117,7 @@ fashion_mnist = Source(
 """Fashion-MNIST (Xiao, Rasul and Vollgraf 2017): grey pictures, the same in red, green and blue."""
 
 
-def _square(path: Path, side: int) -> NDArray[np.uint8]:
+def central_square(path: Path, side: int) -> NDArray[np.uint8]:
     """A picture as (side, side, 3): upright, its shorter side resized with antialiasing, its central square, as of own ones."""
     with Image.open(path) as picture:
         upright = ImageOps.exif_transpose(picture).convert("RGB")
@@ -128,7 +128,7 @@ def _decoded(files: Sequence[tuple[Path, int]], side: int) -> Labelled:
     """Pictures, on all cores (Pillow lets go of Python's lock), and their labels."""
     images = torch.empty(len(files), side, side, 3, dtype=torch.uint8)
     with ThreadPoolExecutor() as pool:
-        for place, pixels in enumerate(pool.map(lambda file: _square(file[0], side), files)):
+        for place, pixels in enumerate(pool.map(lambda file: central_square(file[0], side), files)):
             images[place] = torch.from_numpy(pixels.copy())
     return images.permute(0, 3, 1, 2).contiguous(), torch.tensor([label for _, label in files])
 

@@ -8,8 +8,8 @@ from torch import nn
 from torchvision import models
 
 
-def _resnet(net: Any, stem: str) -> nn.Module:
-    """He et al. 2016, arXiv:1512.03385."""
+def resnet_with_stem(net: Any, stem: str) -> nn.Module:
+    """A residual network (He et al. 2016, arXiv:1512.03385) with this stem, whose last features are its output."""
     if stem != "conv7-pool":
         net.conv1 = nn.Conv2d(3, net.conv1.out_channels, 3, {"conv3": 1, "conv3-s2": 2}[stem], padding=1, bias=False)
         nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")  # as torchvision does
@@ -22,17 +22,17 @@ def _resnet(net: Any, stem: str) -> nn.Module:
 
 def resnet18(stem: str) -> nn.Module:
     """ResNet-18, 512 features."""
-    return _resnet(models.resnet18(), stem)
+    return resnet_with_stem(models.resnet18(), stem)
 
 
 def resnet34(stem: str) -> nn.Module:
     """ResNet-34, 512 features."""
-    return _resnet(models.resnet34(), stem)
+    return resnet_with_stem(models.resnet34(), stem)
 
 
 def resnet50(stem: str) -> nn.Module:
     """ResNet-50, 2048 features."""
-    return _resnet(models.resnet50(), stem)
+    return resnet_with_stem(models.resnet50(), stem)
 
 
 def convnext_tiny(stem: str) -> nn.Module:

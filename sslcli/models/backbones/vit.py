@@ -34,7 +34,7 @@ class AnySizeViT(VisionTransformer):  # type: ignore[misc]  # torchvision says n
         Of the patches with the numbers `shown` (B, K) alone, in their order, (B, 1 + K, num_features): no other is computed.
         """
         patches = self.conv_proj(x)
-        positions = self._positions(*patches.shape[-2:])
+        positions = self.positions(*patches.shape[-2:])
         tokens, first = patches.flatten(2).mT + positions[:, 1:], self.class_token + positions[:, :1]
         if shown is not None:
             tokens = tokens.gather(1, shown[:, :, None].expand(-1, -1, tokens.shape[-1]))
@@ -42,7 +42,7 @@ class AnySizeViT(VisionTransformer):  # type: ignore[misc]  # torchvision says n
         made: Tensor = self.encoder.ln(self.encoder.layers(self.encoder.dropout(whole)))
         return made
 
-    def _positions(self, height: int, width: int) -> Tensor:
+    def positions(self, height: int, width: int) -> Tensor:
         """The positions (1, 1 + height width, dim) of the class token and of a grid of patches, row after row."""
         known: Tensor = self.encoder.pos_embedding
         side = self.image_size // self.patch_size
