@@ -28,7 +28,7 @@ from sslcli.options.finetune import Finetune
 from sslcli.options.mapping import from_mapping
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
-from sslcli.options.project import open_registry
+from sslcli.options.project_folder import open_registry
 from sslcli.options.study import Study
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run

@@ -11,7 +11,7 @@ from typer import Argument, Option
 from sslcli.console.messages import say
 from sslcli.options.annotations import Format
 from sslcli.options.command import Command
-from sslcli.options.project import open_registry
+from sslcli.options.project_folder import open_registry
 
 
 @dataclass(frozen=True, kw_only=True)

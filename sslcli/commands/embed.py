@@ -11,7 +11,7 @@ from typer import Option
 from sslcli.errors import UsageError
 from sslcli.options.annotations import DataDir, Device, MoreImages, OwnImages
 from sslcli.options.command import Command
-from sslcli.options.project import open_registry
+from sslcli.options.project_folder import open_registry
 
 
 @dataclass(frozen=True, kw_only=True)

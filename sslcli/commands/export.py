@@ -10,7 +10,7 @@ from typer import Argument, Option
 
 from sslcli.options.annotations import DataDir
 from sslcli.options.command import Command
-from sslcli.options.project import open_registry
+from sslcli.options.project_folder import open_registry
 
 
 @dataclass(frozen=True, kw_only=True)

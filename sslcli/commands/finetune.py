@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sslcli.options.finetune import Finetune
-from sslcli.options.project import open_registry
+from sslcli.options.project_folder import open_registry
 
 
 def run(command: Finetune) -> None:

@@ -6,7 +6,7 @@ import os
 
 from sslcli.console.messages import say
 from sslcli.options.pictures import Map
-from sslcli.options.project import open_registry
+from sslcli.options.project_folder import open_registry
 
 
 def run(command: Map) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sslcli.errors import UsageError
 from sslcli.options.pictures import Neighbours
-from sslcli.options.project import open_registry
+from sslcli.options.project_folder import open_registry
 
 
 def run(command: Neighbours) -> None:

@@ -13,7 +13,7 @@ from sslcli.console.messages import say
 from sslcli.errors import UsageError
 from sslcli.options.annotations import StudyName
 from sslcli.options.command import Command
-from sslcli.options.project import open_registry
+from sslcli.options.project_folder import open_registry
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import os
 from sslcli.console.messages import say
 from sslcli.errors import UsageError
 from sslcli.options.pictures import Predict
-from sslcli.options.project import open_registry
+from sslcli.options.project_folder import open_registry
 
 
 def run(command: Predict) -> None:

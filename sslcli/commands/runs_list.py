@@ -11,7 +11,7 @@ from sslcli.console.messages import say
 from sslcli.console.tables import print_rows
 from sslcli.options.annotations import Format
 from sslcli.options.command import Command
-from sslcli.options.project import open_registry
+from sslcli.options.project_folder import open_registry
 from sslcli.runs.selection import state_of
 
 

@@ -10,7 +10,7 @@ from typer import Argument
 from sslcli.errors import StateError
 from sslcli.options.annotations import RunArgument
 from sslcli.options.command import Command
-from sslcli.options.project import open_registry
+from sslcli.options.project_folder import open_registry
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sslcli.console.messages import say
 from sslcli.errors import StateError
 from sslcli.options.command import Command
-from sslcli.options.project import open_registry
+from sslcli.options.project_folder import open_registry
 
 
 @dataclass(frozen=True, kw_only=True)

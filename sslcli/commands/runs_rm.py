@@ -12,7 +12,7 @@ from typer import Option
 from sslcli.errors import StateError, UsageError
 from sslcli.options.annotations import RunArgument
 from sslcli.options.command import Command
-from sslcli.options.project import open_registry
+from sslcli.options.project_folder import open_registry
 from sslcli.runs.selection import descendants
 
 

@@ -12,7 +12,7 @@ from sslcli.console.tables import print_rows
 from sslcli.files import Dumper
 from sslcli.options.annotations import Format, RunArgument
 from sslcli.options.command import Command
-from sslcli.options.project import open_registry
+from sslcli.options.project_folder import open_registry
 from sslcli.runs.selection import state_of
 
 

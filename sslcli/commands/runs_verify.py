@@ -9,7 +9,7 @@ from typer import Option
 
 from sslcli.options.annotations import DataDir, Device
 from sslcli.options.command import Command
-from sslcli.options.project import open_registry
+from sslcli.options.project_folder import open_registry
 from sslcli.runs.registry import Registry
 
 if TYPE_CHECKING:

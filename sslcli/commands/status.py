@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from sslcli.options.command import Command
-from sslcli.options.project import open_registry
+from sslcli.options.project_folder import open_registry
 from sslcli.runs.next_step import next_command
 
 FIRST_STEPS = """\

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sslcli.options.project import open_registry
+from sslcli.options.project_folder import open_registry
 from sslcli.options.study import Study
 
 

@@ -37,7 +37,7 @@ def pair_up(runs: list[Run]) -> tuple[list[Pair], list[Run]]:
     return pairs, [run for run in runs if run.id not in paired_ids]
 
 
-def setting_of(run: Run, setups: dict[str, str | None]) -> tuple[Any, ...]:
+def but_for_seed(run: Run, setups: dict[str, str | None]) -> tuple[Any, ...]:
     """Equal for runs that differ in their seed alone; `setups` are those of the pretrain runs by id."""
     parent = run.parent and (setups.get(run.parent) or run.parent)
     return run.experiment, run.dataset, run.label_fraction, run.at_epoch, run.setup or run.pair or run.id, run.init, parent
@@ -47,7 +47,7 @@ def over_settings(pairs: list[Pair], setups: dict[str, str | None]) -> list[list
     """Pairs that differ in their seed alone, together, by seed; of each seed the newest pair."""
     groups: dict[tuple[Any, ...], dict[int | None, Pair]] = {}
     for pair in pairs:
-        groups.setdefault((*setting_of(pair[0], setups), _metric([pair])), {})[pair[0].seed] = pair
+        groups.setdefault((*but_for_seed(pair[0], setups), _metric([pair])), {})[pair[0].seed] = pair
     return [[group[seed] for seed in sorted(group, key=lambda seed: seed or 0)] for group in groups.values()]
 
 

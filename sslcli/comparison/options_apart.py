@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from sslcli.comparison.differences import setting_of
+from sslcli.comparison.differences import but_for_seed
 from sslcli.options.of_methods import OF_METHODS
 from sslcli.options.pairing import NOT_IN_PAIR, defaults_of_newer
 from sslcli.options.pretrain import Pretrain
@@ -42,7 +42,7 @@ def settings_in_words(registry: Registry, runs: Sequence[Run], setups: Mapping[s
     for group in alike.values():
         settings: dict[tuple[Any, ...], list[Run]] = {}
         for run in group:
-            settings.setdefault(setting_of(run, known), []).append(run)
+            settings.setdefault(but_for_seed(run, known), []).append(run)
         several = len(settings) > len({run.init for run in group}) or len({run.setup or run.pair for run in group}) > 1
         if several and len(settings) <= MOST_SETTINGS:
             found |= _told_apart(registry, list(settings.values()))

@@ -13,7 +13,7 @@ from itertools import combinations
 from statistics import fmean, variance
 from typing import Any
 
-from sslcli.comparison.differences import Pair, images_of, interval_of, setting_of, spread
+from sslcli.comparison.differences import Pair, but_for_seed, images_of, interval_of, spread
 from sslcli.comparison.options_apart import NO_SETTINGS, Settings
 from sslcli.evaluation.naming import in_words, listed
 from sslcli.evaluation.statistics import TAIL, Difference, SeedSpread
@@ -80,7 +80,7 @@ def rankings(chosen: Sequence[Run], setups: dict[str, str | None], settings: Set
     kinds: dict[tuple[str, tuple[Any, ...]], dict[tuple[Any, ...], dict[int | None, Run]]] = {}
     for run in chosen:
         if run.init not in (None, "scratch") and (metric := _metric(run)):
-            *alike, init, parent = setting_of(run, setups)
+            *alike, init, parent = but_for_seed(run, setups)
             kind = kinds.setdefault((metric, (*alike, run.protocol, images_of(run))), {})
             kind.setdefault((init, parent), {})[run.seed] = run
     several = [

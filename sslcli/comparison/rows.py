@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from sslcli.comparison.differences import (
-    setting_of,
+    but_for_seed,
     spread,
 )
 from sslcli.comparison.options_apart import NO_SETTINGS, Settings
@@ -49,7 +49,7 @@ def tables(
     and each difference under the later of its two. `tell_published` marks the rows of runs whose numbers alone are here."""
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in chosen:
-        groups.setdefault(setting_of(run, setups), []).append(run)
+        groups.setdefault(but_for_seed(run, setups), []).append(run)
     order = {run.id: place for place, run in enumerate(chosen)}
     under: dict[str, list[InitDifference]] = {}
     for found in differences:
