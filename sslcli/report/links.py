@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
-import html
 import os
 import re
 import shlex
 import subprocess
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import quote
 
 from sslcli.errors import StateError, UsageError
 from sslcli.files import atomic_write
-from sslcli.report.page_images import IMAGES, Link, image_links
+from sslcli.report.page_images import Link, image_links
 from sslcli.training.tags import OLD_NAMES
+
+PLAIN = re.compile(r"[\w./-]+", re.ASCII)
+"""Paths that Markdown and HTML take as they are, such as all that the program writes. Links are mended to no others."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +42,13 @@ class Served:
             return f"lies outside {self.root}"
         if meant := self.meant(path):
             return f"is not there; {'meant is' if len(meant) == 1 else 'meant may be'} {' or '.join(meant)}"
-        if hidden := [known for known in self.unserved if _folded(known) in _readings(path)]:
+        if hidden := [known for known in self.unserved if known.casefold() in _readings(path)]:
             return f"is not there; meant may be {hidden[0]}, which {self.unserved[hidden[0]]}"
-        similar = self._similar(path)
-        return "is not there" + (f"; perhaps {' or '.join(similar)} is meant" if similar else "")
+        return "is not there"
 
     def meant(self, path: str) -> list[str]:
-        """The files that are the path but for case, how accents are written, and the original study's names."""
-        return sorted(known for known in self.paths if path not in self.unserved and _folded(known) in _readings(path))
+        """The files that are the path but for case and the original study's names."""
+        return sorted(known for known in self.paths if path not in self.unserved and known.casefold() in _readings(path))
 
     def _beyond(self, path: str) -> str | None:
         """Why a host would not look into a folder on the way to a path: git has a link or another repository there."""
@@ -63,23 +61,12 @@ class Served:
                 return f"lies in {folder}, a git repository of its own, so a host does not have it"
         return None
 
-    def _similar(self, path: str) -> list[str]:
-        """Up to three pictures whose names look like the path's."""
-        pictures = sorted(known for known in self.paths if known.lower().endswith(IMAGES))
-        file = path.rpartition("/")[2].casefold()
-        same_name = [known for known in pictures if known.rpartition("/")[2].casefold() == file]
-        return (same_name or difflib.get_close_matches(path, pictures, 3))[:3]
-
 
 def _readings(path: str) -> set[str]:
     """What a path may mean, in lower case: itself, and with the name here of what the original study called otherwise."""
-    folder, slash, file = _folded(path).rpartition("/")
+    folder, slash, file = path.casefold().rpartition("/")
     stem, dot, suffix = file.rpartition(".")
-    return {_folded(path), folder + slash + OLD_NAMES.get(stem, stem) + dot + suffix}
-
-
-def _folded(path: str) -> str:
-    return unicodedata.normalize("NFC", path.casefold())
+    return {path.casefold(), folder + slash + OLD_NAMES.get(stem, stem) + dot + suffix}
 
 
 def _damage(file: Path) -> str | None:
@@ -165,10 +152,10 @@ def check(page: Path, *, fix: bool) -> None:
     for link, problem in problems.items():
         print(_printable(f"{typed}, line {link.line}: {link.path} {f'is now {fixed[link]}' if link in fixed else problem}"))
     if broken := len(problems) - len(fixed):
-        certain = any(len(served.meant(_relative(served.root, page, link))) == 1 for link in problems.keys() - fixed.keys())
+        certain = not fix and any(_mended(text, link, served, page) for link in problems.keys() - fixed.keys())
         advice = f"; to mend what has exactly one answer, type: ssl plots --check {shlex.quote(str(typed))} --fix"
         raise StateError(
-            f"{broken} of {len(links)} local images of {typed} cannot be had{advice if certain and not fix else ''}"
+            f"{broken} of {len(links)} local images of {typed} cannot be had{advice if certain else ''}"
         )
     print(f"{typed}: {len(links)} local images, all there")
 
@@ -178,7 +165,7 @@ def _printable(text: str) -> str:
 
 
 def _mended(text: str, link: Link, served: Served, page: Path) -> tuple[str, str] | None:
-    """The page with one link rewritten, and its new target; None where what is meant is not certain or cannot be written."""
+    """The page with one link rewritten, and its new target; None where what is meant is not certain, or no file of ours."""
     meant = served.meant(_relative(served.root, page, link))
     if len(meant) != 1 or link.start < 0:
         return None
@@ -186,13 +173,10 @@ def _mended(text: str, link: Link, served: Served, page: Path) -> tuple[str, str
     from_root = link.path.startswith("/")
     relative = os.path.relpath(served.root / meant[0], served.root if from_root else page.parent)
     path = ("/" if from_root else "./" if raw.startswith("./") else "") + Path(relative).as_posix()
-    tail = raw[len(re.split(r"[?#]", raw)[0]) :]
-    for written in (quote(os.fsencode(path)),) if "%" in raw else (path, quote(os.fsencode(path)), html.escape(path)):
-        candidate = text[: link.start] + written + tail + text[link.end :]
-        there = [other.path for other in image_links(candidate) if other.start == link.start]
-        if [os.path.normpath(other) for other in there] == [os.path.normpath(path)]:
-            return candidate, written + tail
-    return None
+    if not PLAIN.fullmatch(path):
+        return None
+    written = path + raw[len(re.split(r"[?#]", raw)[0]) :]
+    return text[: link.start] + written + text[link.end :], written
 
 
 def _relative(root: Path, page: Path, link: Link) -> str:
