@@ -134,6 +134,9 @@ def test_a_file_for_other_commands_is_no_config_of_this_one(ssl: Cli, tmp_path: 
     assert (refused.code, "ssl study --preset preset.yaml" in refused.err) == (2, True)
     refused = ssl("finetune --config preset.yaml")
     assert (refused.code, "no section finetune, only pretrain, probe" in refused.err) == (2, True)
+    (tmp_path / "twice.yaml").write_text("finetune: [{}, {}]\n")
+    refused = ssl("finetune --config twice.yaml")
+    assert (refused.code, "2 entries" in refused.err) == (2, True)
     assert not registry.runs()
 
 

@@ -131,8 +131,6 @@ def test_dry_run_prints_every_option_with_its_origin_and_the_time(ssl: Cli, regi
     assert "from the image size, 32" in lines["stem"]
     assert "about" in result.out.splitlines()[-1]
     assert registry.runs() == []
-    from_file = ssl("pretrain --dataset shapes --backbone resnet9-small --config options.yaml --dry-run").out
-    assert [line.split()[1:] for line in from_file.splitlines() if line.startswith("epochs")] == [["2", "options.yaml"]]
 
 
 def test_ssl_alone_shows_where_you_stand_and_the_next_command(ssl: Cli, done: Done) -> None:
@@ -168,44 +166,6 @@ def test_the_registry_can_be_cared_for(pretrained: Run, ssl: Cli, done: Done, re
     assert not registry.path(pretrained.folder).exists()
 
 
-def test_verify_tells_damaged_missing_changed_and_orphaned_apart(ssl: Cli, done: Done, registry: Registry) -> None:
-    runs = [done(f"pretrain {STEP} --seed {seed}") for seed in range(4)]
-    damaged, missing, changed, orphaned = runs
-    path = registry.path(damaged.checkpoint or "")
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 4
-    path.write_bytes(content)
-    registry.path(missing.checkpoint or "").unlink()
-    record = registry.path(f"{changed.folder}/run.yaml")
-    record.write_text(record.read_text().replace("seed: 2", "seed: 7"))
-    registry.remove({orphaned.id})
-    result = ssl("runs verify")
-    assert result.code == 3
-    lines = {line.split(":")[0]: line for line in result.out.splitlines()}
-    assert "damaged" in lines[damaged.id]
-    assert "missing" in lines[missing.id]
-    assert "changed" in lines[changed.id]
-    assert "orphaned" in lines[orphaned.folder]
-
-
-def test_a_rate_that_yaml_reads_as_text_is_taken_as_the_number_and_said(ssl: Cli, tmp_path: Path, registry: Registry) -> None:
-    (tmp_path / "options.yaml").write_text("pretrain:\n  lr: 1e-3\n")
-    result = ssl(f"pretrain {TINY} --config options.yaml")
-    assert result.code == 0
-    assert "'1e-3' is text in YAML" in result.err
-    assert registry.load(registry.find("latest")).options["lr"] == 0.001
-
-
-def test_a_preset_is_a_config_file_too(ssl: Cli, tmp_path: Path) -> None:
-    preset = (
-        "pretrain:\n  dataset: shapes\n  backbone: resnet9-small\n  epochs: 7\nprobe:\n- {epochs: 2}\nfinetune:\n- {}\n- {}\n"
-    )
-    (tmp_path / "preset.yaml").write_text(preset)
-    assert "epochs            7" in ssl("pretrain --config preset.yaml --batch-size 32 --dry-run").out
-    refused = ssl("finetune --config preset.yaml")
-    assert (refused.code, "2 entries" in refused.err) == (2, True)
-
-
 def test_a_run_whose_folder_is_gone_is_said(pretrained: Run, ssl: Cli, registry: Registry) -> None:
     registry.path(pretrained.folder).rename(registry.root / "elsewhere")
     result = ssl("probe")
@@ -226,12 +186,3 @@ def test_nothing_is_deleted_without_an_answer(pretrained: Run, ssl: Cli, monkeyp
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     result = ssl(f"runs rm {pretrained.id}")
     assert (result.code, "--yes" in result.err) == (3, True)
-
-
-@pytest.mark.usefixtures("pretrained")
-def test_a_whole_number_in_a_file_is_the_number_of_the_command_line(ssl: Cli, done: Done, tmp_path: Path) -> None:
-    (tmp_path / "all.yaml").write_text("label_fraction: 1\nepochs: 2\n")
-    by_file = done("probe --config all.yaml")
-    typed = done("probe --init scratch --label-fraction 1.0 --epochs 2")
-    assert by_file.pair == typed.pair
-    assert "no partner" not in ssl("compare").err
