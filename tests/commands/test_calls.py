@@ -152,19 +152,23 @@ def test_a_file_gives_the_options_that_were_not_typed(
 
 
 @pytest.mark.parametrize(
-    ("line", "sizes"),
+    ("line", "columns"),
     [
-        ("pretrain --dataset shapes --epochs 1 --batch-size 16 --batch-size 32", [16, 32]),
-        ("--config 32.yaml --config 16.yaml --no-presets", [32, 16]),
+        (
+            "pretrain --dataset shapes --epochs 1 --batch-size 32 --optimizer adamw --batch-size 16 --optimizer sgd",
+            [{"batch_size": 32, "optimizer": "adamw"}, {"batch_size": 16, "optimizer": "sgd"}],
+        ),
+        ("--config 32.yaml --config 16.yaml --no-presets", [{"batch_size": 32}, {"batch_size": 16}]),
     ],
 )
-def test_what_is_benched_has_a_column_for_each_value(
-    ssl: Cli, calls: Calls, tmp_path: Path, line: str, sizes: list[int]
+def test_an_option_given_twice_to_bench_makes_two_columns_and_one_given_once_holds_for_both(
+    ssl: Cli, calls: Calls, tmp_path: Path, line: str, columns: list[dict[str, Any]]
 ) -> None:
-    for size in sizes:
+    for size in (32, 16):
         (tmp_path / f"{size}.yaml").write_text(f"dataset: shapes\nbatch_size: {size}\nepochs: 1\n")
     shown, measured = calls(COLUMNS), calls(MEASURE)
     assert ssl(f"bench {line} --format json").code == 0
-    wanted = [Pretrain(dataset="shapes", epochs=1, batch_size=size).options() for size in sizes]
+    wanted = [Pretrain(dataset="shapes", epochs=1, **column).options() for column in columns]
     assert [training.options() for (_, training, _), _ in measured] == wanted
-    assert shown == [([[{"name": f"--batch-size {size}"} for size in sizes], {}], {"style": "json"})]
+    names = [" ".join(f"--{name.replace('_', '-')} {value}" for name, value in column.items()) for column in columns]
+    assert shown == [([[{"name": name} for name in names], {}], {"style": "json"})]
