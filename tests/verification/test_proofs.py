@@ -16,6 +16,7 @@ from sslcli.runs.run import Run
 from sslcli.training.checkpoint import save_checkpoint
 from sslcli.verification.numbers import of_best, of_logits, of_training
 from sslcli.verification.records import BAD, GOOD, PUBLISHED, by_itself, check, look
+from tests.conftest import Cli
 
 OPTIONS = {"name": None, "init": "scratch", "protocol": "knn", "dataset": "shapes", "backbone": "resnet9", "seed": 1,
            "label_fraction": 1.0, "at_epoch": None, "k": 10}  # fmt: skip
@@ -76,6 +77,29 @@ def test_a_checkpoint_of_other_bytes_is_damaged_and_one_on_no_record_foreign(reg
     problems = check(registry, run)
     assert [problem.partition(":")[0] for problem in problems] == ["damaged", "foreign"]
     assert f"{path} has sha256" in problems[0]
+
+
+def test_verify_tells_damaged_missing_changed_and_orphaned_apart(ssl: Cli, registry: Registry) -> None:
+    runs = [registry.create("made", experiment="pretrain", status="finished", seed=seed) for seed in range(4)]
+    for run in runs:
+        save_checkpoint(registry, run, "last", {"model": WEIGHTS})
+        registry.save(run)
+    damaged, missing, changed, orphaned = runs
+    path = registry.path(damaged.checkpoint or "")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+    registry.path(missing.checkpoint or "").unlink()
+    record = registry.path(f"{changed.folder}/run.yaml")
+    record.write_text(record.read_text().replace("seed: 2", "seed: 7"))
+    registry.remove({orphaned.id})
+    result = ssl("runs verify")
+    assert result.code == 3
+    lines = {line.split(":")[0]: line for line in result.out.splitlines()}
+    assert "damaged" in lines[damaged.id]
+    assert "missing" in lines[missing.id]
+    assert "changed" in lines[changed.id]
+    assert "orphaned" in lines[orphaned.folder]
 
 
 def test_a_run_with_files_that_is_called_published_is_looked_at(registry: Registry, run: Run) -> None:
