@@ -25,6 +25,7 @@ class Report(Command):
     only_reads: ClassVar[bool] = True
     study: StudyName = None
     title: Annotated[str | None, Option(help="The page's title; default: the question.")] = None
+    author: Annotated[str | None, Option(help="Who hands the page in: a line below the title.")] = None
     out: Annotated[Path | None, Option(help="The page to write; default: results/<study>.html in the project.")] = None
 
 
@@ -32,6 +33,6 @@ def run(command: Report) -> None:
     """Write the page and print its path."""
     from sslcli.report.page import make
 
-    path = make(open_registry(command), command.study, command.out, title=command.title)
+    path = make(open_registry(command), command.study, command.out, title=command.title, author=command.author)
     print(os.path.relpath(path))
     say(f"wrote {path.stat().st_size / 1e6:.1f} MB; to read it, open it in a browser")
