@@ -18,6 +18,7 @@ from sslcli.comparison.comparison import choose, pretrain_setups, results
 from sslcli.comparison.differences import answer, pair_up, speaks_of
 from sslcli.comparison.options_apart import settings_in_words
 from sslcli.errors import UsageError
+from sslcli.figures.palette import DARK, LIGHT
 from sslcli.files import write_text
 from sslcli.report.answer import forest, verdicts
 from sslcli.report.embedded import that_fit
@@ -34,6 +35,9 @@ from sslcli.training.tags import RESERVED
 QUESTION = "Does self-supervised pretraining help here?"
 LIMIT = 3_000_000  # bytes that the page stays below
 MARGIN = 50_000  # of these, kept for headings of pictures
+COLOURS = f""":root {{ color-scheme: light dark; {LIGHT.as_css} }}
+@media (prefers-color-scheme: dark) {{ :root {{ {DARK.as_css} }} }}
+"""
 MACROS = '{% from "report_macros.html.j2" import table, picture %}\n'
 
 
@@ -132,5 +136,5 @@ def _render(head: Content, material: Material) -> str:
             chapters.setdefault(section.chapter or section.heading, section.key)
     return environment.get_template("report.html.j2").render(
         head, sections=sections, chapters=chapters, script_hash=digest,
-        style=Markup(style), script=Markup(script),  # noqa: S704  (the package's)
+        style=Markup(COLOURS + style), script=Markup(script),  # noqa: S704  (the package's)
     )  # fmt: skip
