@@ -25,13 +25,23 @@ class Report(Command):
     only_reads: ClassVar[bool] = True
     study: StudyName = None
     title: Annotated[str | None, Option(help="The page's title; default: the question.")] = None
+    author: Annotated[str | None, Option(help="Who hands the page in: a line below the title.")] = None
+    svg: Annotated[
+        Path | None, Option(help="A folder: write the plot of the differences there too, as SVG for light and dark ground.")
+    ] = None
     out: Annotated[Path | None, Option(help="The page to write; default: results/<study>.html in the project.")] = None
 
 
 def run(command: Report) -> None:
-    """Write the page and print its path."""
+    """Write the page and what goes with it, and print the paths."""
     from sslcli.report.page import make
 
-    path = make(open_registry(command), command.study, command.out, title=command.title)
+    registry = open_registry(command)
+    path = make(registry, command.study, command.out, title=command.title, author=command.author)
     print(os.path.relpath(path))
+    if command.svg is not None:
+        from sslcli.report.differences import draw_differences
+
+        for drawn in draw_differences(registry, command.study, command.svg):
+            print(os.path.relpath(drawn))
     say(f"wrote {path.stat().st_size / 1e6:.1f} MB; to read it, open it in a browser")

@@ -14,15 +14,20 @@ from matplotlib.figure import Figure
 
 from sslcli.errors import UsageError
 from sslcli.figures.fonts import make_legible
+from sslcli.figures.palette import LIGHT
 from sslcli.files import atomic_write
 
 DPI = 120
+MINUS = "\u2212"
+"""The minus sign, as long as the plus sign."""
 styled = rc_context({
-    "font.size": 9, "axes.titlesize": 10, "figure.titlesize": 11, "axes.grid": True, "grid.color": "0.88",
+    "font.family": "DejaVu Sans", "font.size": 9, "axes.titlesize": 10, "figure.titlesize": 11,
+    "axes.grid": True, "grid.color": LIGHT.line, "axes.edgecolor": LIGHT.soft, "axes.labelcolor": LIGHT.ink,
+    "text.color": LIGHT.ink, "xtick.color": LIGHT.soft, "ytick.color": LIGHT.soft,
     "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
     "text.parse_math": False,
 })  # fmt: skip
-"""Decorator of what draws: the look of every picture, and no change to matplotlib's own."""
+"""Decorator of what draws: the palette, the typeface that matplotlib brings along, and no change to matplotlib's own."""
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -49,6 +54,19 @@ def save_picture(figure: Figure, path: Path, *, description: str) -> None:
     text = {"Title": figure.get_suptitle(), "Description": description, "Software": "ssl"}
     content = png_of(figure, {key: _latin(value) for key, value in text.items()}).getvalue()
     atomic_write(path, lambda handle: handle.write(content))
+
+
+def save_svg(figure: Figure, path: Path, *, description: str) -> None:
+    """Write a figure as SVG, its letters as outlines, whole or not at all: the same bytes of the same figure.
+
+    A StateError if it cannot be written.
+    """
+    buffer = io.BytesIO()
+    make_legible(figure)
+    text = {"Title": figure.get_suptitle(), "Description": description, "Creator": "ssl", "Date": None}
+    with rc_context({"svg.hashsalt": "ssl", "svg.fonttype": "path"}):
+        figure.savefig(buffer, format="svg", metadata=text)
+    atomic_write(path, lambda handle: handle.write(buffer.getvalue()))
 
 
 def png_of(figure: Figure, text: dict[str, str] | None = None) -> io.BytesIO:

@@ -12,15 +12,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from sslcli.figures.canvas import new_figure, styled, wrapped
+from sslcli.figures.palette import LIGHT, SERIES
 
 MANY, CROWDED = 200, 60  # points from which on a noisy curve is smoothed, and any has no markers
 LOOKS: tuple[dict[str, Any], ...] = (
-    {"color": "#08519c", "linestyle": "-", "marker": "o", "linewidth": 2.0},
-    {"color": "#e6842a", "linestyle": "--", "marker": "s", "markerfacecolor": "white"},
-    {"color": "#3b3b3b", "linestyle": ":", "marker": "^"},
-    {"color": "#5aae61", "linestyle": "-.", "marker": "D", "markerfacecolor": "white"},
-    {"color": "#9970ab", "linestyle": (0, (6, 1, 1, 1, 1, 1)), "marker": "v"},
-    {"color": "#8c510a", "linestyle": (0, (3, 3)), "marker": "x"},
+    {"color": SERIES[0], "linestyle": "-", "marker": "o", "linewidth": 2.0},
+    {"color": SERIES[1], "linestyle": "--", "marker": "s", "markerfacecolor": "white"},
+    {"color": SERIES[2], "linestyle": ":", "marker": "^"},
+    {"color": SERIES[3], "linestyle": "-.", "marker": "D", "markerfacecolor": "white"},
+    {"color": SERIES[4], "linestyle": (0, (6, 1, 1, 1, 1, 1)), "marker": "v"},
+    {"color": SERIES[5], "linestyle": (0, (3, 3)), "marker": "x"},
 )
 
 
@@ -60,7 +61,7 @@ def draw_curves(
     for curve in curves:
         (_draw_smoothed if noisy and len(curve.points) >= MANY else _draw)(axes, curve)
     for y, label in lines:
-        axes.axhline(y, color="0.35", linestyle=(0, (1, 2)), label=label)
+        axes.axhline(y, color=LIGHT.soft, linestyle=(0, (1, 2)), label=label)
     axes.set_xlabel(x_label)
     axes.set_ylabel(wrapped(y_label, 42))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # epochs or steps

@@ -13,15 +13,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from sslcli.figures.canvas import new_figure, styled
+from sslcli.figures.palette import LIGHT
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Pixels = NDArray[np.uint8]
 TILE = 1.35  # inches a tile
-RIGHT = {"color": "#1b7837", "linewidth": 1.5, "linestyle": "-"}
-WRONG = {"color": "#b2182b", "linewidth": 3.0, "linestyle": (0, (2, 1.2)), "capstyle": "butt"}
-UNKNOWN = {"color": "0.5", "linewidth": 1.0, "linestyle": "-"}
+RIGHT = {"color": LIGHT.gain, "linewidth": 1.5, "linestyle": "-"}
+WRONG = {"color": LIGHT.loss, "linewidth": 3.0, "linestyle": (0, (2, 1.2)), "capstyle": "butt"}
+UNKNOWN = {"color": LIGHT.chance, "linewidth": 1.0, "linestyle": "-"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def draw_predictions(tiles: Sequence[Tile], *, title: str, subtitle: str) -> Fig
     figure = new_figure(max(5.2, columns * TILE), rows * (TILE + 0.3) + 0.9)
     figure.set_layout_engine("constrained", h_pad=0.06)
     figure.suptitle(title, wrap=True)
-    figure.supxlabel(subtitle, fontsize=7.5, color="0.3", wrap=True)
+    figure.supxlabel(subtitle, fontsize=7.5, color=LIGHT.soft, wrap=True)
     for axes, tile in zip(figure.subplots(rows, columns, squeeze=False).flat, [*tiles, *[None] * columns], strict=False):
         if tile is None:
             axes.set_axis_off()
@@ -67,7 +68,7 @@ def draw_views(rows: Sequence[Sequence[Pixels]], *, headings: Sequence[str], tit
     """A row for each image: the image itself, then its views, each pixel as the encoder gets it."""
     figure = new_figure(max(5.0, len(headings) * 0.95), len(rows) * 0.98 + 0.9)
     figure.suptitle(title, wrap=True)
-    figure.supxlabel(subtitle, fontsize=7.5, color="0.3", wrap=True)
+    figure.supxlabel(subtitle, fontsize=7.5, color=LIGHT.soft, wrap=True)
     for line, panels in zip(rows, figure.subplots(len(rows), len(headings), squeeze=False), strict=True):
         for axes, image in zip(panels, line, strict=True):
             show(axes, image)

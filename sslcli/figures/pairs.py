@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from sslcli.figures.canvas import new_figure, styled
 from sslcli.figures.grids import Pixels
+from sslcli.figures.palette import LIGHT
 
 COLUMNS = 4
 WIDTH, HEIGHT, HEADING = 2.3, 1.75, 0.35  # inches: of a pair, with its captions, and of a section's heading
@@ -39,7 +40,7 @@ def draw_pairs(sections: Sequence[tuple[str, Sequence[ShownPair]]], *, title: st
     heights = [HEIGHT * count + HEADING for count in rows]
     figure = new_figure(COLUMNS * WIDTH, sum(heights) + 0.9)
     figure.suptitle(title)
-    figure.supxlabel(subtitle, fontsize=8, color="0.3", wrap=True)
+    figure.supxlabel(subtitle, fontsize=8, color=LIGHT.soft, wrap=True)
     parts = figure.subfigures(len(sections), 1, squeeze=False, height_ratios=heights)[:, 0]
     for part, count, (heading, pairs) in zip(parts, rows, sections, strict=True):
         part.suptitle(heading, fontsize=10, fontweight="bold")

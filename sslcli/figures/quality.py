@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from sslcli.evaluation.quality import BINS, Quality, wilson
 from sslcli.figures.canvas import new_figure, styled
 from sslcli.figures.curves import LOOKS
+from sslcli.figures.palette import LIGHT
 
+SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", LIGHT.gain])
 FEW = 20  # images: a bin of fewer is drawn pale and joined to none
 PALE = 0.3
 SMALLEST, LARGEST = 3.0, 9.0  # points: the sides of the markers of an empty bin and of the fullest
@@ -44,7 +47,7 @@ def draw_confusion(judged: Sequence[Judged], *, classes: Sequence[str], title: s
     figure = new_figure(side * len(judged), side + 1.0)
     figure.suptitle(title, wrap=True)
     legend = "per cent of the images of the true class; rows add up to 100, an empty cell is 0"
-    figure.supxlabel(f"{legend}\n{subtitle}", fontsize=7.5, color="0.3", wrap=True)
+    figure.supxlabel(f"{legend}\n{subtitle}", fontsize=7.5, color=LIGHT.soft, wrap=True)
     panels = figure.subplots(1, len(judged), squeeze=False, sharey=True).flat
     for axes, one in zip(panels, judged, strict=True):
         _draw_matrix(axes, one, classes)
@@ -55,7 +58,7 @@ def draw_confusion(judged: Sequence[Judged], *, classes: Sequence[str], title: s
 def _draw_matrix(axes: Axes, one: Judged, classes: Sequence[str]) -> None:
     counts = one.quality.confusion
     per_cent = 100 * counts / counts.sum(1, keepdims=True).clip(min=1)
-    axes.imshow(per_cent, cmap="Blues", vmin=0, vmax=100)
+    axes.imshow(per_cent, cmap=SHADES, vmin=0, vmax=100)
     axes.set_title(f"{one.label}\naccuracy {one.quality.accuracy:.2%}", fontsize=9)
     axes.set_xlabel("predicted class")
     places = range(len(classes))
@@ -83,13 +86,13 @@ def draw_reliability(judged: Sequence[Judged], *, title: str, subtitle: str) -> 
     figure = new_figure(6.4, 6.2 + 0.17 * len(judged))
     figure.suptitle(title, wrap=True)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    upper.plot([0, 100], [0, 100], color="0.35", linestyle=(0, (1, 2)), label="confidence that is true: accuracy equals it")
+    upper.plot([0, 100], [0, 100], color=LIGHT.soft, linestyle=(0, (1, 2)), label="confidence that is true: accuracy equals it")
     for one in judged:
         _draw_bins(upper, one)
     upper.set_ylabel(f"accuracy in the bin, 95 % interval (%)\npale, with their number: under {FEW} images")
     upper.set(xlim=(0, 100), ylim=(-2, 102))
-    upper.text(3, 96, "above the diagonal: too modest", fontsize=8, color="0.3", va="top")
-    upper.text(97, 4, "below the diagonal: too sure", fontsize=8, color="0.3", ha="right")
+    upper.text(3, 96, "above the diagonal: too modest", fontsize=8, color=LIGHT.soft, va="top")
+    upper.text(97, 4, "below the diagonal: too sure", fontsize=8, color=LIGHT.soft, ha="right")
     _draw_counts(lower, judged)
     note = f"{subtitle}\nthe larger a marker, the more images are in its bin"
     figure.legend(fontsize=8, loc="outside lower center", title=note, title_fontsize=7.5)
@@ -110,7 +113,7 @@ def _draw_bins(axes: Axes, one: Judged) -> None:
     sizes = SMALLEST**2 + (LARGEST**2 - SMALLEST**2) * counts / counts.max()
     axes.scatter(x[~few], y[~few], sizes[~few], marker=style["marker"], facecolor=face, edgecolor=colour, zorder=2.5)
     for place, height, count in zip(x[few], y[few], counts[few], strict=True):
-        axes.annotate(f"{count:.0f}", (place, height), (4, 2), textcoords="offset points", fontsize=6.5, color="0.45")
+        axes.annotate(f"{count:.0f}", (place, height), (4, 2), textcoords="offset points", fontsize=6.5, color=LIGHT.soft)
 
 
 def _draw_counts(axes: Axes, judged: Sequence[Judged]) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sslcli.figures.canvas import new_figure, styled
 from sslcli.figures.grids import RIGHT, UNKNOWN, WRONG, Pixels, short_name, show
+from sslcli.figures.palette import LIGHT
 
 COLOURS = ("#08519c", "#e6842a", "#1b7837", "#b2182b", "#6a51a3", "#8c510a", "#d6569f", "#525252", "#8a8a00", "#1c9aa8")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
@@ -35,12 +36,12 @@ def draw_map(panels: Sequence[Panel], *, classes: Sequence[str], title: str, sub
     """A panel for each encoder, side by side. A class is told by colour and marker, and named at its median point."""
     figure = new_figure(6.2 * len(panels), 7.8)
     figure.suptitle(title, wrap=True)
-    figure.supxlabel(subtitle, fontsize=7.5, color="0.3", wrap=True)
+    figure.supxlabel(subtitle, fontsize=7.5, color=LIGHT.soft, wrap=True)
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False).flat, panels, strict=True):
         _scatter(axes, panel)
         axes.set_title(panel.heading, fontsize=9)
         axes.set(xticks=[], yticks=[], box_aspect=1)
-        axes.spines[:].set(visible=True, color="0.7")
+        axes.spines[:].set(visible=True, color=LIGHT.line)
         _name_classes(axes, panel, classes)
     return figure
 
@@ -118,7 +119,7 @@ def draw_neighbours(
     figure = new_figure(0.97 * sum(counts) + 0.5, 1.17 * len(queries) + 1.7)
     figure.suptitle(title, wrap=True)
     legend = "✗ and a broken frame: of another class than the query\n" if judged else ""
-    figure.supxlabel(f"{legend}{subtitle}", fontsize=7.5, color="0.3", wrap=True)
+    figure.supxlabel(f"{legend}{subtitle}", fontsize=7.5, color=LIGHT.soft, wrap=True)
     parts = figure.subfigures(1, len(counts), squeeze=False, width_ratios=counts, wspace=0.08)[0]
     _draw_block(parts[0], Found("query\n", [[query] for query in queries]), None)
     for part, one in zip(parts[1:], found, strict=True):

@@ -118,6 +118,7 @@ def forest(differences: Sequence[InitDifference]) -> dict[str, Any]:
                 "label": heading(name),
                 "value": points(found.difference),
                 "interval": interval(found),
+                "accuracies": f"{100 * found.pretrained:.1f} against {100 * found.scratch:.1f} %",
                 "kind": found.verdict,
                 "at": place(100 * found.difference),
                 "low": place(100 * found.low),

@@ -14,6 +14,8 @@ from PIL import Image
 from sslcli.errors import StateError
 from sslcli.figures.canvas import png_of
 
+PLAIN = 4096
+"""Colours of a plot at most, the shades of its letters' edges among them."""
 DAMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 """What Pillow raises of a file that is no whole picture."""
 
@@ -77,10 +79,12 @@ def picture_of(figure: Figure, *, name: str, description: str) -> Picture:
 def that_fit(pictures: Sequence[Picture], room: int) -> tuple[list[Picture], list[Picture]]:
     """The pictures that go into `room` bytes of a page, and those that do not.
 
-    If not all fit as they are, they get palettes of 256 colours, the largest first; then the first ones have precedence.
+    If not all fit as they are, they get palettes of 256 colours: those of few colours first, which lose nothing that the eye
+    sees, and of these the largest. Then the first ones have precedence.
     """
     fitted = list(pictures)
-    for place in sorted(range(len(fitted)), key=lambda place: -fitted[place].cost):
+    rich = [sum(picture.cost for picture in pictures) > room and _is_rich(picture) for picture in pictures]
+    for place in sorted(range(len(fitted)), key=lambda place: (rich[place], -fitted[place].cost)):
         if sum(picture.cost for picture in fitted) <= room:
             break
         fitted[place] = _with_palette(fitted[place])
@@ -91,6 +95,12 @@ def that_fit(pictures: Sequence[Picture], room: int) -> tuple[list[Picture], lis
         (kept if fits else left_out).append(picture)
         room -= picture.cost if fits else 0
     return kept, left_out
+
+
+def _is_rich(picture: Picture) -> bool:
+    """Whether it has more colours than lines and letters need: photographs have."""
+    with Image.open(io.BytesIO(picture.png)) as image:
+        return image.convert("RGB").getcolors(PLAIN) is None
 
 
 def _with_palette(picture: Picture) -> Picture:

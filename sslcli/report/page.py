@@ -15,13 +15,14 @@ from markupsafe import Markup
 
 from sslcli import __version__
 from sslcli.comparison.comparison import choose, pretrain_setups, results
-from sslcli.comparison.differences import pair_up
+from sslcli.comparison.differences import answer, pair_up, speaks_of
 from sslcli.comparison.options_apart import settings_in_words
 from sslcli.errors import UsageError
+from sslcli.figures.palette import DARK, LIGHT
 from sslcli.files import write_text
 from sslcli.report.answer import forest, verdicts
 from sslcli.report.embedded import that_fit
-from sslcli.report.pictures import find_pictures, in_order
+from sslcli.report.pictures import find_pictures, in_order, shown_at_once
 from sslcli.report.provenance import Measured, data_checks
 from sslcli.report.quality import quality_figures
 from sslcli.report.section import Content, Material
@@ -32,12 +33,22 @@ from sslcli.runs.run import LEGAL_ID, Run
 from sslcli.training.tags import RESERVED
 
 QUESTION = "Does self-supervised pretraining help here?"
-LIMIT = 5_000_000  # bytes that the page stays below
+LIMIT = 3_000_000  # bytes that the page stays below
 MARGIN = 50_000  # of these, kept for headings of pictures
+COLOURS = f""":root {{ color-scheme: light dark; {LIGHT.as_css} }}
+@media (prefers-color-scheme: dark) {{ :root {{ {DARK.as_css} }} }}
+"""
 MACROS = '{% from "report_macros.html.j2" import table, picture %}\n'
 
 
-def make(registry: Registry, study: str | None, out: Path | None = None, *, title: str | None = None) -> Path:
+def make(
+    registry: Registry,
+    study: str | None,
+    out: Path | None = None,
+    *,
+    title: str | None = None,
+    author: str | None = None,
+) -> Path:
     """Write the report of a study, else of the newest; returns its path, by default results/<study>.html in the project.
 
     A UsageError if `out` is no .html; a StateError if there is no finished evaluation, or it cannot be written.
@@ -49,19 +60,19 @@ def make(registry: Registry, study: str | None, out: Path | None = None, *, titl
     lawful = name and LEGAL_ID.fullmatch(name) and not RESERVED.fullmatch(name)
     file = f"{name}.html" if lawful else "report.html"
     path = out or registry.path(f"results/{file}")
-    write_text(path, _page(registry, chosen, title or QUESTION))
+    write_text(path, _page(registry, chosen, {"title": title or QUESTION, "author": author or ""}))
     return path
 
 
-def _page(registry: Registry, chosen: list[Run], title: str) -> str:
+def _page(registry: Registry, chosen: list[Run], names: dict[str, str]) -> str:
     """The whole page: its text first, then as many pictures as there is room for."""
     setups = pretrain_setups(registry, chosen)
     comparison = results(chosen, setups, settings_in_words(registry, chosen, setups))
     material = _material(registry, chosen, comparison)
-    head = _head(material, comparison["answer"]) | {"title": title}
+    head = _head(material) | names
     room = LIMIT - MARGIN - len(_render(head, replace(material, left_out=material.found)).encode())
-    kept, left_out = that_fit(material.found, room)
-    return _render(head, replace(material, kept=kept, left_out=left_out))
+    kept, left_out = that_fit(sorted(material.found, key=lambda picture: not shown_at_once(picture)), room)
+    return _render(head, replace(material, kept=in_order(kept), left_out=left_out))
 
 
 def _material(registry: Registry, chosen: list[Run], comparison: dict[str, Any]) -> Material:
@@ -88,7 +99,7 @@ def _datasets(runs: Sequence[Run]) -> dict[str, str | None]:
     return {run.dataset: run.data.get("sha256") for run in runs if run.dataset}
 
 
-def _head(material: Material, answer: str) -> dict[str, Any]:
+def _head(material: Material) -> dict[str, Any]:
     """What stands above the sections: the setting and the answer."""
     runs, differences = material.measured.runs, material.measured.differences
     return {
@@ -100,7 +111,7 @@ def _head(material: Material, answer: str) -> dict[str, Any]:
             ("Backbone", list(dict.fromkeys(run.backbone for run in material.chosen if run.backbone))),
         ],
         "verdicts": verdicts(differences),
-        "answer": answer.removeprefix("Does pretraining help? "),
+        "speaks_of": speaks_of(differences) if differences else answer(differences),
         "forest": forest(differences),
     }
 
@@ -113,12 +124,17 @@ def _render(head: Content, material: Material) -> str:
     folder = resources.files("sslcli") / "templates"
     style, script = ((folder / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    shown = [(section, content) for section in SECTIONS.values() if (content := section.content(material)) is not None]
     sections = [
-        {"key": section.key, "heading": section.heading, "linked": section.linked(content),
+        {"key": section.key, "heading": section.heading,
          "body": Markup(environment.from_string(f"{MACROS}{section.template}\n").render(content))}  # noqa: S704  (escaped)
-        for section in SECTIONS.values()
-        if (content := section.content(material)) is not None
+        for section, content in shown
     ]  # fmt: skip
+    chapters: dict[str, str] = {}
+    for section, content in shown:
+        if section.linked(content):
+            chapters.setdefault(section.chapter or section.heading, section.key)
     return environment.get_template("report.html.j2").render(
-        head, sections=sections, style=Markup(style), script=Markup(script), script_hash=digest  # noqa: S704  (the package's)
+        head, sections=sections, chapters=chapters, script_hash=digest,
+        style=Markup(COLOURS + style), script=Markup(script),  # noqa: S704  (the package's)
     )  # fmt: skip

@@ -21,9 +21,13 @@ FOLDERS = ("results/figures", "results/predictions", "results/data")
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of picture: its heading, what it shows, and the command that makes it, after `ssl`; `pattern` fits its path."""
+    """A kind of picture: its chapter and heading, what it shows, and the command that makes it, after `ssl`.
+
+    `pattern` fits its path.
+    """
 
     key: str
+    chapter: str
     heading: str
     pattern: str
     command: str
@@ -40,26 +44,27 @@ def _word(name: str) -> str:
 
 
 KINDS = (
-    Kind("curves", "Curves", rf"{FIGURE}.*/(test|val|train)_[^/]*$", "plots"),
-    Kind("over-time", "Accuracy over time", _word("accuracy_over_time"), "plots",
+    Kind("over-time", "Training", "Accuracy over time", _word("accuracy_over_time"), "plots",
          "What the frozen encoder knows as training goes on."),
-    Kind("predictions", "Predictions", r"^results/predictions/", "predict",
+    Kind("curves", "Training", "Curves", rf"{FIGURE}.*/(test|val|train)_[^/]*$", "plots"),
+    Kind("predictions", "Pictures", "Predictions", r"^results/predictions/", "predict",
          "The same test images for every run: the true class above, the prediction and its confidence below."),
-    Kind("views", "Views", _word("views"), "views", "What pretraining sees: training images and augmented views of them."),
-    Kind("map", "Map of the representations", _word("map"), "map",
+    Kind("views", "Pictures", "Views", _word("views"), "views",
+         "What pretraining sees: training images and augmented views of them."),
+    Kind("map", "Pictures", "Map of the representations", _word("map"), "map",
          "Test images that the encoder finds alike lie close. The kNN accuracy above a map is of the images that its heading "
          "names; those of the kNN protocol, in the tables, are of all test images and all labels."),
-    Kind("neighbours", "Nearest neighbours", _word("neighbours"), "map",
+    Kind("neighbours", "Pictures", "Nearest neighbours", _word("neighbours"), "map",
          "Test images and what the encoder finds most like them."),
-    Kind("reliability", "Reliability", _word("reliability"), "probe",
+    Kind("other", "Pictures", "Further pictures", "", ""),
+    Kind("reliability", "Confidence", "Reliability", _word("reliability"), "probe",
          "How often predictions of a confidence are right. What few images tell is pale."),
-    Kind("confusion", "Confusions", _word("confusion"), "probe", "Which classes are taken for which."),
-    Kind("risk", "Risk and coverage", _word("risk"), "probe",
+    Kind("confusion", "Confidence", "Confusions", _word("confusion"), "probe", "Which classes are taken for which."),
+    Kind("risk", "Confidence", "Risk and coverage", _word("risk"), "probe",
          "Errors among the images that remain if the least confident are left out."),
-    Kind("data", "Data", r"^results/data/", "data check", "What the data check drew."),
-    Kind("other", "Further pictures", r"", ""),
+    Kind("data", "Data", "Data", r"^results/data/", "data check", "What the data check drew."),
 )  # fmt: skip
-"""In the order in which they are shown. A picture is of the first kind whose pattern fits."""
+"""In the order in which they are shown. A picture is of the first whose pattern fits, else of the one without."""
 FIRST_CURVES = ("test_acc.png", "val_knn.png", "train_loss_epoch.png", "val_acc.png", "test_loss.png")
 
 
@@ -82,7 +87,8 @@ def find_pictures(registry: Registry, runs: Sequence[Run]) -> tuple[list[Picture
 
 def kind_of(name: str) -> Kind:
     """The kind of the picture at a path of the project."""
-    return next(kind for kind in KINDS if re.search(kind.pattern, name))
+    fits = (kind for kind in KINDS if kind.pattern and re.search(kind.pattern, name))
+    return next(fits, next(kind for kind in KINDS if not kind.pattern))
 
 
 def first_words() -> list[str]:

@@ -28,7 +28,7 @@ def provenance(runs: Sequence[Run]) -> Table:
         [
             Cell(run.id, note="; ".join(filter(None, (run.name, run.note))), kind="code", head=True),
             Cell(_what(run), note=run.status),
-            Cell(_without_folders(run.command) or "–", kind="code"),
+            Cell(without_folders(run.command) or "–", kind="code"),
             _seconds(run),
             Cell(run.device or "–"),
             Cell(", ".join(f"{key} {value}" for key, value in run.versions.items() if key != "commit") or "–"),
@@ -41,7 +41,7 @@ def provenance(runs: Sequence[Run]) -> Table:
     return Table("Every run of the study", [(column, column == "seconds") for column in columns], rows)
 
 
-def _without_folders(command: str | None) -> str:
+def without_folders(command: str | None) -> str:
     """A command as it was typed, but of a path from the root its last part alone: a page to hand in tells no one's folders."""
     return re.sub(r"""(?<=[\s='"])/(?:[^\s/'"]+/)*""", "…/", command or "")
 
@@ -60,21 +60,27 @@ def _seconds(run: Run) -> Cell:
 
 def machine(runs: Sequence[Run]) -> list[tuple[str, str]]:
     """The machine and the software in a few lines: every value that the runs record."""
-    versions = {key: _each(run.versions.get(key) for run in runs) for key in ("platform", "python", "torch", "torchvision")}
-    timed = [run.metrics["seconds"] for run in runs if "seconds" in run.metrics]
+    versions = {key: each(run.versions.get(key) for run in runs) for key in ("platform", "python", "torch", "torchvision")}
     days = sorted(run.created[:10] for run in runs if run.created)
     lines = [
-        ("Device", _each(run.device for run in runs)),
+        ("Device", each(run.device for run in runs)),
         ("Platform", versions["platform"]),
         ("Software", ", ".join(f"{key} {versions[key]}" for key in ("python", "torch", "torchvision") if versions[key])),
-        ("ssl", _each(f"{run.versions['sslcli']} ({run.versions.get('commit')})" for run in runs if "sslcli" in run.versions)),
-        ("Training", f"{sum(timed) / 60:,.1f} minutes in {len(timed)} run{'s' * (len(timed) != 1)}" if timed else ""),
+        ("ssl", each(f"{run.versions['sslcli']} ({run.versions.get('commit')})" for run in runs if "sslcli" in run.versions)),
+        ("Training", minutes_in_words(runs)),
         ("Date", " to ".join(dict.fromkeys((days[0], days[-1]))) if days else ""),
     ]
     return [(name, text or "not recorded") for name, text in lines]
 
 
-def _each(values: Iterable[Any]) -> str:
+def minutes_in_words(runs: Sequence[Run]) -> str:
+    """The minutes of all trainings together, and how many they are; nothing where none is on record."""
+    timed = [run.metrics["seconds"] for run in runs if "seconds" in run.metrics]
+    return f"{sum(timed) / 60:,.1f} minutes in {len(timed)} run{'s' * (len(timed) != 1)}" if timed else ""
+
+
+def each(values: Iterable[Any]) -> str:
+    """The values that there are, each once: "a; b"."""
     return "; ".join(dict.fromkeys(str(value) for value in values if value))
 
 

@@ -47,7 +47,8 @@ class Section:
 
     `content(material)` is what `template` is filled with; None leaves the section out. `template` is HTML in the language of
     Jinja, below the heading: every value is escaped, `table(t, id)` sets a Table, `picture(p)` a Picture. `linked(content)`
-    says whether the navigation leads there.
+    says whether the navigation leads there. Neighbours of one `chapter` share an entry there, which leads to the first of them;
+    a section without a chapter has an entry of its own.
     """
 
     key: str
@@ -55,3 +56,4 @@ class Section:
     template: str
     content: Callable[[Material], Content | None]
     linked: Callable[[Content], bool] = _always
+    chapter: str = ""

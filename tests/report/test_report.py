@@ -185,7 +185,7 @@ def test_nothing_in_it_is_outside_it(study: Registry) -> None:
     assert not re.search(r"https?://|url\(|@import", re.sub(r"base64,[^\"]*", "", text))
 
 
-def test_it_stays_below_five_megabytes_and_names_what_is_left_out(study: Registry) -> None:
+def test_it_stays_below_three_megabytes_and_names_what_is_left_out(study: Registry) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (700, 900, 3), dtype=np.uint8)
     path = study.root / "results" / "figures" / "linear_eval"
     information = PngInfo()
@@ -193,7 +193,7 @@ def test_it_stays_below_five_megabytes_and_names_what_is_left_out(study: Registr
     for name in "abcdefgh":
         Image.fromarray(noise).save(path / f"other_{name}.png", pnginfo=information)
     page = make(study, "s")
-    assert page.stat().st_size < 5_000_000
+    assert page.stat().st_size < 3_000_000
     text = page.read_text(encoding="utf-8")
     assert "stays small: <code>results/figures/linear_eval/other_h.png</code>" in text
     assert 'alt="Linear: test accuracy' in text

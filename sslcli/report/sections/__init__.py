@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from sslcli.report.section import Section
-from sslcli.report.sections import check, few, gaps, missing, pictures, provenance, results
+from sslcli.report.sections import check, few, gaps, missing, pictures, provenance, recipe, results
 
 SECTIONS: dict[str, Section] = {
     entry.key: entry
     for entry in (
         results.SECTION,
+        few.SECTION,
+        recipe.SECTION,
         *pictures.SECTIONS,
         check.SECTION,
-        few.SECTION,
-        missing.SECTION,
         provenance.SECTION,
         gaps.SECTION,
+        missing.SECTION,
     )
 }
 """Every section by its key, in the order in which they are shown."""

@@ -13,6 +13,7 @@ def content(material: Material) -> Content:
 SECTION = Section(
     key="check",
     heading="Data check",
+    chapter="Data",
     content=content,
     linked=lambda content: bool(content["checks"]),
     template="""\

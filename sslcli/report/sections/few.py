@@ -14,6 +14,7 @@ def content(material: Material) -> Content:
 SECTION = Section(
     key="few",
     heading="Few labels",
+    chapter="Results",
     content=content,
     linked=lambda content: bool(content["few_labels"]),
     template="""\

@@ -15,6 +15,7 @@ def content(material: Material) -> Content:
 SECTION = Section(
     key="gaps",
     heading="What was not measured",
+    chapter="Limits",
     content=content,
     template="""\
 <ul>

@@ -27,8 +27,8 @@ def _absent(material: Material) -> list[tuple[str, str, str]]:
 SECTION = Section(
     key="missing",
     heading="Pictures that are not here",
+    chapter="Limits",
     content=content,
-    linked=lambda _: False,
     template="""\
 <ul>
 {% for heading, command, special in absent %}

@@ -10,13 +10,13 @@ from sslcli.report.section import Content, Material, Section
 TEMPLATE = """\
 {% if kind.meaning %}<p class="lead">{{ kind.meaning }}</p>{% endif %}
 {% if pictures %}
-<div class="pictures {{ kind.key }}{% if pictures|length == 1 %} single{% endif %}">
+<div class="pictures {{ kind.key }}">
 {% for p in pictures %}{{ picture(p) }}{% endfor %}
 </div>
 {% endif %}
 {% if folded %}
 <details><summary>{{ folded|length }} more curves: losses, learning rates, validation</summary>
-<div class="pictures">
+<div class="pictures curves">
 {% for p in folded %}{{ picture(p) }}{% endfor %}
 </div>
 </details>
@@ -33,5 +33,8 @@ def content(kind: Kind, material: Material) -> Content | None:
     return {"kind": kind, "pictures": shown, "folded": [picture for picture in mine if picture not in shown]}
 
 
-SECTIONS = [Section(key=kind.key, heading=kind.heading, template=TEMPLATE, content=partial(content, kind)) for kind in KINDS]
+SECTIONS = [
+    Section(key=kind.key, heading=kind.heading, chapter=kind.chapter, template=TEMPLATE, content=partial(content, kind))
+    for kind in KINDS
+]
 """In the order in which the kinds are shown."""

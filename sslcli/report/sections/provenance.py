@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from sslcli.report.provenance import machine, provenance
+from sslcli.report.recipe import pieces
 from sslcli.report.section import Content, Material, Section
 
 
 def content(material: Material) -> Content:
-    """The machine in a few lines, and the table of all runs."""
+    """Which commands at which commits, the machine in a few lines, and the table of all runs."""
     runs = material.measured.runs
-    return {"machine": machine(runs), "provenance": provenance(runs)}
+    return {"pieces": pieces(runs), "machine": machine(runs), "provenance": provenance(runs)}
 
 
 SECTION = Section(
@@ -17,6 +18,19 @@ SECTION = Section(
     heading="Provenance",
     content=content,
     template="""\
+{% macro at(piece) %}
+<code>{{ piece.command }}</code>{% if piece.commit %}, commit <code>{{ piece.commit }}</code>{% endif %}
+{%- endmacro %}
+{% if pieces|length == 1 %}
+<p>{{ "One command at one commit" if pieces[0].commit else "One command" }}: {{ at(pieces[0]) }}.</p>
+{% elif pieces %}
+<p>Run in pieces, {{ pieces|length }} in all:</p>
+<ol class="pieces">
+{% for piece in pieces %}
+<li>{{ at(piece) }}: {{ piece.runs }} run{{ "s" if piece.runs != 1 }} ({{ piece.what|join(", ") }})</li>
+{% endfor %}
+</ol>
+{% endif %}
 <dl class="machine">
 {% for name, text in machine %}
 <div><dt>{{ name }}</dt><dd>{{ text }}</dd></div>

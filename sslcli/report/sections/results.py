@@ -16,6 +16,7 @@ def content(material: Material) -> Content:
 SECTION = Section(
     key="results",
     heading="Results",
+    chapter="Results",
     content=content,
     template="""\
 <p class="lead">A table for each protocol; accuracies of different protocols answer different questions.</p>

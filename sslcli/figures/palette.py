@@ -1,0 +1,37 @@
+"""The colours of every picture and of the page, on light and on dark ground: one family. Imports nothing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Palette:
+    """Colours as #rrggbb. Letters in `ink`, `soft`, `gain`, `loss`, `chance` and `link` can be read on `ground` and `card`."""
+
+    ground: str
+    card: str
+    ink: str
+    soft: str
+    line: str
+    gain: str
+    loss: str
+    chance: str
+    link: str
+
+    @property
+    def as_css(self) -> str:
+        """As custom properties of a style sheet: "--ground: #faf9f6; …"."""
+        return " ".join(f"--{name}: {colour};" for name, colour in asdict(self).items())
+
+
+LIGHT = Palette(
+    ground="#faf9f6", card="#ffffff", ink="#1d1f24", soft="#575c66", line="#e1ded7",
+    gain="#0b6a5d", loss="#a6431a", chance="#5d626c", link="#0b5f8a",
+)  # fmt: skip
+DARK = Palette(
+    ground="#14161a", card="#1c1f25", ink="#e9e7e2", soft="#a9adb6", line="#32363e",
+    gain="#63cdb9", loss="#f2a06b", chance="#b0b4bd", link="#7cc4ec",
+)  # fmt: skip
+SERIES = (LIGHT.gain, "#e08a3c", LIGHT.ink, "#4f8fc0", "#8e5ea2", "#9a6b1f")
+"""Of curves beside each other, the pretrained one's first and scratch's second; these two differ in grey as well."""

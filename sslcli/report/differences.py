@@ -1,0 +1,51 @@
+"""The plot of a study's differences outside the page, for a README: as SVG, for light and for dark ground."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sslcli.comparison.comparison import compared
+from sslcli.comparison.differences import speaks_of
+from sslcli.errors import StateError
+from sslcli.evaluation.naming import heading
+from sslcli.evaluation.statistics import InitDifference
+from sslcli.figures.canvas import save_svg
+from sslcli.figures.forest import Bar, draw_forest
+from sslcli.figures.palette import DARK, LIGHT
+from sslcli.report.answer import places
+from sslcli.runs.registry import Registry
+
+GROUNDS = {"light": LIGHT, "dark": DARK}
+
+
+def draw_differences(registry: Registry, study: str | None, folder: Path) -> list[Path]:
+    """Write differences_light.svg and differences_dark.svg of a study, else of the newest; returns their paths.
+
+    Published runs have differences too. A StateError if there is none, or they cannot be written.
+    """
+    comparison = compared(registry, study)
+    found = comparison.differences
+    if not found:
+        raise StateError(f"there is no difference to draw: {comparison.answer}")
+    bars = bars_of(found)
+    description = "; ".join(f"{bar.label} {bar.value:+.2f} ({bar.low:+.2f} to {bar.high:+.2f})" for bar in bars)
+    written = []
+    for ground, palette in GROUNDS.items():
+        figure = draw_forest(bars, palette, subtitle=f"{_setting(comparison.rows)}. {speaks_of(found)}")
+        written.append(folder / f"differences_{ground}.svg")
+        save_svg(figure, written[-1], description=description)
+    return written
+
+
+def bars_of(found: list[InitDifference]) -> list[Bar]:
+    """The differences as they are drawn, in points."""
+    return [
+        Bar(heading(place), 100 * one.difference, 100 * one.low, 100 * one.high, one.verdict)
+        for place, one in zip(places(found), found, strict=True)
+    ]
+
+
+def _setting(rows: list[dict[str, object]]) -> str:
+    """What all of it was measured on: data set, backbone, method."""
+    values = [dict.fromkeys(str(row[key]) for row in rows if row.get(key)) for key in ("dataset", "backbone", "method")]
+    return ", ".join("/".join(known) for known in values if known)

@@ -1,0 +1,134 @@
+"""How to make the study again: each training's options and minutes, the commands, and whom to cite. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sslcli.evaluation.naming import WORDS, in_words
+from sslcli.methods import FILES, options_of
+from sslcli.options.command import NO_OPTION_OF_A_RUN
+from sslcli.options.trainings import TRAININGS
+from sslcli.report.provenance import DONE, without_folders
+from sslcli.report.tables import Cell, Table
+from sslcli.runs.run import EXPERIMENTS, Run
+
+ELSEWHERE = {
+    *NO_OPTION_OF_A_RUN, "method", "protocol", "label_fraction", "init", "encoder", "at_epoch", "seed", "name", "data_dir",
+    "download", "device", "deterministic",
+}  # fmt: skip
+"""Options that a column says, or that say where things are."""
+OF_ENCODER = {"dataset", "labels", "image_size", "fit", "backbone", "stem"}
+"""Options of an evaluation that say again what its encoder was trained on and what it is."""
+OPEN = (None, "auto")
+"""Defaults that leave a value to the program."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The runs that one command has made at one commit; `what` are their kinds in words."""
+
+    command: str
+    commit: str
+    runs: int
+    what: tuple[str, ...]
+
+
+def pieces(runs: Sequence[Run]) -> list[Piece]:
+    """By command and commit what was run, in order. A run without a record of its command, as a published one, is in none."""
+    found: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        if run.command:
+            found.setdefault((without_folders(run.command), str(run.versions.get("commit") or "")), []).append(run)
+    return [
+        Piece(command, commit, len(mine), tuple(dict.fromkeys(_kind(run) for run in mine)))
+        for (command, commit), mine in found.items()
+    ]
+
+
+def _kind(run: Run) -> str:
+    return WORDS["pretrain"] if run.experiment == "pretrain" else in_words(run.experiment, None, None, run.protocol)
+
+
+def recipe(runs: Sequence[Run]) -> Table | None:
+    """A row for each training that differs in more than init and seed; None where no options are on record."""
+    alike: dict[tuple[str, str, str], list[Run]] = {}
+    for run in runs:
+        if run.options and run.status in DONE:
+            alike.setdefault((_training(run), chosen(run), settled(run)), []).append(run)
+    if not alike:
+        return None
+    columns = ["training", "options that differ from the defaults", "runs", "minutes a run"]
+    rows = [
+        [
+            Cell(name, head=True),
+            Cell(differing or "none", note=f"without a fixed default: {own}" if own else ""),
+            Cell(str(len(mine)), len(mine), kind="number"),
+            Cell(_minutes(mine), kind="number"),
+        ]
+        for (name, differing, own), mine in alike.items()
+    ]
+    numbers = ("runs", "minutes a run")
+    return Table("Each training, pretrained and scratch alike", [(c, c in numbers) for c in columns], rows, sortable=False)
+
+
+def _training(run: Run) -> str:
+    if run.experiment == "pretrain":
+        return f"pretraining, {run.encoder_method}"
+    return in_words(run.experiment, run.label_fraction, None, run.protocol)
+
+
+def chosen(run: Run) -> str:
+    """The options on record that have another value than their default, "batch size 128, optimizer muon"."""
+    defaults = _defaults(run)
+    return _in_words({
+        name: value for name, value in run.options.items()
+        if name in defaults and name not in _elsewhere(run) and defaults[name] not in OPEN and value != defaults[name]
+    })  # fmt: skip
+
+
+def settled(run: Run) -> str:
+    """The options on record whose default leaves the value to the program, which a preset may have settled too."""
+    defaults = _defaults(run)
+    return _in_words({
+        name: value for name, value in run.options.items()
+        if name not in _elsewhere(run) and defaults.get(name) in OPEN and value not in OPEN
+    })  # fmt: skip
+
+
+def _elsewhere(run: Run) -> set[str]:
+    return ELSEWHERE if run.experiment == "pretrain" else ELSEWHERE | OF_ENCODER
+
+
+def _defaults(run: Run) -> dict[str, Any]:
+    """The defaults of the command that makes such runs, of a method's options those of the method."""
+    command = TRAININGS[EXPERIMENTS[run.experiment]]
+    own = options_of(run.encoder_method or "") if run.experiment == "pretrain" else {}
+    common = {name: field.default for name, field in command.__dataclass_fields__.items()}
+    return common | {name: option.default for name, option in own.items()}
+
+
+def _in_words(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in options.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _minutes(runs: Sequence[Run]) -> str:
+    """The minutes of one run, of several the fewest and the most."""
+    timed = sorted(run.metrics["seconds"] / 60 for run in runs if "seconds" in run.metrics)
+    if not timed:
+        return "–"
+    ends = dict.fromkeys(f"{minutes:.1f}" if minutes >= 0.05 else "< 0.1" for minutes in (timed[0], timed[-1]))
+    return " to ".join(ends)
+
+
+def references(runs: Sequence[Run]) -> list[str]:
+    """The papers of the methods that the encoders were trained with, a line each; of a method outside the program none."""
+    methods = dict.fromkeys(run.encoder_method for run in runs if run.experiment == "pretrain" and run.encoder_method)
+    return [FILES[method].about for method in methods if method in FILES]

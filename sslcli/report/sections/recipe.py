@@ -1,0 +1,41 @@
+"""Recipe: the method, what differs from the defaults, the minutes, the machine, and the command that makes it again."""
+
+from __future__ import annotations
+
+from sslcli.report.provenance import each, minutes_in_words
+from sslcli.report.recipe import pieces, recipe, references
+from sslcli.report.section import Content, Material, Section
+
+
+def content(material: Material) -> Content:
+    """The table of trainings, the commands in the order in which they were given, and the papers."""
+    runs = material.measured.runs
+    return {
+        "recipe": recipe(runs),
+        "machine": each(run.device for run in runs),
+        "minutes": minutes_in_words(runs),
+        "commands": list(dict.fromkeys(piece.command for piece in pieces(runs))),
+        "references": references(runs),
+    }
+
+
+SECTION = Section(
+    key="recipe",
+    heading="Recipe",
+    content=content,
+    template="""\
+{% if commands %}
+<p>{{ "This command makes" if commands|length == 1 else "These commands, in this order, make" }} the study again
+{{- " (…/ stands for a folder)" if "…/" in commands|join }}:</p>
+<pre><code>{{ commands|join("\n") }}</code></pre>
+{% endif %}
+{% if recipe %}{{ table(recipe, "k1") }}{% else %}
+<p>The records of these runs are not in this project, so their options and commands are not known here.</p>
+{% endif %}
+<dl class="machine">
+{% if minutes %}<div><dt>Training</dt><dd>{{ minutes }}</dd></div>{% endif %}
+{% if machine %}<div><dt>Machine</dt><dd>{{ machine }}</dd></div>{% endif %}
+{% for paper in references %}<div><dt>{{ "Method" if loop.first }}</dt><dd>{{ paper }}</dd></div>{% endfor %}
+</dl>
+""",
+)
