@@ -91,7 +91,9 @@ def test_collapse_comes_without_what_prevents_it_and_is_called_so(ssl: Cli, monk
     assert patchwork.TRAIN == 240
     method = case.split()[0]
     option = case.partition("--")[2]
-    result = ssl(f"pretrain --method {method} {HEADS[method]} {LINE} --epochs 12 --knn-every 12 " + f"--{option}" * bool(option))
+    result = ssl(
+        f"pretrain --method {method} {HEADS[method]} {LINE} --epochs 12 --knn-every 12 " + f"--{option}" * bool(option)
+    )
     assert result.code == 0, result.err
     assert (f"looks collapsed: {words}" in result.err) if words else ("looks collapsed" not in result.err), result.err
 

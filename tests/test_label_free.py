@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from sslcli.evaluation.label_free import EPSILON, RIDGE, alpha_req, label_free, lidar, rankme
+from sslcli.plans import online_metrics
 from sslcli.runs.registry import Registry
 from tests.conftest import TINY, Cli
 
@@ -125,3 +126,20 @@ def test_each_measured_epoch_records_the_three_and_a_second_run_has_the_same_bit
     queries = 24  # a tenth of the images
     assert all(1 < epoch["val/rankme"] < queries and 1 < epoch["val/lidar"] < queries for epoch in found)
     assert first.metrics["val_lidar"] == found[1]["val/lidar"]
+
+
+def test_lidar_is_measured_on_views_that_differ_of_so_many_images(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Tensor] = []
+
+    def spy(z: Tensor, h: Tensor, h_views: Tensor) -> dict[str, float]:
+        seen.append(h_views)
+        assert (len(z), z.shape[1], len(h)) == (20, 128, 20)
+        return label_free(z, h, h_views)
+
+    monkeypatch.setattr(online_metrics, "label_free", spy)
+    monkeypatch.setattr(online_metrics, "LIDAR_IMAGES", 7)
+    assert ssl(f"pretrain {TINY}").code == 0
+    (views,) = seen
+    assert views.shape[:2] == (7, 10)
+    apart = torch.cdist(views, views).flatten(1).topk(90, dim=1).values[:, -1]  # of ten views 90 distances are not of one
+    assert (apart > 0).all()

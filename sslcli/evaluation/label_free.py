@@ -29,9 +29,9 @@ def rankme(z: Tensor) -> float:
 def lidar(h: Tensor) -> float:
     """LiDAR of the representations h (N, V, dim) of V views of each image: 1 to min(N - 1, dim); higher is better.
 
-    RankMe's formula on the eigenvalues of S = W^(-1/2) B W^(-1/2), where B is the covariance of the images' means, and W that of
-    views about their image's mean, N and V being 2 or more (Thilak et al. 2024, arXiv:2312.04000, equations 1 to 4): directions in which views of one
-    image differ as images do count little. The ridge on W is relative, so that the scale of h does not matter.
+    RankMe's formula on the eigenvalues of W^(-1/2) B W^(-1/2), where B is the covariance of the images' means and W that of views
+    about their image's mean (Thilak et al. 2024, arXiv:2312.04000, equations 1 to 4). So a direction counts little in which
+    views of one image differ as images do. N and V are 2 or more. The ridge on W is relative: the scale of h does not matter.
     """
     h = h.cpu().double()
     means = h.mean(1)
