@@ -34,6 +34,9 @@ LABELS = {
     "val_alignment": "mean squared distance of two views' z (0 to 4)",
     "val_uniformity": "uniformity of z (0: collapsed; lower: more even)",
     "val_rank": "effective rank of the representation h",
+    "val_rankme": "RankMe: dimensions that the projection z uses",
+    "val_lidar": "LiDAR: dimensions of h that tell images apart",
+    "val_alpha_req": "alpha-ReQ: exponent by which the spectrum of h falls",
 }
 
 

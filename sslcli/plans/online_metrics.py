@@ -1,4 +1,4 @@
-"""What pretraining measures on its way: kNN accuracy, and the health of h and z.
+"""What pretraining measures on its way: kNN accuracy, the health of h and z, and what tells without labels how good they are.
 
 The images are training images that the loss sees, too. What is held out of them is their labels: no loss sees any label, and
 in kNN those who ask are never among those who answer.
@@ -20,6 +20,7 @@ from sslcli.data.split import UNLABELLED
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.health import health
 from sslcli.evaluation.knn import knn_accuracy
+from sslcli.evaluation.label_free import label_free
 from sslcli.methods.method import Method, Projecting
 from sslcli.options.pretrain import Pretrain
 from sslcli.plans.views import augmentation_of
@@ -27,26 +28,18 @@ from sslcli.training.context import Context
 from sslcli.training.loop import Metrics
 
 KNN_QUERIES = 2000  # training images that ask for their neighbours; their labels are held out
+LIDAR_IMAGES, LIDAR_VIEWS = 200, 10  # of those; the views as in the paper, whose images are thousands: these are cheap
 
 
 def meter(method: Method, options: Pretrain, context: Context) -> Callable[[int], Metrics]:
     """The function that measures h and z of some training images after an epoch.
 
     For kNN accuracy they ask and other training images answer, if there are labels; for the health of z, where the method has
-    one, there are two views of each, always the same.
+    one, there are two views of each, and for LiDAR more of fewer, always the same. Without a z RankMe is of h.
     """
     data = context.data
     bank, queries = asked(options, data)
-    (height, width), (mean, std) = data.train_images.shape[-2:], data.normalisation
-
-    def view(number: int) -> Callable[[Tensor], Tensor]:
-        random = generator(options.seed, "health", number)
-
-        def make(images: Tensor) -> Tensor:
-            parameters = sample_parameters(len(images), height, width, augmentation_of(options), random)
-            return make_views(images, parameters, size=data.image_size, mean=mean, std=std)
-
-        return make
+    several = queries[:LIDAR_IMAGES]
 
     def measure(_: int) -> Metrics:
         asking, labels = chosen(data.train_images, queries), data.train_labels.cpu()
@@ -54,13 +47,31 @@ def meter(method: Method, options: Pretrain, context: Context) -> Callable[[int]
         h = of(method.evaluated, chosen(data.train_images, torch.cat([bank, queries])), normalise=data.normalise)
         h_bank, h_queries = h[: len(bank)], h[len(bank) :]
         whole, numbers = Projecting(method), (1, 2) if method.z_dim else ()
-        measured = health(h_queries, *(of(whole, asking, normalise=view(number)) for number in numbers))
+        z = [of(whole, asking, normalise=_view(options, data, "health", number)) for number in numbers]
+        measured = health(h_queries, *z)
+        if len(queries) > 1:
+            some = chosen(data.train_images, several)
+            views = [_view(options, data, "lidar", number) for number in range(LIDAR_VIEWS)]
+            h_views = torch.stack([of(method.evaluated, some, normalise=view) for view in views], 1)
+            measured |= label_free(z[0] if z else h_queries, h_queries, h_views)
         if len(bank):
             there, answers = (labels[rows].to(h.device) for rows in (bank, queries))
             measured = {"knn": knn_accuracy(h_bank, there, h_queries, answers), **measured}
         return {f"val/{name}": value for name, value in measured.items()}
 
     return measure
+
+
+def _view(options: Pretrain, data: ImageData, *words: str | int) -> Callable[[Tensor], Tensor]:
+    """Makes a view of each image that it is shown: a stream of views that the words name, always the same."""
+    (height, width), (mean, std) = data.train_images.shape[-2:], data.normalisation
+    random = generator(options.seed, *words)
+
+    def make(images: Tensor) -> Tensor:
+        parameters = sample_parameters(len(images), height, width, augmentation_of(options), random)
+        return make_views(images, parameters, size=data.image_size, mean=mean, std=std)
+
+    return make
 
 
 def asked(options: Pretrain, data: ImageData) -> tuple[Tensor, Tensor]:
@@ -74,9 +85,9 @@ def asked(options: Pretrain, data: ImageData) -> tuple[Tensor, Tensor]:
 
 
 def measured_images(options: Pretrain, data: ImageData) -> int:
-    """How many times `meter`'s function shows the encoder an image: the bank, the queries, and two views of those."""
+    """How many times `meter`'s function shows the encoder an image: the bank, the queries, two views of those, ten of some."""
     bank, queries = asked(options, data)
-    return len(bank) + 3 * len(queries)
+    return len(bank) + 3 * len(queries) + LIDAR_VIEWS * min(LIDAR_IMAGES, len(queries))
 
 
 def is_measured(epoch: int, options: Pretrain, *, of: int) -> bool:

@@ -56,6 +56,7 @@ def _warn_of_collapse(run: Run, measured: Metrics, options: Pretrain, context: C
     images = len(asked(options, context.data)[1])
     method = build_method(options)
     known = {name.removeprefix("val/"): value for name, value in measured.items()}
+    known |= {"z_std": measured["train/z_std"]} if "train/z_std" in measured else {}
     if "rank" in known and (found := collapse(known, z_dim=method.z_dim, h_dim=method.encoder.dim, images=images)):
         advice = "try a lower rate (--lr), a longer warm-up, or look at what it sees: ssl views"
         say(f"ssl: WARNING: {run.id} looks collapsed: {'; '.join(found)}; {advice}")

@@ -266,8 +266,8 @@ def test_measuring_many_images_is_timed_on_fewer_and_multiplied(registry: Regist
     monkeypatch.setattr(cost, "BATCH", 120)
     costs, settled = tiny(registry, epochs=1)
     costs.seeing = lambda *_: 100.0  # type: ignore[method-assign]
-    # Of 240 images 20 are held out, 2 of each class: 220 + 3 * 20; of 120 of them 10 or a few more: 110 + 3 * 10.
-    assert costs.of(settled).expected["measuring"] == pytest.approx(280 / 140, rel=0.1)  # type: ignore[arg-type]
+    # Of 240 images 20 are held out, 2 of each class: 220 + 13 * 20; of 120 of them 10 or a few more: 110 + 13 * 10.
+    assert costs.of(settled).expected["measuring"] == pytest.approx(480 / 240, rel=0.1)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("labels", "images"), [(1.0, 220), (0.5, 110)])

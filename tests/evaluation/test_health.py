@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslcli.evaluation.health import collapse, health
+from sslcli.evaluation.label_free import rankme
 from sslcli.methods.simclr import SimCLR
 from sslcli.runs.registry import Registry
 from tests.conftest import TINY, Cli
@@ -57,6 +58,16 @@ def test_collapse_is_seen_and_health_is_not_called_so(seed: int) -> None:
     assert ["alike" in word for word in words(h, alike)] == [True]
     assert ["effective rank" in word for word in words(h[:, :1] @ torch.randn(1, DIM) + 1e-4 * h, z)] == [True]
     assert len(words(torch.ones(N, DIM), torch.ones(N, Z))) == 2
+
+
+def test_projections_along_one_direction_are_called_collapsed() -> None:
+    torch.manual_seed(0)
+    z = torch.randn(N, 1) * torch.randn(1, Z).sign() + 0.01 * torch.randn(N, Z)
+    measured = health(torch.randn(N, DIM), z, z)
+    assert measured["z_std"] > 0.9 * Z**-0.5  # by its deviation it is spread evenly
+    (found,) = collapse(measured | {"rankme": rankme(z)}, z_dim=Z, h_dim=DIM, images=N)
+    assert "lie along one direction" in found
+    assert collapse(measured | {"rankme": 2.0}, z_dim=Z, h_dim=DIM, images=N) == []
 
 
 class Constant(nn.Module):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.mutants import bench_and_export, data, evaluation, intervals, models, records, training
+from tests.mutants import bench_and_export, data, evaluation, intervals, methods, models, records, training
 from tests.mutants.mutant import Mutant
 
 BELIEVED = (*evaluation.MUTANTS, *intervals.MUTANTS, *records.MUTANTS)
 """Where a wrong number would be believed: evaluation, statistics, records."""
 ALL: tuple[Mutant, ...] = (
-    *BELIEVED, *data.MUTANTS, *training.MUTANTS, *models.MUTANTS, *bench_and_export.MUTANTS,
+    *BELIEVED, *data.MUTANTS, *training.MUTANTS, *methods.MUTANTS, *models.MUTANTS, *bench_and_export.MUTANTS,
 )  # fmt: skip

@@ -14,6 +14,7 @@ PROTOCOL = "sslcli/evaluation/protocols/"
 H = "sslcli/workflows/representations.py"
 LINEAR, KNN = "sslcli/evaluation/linear.py", "sslcli/evaluation/knn.py"
 QUALITY, MEASURES = "sslcli/evaluation/quality.py", "sslcli/evaluation/health.py"
+FREE = "sslcli/evaluation/label_free.py"
 
 MUTANTS = (
     Mutant(
@@ -215,5 +216,49 @@ MUTANTS = (
         "bank = parts.train[torch.randperm(len(parts.train), generator=random)[: options.knn_images]]",
         "bank = torch.cat([parts.train, parts.val])",
         "test_evaluation.py::test_the_knn_bank_leaves_the_validation_images_out",
+    ),
+    Mutant(
+        "RankMe takes the mean away", FREE,
+        "_gram_eigenvalues(z.cpu().double())", "_gram_eigenvalues((z - z.mean(0)).cpu().double())",
+        "test_label_free.py::test_rankme_is_the_formula_on_the_singular_values_of_z_as_it_is",
+    ),
+    Mutant(
+        "LiDAR leaves out how views differ", FREE,
+        "covariance = within.mT @ within / len(within)", "covariance = torch.eye(h.shape[2], dtype=h.dtype)",
+        "test_label_free.py::test_lidar_counts_the_directions_that_tell_images_apart_and_not_those_in_which_views_differ",
+    ),
+    Mutant(
+        "alpha-ReQ weighs all ranks alike", FREE,
+        "weight = 1 / rank", "weight = torch.ones_like(rank)",
+        "test_label_free.py::test_alpha_is_the_weighted_line_through_the_logarithms_of_ranks_4_to_100",
+    ),
+    Mutant(
+        "the warning of collapse goes by running means", "sslcli/workflows/pretraining.py",
+        'if "train/z_std" in measured else {}', "if False else {}",
+        "test_collapse.py::test_no_short_run_of_any_method_is_called_collapsed",
+    ),
+    Mutant(
+        "alpha-ReQ is fitted from the first eigenvalue on", FREE, "FIRST, LAST = 4, 100", "FIRST, LAST = 1, 100",
+        "test_label_free.py::test_alpha_is_the_weighted_line_through_the_logarithms_of_ranks_4_to_100",
+    ),
+    Mutant(
+        "LiDAR counts the mean of all images", FREE,
+        "between = (means - means.mean(0))", "between = means",
+        "test_label_free.py::test_lidar_is_the_formula_on_covariances_that_are_added_up_here",
+    ),
+    Mutant(
+        "RankMe is of h, as the rank of health is", "sslcli/plans/online_metrics.py",
+        "label_free(z[0] if z else h_queries, h_queries, h_views)", "label_free(h_queries, h_queries, h_views)",
+        "test_label_free.py::test_lidar_is_measured_on_views_that_differ_of_so_many_images",
+    ),
+    Mutant(
+        "LiDAR's views of an image are all the same", "sslcli/plans/online_metrics.py",
+        '_view(options, data, "lidar", number)', '_view(options, data, "lidar", 0)',
+        "test_label_free.py::test_lidar_is_measured_on_views_that_differ_of_so_many_images",
+    ),
+    Mutant(
+        "projections along one direction are no collapse", MEASURES,
+        'measured.get("rankme", LEAST_RANKME) < LEAST_RANKME', 'measured.get("rankme", LEAST_RANKME) < 0',
+        "test_health.py::test_projections_along_one_direction_are_called_collapsed",
     ),
 )  # fmt: skip

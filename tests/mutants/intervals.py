@@ -8,6 +8,8 @@ PAIRS = "test_pairs.py::"
 IMAGES = PAIRS + "test_an_interval_is_that_of_the_images_themselves"
 UNKNOWN = PAIRS + "test_without_counts_an_interval_is_that_of_independent_ones"
 GAIN = PAIRS + "test_only_an_interval_on_one_side_of_zero_is_called_a_gain_or_a_loss"
+RANKING, ROWS = "sslcli/comparison/ranking.py", "sslcli/comparison/ranking_rows.py"
+HOLM = "test_ranking.py::test_which_methods_are_worse_is_what_holms_procedure_says"
 
 MUTANTS = (
     Mutant(
@@ -148,5 +150,37 @@ MUTANTS = (
         "Student's t is that of one seed more", STATISTICS, "a, b, x = freedom / 2, 0.5, freedom / (freedom + t * t)",
         "freedom += 1\n    a, b, x = freedom / 2, 0.5, freedom / (freedom + t * t)",
         "test_statistics.py::test_quantiles_are_scipys",
+    ),
+    Mutant(
+        "Holm's procedure stops after its first step", RANKING,
+        "tail = TAIL / max(1, len(comparisons) - len(told))", "tail = TAIL / max(1, len(comparisons))", HOLM,
+    ),
+    Mutant(
+        "a ranking corrects for the comparisons with the best alone", RANKING,
+        "for first, second in combinations(range(len(ordered)), 2):",
+        "for first, second in ((0, other) for other in range(1, len(ordered))):", HOLM,
+    ),
+    Mutant(
+        "the worst method comes first", RANKING, "key=lambda runs: -fmean(", "key=lambda runs: fmean(",
+        "test_ranking.py::test_a_ranking_has_means_deviations_and_paired_differences_from_the_best",
+    ),
+    Mutant(
+        "each pair of methods goes by its own variance over few seeds", RANKING,
+        "widest = max(of_method[first] + of_method[second], 2 * mean)", "widest = of_method[first] + of_method[second]",
+        "test_ranking.py::test_a_ranking_has_means_deviations_and_paired_differences_from_the_best",
+    ),
+    Mutant(
+        "the table calls what cannot be told worse", ROWS,
+        '"worse" if ranked.is_worse else "cannot be told"', '"cannot be told" if ranked.is_worse else "worse"',
+        "test_ranking.py::test_compare_ranks_methods_below_its_answer_in_lines_that_fit",
+    ),
+    Mutant(
+        "the table says nothing of the correction", ROWS, "if ranking.comparisons < 2:", "if ranking.comparisons < 200:",
+        "test_ranking.py::test_compare_ranks_methods_below_its_answer_in_lines_that_fit",
+    ),
+    Mutant(
+        "the sentence says that the worse ones cannot be told from the best", RANKING,
+        "[one for one in self.methods[1:] if not one.is_worse]", "[one for one in self.methods[1:] if one.is_worse]",
+        "test_ranking.py::test_the_sentence_names_the_best_and_what_cannot_be_told_from_it",
     ),
 )  # fmt: skip
