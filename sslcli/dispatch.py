@@ -21,6 +21,7 @@ from sslcli.exit_codes import errors_to_exit_codes
 from sslcli.launch import read_launch, read_world
 from sslcli.methods import MethodFile
 from sslcli.options.command import ENVIRONMENT, Command, check_typed
+from sslcli.options.help_types import in_help
 from sslcli.options.of_methods import OF_METHODS, method_hints
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.trainings import TRAININGS, with_file
@@ -88,7 +89,7 @@ def _show_method(command: TyperCommand, typed: list[str]) -> str:
     for parameter in (every := _as_built(command)):
         vars(parameter)["hidden"] = parameter.name in OF_METHODS
     command.params = [own.pop(parameter.name, parameter) for parameter in every] + [*own.values()]
-    about = f". {method}: {file.about}" if file else ""
+    about = f"\n\n--method {method} is {file.about}" if file else ""
     command.epilog = f"{_epilog_as_built(command)}{about}"
     return method
 
@@ -108,7 +109,7 @@ def _epilog_as_built(command: TyperCommand) -> str:
 def _parameters_of(file: MethodFile | None) -> list[Any]:
     """The options of a method as those of a command, its defaults among them."""
     options = file.options if file else {}
-    own = [(name, hint, options[name].default) for name, hint in method_hints(file).items()]
+    own = [(name, in_help(hint), options[name].default) for name, hint in method_hints(file).items()]
     app = typer.Typer(add_completion=False)
     app.command()(make_dataclass("Options", own, kw_only=True))
     return [parameter for parameter in get_command(app).params if parameter.name in options]

@@ -19,13 +19,13 @@ from sslcli.options.project import open_registry
 class Report(Command):
     """Write a study as one HTML page to hand in: the answer, the tables, the pictures, where each number comes from.
 
-    The page needs no network and no other file. It holds the pictures that were drawn already, and names the others.
+    The page needs no network and no other file. It shows the pictures that are drawn, and names the commands for the others.
     """
 
     only_reads: ClassVar[bool] = True
     study: StudyName = None
-    title: Annotated[str | None, Option(help="The page's title; default: the question.")] = None
-    out: Annotated[Path | None, Option(help="The page to write; default: results/<study>.html in the project.")] = None
+    title: Annotated[str | None, Option(help="Title of the page. Default: the question.")] = None
+    out: Annotated[Path | None, Option(help="Page to write. Default: results/<study>.html in the project.")] = None
 
 
 def run(command: Report) -> None:

@@ -15,10 +15,10 @@ from sslcli.options.project import open_registry
 
 @dataclass(frozen=True, kw_only=True)
 class RunsNote(Command):
-    """Write a note on a run; without text, remove it."""
+    """Write a note on a run. Without text: remove the note."""
 
     run: RunArgument
-    text: Annotated[str, Argument(help="The note.")] = ""
+    text: Annotated[str, Argument(help="Text of the note.")] = ""
 
 
 def run(command: RunsNote) -> None:

@@ -12,7 +12,7 @@ from sslcli.options.project import open_registry
 
 @dataclass(frozen=True, kw_only=True)
 class RunsRebuild(Command):
-    """Make registry.yaml anew from the records under runs/."""
+    """Rebuild registry.yaml from the records under runs/."""
 
 
 def run(command: RunsRebuild) -> None:

@@ -5,6 +5,7 @@ Whatever builds a command, `Command.__post_init__` holds its values to what the 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -24,13 +25,13 @@ class Command:
     """What every command takes. `origins` says where each option's value came from."""
 
     config: Annotated[
-        Path | None, Option(help="YAML file with options, as names and values.", rich_help_panel="Everywhere")
+        Path | None, Option(help="YAML file of options: a line NAME: VALUE for each.", rich_help_panel="Everywhere")
     ] = None
     project: Annotated[
         Path | None,
         Option(
             envvar="SSL_PROJECT",
-            help="Project folder; default: the nearest with a registry.yaml.",
+            help="Project folder. Default: the nearest parent with a registry.yaml, else this folder.",
             rich_help_panel="Everywhere",
         ),
     ] = None
@@ -44,6 +45,11 @@ class Command:
     def __post_init__(self) -> None:
         for name, hint in self.hints(vars(self)).items():
             check(name, hint, getattr(self, name))
+
+    @classmethod
+    def about(cls) -> str:
+        """What --help says of the command: its docstring, each paragraph as one line."""
+        return "\n\n".join(" ".join(paragraph.split()) for paragraph in inspect.cleandoc(cls.__doc__ or "").split("\n\n"))
 
     @classmethod
     def hints(cls, values: Mapping[str, object]) -> dict[str, object]:  # noqa: ARG003

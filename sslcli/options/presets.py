@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import fields
-from importlib import resources
 from pathlib import Path
 
 import yaml
@@ -14,6 +13,7 @@ from sslcli.errors import UsageError
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.files import load_yaml
 from sslcli.options.mapping import build, from_mapping
+from sslcli.options.preset_files import preset_files
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import OF_PROTOCOL
 from sslcli.options.study import Study
@@ -22,7 +22,6 @@ from sslcli.options.values import did_you_mean
 
 Step = tuple[str, dict[str, object]]
 """A training of a study: the command's name, and its options."""
-PRESETS = resources.files("sslcli") / "presets"
 PRESET, MINUTES = "demo", 15.0
 """The preset where nothing is chosen, and the minutes of pretraining where a data set alone is."""
 BY_MINUTES: dict[str, list[dict[str, object]]] = {
@@ -81,15 +80,10 @@ def _on_fractions(kind: str, sections: list[dict[str, object]], fractions: list[
     ]
 
 
-def preset_names() -> list[str]:
-    """The presets of this package."""
-    return sorted(entry.name.removesuffix(".yaml") for entry in PRESETS.iterdir() if entry.name.endswith(".yaml"))
-
-
 def read_preset(name: str) -> dict[str, list[dict[str, object]]]:
     """Command names to their lists of options, from a preset of this package or a YAML file."""
-    known = preset_names()
-    path = Path(str(PRESETS / f"{name}.yaml")) if name in known else Path(name)
+    known = preset_files()
+    path = Path(str(known[name])) if name in known else Path(name)
     if not path.is_file():
         near = did_you_mean(name, known)
         raise UsageError(

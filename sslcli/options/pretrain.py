@@ -61,8 +61,8 @@ IN_FILE = "FILE.py:CLASS"
 class Pretrain(Command):
     """Train an encoder without labels.
 
-    The encoder is shown augmented views of the training images, and learns what the method's loss asks for. For the options of
-    a method type: ssl pretrain --method NAME --help. Writes a run with its checkpoints; next comes ssl probe.
+    The encoder sees augmented views of the training images and learns to minimise the method's loss. The result is a run with
+    its checkpoints; the next command is ssl probe. To see the options of a method, type: ssl pretrain --method NAME --help
     """
 
     joins_processes: ClassVar[bool] = True
@@ -71,24 +71,28 @@ class Pretrain(Command):
     method: Annotated[
         str,
         Option(
-            help=f"One of: {', '.join(METHODS)}; or {IN_FILE}, your own. Each has options of its own.", rich_help_panel=MODEL
+            help=f"One of: {', '.join(METHODS)}; or {IN_FILE} for your own. Each has its own options.", rich_help_panel=MODEL
         ),
         OneOf(tuple(METHODS), form=(IN_FILE, METHOD_IN_FILE)),
     ] = "simclr"
     backbone: Annotated[
         str,
-        Option(help=f"One of: {', '.join(BACKBONES)}, or any model of timm: timm:NAME.", rich_help_panel=MODEL),
+        Option(help=f"One of: {', '.join(BACKBONES)}; or timm:NAME for any model of timm.", rich_help_panel=MODEL),
         one_of(BACKBONES, beginning=TIMM),
     ] = "resnet18"
     stem: Annotated[
         str,
-        Option(help="First layer, by backbone: auto, conv3, conv3-s2 (stride 2), conv7-pool, patchN.", rich_help_panel=MODEL),
+        Option(
+            help="First layer: auto, conv3, conv3-s2 (stride 2), conv7-pool or patchN. Each backbone accepts some.",
+            rich_help_panel=MODEL,
+        ),
         one_of(("auto",), all_stems(), beginning=SIZED),
     ] = "auto"
     init: Annotated[
         str,
         Option(
-            help="scratch: a random encoder; or a file of others' weights (.pt .pth .ckpt .safetensors).", rich_help_panel=MODEL
+            help="scratch: a random encoder; or a file of weights from elsewhere (.pt .pth .ckpt .safetensors).",
+            rich_help_panel=MODEL,
         ),
     ] = "scratch"
     dataset: Dataset = "cifar10"
@@ -106,7 +110,9 @@ class Pretrain(Command):
     momentum: Momentum = 0.9
     warmup_epochs: Warmup = None
     max_steps: MaxSteps = None
-    seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Of weights, order, views and splits.", rich_help_panel=TRAINING)] = 1
+    seed: Annotated[
+        int, Option(min=0, max=MAX_SEED, help="Seed of weights, order, views and splits.", rich_help_panel=TRAINING)
+    ] = 1
     view_sizes: ViewSizes = "auto"
     crop_min: CropMinBySize = None
     flip: Flip = 0.5
@@ -118,26 +124,34 @@ class Pretrain(Command):
     grey: Grey = None
     blur: Blur = None
     knn_every: Annotated[int, Option(min=0, help="Epochs between kNN measurements; 0: never.", rich_help_panel=TRAINING)] = 1
-    knn_images: Annotated[int, Option(min=10, help="Most training images in the kNN's bank.", rich_help_panel=TRAINING)] = 5000
+    knn_images: Annotated[int, Option(min=10, help="Training images that kNN searches, at most.", rich_help_panel=TRAINING)] = (
+        5000
+    )
     keep_every: Annotated[
         int,
-        Option(min=0, help="Epochs between checkpoints that are kept, for ssl probe --at-epoch; 0: none.", rich_help_panel=RUN),
+        Option(
+            min=0, help="Epochs between kept checkpoints, for ssl probe --at-epoch; 0: keep only the last.", rich_help_panel=RUN
+        ),
     ] = 0
     device: Device = "auto"
     precision: Precision = "auto"
     compile: Annotated[
         bool,
-        Option("--compile", help="Compile the step, and on a GPU replay it. Takes a minute at first.", rich_help_panel=MACHINE),
+        Option(
+            "--compile",
+            help="Compile the training step, and on a GPU replay it. The start takes a minute.",
+            rich_help_panel=MACHINE,
+        ),
     ] = False
     deterministic: Deterministic = False
     name: Name = None
     run: Annotated[
         str | None,
-        Option(help="Go on with the pretrain run of this name or id; if there is none, begin it.", rich_help_panel=RUN),
+        Option(help="Continue the pretrain run with this name or id; start it if there is none.", rich_help_panel=RUN),
         But("latest"),
     ] = None
     dry_run: Annotated[
-        bool, Option("--dry-run", help="Print every option, where it came from, and the expected time; train nothing.")
+        bool, Option("--dry-run", help="Print every option with its origin, and the expected time; train nothing.")
     ] = False
 
     def __new__(cls, **values: object) -> Self:
