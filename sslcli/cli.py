@@ -1,4 +1,4 @@
-"""The table of commands, their dispatch, and what a user sees of an error."""
+"""The table of commands, and how their usage errors are worded."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from sslcli.options.probe import Probe
 from sslcli.options.study import Study
 
 TYPED_WRONG: Any = typer.BadParameter.__base__
-"""Click's UsageError, wherever Typer has it from."""
+"""Click's UsageError, wherever Typer imports it from."""
 COMMANDS = {
     "study": Entry(Study, study.run, "ssl study --dataset folder:photos --minutes 15", group="Study"),
     "compare": Entry(compare.Compare, compare.run, "ssl compare --format markdown", group="Study"),
@@ -81,7 +81,7 @@ DATA_COMMANDS = {"check": Entry(DataCheck, data_check.run, "ssl data check --dat
 
 @cache
 def command_line() -> Any:
-    """The whole command line, every command of the tables, built once: called with words, it does what they say, and exits."""
+    """The whole command line, built once from the tables. Called with words, it carries them out and exits."""
     settings: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False}
     app = typer.Typer(
         help="Self-supervised learning on images: does pretraining help? Two CPU cores are enough.",
@@ -151,10 +151,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _in_our_words(error: Any) -> str:
-    """What Typer says of words that no command takes, as our own errors say it: what is wrong, what is near, what to type."""
+    """Typer's usage error in the form of our own errors: what is wrong, the nearest word, what to type."""
     known = {*COMMANDS, *RUNS_COMMANDS, *DATA_COMMANDS, "runs", "data"}
     typed = list(takewhile(known.__contains__, sys.argv[1:]))
-    named = typed[1:] if typed[1:] and typed[0] == "bench" else typed  # the options are those of the command that is timed
+    named = typed[1:] if typed[1:] and typed[0] == "bench" else typed  # the options belong to the command that is timed
     said = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in error.format_message().strip())
     found = re.fullmatch(r"(.*?)\.?(?: Did you mean (.*)\?| \(Possible options: (.*)\))?", said)
     what, *near = found.groups() if found else (said,)

@@ -152,7 +152,7 @@ def test_a_run_of_no_study_hides_a_study_only_with_its_partner(registry: Registr
         make("pretrained", status, None, "alone")
         assert {run.study for run in study_runs(registry, None)} == {"demo"}
         said = capsys.readouterr().err
-        assert "shown is study demo; there is also: " in said
+        assert "showing study demo; there are also: " in said
         assert said.rstrip().endswith("of no study, study old (ssl runs list)")
         assert said.count("\n") == 1
     make("scratch", "interrupted", None, "alone")
@@ -326,7 +326,7 @@ def test_a_damaged_last_checkpoint_is_said_and_the_one_before_is_taken(
     result = ssl("resume")
     assert result.code == 0
     assert "damaged" in result.err
-    assert "going on from step 4" in result.err
+    assert "continuing from step 4" in result.err
     assert ssl("runs verify").code == 0
 
 
@@ -396,7 +396,7 @@ def test_an_interrupted_study_goes_on_where_it_stopped(ssl: Cli, registry: Regis
     assert [run.status for run in registry.runs()] == ["finished"] * 7 + ["interrupted"]
     again = ssl(line)
     assert again.code == 0
-    assert "going on from step 2" in again.err
+    assert "continuing from step 2" in again.err
     assert again.err.count("finished already") == 7
     assert len(registry.runs()) == 11
 
@@ -557,7 +557,7 @@ BAD_LINES = [
     ("probe --label-fraction 0", 2, "ssl: --label-fraction 0: accepted is a number above 0 and up to 1"),
     ("finetune --label-fraction 1.5", 2, "ssl: --label-fraction 1.5: accepted is a number above 0 and up to 1"),
     ("finetune --optimizer sdg", 2, "ssl: --optimizer 'sdg': did you mean 'sgd'? accepted: sgd, adamw, muon"),
-    ("pretrain --name latest", 2, "ssl: --name latest: accepted is any other word"),
+    ("pretrain --name latest", 2, "ssl: --name latest: latest means the newest run; choose another name"),
     ("study --set pretrain.foo=3", 2, "no option 'foo'; accepted: method, backbone"),
     ("study --set probe.foo=3", 2, "precision, deterministic, name"),
     *(
@@ -754,7 +754,7 @@ def test_a_file_for_other_commands_is_no_config_of_this_one(ssl: Cli, tmp_path: 
     refused = ssl("study --config preset.yaml")
     assert (refused.code, "ssl study --preset preset.yaml" in refused.err) == (2, True)
     refused = ssl("finetune --config preset.yaml")
-    assert (refused.code, "no section finetune, only pretrain, probe" in refused.err) == (2, True)
+    assert (refused.code, "no section finetune for ssl finetune; it has: pretrain, probe" in refused.err) == (2, True)
     assert not registry.runs()
 
 
@@ -809,7 +809,7 @@ def test_what_torch_says_of_a_machines_limits_is_a_message(
 def test_a_study_asks_for_the_labels_that_it_needs_before_it_trains(ssl: Cli, registry: Registry) -> None:
     refused = ssl("study --preset demo --label-fractions 0.01")
     assert refused.code == 2
-    assert "--label-fraction 0.01: of the smallest class" in refused.err
+    assert "--label-fraction 0.01: this is " in refused.err
     assert not registry.runs()
 
 

@@ -38,7 +38,7 @@ class Embed(Command):
 def run(command: Embed) -> None:
     """Write the files, and say what they are and what shows them."""
     if command.more and not command.images:
-        raise UsageError(f"{' '.join(command.more)!r}: a picture of your own comes after --images, a run after --run")
+        raise UsageError(f"{' '.join(command.more)!r}: type --images before a picture of your own, --run before a run")
     from sslcli.gallery.embeddings import write_embeddings
 
     write_embeddings(

@@ -29,9 +29,7 @@ class Plots(Command):
     out: Annotated[Path | None, Option(help="Folder for the figures. Default: results/figures in the project.")] = None
     check: Annotated[
         Path | None,
-        Option(
-            help="Draw nothing; list missing local images of this Markdown file (upper and lower case count)."
-        ),
+        Option(help="Draw nothing; list missing local images of this Markdown file (upper and lower case count)."),
     ] = None
     fix: Annotated[bool, Option("--fix", help="With --check: fix links that have exactly one possible target.")] = False
 
@@ -44,7 +42,7 @@ def run(command: Plots) -> None:
         check(command.check, fix=command.fix)
         return
     if command.fix:
-        raise UsageError("--fix rewrites links of a page: it goes with --check README.md")
+        raise UsageError("--fix needs --check; type: ssl plots --check README.md --fix")
     from sslcli.gallery.curves import draw, draw_foreign
 
     registry = open_registry(command)

@@ -26,7 +26,7 @@ def run(command: RunsNote) -> None:
     registry = open_registry(command)
     record = registry.load(registry.find(command.run))
     if registry.status(record) == "running":
-        raise StateError(f"run {record.id} is running and keeps its own record; wait for it, or stop it")
+        raise StateError(f"run {record.id} is running and writes its own record; wait for it, or stop it")
     record.note = command.text or None
     registry.save(record)
     print(f"{record.id}: note {'written' if command.text else 'removed'}")

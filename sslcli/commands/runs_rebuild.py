@@ -23,4 +23,4 @@ def run(command: RunsRebuild) -> None:
         say(f"ssl: {problem}")
     print(f"{registry.index}: {len(runs)} runs")
     if problems:
-        raise StateError(f"{len(problems)} problems: what is named above could not be taken in")
+        raise StateError(f"{len(problems)} problems: the records named above were skipped")

@@ -70,7 +70,7 @@ class ImageData:
         if self.moments is not None:
             return self.moments[0].to(device), self.moments[1].to(device)
         if not len(self.train_images):
-            raise StateError("there are no training images to take mean and deviation of")
+            raise StateError("there are no training images to compute mean and deviation from")
         counts = torch.zeros(3, 256, dtype=torch.float64)
         for some in in_parts(self.train_images, 10_000):  # of all at once a channel would be a copy of a third
             for channel, count in zip(some.cpu().unbind(1), counts, strict=True):
@@ -175,7 +175,7 @@ def _need_lessons(data: ImageData, *, dataset: str) -> None:
     if untaught:
         names = ", ".join(repr(data.classes[label]) for label in untaught[:5]) + ", …" * (len(untaught) > 5)
         words = f"class {names} is" if len(untaught) == 1 else f"classes {names} are"
-        raise UsageError(f"{dataset}: {words} in the test part alone: there is no picture to learn it from")
+        raise UsageError(f"{dataset}: {words} only in the test part; add training pictures")
 
 
 def _need_labels(data: ImageData, *, dataset: str) -> None:
@@ -184,24 +184,23 @@ def _need_labels(data: ImageData, *, dataset: str) -> None:
     if not counts or not len(data.test_labels):
         missing = "test images" if counts else "labels"
         raise UsageError(
-            f"{dataset} has no {missing}: accepted is a folder with a sub-folder for each class (in train and test, or to be "
-            "drawn from), or --labels FILE.csv with lines of path,label or path,label,split"
+            f"{dataset} has no {missing}: accepted is a folder with a sub-folder for each class (inside train and test, or "
+            "without them), or --labels FILE.csv with lines of path,label or path,label,split"
         )
     if len(counts) < 2:
         (only,) = counts
         known = f"all labelled training images are of one class, {data.classes[only]!r}"
-        raise UsageError(f"{dataset}: {known}; accepted are two classes and more")
+        raise UsageError(f"{dataset}: {known}; at least two classes are needed")
     parts = data.split(seed=0)
-    for part, words in ((parts.train, "train by"), (parts.val, "choose by")):
+    for part, words in ((parts.train, "training"), (parts.val, "validation")):
         without = dict.fromkeys(counts.keys() - class_counts(data.train_labels.cpu()[part]).keys(), 0)
         if data.given_val is not None and without:
             raise UsageError(
-                f"{dataset}: no image to {words}: {named(without, data.classes)}; "
-                "accepted is one of each class in train and in val"
+                f"{dataset}: no {words} image: {named(without, data.classes)}; each class needs one in train and one in val"
             )
     few = {label: count for label, count in counts.items() if count < LEAST_LABELS}
     if few:
         raise UsageError(
-            f"{dataset}: too few labelled images beside those of the test: {named(few, data.classes)}; accepted are "
-            f"{LEAST_LABELS} and more of each class, one to train and one to choose by: add some, or leave the class out"
+            f"{dataset}: too few labelled images outside the test part: {named(few, data.classes)}; each class needs "
+            f"{LEAST_LABELS}, one for training and one for validation: add some, or leave the class out"
         )

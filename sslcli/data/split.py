@@ -65,8 +65,8 @@ def hold_to_labels(labels: Tensor, *, label_fraction: float, dataset: str, class
     least = min(1.0, math.ceil(LEAST_LABELS / smallest * 1e6) / 1e6)
     few = {label: count for label, count in counts.items() if label_fraction * count < LEAST_LABELS}
     raise UsageError(
-        f"--label-fraction {label_fraction:g}: of the smallest class of {dataset} that is {label_fraction * smallest:.2g} of "
-        f"its {smallest:,} training images, and {LEAST_LABELS} are needed, one to train and one to choose by; "
+        f"--label-fraction {label_fraction:g}: this is {label_fraction * smallest:.2g} of the {smallest:,} training images of "
+        f"the smallest class of {dataset}; {LEAST_LABELS} are needed, one for training and one for validation; "
         f"accepted is {least:g} to 1. Too small: {named(few, classes)}"
     )
 

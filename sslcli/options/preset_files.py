@@ -1,4 +1,4 @@
-"""The presets of this package: a YAML file each, whose first line says what it is for and how long it takes. No torch."""
+"""The presets of this package, one YAML file each. The first line says what it is for and how long it takes. No torch."""
 
 from __future__ import annotations
 

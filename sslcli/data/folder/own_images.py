@@ -39,7 +39,7 @@ def read_images(
 
 def _read(name: str, read: Callable[[Path], Tensor], say: Callable[[str], None]) -> list[Own]:
     if not name:
-        raise UsageError("'' is no picture; accepted is the name of a picture, or of a folder of pictures")
+        raise UsageError("'' is not a picture; accepted is a picture, or a folder of pictures")
     path = Path(name)
     if not os.path.exists(path):
         raise StateError(f"{path}: there is no such file")
@@ -48,7 +48,7 @@ def _read(name: str, read: Callable[[Path], Tensor], say: Callable[[str], None])
     try:
         return [(path, read(path))]
     except (BrokenPictureError, OSError) as error:
-        raise UsageError(f"{path} is no picture that can be read: {error}") from error
+        raise UsageError(f"{path} cannot be read as a picture: {error}") from error
 
 
 def _in_folder(root: Path, read: Callable[[Path], Tensor], say: Callable[[str], None]) -> list[Own]:

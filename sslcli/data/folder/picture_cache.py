@@ -71,7 +71,7 @@ def decode(root: Path, paths: Sequence[str], *, side: int, fit: Fit, caches: Pat
             try:
                 held.enter_context(locked(caches / f"{key}.lock", timeout=PATIENCE))
             except HeldError as error:
-                raise StateError(f"{folder} has been in the making for {PATIENCE / 60:.0f} minutes, by {error}") from None
+                raise StateError(f"{folder} is still being written after {PATIENCE / 60:.0f} minutes, by {error}") from None
             if not folder.exists():
                 partial = caches / f"{key}.partial"
                 shutil.rmtree(partial, ignore_errors=True)
@@ -120,7 +120,7 @@ def _build(folder: Path, root: Path, paths: Sequence[str], side: int, fit: Fit, 
         except OSError as error:
             raise StateError(
                 f"{len(paths):,} pictures of {side} x {side} pixels need {len(paths) * 3 * side**2 / 1e9:.1f} GB in "
-                f"{folder.parent}: {error.strerror}; free some, name another folder with --data-dir, or a smaller --image-size"
+                f"{folder.parent}: {error.strerror}; free some space, or choose another --data-dir or a smaller --image-size"
             ) from error
     tasks = [
         (str(pixels), begin, [str(root / path) for path in paths[begin : begin + SOME]], side, fit)
@@ -159,7 +159,9 @@ def _mapped(tasks: list[Any], workers: int) -> Iterator[list[Made]]:
             made = pool.map(_decode_some, tasks)
         yield from made
     except BrokenProcessPool as error:
-        raise StateError("a process that decoded pictures was killed, perhaps for want of memory; start again") from error
+        raise StateError(
+            "a process that decodes pictures was killed, perhaps because memory ran out; type the command again"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -221,4 +223,4 @@ def _opened(folder: Path) -> Decoded:
         moments = np.load(folder / "moments.npy")
         return Decoded(folder, file, images, index["paths"], index["digests"], index["problems"], moments, index["bits"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StateError(f"{folder} is damaged ({error}); delete it, and it is made anew") from error
+        raise StateError(f"{folder} is damaged ({error}); delete it, and ssl writes it again") from error

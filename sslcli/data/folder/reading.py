@@ -113,7 +113,7 @@ def _data_of(entries: list[Entry], rows: list[int], found: Decoded, size: int, f
 
     train = ~tested
     if not train.any():
-        raise StateError("every picture is in the test part: there is none to train on")
+        raise StateError("every picture is in the test part; none is left to train on")
     mean, square = found.moments[places[train].numpy()].mean(0)
     return ImageData(
         train_images=of(train), train_labels=labels[train], test_images=of(test), test_labels=labels[test],
@@ -167,7 +167,9 @@ def _hold_to_tenth(listing: Listing, broken: Reasons, *, file: Path | None = Non
     some = "; ".join(f"{path!r}: {reason}" for path, reason in [*broken, *((found.path, found.reason) for found in lost)][:5])
     named = f". All are named in {file}" if file else ""
     advice = "".join(f"; {words}" for words in (listing.found.advice(),) if words)
-    raise StateError(f"{listing.found.root}: {_counts(listing, broken)}. Accepted is a tenth. The first: {some}{named}{advice}")
+    raise StateError(
+        f"{listing.found.root}: {_counts(listing, broken)}. At most a tenth may be skipped. The first: {some}{named}{advice}"
+    )
 
 
 def _counts(listing: Listing, broken: Reasons) -> str:

@@ -85,7 +85,7 @@ class Source:
         found, official = (len(data.train_labels), len(data.test_labels)), (size.train, size.test)
         if found != official and any(md5 is None for _, md5 in self.files()):
             numbers = [f"{train:,} training and {test:,} test" for train, test in (found, official)]
-            raise StateError(self._advice(folder, f"{numbers[0]} images; official are {numbers[1]}"))
+            raise StateError(self._advice(folder, f"{numbers[0]} images instead of the official {numbers[1]}"))
 
     def _advice(self, folder: Path, what: str) -> str:
         place = folder.resolve()
