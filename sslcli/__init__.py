@@ -1,6 +1,6 @@
 """Self-supervised learning on images, from two CPU cores up.
 
-Imports nothing that a file in the current folder could take the place of, before __main__ has seen to it.
+Until __main__ has changed the import path, this imports nothing that a file in the current folder could replace.
 """
 
 import importlib
@@ -21,7 +21,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> "Any":
-    """What can be called from Python, imported when it is asked for, and torch with it."""
+    """What can be called from Python. Each name is imported on first use, and torch with it."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_PLACES[name]), name)

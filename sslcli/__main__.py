@@ -1,9 +1,9 @@
-"""python -m sslcli: as the command ssl, also in a folder with an ssl.py or a random.py of the person's own."""
+"""python -m sslcli: the same as the command ssl, even in a folder that contains an ssl.py or a random.py."""
 
 import sys
 
-# Python puts the current folder first, so that such a file takes the place of the module that is meant.
-# Last it does no harm, and still serves a checkout that is not installed.
+# Python searches the current folder first, so such a file would replace the real module.
+# At the end of the path it does no harm, and a checkout that is not installed still works.
 if not sys.flags.safe_path:
     sys.path.append(sys.path.pop(0))
 

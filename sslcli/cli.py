@@ -1,4 +1,4 @@
-"""The table of commands, their dispatch, and what a user sees of an error."""
+"""The table of commands, and how their usage errors are worded."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ from sslcli.errors import UsageError
 from sslcli.exit_codes import errors_to_exit_codes, one_voice
 from sslcli.options.command import Command, annotations_of
 from sslcli.options.finetune import Finetune
+from sslcli.options.help_types import in_help
 from sslcli.options.pictures import DataCheck, Map, Neighbours, Predict, Views
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
 from sslcli.options.study import Study
 
 TYPED_WRONG: Any = typer.BadParameter.__base__
-"""Click's UsageError, wherever Typer has it from."""
+"""Click's UsageError, wherever Typer imports it from."""
 COMMANDS = {
     "study": Entry(Study, "study", "ssl study --dataset folder:photos --minutes 15", group="Study"),
     "compare": Entry(Compare, "compare", "ssl compare --format markdown", group="Study"),
@@ -69,20 +70,23 @@ DATA_COMMANDS = {"check": Entry(DataCheck, "data_check", "ssl data check --datas
 
 @cache
 def command_line() -> Any:
-    """The whole command line, every command of the tables, built once: called with words, it does what they say, and exits."""
+    """The whole command line, built once from the tables. Called with words, it carries them out and exits."""
     settings: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False}
-    app = typer.Typer(help="Self-supervised learning on images, from two CPU cores up.", **settings | {"add_completion": True})
-    runs = typer.Typer(
-        no_args_is_help=True, help="List, show, note, verify, rebuild, rm: care of the run registry.", **settings
+    app = typer.Typer(
+        help="Self-supervised learning on images: does pretraining help? Two CPU cores are enough.",
+        **settings | {"add_completion": True},
     )
+    runs = typer.Typer(no_args_is_help=True, help="List, show, annotate, verify and delete runs.", **settings)
     app.callback(invoke_without_command=True)(_without_command)
-    data = typer.Typer(no_args_is_help=True, help="Check: what is in a data set.", **settings)
+    data = typer.Typer(no_args_is_help=True, help="Check a data set.", **settings)
     for group in (runs, data):
         group.callback()(lambda: None)
     for table, target in ((COMMANDS, app), (RUNS_COMMANDS, runs), (DATA_COMMANDS, data)):
         for name, entry in table.items():
             setattr(entry.options, "__signature__", _signature(entry.options))  # noqa: B010  (where Typer looks first)
-            shown: dict[str, Any] = {"rich_help_panel": entry.group, "epilog": f"Example: {entry.example}"}
+            shown: dict[str, Any] = {
+                "help": entry.options.about(), "rich_help_panel": entry.group, "epilog": f"Example: {entry.example}",
+            }  # fmt: skip
             if entry.options is Bench:
                 words_pass: dict[str, Any] = {"context_settings": {"ignore_unknown_options": True}}
                 target.command(name, cls=benching(dispatching(entry)), **shown, **words_pass)(entry.options)
@@ -90,13 +94,25 @@ def command_line() -> Any:
                 target.command(name, cls=dispatching(entry), **shown)(entry.options)
     app.add_typer(runs, name="runs", rich_help_panel="Care")
     app.add_typer(data, name="data", rich_help_panel="Care")
-    return get_command(app)
+    whole = get_command(app)
+    _hide_types_of_flags(whole)
+    return whole
+
+
+def _hide_types_of_flags(command: Any) -> None:
+    """Take the word <bool> off the flags that Typer itself adds to a command and those below it, such as --help."""
+    for parameter in (*command.params, command.get_help_option(typer.Context(command))):
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    for below in getattr(command, "commands", {}).values():
+        _hide_types_of_flags(below)
 
 
 def _signature(kind: type[Command]) -> inspect.Signature:
-    """The options as parameters, each with its annotation as it is where it was written: Typer reads one file's names."""
+    """The options as parameters for Typer, with the annotations that --help shows; those of every command come last."""
     hints, (_, *parameters) = annotations_of(kind), inspect.signature(vars(kind)["__init__"]).parameters.values()
-    return inspect.Signature([parameter.replace(annotation=hints[parameter.name]) for parameter in parameters])
+    parameters.sort(key=lambda parameter: parameter.name in Command.__annotations__)
+    return inspect.Signature([parameter.replace(annotation=in_help(hints[parameter.name])) for parameter in parameters])
 
 
 def _without_command(ctx: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
@@ -124,10 +140,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _in_our_words(error: Any) -> str:
-    """What Typer says of words that no command takes, as our own errors say it: what is wrong, what is near, what to type."""
+    """Typer's usage error in the form of our own errors: what is wrong, the nearest word, what to type."""
     known = {*COMMANDS, *RUNS_COMMANDS, *DATA_COMMANDS, "runs", "data"}
     typed = list(takewhile(known.__contains__, sys.argv[1:]))
-    named = typed[1:] if typed[1:] and typed[0] == "bench" else typed  # the options are those of the command that is timed
+    named = typed[1:] if typed[1:] and typed[0] == "bench" else typed  # the options belong to the command that is timed
     said = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in error.format_message().strip())
     found = re.fullmatch(r"(.*?)\.?(?: Did you mean (.*)\?| \(Possible options: (.*)\))?", said)
     what, *near = found.groups() if found else (said,)

@@ -1,4 +1,4 @@
-"""From words on the command line to a command's options, built and checked, and to its function."""
+"""Turn the words of a command line into checked options, and call the command's function with them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from sslcli.exit_codes import errors_to_exit_codes
 from sslcli.launch import read_launch, read_world
 from sslcli.methods import MethodFile
 from sslcli.options.command import ENVIRONMENT, Command, check_typed
+from sslcli.options.help_types import in_help
 from sslcli.options.of_methods import OF_METHODS, method_hints
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.trainings import TRAININGS, with_file
@@ -26,7 +27,7 @@ from sslcli.options.trainings import TRAININGS, with_file
 
 @dataclass(frozen=True)
 class Entry:
-    """A command: the class of its options, its file in commands/, how it may be typed, and its group, if any, in --help."""
+    """A command: the class of its options, its file in commands/, an example line, and its group in --help (None: no group)."""
 
     options: type[Command]
     file: str
@@ -42,7 +43,7 @@ ORIGINS = {"COMMANDLINE": "command line", "ENVIRONMENT": ENVIRONMENT}
 
 
 def dispatching(entry: Entry) -> type[TyperCommand]:
-    """A command whose options, once built and checked, go to its function."""
+    """A Typer command that builds and checks its options, and passes them to the function of the entry."""
     options = entry.options
 
     class Dispatching(TyperCommand):
@@ -52,7 +53,7 @@ def dispatching(entry: Entry) -> type[TyperCommand]:
             try:
                 return super().parse_args(ctx, args)
             except typer.BadParameter as error:
-                if error.param is not None:  # say it in the words in which a file's values are refused
+                if error.param is not None:  # word it as values from a file are refused
                     given = self.make_parser(ctx).parse_args(typed)[0].get(error.param.name or "")
                     texts = given if isinstance(given, list) else [given or error.param.value_from_envvar(ctx)]
                     for text in (text for text in texts if text is not None):  # None: it is missing
@@ -74,13 +75,13 @@ def dispatching(entry: Entry) -> type[TyperCommand]:
             with errors_to_exit_codes(debug=command.debug):
                 _hold_to_one_process(command)
                 entry.run(command)
-                sys.stdout.flush()  # here what a full disk does to it is an error of the command
+                sys.stdout.flush()  # so that a full disk is an error of this command
 
     return Dispatching
 
 
 def _show_method(command: TyperCommand, typed: list[str]) -> str:
-    """Have the command show the options of the method that was typed, as that has them, and those of no other; its name."""
+    """Make the command show only the options of the method that was typed; return the method's name."""
     after = [*typed, ""]
     given = [after[place + 1] if word == "--method" else word.removeprefix("--method=")
              for place, word in enumerate(typed) if word == "--method" or word.startswith("--method=")]  # fmt: skip
@@ -90,14 +91,14 @@ def _show_method(command: TyperCommand, typed: list[str]) -> str:
     for parameter in (every := _as_built(command)):
         vars(parameter)["hidden"] = parameter.name in OF_METHODS
     command.params = [own.pop(parameter.name, parameter) for parameter in every] + [*own.values()]
-    about = f". {method}: {file.about}" if file else ""
+    about = f"\n\n--method {method} is {file.about}" if file else ""
     command.epilog = f"{_epilog_as_built(command)}{about}"
     return method
 
 
 @cache
 def _as_built(command: TyperCommand) -> list[Any]:
-    """The parameters of a command before it showed any method."""
+    """The parameters of a command before it shows the options of a method."""
     return list(command.params)
 
 
@@ -108,16 +109,16 @@ def _epilog_as_built(command: TyperCommand) -> str:
 
 @lru_cache(maxsize=32)
 def _parameters_of(file: MethodFile | None) -> list[Any]:
-    """The options of a method as those of a command, its defaults among them."""
+    """The options of a method as parameters of a command, with the method's defaults."""
     options = file.options if file else {}
-    own = [(name, hint, options[name].default) for name, hint in method_hints(file).items()]
+    own = [(name, in_help(hint), options[name].default) for name, hint in method_hints(file).items()]
     app = typer.Typer(add_completion=False)
     app.command()(make_dataclass("Options", own, kw_only=True))
     return [parameter for parameter in get_command(app).params if parameter.name in options]
 
 
 def benching(dispatching: type[Any]) -> type[TyperCommand]:
-    """The command that takes the options of another, which checks them as if it had been typed itself."""
+    """A command that takes the options of another; that one checks them as if it had been typed."""
 
     class Benching(dispatching):  # type: ignore[misc]
         def build(self, ctx: Any) -> Bench:
@@ -140,11 +141,11 @@ def benching(dispatching: type[Any]) -> type[TyperCommand]:
 
 
 def _hold_to_one_process(command: Command) -> None:
-    """A UsageError if torchrun started several processes of a command that knows of one, or says what cannot be."""
+    """A UsageError if torchrun started several processes of a command for one, or if its variables are wrong."""
     count = read_world()
     if count > 1 and not command.joins_processes:
         raise UsageError(
-            f"this command on {count} processes: accepted are ssl pretrain, and ssl resume of its "
-            "runs; type the others without torchrun"
+            f"this command on {count} processes: accepted are ssl pretrain and ssl resume of its runs; "
+            "type other commands without torchrun"
         )
     read_launch()

@@ -1,7 +1,7 @@
-"""Several processes that train as one: what they gather, average and agree on. For one process it is all a no-op.
+"""Several processes that train as one: what they gather, average and agree on. With one process these are no-ops.
 
-The loss of a step is the mean of the processes' losses, and so is its gradient. A method whose loss is a mean over images need
-do nothing; one that compares images puts them through `gather`, and computes on each process the loss of its own among all.
+The loss of a step is the mean of the processes' losses, and so is its gradient. A method whose loss is a mean over images needs
+nothing more. One that compares images passes them through `gather`, and computes the loss of its own images against all.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _together() -> bool:
 
 
 def rank() -> int:
-    """Which of the processes this one is; 0 is the first, which alone writes."""
+    """The number of this process; 0 is the first, the only one that writes."""
     return dist.get_rank() if _together() else 0
 
 
@@ -42,16 +42,16 @@ def world() -> int:
 
 
 def place() -> tuple[int, int]:
-    """Which of the processes on this machine this one is, and how many they are."""
+    """The number of this process on this machine, and how many run here."""
     launch = read_launch()
     return (launch.local_rank, launch.local_world) if _together() else (0, 1)
 
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """Be one of the processes that torchrun started, if it did: GPUs talk over NCCL, all else over Gloo.
+    """Join the other processes if torchrun started several. GPUs communicate over NCCL, all other devices over Gloo.
 
-    If the block fails on one process for a reason that a user can cause, it fails on the others for the same reason.
+    If the block fails on one process with a UserError, it fails on the others with the same error.
     """
     launch = read_launch()
     if launch.world == 1:
@@ -64,18 +64,18 @@ def joined() -> Iterator[None]:
         raise _told(store) or error from None
     except (UserError, OSError) as error:
         code, message = getattr(error, "exit_code", StateError.exit_code), f"process {rank()} on {platform.node()}: {error}"
-        with suppress(RuntimeError):  # the store is gone with the process that held it: nobody is left to be told
+        with suppress(RuntimeError):  # the process that held the store has ended: nobody is left to tell
             store.compare_set(CAUSE, "", json.dumps([code, message]))
         raise
-    dist.destroy_process_group()  # not after an error: who waits for us there is to find us gone
+    dist.destroy_process_group()  # not after an error: processes that wait for this one must notice that it is gone
 
 
 def _join(launch: Launch) -> Any:
-    from torch.distributed.rendezvous import rendezvous  # which a torch without processes lacks
+    from torch.distributed.rendezvous import rendezvous  # missing in a torch built without distributed
 
     try:
         shared, this, processes = next(rendezvous("env://", timeout=PATIENCE))
-        # torchrun's store outlives the processes that it replaces, and with it the addresses where those could be reached.
+        # torchrun's store outlives the processes that torchrun replaces, and still holds their addresses.
         store = dist.PrefixStore(f"attempt {launch.attempt}", shared)  # type: ignore[attr-defined]
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         dist.init_process_group(backend, store=store, rank=this, world_size=processes, timeout=PATIENCE)
@@ -86,7 +86,7 @@ def _join(launch: Launch) -> Any:
 
 
 def _told(store: Any) -> UserError | None:
-    """Why a process that is gone has failed, if it said so."""
+    """The reason that a failed process left, if it left one."""
     with suppress(RuntimeError):
         if store.check([CAUSE]):
             code, message = json.loads(store.get(CAUSE))
@@ -96,7 +96,7 @@ def _told(store: Any) -> UserError | None:
 
 @contextmanager
 def _talking() -> Iterator[None]:
-    """Turn what is raised when a process is gone into PeerLostError."""
+    """Turn the errors that follow from a lost process into PeerLostError."""
     try:
         yield
     except torch.OutOfMemoryError:
@@ -107,7 +107,7 @@ def _talking() -> Iterator[None]:
 
 
 def total(x: Tensor) -> Tensor:
-    """The sum of all processes' x, in a tensor of its own; the same bits on each."""
+    """The sum of x over all processes, as a new tensor with the same bits on each."""
     result = x.clone(memory_format=torch.contiguous_format)
     with _talking():
         dist.all_reduce(result)
@@ -115,7 +115,7 @@ def total(x: Tensor) -> Tensor:
 
 
 def largest(value: int) -> int:
-    """The largest of all processes' values. All wait for the last of them, but not for their GPUs."""
+    """The largest value of all processes. Each waits for the others, but not for their GPUs."""
     if world() == 1:
         return value
     values = torch.tensor(value)
@@ -125,7 +125,7 @@ def largest(value: int) -> int:
 
 
 def on_first(make: Callable[[], T]) -> T:
-    """What `make` gives on the first process, which alone reads and writes the project's files, on all of them."""
+    """The result of `make` on the first process, given to all. Only the first reads and writes the project's files."""
     if world() == 1:
         return make()
     box: list[Any] = [make() if rank() == 0 else None]
@@ -137,7 +137,7 @@ def on_first(make: Callable[[], T]) -> T:
 
 @contextmanager
 def first_of_each_machine_first() -> Iterator[None]:
-    """Let the other processes of a machine begin the block when its first has done it, and so finds what that one made."""
+    """Run the block first on one process of each machine, then on the others, which find the files that it made."""
     waiting = place()[0] > 0
     if waiting:
         largest(0)
@@ -147,12 +147,12 @@ def first_of_each_machine_first() -> Iterator[None]:
 
 
 def own_part(count: int) -> slice:
-    """The rows of a batch of `count` that are this process's."""
+    """The rows of a batch of `count` that belong to this process."""
     return slice(rank() * count // world(), (rank() + 1) * count // world())
 
 
 def of_all(part: int) -> int:
-    """How many rows the batch has of which each process has `part`."""
+    """The number of rows of the whole batch, if each process has `part`."""
     return part * world()
 
 
@@ -167,12 +167,12 @@ def gather(x: Tensor) -> Tensor:
 
 
 def average(x: Tensor) -> Tensor:
-    """The mean of all processes' x, with the gradient of this one's: theirs count where gradients are averaged."""
+    """The mean of x over all processes, with the gradient of this one's x only: gradients are averaged later."""
     return x if world() == 1 else x + (total(x.detach()) / world() - x.detach())
 
 
 class _Sum(torch.autograd.Function):
-    """Each process's x counts in the sum of every process, so that its gradient is the sum of theirs."""
+    """x of each process enters the sum on every process, so its gradient is the sum of all gradients."""
 
     @staticmethod
     def forward(_: Any, x: Tensor) -> Tensor:
@@ -186,7 +186,7 @@ class _Sum(torch.autograd.Function):
 
 @torch.no_grad()
 def average_gradients(module: nn.Module) -> None:
-    """Make every gradient of the module the mean of all processes', in one exchange."""
+    """Replace every gradient of the module by its mean over all processes, in one exchange."""
     if world() == 1:
         return
     gradients = [p.grad for p in module.parameters() if p.grad is not None]

@@ -1,4 +1,4 @@
-"""What a user can cause, and the exit code that it ends with. Anything else that is raised is a bug of ours."""
+"""Errors that a user can cause, with their exit codes. Any other exception is a bug of ours."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 
 
 class UserError(Exception):
-    """Something that a user can cause and mend: what was wrong, the value, what is accepted, the command to type."""
+    """An error that a user can cause and fix. Says what was wrong, the value, what is accepted, the command to type."""
 
     exit_code = 2
 
@@ -16,7 +16,7 @@ class UsageError(UserError):
 
 
 class StateError(UserError):
-    """The state of things does not allow it: no such run, no data, no GPU, a damaged checkpoint, a full disk."""
+    """The state does not allow it: no such run, no data, no GPU, a damaged checkpoint, a full disk."""
 
     exit_code = 3
 
@@ -26,11 +26,11 @@ class DivergedError(StateError):
 
 
 class PeerLostError(StateError):
-    """Another of the processes that train as one is gone."""
+    """Another process of this training has ended or cannot be reached."""
 
 
 class Interrupted(BaseException):
-    """A signal asked the run to stop, and its state has been saved. No error, so that no library takes it for one."""
+    """A signal stopped the run after its state was saved. Not an Exception, so that no library catches it as one."""
 
     def __init__(self, number: int, advice: str = "") -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}" + (f"; {advice}" if advice else ""))

@@ -1,4 +1,4 @@
-"""What a user sees of an error, and the exit code that it ends with."""
+"""How an error becomes a message and an exit code."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from sslcli.errors import Interrupted, StateError, UsageError, UserError
 from sslcli.launch import Launch, read_launch
 
 NO_MEMORY = ("MemoryError", "OutOfMemoryError")
-"""The types of Python's error where the memory does not suffice, and of torch's for a GPU."""
+"""The types of errors for too little memory: Python's, and torch's for a GPU."""
 NO_MEMORY_SAID = ("can't allocate memory", "out of memory", "_STATUS_ALLOC_FAILED")
-"""What torch says in other errors where it does not: of a CPU, of a GPU's driver and of mps, of NVIDIA's libraries."""
+"""Texts of torch's other errors for too little memory: CPU, GPU driver and mps, NVIDIA's libraries."""
 NOT_DETERMINISTIC = " does not have a deterministic implementation"
-"""What torch says after the name of an operation that --deterministic forbids."""
+"""Torch's text after the name of an operation that --deterministic forbids."""
 
 
 @contextmanager
 def one_voice() -> Iterator[None]:
-    """Of the processes that torchrun started let the first alone be heard. Bugs are heard from all: they leave this block."""
+    """Silence all processes of torchrun but the first. A bug leaves this block, so every process reports it."""
     if _launch().rank == 0:
         yield
         return
@@ -31,7 +31,7 @@ def one_voice() -> Iterator[None]:
 
 
 def _launch() -> Launch:
-    """How this process was started; one alone where the environment says what cannot be, of which each command speaks."""
+    """How this process was started. With wrong variables: as a single process; each command then reports them."""
     try:
         return read_launch()
     except UsageError:
@@ -40,7 +40,7 @@ def _launch() -> Launch:
 
 @contextmanager
 def errors_to_exit_codes(*, debug: bool) -> Iterator[None]:
-    """Turn what a user or a signal caused into a message and the exit code that goes with it."""
+    """Turn what a user or a signal caused into a message and its exit code."""
     try:
         yield
     except (UserError, Interrupted) as error:
@@ -57,13 +57,13 @@ def errors_to_exit_codes(*, debug: bool) -> Iterator[None]:
         return
     if debug:
         traceback.print_exc()
-    if _launch().local_rank == 0:  # an error is said once on every machine
+    if _launch().local_rank == 0:  # each machine reports an error once
         say_aloud(f"ssl: {message}")
     sys.exit(code)
 
 
 def what_the_machine_lacks(error: Exception) -> str:
-    """An error of torch's or Python's in words, where the machine cannot do what was asked; "" for a bug."""
+    """The message for an error that means the machine cannot do what was asked; "" for a bug."""
     said = str(error)
     if type(error).__name__ in NO_MEMORY or any(words in said for words in NO_MEMORY_SAID):
         return "out of memory: try a smaller --batch-size"

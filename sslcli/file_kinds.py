@@ -1,4 +1,4 @@
-"""What a file is that is not what it should be, by how it begins: a web page, a pointer of Git LFS, an archive. No torch."""
+"""What kind of file this is, by its first bytes: a web page, a Git LFS pointer, an archive. For messages. No torch."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ IN_ARCHIVES = (
     (".npy", "an archive of NumPy arrays (.npz)"), ("model.weights.h5", "a model of Keras (.keras)"),
     ("[Content_Types].xml", "a document of an office program"),
 )  # fmt: skip
-"""What an archive by zip has in it, and what it therefore is."""
+"""A file inside a zip archive, to the kind of archive that it shows."""
 ONNX_MAKERS = (b"pytorch", b"onnx", b"tf2", b"keras")
-SHOWN = 40  # characters of a text that are shown
+SHOWN = 40  # characters of a text to show
 
 
 def is_safetensors(content: bytes) -> bool:
-    """Whether a file begins as one of safetensors: the length of its head, and the head, which is JSON."""
+    """Whether a file starts like safetensors: the length of the header, then the header, which is JSON."""
     return content[8:9] == b"{" and 2 <= int.from_bytes(content[:8], "little") <= 100_000_000
 
 
 def kind_of(content: bytes) -> str | None:
-    """What a file with this content is, in words that go after "it is"; None if its beginning does not tell."""
+    """The kind of file with this content, in words that follow "it is"; None if the first bytes do not show it."""
     return (marked_kind(content) or _text(content)) if content else "empty"
 
 
 def marked_kind(content: bytes) -> str | None:
-    """The same of what cannot be a plain text of the person's own: YAML, CSV."""
+    """The same, but None for what can be a plain text that a person wrote: YAML, CSV."""
     if page := PAGE.match(content):
         return f"a web page: it begins with {_shown(content[page.start(1) :])}"
     for beginning, words in BEGINNINGS:
@@ -70,8 +70,8 @@ def marked_kind(content: bytes) -> str | None:
 
 
 def _archive(content: bytes) -> str:
-    """What an archive by zip is of."""
-    import zipfile  # which takes long to import, for a message that is rare
+    """What a zip archive contains."""
+    import zipfile  # slow to import, and needed only for a rare message
 
     try:
         names = zipfile.ZipFile(io.BytesIO(content)).namelist()
@@ -87,7 +87,7 @@ def _archive(content: bytes) -> str:
 
 
 def _text(content: bytes) -> str | None:
-    """Of a text: JSON, XML, or how it begins; None for what is no text."""
+    """The kind of a text: JSON, XML, or its first words; None if it is not text."""
     try:
         text = content[:400].decode("utf-8", "strict" if len(content) <= 400 else "ignore")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Files as every part of this program reads and writes them: plain YAML, replaced atomically."""
+"""Read plain YAML, and replace files atomically, for every part of the program."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sslcli.file_kinds import marked_kind
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 UNFINISHED = ".unfinished"
-"""How the name of a file ends that is being written; an editor's own files beside it end otherwise."""
+"""The suffix of a file that is being written; editors use other suffixes for their files."""
 
 
 def load_yaml(path: Path) -> Any:
-    """Read plain data from a YAML file; anything else (tags that would run code too) is a UsageError with its place."""
+    """Read plain data from a YAML file. Anything else, such as tags that would run code, is a UsageError with its line."""
     content = path.read_bytes()
     if kind := marked_kind(content):
         raise UsageError(f"{path}: this is not YAML: it is {kind}")
@@ -36,17 +36,17 @@ def load_yaml(path: Path) -> Any:
 
 
 def atomic_write(path: Path, write: Callable[[IO[bytes]], object], *, before_rename: Callable[[], None] = lambda: None) -> None:
-    """Write a file so that a reader sees the old or the new one whole, whatever happens in between.
+    """Write a file so that a reader always sees the whole old or the whole new file.
 
     `write` gets an open temporary file beside `path`; `before_rename` runs when all of it is on the disk. A new file has the
-    mode that the umask leaves it, one that is replaced keeps its own. A full disk or a read-only folder is a StateError; the
+    mode that the umask allows; a replaced file keeps its mode. A full disk or a read-only folder is a StateError; the
     old file stays.
     """
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         name = path.with_name(f".{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
-        with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as handle:  # less the umask, by the system
+        with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as handle:  # the system subtracts the umask
             temporary = name
             if path.exists():
                 os.chmod(name, path.stat().st_mode & 0o777)
@@ -70,11 +70,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def remove_unfinished(path: Path) -> None:
-    """Delete what processes that died left of their attempts to write a file; its writers must be locked out."""
-    for left in path.parent.glob(f".{path.name}.*{UNFINISHED}"):  # the name may be a pattern
+    """Delete the unfinished files that dead processes left beside a file; its writers must be locked out."""
+    for left in path.parent.glob(f".{path.name}.*{UNFINISHED}"):  # the name may be a glob pattern
         left.unlink(missing_ok=True)
 
 
 def now() -> str:
-    """The time in UTC, to the microsecond, as ISO 8601: so that runs sort by it."""
+    """The time in UTC, to the microsecond, as ISO 8601, so that runs sort by it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

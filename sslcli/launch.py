@@ -1,4 +1,4 @@
-"""How this process was started: what was typed or called, and what torchrun says in the environment. Imports no torch."""
+"""How this process was started: the command or call, and torchrun's environment variables. Imports no torch."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _called: ContextVar[str | None] = ContextVar("called", default=None)
 
 
 def as_typed() -> str:
-    """What a run's record says of how it was made: the line that was typed, or the call in Python."""
+    """How a run was made, for its record: the line that was typed, or the call in Python."""
     return _called.get() or shlex.join(["ssl", *sys.argv[1:]])
 
 
 @contextmanager
 def called(text: str) -> Iterator[None]:
-    """What is done in this block was asked for by a call in Python, `text`."""
+    """Mark the work in this block as asked for by a call in Python, `text`."""
     before = _called.set(text)
     try:
         yield
@@ -34,9 +34,9 @@ def called(text: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Launch:
-    """Which of several processes this one is: `rank` of `world` in all, `local_rank` of `local_world` on this machine.
+    """The place of this process: `rank` of `world` in total, `local_rank` of `local_world` on this machine.
 
-    `attempt` counts how often torchrun has started them anew.
+    `attempt` counts how often torchrun has restarted them.
     """
 
     rank: int = 0
@@ -47,15 +47,15 @@ class Launch:
 
 
 def read_world() -> int:
-    """How many processes the environment says that there are."""
+    """The number of processes, according to the environment."""
     return _number("WORLD_SIZE", low=1, default=1)
 
 
 def read_launch() -> Launch:
-    """What the environment says, where empty counts as not set; a UsageError if it cannot be so.
+    """Read the environment; an empty variable counts as not set, impossible values are a UsageError.
 
-    Without WORLD_SIZE there is one process, whatever else is set. Without LOCAL_RANK and LOCAL_WORLD_SIZE each process has a
-    machine of its own.
+    Without WORLD_SIZE there is one process, whatever else is set. Without LOCAL_RANK and LOCAL_WORLD_SIZE each process runs
+    on its own machine.
     """
     if not _text("WORLD_SIZE"):
         return Launch()
@@ -76,7 +76,7 @@ def _text(name: str) -> str:
 
 
 def _number(name: str, *, low: int = 0, high: int | None = None, default: int | None = None) -> int:
-    """A whole number of the environment; `default` where it is not set, and without one a UsageError."""
+    """A whole number from the environment. If it is not set: `default`, or a UsageError if that is None."""
     text = _text(name)
     if not text and default is not None:
         return default

@@ -1,6 +1,6 @@
-"""Locks between processes: the system's own, which end with their holder; where a file system has none, a file that names him.
+"""Locks between processes: the system's, which end with their holder, or, if a file system has none, a file that names it.
 
-A run, the registry, a cache of pictures: all are locked here, by the path of a file that stays.
+Runs, the registry and picture caches are locked here, by the path of a file that is never deleted.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from sslcli.errors import StateError
 
 try:
     import fcntl
-except ImportError:  # Windows, which locks otherwise
+except ImportError:  # Windows has another way to lock
     fcntl = None  # type: ignore[assignment]
 
 TAKEN = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
-"""What flock(2) says of a lock that another has. Whatever else it says means that there are no locks on this file system."""
-LOOK_EVERY = 0.05  # seconds between two looks at a lock that another has
+"""Errors of flock(2) if another process has the lock. Any other error means that this file system has no locks."""
+LOOK_EVERY = 0.05  # seconds between two tries to get a lock
 MARK = ".held"
-"""How the name of the file ends that stands for a lock where the file system has none."""
+"""The suffix of the file that replaces a lock if the file system has none."""
 SOMEBODY = "another process"
 
 
 class HeldError(Exception):
-    """Another process has the lock; the text names it as far as it is known, and what to do if it is gone."""
+    """Another process has the lock. The text names it as far as known, and says what to do if it is dead."""
 
 
 @contextmanager
 def locked(path: Path, *, timeout: float) -> Iterator[None]:
-    """Hold the lock of the file at `path`, made if need be, after waiting for it `timeout` seconds at most.
+    """Hold the lock of the file at `path`, which is made if missing; wait at most `timeout` seconds for it.
 
-    A HeldError if another keeps it that long, a StateError if the file cannot be made.
+    Raises a HeldError if another process keeps it that long, a StateError if the file cannot be made.
     """
     if fcntl is None:
         with _by_library(path, timeout):
@@ -63,13 +63,13 @@ def locked(path: Path, *, timeout: float) -> Iterator[None]:
             if _read(mark := _mark_of(path)) == me:
                 mark.unlink(missing_ok=True)
     finally:
-        os.close(file)  # and with it goes the system's lock
+        os.close(file)  # this also releases the system's lock
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process has the lock of the file at `path`, or may have: it is another person's, who lets nobody read it.
+    """Whether a process holds the lock of the file at `path`, or may hold it (a file of another user that cannot be read).
 
-    Writes nothing, so that it can be asked where all is read-only.
+    Writes nothing, so it also works on read-only files.
     """
     try:
         file = os.open(path, os.O_RDONLY)
@@ -86,7 +86,7 @@ def is_held(path: Path) -> bool:
 
 @contextmanager
 def _by_library(path: Path, timeout: float) -> Iterator[None]:
-    """The lock of a system without flock(2)."""
+    """The lock on a system without flock(2)."""
     from filelock import FileLock, Timeout
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,10 +110,10 @@ def _is_held_by_library(path: Path) -> bool:
 
 
 def _take(file: int, path: Path, me: dict[str, Any]) -> str | None:
-    """Take a lock if it is free: None if that worked, else who has it.
+    """Take a lock if it is free. Returns None if that worked, else who holds it.
 
-    The file that stands for a lock is heeded where the system has locks, too: another machine may see this file system
-    without them.
+    The file that replaces a lock counts even if the system has locks: another machine may see this file system
+    without locks.
     """
     taken = _flock(file)
     if taken is False:
@@ -128,7 +128,7 @@ def _take(file: int, path: Path, me: dict[str, Any]) -> str | None:
 
 
 def _flock(file: int, *, shared: bool = False) -> bool | None:
-    """Ask the system for the lock of an open file: whether we have it; None if there are no locks on this file system."""
+    """Try to lock an open file: whether that worked; None if this file system has no locks."""
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
@@ -141,7 +141,7 @@ def _mark_of(path: Path) -> Path:
 
 
 def _read(mark: Path) -> dict[str, Any] | None:
-    """What stands in a file that stands for a lock; {} if it is just being written; None if there is none."""
+    """The content of the file that replaces a lock; {} if it is just being written, None if it is missing."""
     try:
         found = json.loads(mark.read_text(encoding="utf-8"))
         return found if isinstance(found, dict) else {}
@@ -152,7 +152,7 @@ def _read(mark: Path) -> dict[str, Any] | None:
 
 
 def _write(mark: Path, me: dict[str, Any]) -> bool:
-    """Make the file that stands for the lock; False if another was quicker."""
+    """Make the file that replaces the lock; False if another process was faster."""
     try:
         with open(os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "w", encoding="utf-8") as file:
             file.write(json.dumps(me))
@@ -164,7 +164,7 @@ def _write(mark: Path, me: dict[str, Any]) -> bool:
 
 
 def _holder(path: Path, left: dict[str, Any]) -> str | None:
-    """Who made the file that stands for a lock, in words; None if it was a process of this machine that is dead."""
+    """Who made the file that replaces a lock, in words; None if it was a process on this machine that is dead."""
     advice = f" (this file system has no locks; if that process is surely dead, delete {_mark_of(path)})"
     host, process = left.get("host"), left.get("process")
     if not isinstance(process, int) or not isinstance(host, str):
@@ -175,9 +175,9 @@ def _holder(path: Path, left: dict[str, Any]) -> str | None:
 
 
 def _clear(mark: Path, left: dict[str, Any]) -> None:
-    """Remove what a dead process left; not what another has put in its place meanwhile."""
+    """Remove the file of a dead process, but not one that another process has written since."""
     aside = Path(f"{mark}.{secrets.token_hex(4)}")
-    with suppress(OSError):  # another was quicker
+    with suppress(OSError):  # another process was faster
         os.rename(mark, aside)
         if _read(aside) != left:
             os.link(aside, mark)
@@ -189,7 +189,7 @@ def _me() -> dict[str, Any]:
 
 
 def _started(process: int) -> str | None:
-    """When a process of this machine began, in the system's unit ("": it does not say); None if there is no such process."""
+    """When a process on this machine started, in the system's unit ("" if unknown); None if there is no such process."""
     try:
         state, *fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
         return None if state == "Z" else fields[18]  # proc(5): starttime is the 22nd, the state the third
@@ -200,5 +200,5 @@ def _started(process: int) -> str | None:
     except ProcessLookupError:
         return None
     except OSError:
-        return ""  # it is another person's
+        return ""  # it belongs to another user
     return ""

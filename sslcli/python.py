@@ -4,7 +4,7 @@
     run = sslcli.pretrain(dataset="folder:photos", minutes=15)
     print(sslcli.probe(encoder=run.id).metrics["test_acc"])
 
-Every function takes `quiet=True` to print nothing, and raises what a person can cause as an `sslcli.errors.UserError`.
+Every function takes `quiet=True` to print nothing. Errors that a user can cause are `sslcli.errors.UserError`s.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from sslcli.workflows import begin
 
 __all__ = ["Comparison", "Registry", "Run", "Studied", "compare", "finetune", "load_encoder", "pretrain", "probe", "study"]
 NOT_HERE = ("config", "debug", "format", "dry_run")
-"""Options of the command line alone."""
+"""Options that only the command line has."""
 C = TypeVar("C", bound=Command)
 T = TypeVar("T")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Studied(NamedTuple):
-    """A finished study: its name, the page to hand in (None if it only pretrains), and its numbers."""
+    """A finished study: its name, its page (None if it only pretrains), and its numbers."""
 
     name: str
     page: Path | None
@@ -52,7 +52,7 @@ class Studied(NamedTuple):
 
 
 def _takes(kind: type[Command]) -> Callable[[Function], Function]:
-    """Give a function the signature of a command's options, for help() and for editors that ask the running function."""
+    """Give a function the signature of a command's options, for help() and for editors."""
     parameters = [
         inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=option.type)
         for option in fields(kind)
@@ -70,30 +70,30 @@ def _takes(kind: type[Command]) -> Callable[[Function], Function]:
 
 @_takes(Pretrain)
 def pretrain(*, quiet: bool = False, **options: Any) -> Run:
-    """Train an encoder without labels, as `ssl pretrain` does; the finished run's record.
+    """Train an encoder without labels, as `ssl pretrain` does. Returns the record of the finished run.
 
-    With `run="name"` it goes on with the run of that name, or begins it.
+    With `run="name"` it continues the run of that name, or starts it.
     """
     run = _done(begin.pretrain, _command(Pretrain, options), quiet=quiet, given=options)
-    assert run is not None  # which is --dry-run's
+    assert run is not None  # only --dry-run gives None
     return run
 
 
 @_takes(Probe)
 def probe(*, quiet: bool = False, **options: Any) -> Run:
-    """Measure a frozen encoder, as `ssl probe` does; the finished run's record, whose `metrics` has `test_acc`, a fraction."""
+    """Measure a frozen encoder, as `ssl probe` does. Returns the record; its `metrics` has `test_acc`, a fraction."""
     return _done(begin.probe, _command(Probe, options), quiet=quiet, given=options)
 
 
 @_takes(Finetune)
 def finetune(*, quiet: bool = False, **options: Any) -> Run:
-    """Train encoder and classifier end to end, as `ssl finetune` does; the finished run's record."""
+    """Train encoder and classifier end to end, as `ssl finetune` does. Returns the record of the finished run."""
     return _done(begin.finetune, _command(Finetune, options), quiet=quiet, given=options)
 
 
 @_takes(Compare)
 def compare(*, quiet: bool = False, **options: Any) -> Comparison:
-    """Pretrained beside scratch, as `ssl compare` has it: rows, differences with intervals, and the answer in words."""
+    """Compare pretrained with scratch, as `ssl compare` does: rows, differences with intervals, the answer in words."""
     with _spoken(quiet=quiet):
         command = _command(Compare, options)
         return compared(
@@ -103,7 +103,7 @@ def compare(*, quiet: bool = False, **options: Any) -> Comparison:
 
 @_takes(Study)
 def study(*, quiet: bool = False, **options: Any) -> Studied:
-    """Pretraining, its evaluations beside scratch and a page, as `ssl study`; called again it does what is missing."""
+    """Run pretraining, its evaluations beside scratch, and a page, as `ssl study` does. A second call does what is missing."""
     command = _command(Study, options)
     name, page = _done(carry_out, command, quiet=quiet, given=options)
     if page is None:
@@ -113,7 +113,7 @@ def study(*, quiet: bool = False, **options: Any) -> Studied:
 
 
 def _command(kind: type[C], options: dict[str, Any]) -> C:
-    """The command with these options, checked as a YAML file's are; each counts as chosen, also at its default."""
+    """The command with these options, checked like those of a YAML file. Each counts as chosen, even at its default."""
     call = f"sslcli.{kind.__name__.lower()}"
     for name in NOT_HERE:
         if name in options:
@@ -124,7 +124,7 @@ def _command(kind: type[C], options: dict[str, Any]) -> C:
 
 
 def _done(work: Callable[[Registry, C], T], command: C, *, quiet: bool, given: dict[str, Any]) -> T:
-    """What comes of a command, whose call stands in the records that it makes."""
+    """Run a command; the records that it makes name this call."""
     said = ", ".join(f"{name}={value!r}" for name, value in given.items())
     together = joined() if command.joins_processes else nullcontext()
     with _spoken(quiet=quiet), called(f"sslcli.{type(command).__name__.lower()}({said})"), together:
@@ -133,7 +133,7 @@ def _done(work: Callable[[Registry, C], T], command: C, *, quiet: bool, given: d
 
 @contextmanager
 def _spoken(*, quiet: bool) -> Iterator[None]:
-    """Let what is printed be seen, or nothing of it."""
+    """Show what is printed, or nothing of it."""
     if not quiet:
         yield
         return

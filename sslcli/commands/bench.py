@@ -16,22 +16,24 @@ from sslcli.options.project_folder import open_registry
 
 @dataclass(frozen=True, kw_only=True)
 class Bench(Command):
-    """What would this cost here? Times a few steps of ssl pretrain (or probe, finetune) and says how long the command takes.
+    """Estimate what a training would cost here: time a few steps of ssl pretrain (or probe, finetune); write nothing.
 
-    Takes every option of that command: ssl bench finetune --batch-size 256. An option given twice compares side by side: ssl
-    bench --precision bf16 --precision fp32; several such are paired in order. Nothing is written. Random images
-    stand in for a named data set that is missing. The share of the peak counts the step's matrix products and convolutions,
-    against the product of two large matrices in the same precision. Times of presets are without their pictures.
+    Takes every option of that command: ssl bench finetune --batch-size 256. Give an option twice to compare two values:
+    ssl bench --precision bf16 --precision fp32. Several such options are paired in order.
+
+    If a named data set is missing, random images replace it. Share of peak: the speed of the step's matrix products and
+    convolutions, divided by that of one large matrix product in the same precision. Times of presets leave out drawing.
     """
 
     words: Annotated[
         list[str] | None,
         Argument(
-            metavar="[pretrain|probe|finetune] [OPTIONS]", help="The command to time, and its options: ssl pretrain --help."
+            metavar="[pretrain|probe|finetune] [OPTIONS]",
+            help="Command to time, with its options (ssl pretrain --help lists them).",
         ),
     ] = None
     presets: Annotated[
-        bool | None, Option("--presets/--no-presets", help="The time of each preset too; default: unless two are compared.")
+        bool | None, Option("--presets/--no-presets", help="Time each preset too. Default: yes, unless values are compared.")
     ] = None
     format: Format = "table"
     config: Path | None = field(init=False, default=None)  # as the next, an option of the command that is timed
@@ -45,7 +47,7 @@ def run(command: Bench) -> None:
     from sslcli.bench.columns import differences, measure, of_preset
     from sslcli.bench.cost import Costs
     from sslcli.bench.shown import show
-    from sslcli.options.presets import preset_names
+    from sslcli.options.preset_files import preset_files
 
     first = command.trainings[0]
     registry, costs = open_registry(first), Costs(stand_in=True)
@@ -56,7 +58,7 @@ def run(command: Bench) -> None:
     presets: dict[str, dict[str, float]] = {}
     if command.presets or (command.presets is None and len(columns) == 1):
         costs.in_part = True
-        for name in preset_names():
+        for name in preset_files():
             say(f"timing preset {name}")
             presets[name] = of_preset(registry, name, first, costs)
     show(columns, presets, style=command.format)

@@ -14,13 +14,15 @@ from sslcli.options.project_folder import open_registry
 
 @dataclass(frozen=True, kw_only=True)
 class Compare(Command):
-    """Say whether pretraining helps, show pretrained beside scratch with each difference, and rank methods."""
+    """Say whether pretraining helps: every pair of pretrained and scratch with its difference, and methods ranked."""
 
     only_reads: ClassVar[bool] = True
     study: StudyName = None
-    all: Annotated[bool, Option("--all", help="Every evaluation, of earlier epochs too, here or in --study.")] = False
+    all: Annotated[
+        bool, Option("--all", help="Every evaluation of the project (or of --study), also those of earlier epochs.")
+    ] = False
     without_duplicates: Annotated[
-        bool, Option("--without-duplicates", help="Leave out the test images that ssl data check found elsewhere too.")
+        bool, Option("--without-duplicates", help="Leave out test images that ssl data check found to be duplicates.")
     ] = False
     format: Format = "table"
 

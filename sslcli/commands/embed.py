@@ -16,20 +16,21 @@ from sslcli.options.project_folder import open_registry
 
 @dataclass(frozen=True, kw_only=True)
 class Embed(Command):
-    """Write the representations h of images, a data set's or your own: for numpy, and for TensorBoard's projector.
+    """Write the representations h of a data set's images or your own, for numpy and for TensorBoard's projector.
 
-    Into results/embeddings/<run>/<test, train or images>: h.npy (float32, a row an image), images.csv (path and label of
-    each), and what tensorboard --logdir shows under Projector, each image as a small picture.
+    Writes to results/embeddings/<run>/<test, train or images>: h.npy (float32, one row per image), images.csv (path and
+    label of each image), and files that tensorboard --logdir shows under Projector, with a small picture of each image.
     """
 
     only_reads: ClassVar[bool] = True
     run: Annotated[
-        str | None, Option(help="Whose encoder: id, name or prefix of a finished run; default: the newest pretrain run.")
+        str | None,
+        Option(help="Finished run whose encoder to use: id, name or unique prefix. Default: the newest pretrain run."),
     ] = None
-    part: Annotated[Literal["test", "train"], Option(help="Which images of the run's data set.")] = "test"
+    part: Annotated[Literal["test", "train"], Option(help="Part of the run's data set to embed.")] = "test"
     images: OwnImages = None
     more: MoreImages = None
-    out: Annotated[Path | None, Option(help="Folder to write; default: in results/embeddings.")] = None
+    out: Annotated[Path | None, Option(help="Folder to write. Default: in results/embeddings.")] = None
     data_dir: DataDir = None
     device: Device = "auto"
 
@@ -37,7 +38,7 @@ class Embed(Command):
 def run(command: Embed) -> None:
     """Write the files, and say what they are and what shows them."""
     if command.more and not command.images:
-        raise UsageError(f"{' '.join(command.more)!r}: a picture of your own comes after --images, a run after --run")
+        raise UsageError(f"{' '.join(command.more)!r}: type --images before a picture of your own, --run before a run")
     from sslcli.gallery.embeddings import write_embeddings
 
     write_embeddings(

@@ -15,21 +15,21 @@ from sslcli.options.project_folder import open_registry
 
 @dataclass(frozen=True, kw_only=True)
 class Export(Command):
-    """Write the encoder of a run as others use it: weights, preprocessing, and a model card with the lines that load them.
+    """Export the encoder of a run for other programs: weights, preprocessing, and a model card with the lines that load them.
 
-    What it writes is used without this program. It is compared with the encoder on test images before it is called done.
+    The files work without ssl. Before it finishes, the command compares them with the encoder on test images.
     """
 
     only_reads: ClassVar[bool] = True
     run: Annotated[
         str,
-        Argument(help="Finished run: id, name, unique prefix; latest: the newest pretrain run."),
+        Argument(help="Finished run: id, name or unique prefix. latest: the newest pretrain run."),
     ] = "latest"
     format: Annotated[
         Literal["safetensors", "torchvision", "timm", "onnx"],
-        Option(help="safetensors, onnx: every backbone; torchvision, timm: those that they have, too."),
+        Option(help="safetensors and onnx: for every backbone; torchvision and timm: for backbones that they have."),
     ] = "safetensors"
-    out: Annotated[Path | None, Option(help="Folder to write; default: results/export/<run>-<format> in the project.")] = None
+    out: Annotated[Path | None, Option(help="Folder to write. Default: results/export/<run>-<format> in the project.")] = None
     data_dir: DataDir = None
 
 

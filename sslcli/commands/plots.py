@@ -18,19 +18,20 @@ from sslcli.options.project_folder import open_registry
 
 @dataclass(frozen=True, kw_only=True)
 class Plots(Command):
-    """Draw the curves of TensorBoard's event files, pretrained and scratch in one picture; or check a page's images.
+    """Draw training curves from TensorBoard's event files, pretrained and scratch in one picture; or check a page's images.
 
-    Figures go to results/figures/<experiment>/, under lower-case names.
+    Writes to results/figures/<experiment>/. File names are in lower case.
     """
 
     only_reads: ClassVar[bool] = True
     study: StudyName = None
-    logdir: Annotated[Path | None, Option(help="Draw the event files below this folder, whoever wrote them.")] = None
-    out: Annotated[Path | None, Option(help="Folder for the figures; default: results/figures in the project.")] = None
+    logdir: Annotated[Path | None, Option(help="Draw the event files in this folder, from any program.")] = None
+    out: Annotated[Path | None, Option(help="Folder for the figures. Default: results/figures in the project.")] = None
     check: Annotated[
-        Path | None, Option(help="Draw nothing; name the local images of this Markdown file that are not there, case included.")
+        Path | None,
+        Option(help="Draw nothing; list missing local images of this Markdown file (upper and lower case count)."),
     ] = None
-    fix: Annotated[bool, Option("--fix", help="With --check: rewrite the links to which there is exactly one answer.")] = False
+    fix: Annotated[bool, Option("--fix", help="With --check: fix links that have exactly one possible target.")] = False
 
 
 def run(command: Plots) -> None:
@@ -41,7 +42,7 @@ def run(command: Plots) -> None:
         check(command.check, fix=command.fix)
         return
     if command.fix:
-        raise UsageError("--fix rewrites links of a page: it goes with --check README.md")
+        raise UsageError("--fix needs --check; type: ssl plots --check README.md --fix")
     from sslcli.gallery.curves import draw, draw_foreign
 
     registry = open_registry(command)

@@ -13,7 +13,7 @@ from sslcli.options.project_folder import open_registry
 def run(command: Predict) -> None:
     """Draw the grids and print what they and the whole test set say."""
     if command.more and not command.images:
-        raise UsageError(f"{' '.join(command.more)!r}: a picture of your own comes after --images, a run after --run")
+        raise UsageError(f"{' '.join(command.more)!r}: type --images before a picture of your own, --run before a run")
     from sslcli.gallery.predictions import draw, draw_own_images
 
     registry = open_registry(command)

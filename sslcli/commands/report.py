@@ -19,17 +19,17 @@ from sslcli.options.project_folder import open_registry
 class Report(Command):
     """Write a study as one HTML page to hand in: the answer, the tables, the pictures, where each number comes from.
 
-    The page needs no network and no other file. It holds the pictures that were drawn already, and names the others.
+    The page needs no network and no other file. It shows the pictures that are drawn, and names the commands for the others.
     """
 
     only_reads: ClassVar[bool] = True
     study: StudyName = None
-    title: Annotated[str | None, Option(help="The page's title; default: the question.")] = None
-    author: Annotated[str | None, Option(help="Who hands the page in: a line below the title.")] = None
+    title: Annotated[str | None, Option(help="Title of the page. Default: the question.")] = None
+    author: Annotated[str | None, Option(help="Author of the page: a line below the title.")] = None
     svg: Annotated[
-        Path | None, Option(help="A folder: write the plot of the differences there too, as SVG for light and dark ground.")
+        Path | None, Option(help="Folder for the plot of the differences as SVG, in a light and a dark version.")
     ] = None
-    out: Annotated[Path | None, Option(help="The page to write; default: results/<study>.html in the project.")] = None
+    out: Annotated[Path | None, Option(help="Page to write. Default: results/<study>.html in the project.")] = None
 
 
 def run(command: Report) -> None:

@@ -14,15 +14,18 @@ from sslcli.options.project_folder import open_registry
 
 @dataclass(frozen=True, kw_only=True)
 class Resume(Command):
-    """Go on with an interrupted run, of any kind, from its last checkpoint."""
+    """Continue an interrupted run of any kind from its last checkpoint."""
 
     joins_processes: ClassVar[bool] = True
-    run: Annotated[str | None, Argument(help="Run: id, name, unique prefix; default: the newest interrupted one.")] = None
+    run: Annotated[str | None, Argument(help="Run: id, name or unique prefix. Default: the newest interrupted one.")] = None
     data_dir: DataDir = None
     device: Annotated[
-        Literal["auto", "cuda", "mps", "cpu"] | None, Option(help="Default: the run's.", rich_help_panel=MACHINE)
+        Literal["auto", "cuda", "mps", "cpu"] | None,
+        Option(help="Device to compute on. Default: the run's.", rich_help_panel=MACHINE),
     ] = None
-    force: Annotated[bool, Option("--force", help="Even if another machine was running it: it must be dead there.")] = False
+    force: Annotated[
+        bool, Option("--force", help="Continue even if another machine runs it. Be sure that it is dead there.")
+    ] = False
 
 
 def run(command: Resume) -> None:

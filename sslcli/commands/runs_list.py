@@ -17,10 +17,12 @@ from sslcli.runs.selection import state_of
 
 @dataclass(frozen=True, kw_only=True)
 class RunsList(Command):
-    """Show the runs, oldest first."""
+    """List the runs, oldest first."""
 
     only_reads: ClassVar[bool] = True
-    experiment: Annotated[Literal["pretrain", "linear_eval", "knn", "finetune"] | None, Option(help="Only these.")] = None
+    experiment: Annotated[
+        Literal["pretrain", "linear_eval", "knn", "finetune"] | None, Option(help="Only runs of this kind.")
+    ] = None
     format: Format = "table"
 
 

@@ -15,10 +15,10 @@ from sslcli.options.project_folder import open_registry
 
 @dataclass(frozen=True, kw_only=True)
 class RunsNote(Command):
-    """Write a note on a run; without text, remove it."""
+    """Write a note on a run. Without text: remove the note."""
 
     run: RunArgument
-    text: Annotated[str, Argument(help="The note.")] = ""
+    text: Annotated[str, Argument(help="Text of the note.")] = ""
 
 
 def run(command: RunsNote) -> None:
@@ -26,7 +26,7 @@ def run(command: RunsNote) -> None:
     registry = open_registry(command)
     record = registry.load(registry.find(command.run))
     if registry.status(record) == "running":
-        raise StateError(f"run {record.id} is running and keeps its own record; wait for it, or stop it")
+        raise StateError(f"run {record.id} is running and writes its own record; wait for it, or stop it")
     record.note = command.text or None
     registry.save(record)
     print(f"{record.id}: note {'written' if command.text else 'removed'}")

@@ -12,7 +12,7 @@ from sslcli.options.project_folder import open_registry
 
 @dataclass(frozen=True, kw_only=True)
 class RunsRebuild(Command):
-    """Make registry.yaml anew from the records under runs/."""
+    """Rebuild registry.yaml from the records under runs/."""
 
 
 def run(command: RunsRebuild) -> None:
@@ -23,4 +23,4 @@ def run(command: RunsRebuild) -> None:
         say(f"ssl: {problem}")
     print(f"{registry.index}: {len(runs)} runs")
     if problems:
-        raise StateError(f"{len(problems)} problems: what is named above could not be taken in")
+        raise StateError(f"{len(problems)} problems: the records named above were skipped")

@@ -18,11 +18,11 @@ from sslcli.runs.selection import descendants
 
 @dataclass(frozen=True, kw_only=True)
 class RunsRm(Command):
-    """Delete a run: its folder and its line in the registry."""
+    """Delete a run: its folder and its entry in the registry."""
 
     run: RunArgument
-    yes: Annotated[bool, Option("--yes", help="Do not ask.")] = False
-    cascade: Annotated[bool, Option("--cascade", help="Its descendants too.")] = False
+    yes: Annotated[bool, Option("--yes", help="Delete without asking.")] = False
+    cascade: Annotated[bool, Option("--cascade", help="Delete its descendants too.")] = False
 
 
 def run(command: RunsRm) -> None:

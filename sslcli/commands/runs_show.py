@@ -18,7 +18,7 @@ from sslcli.runs.selection import state_of
 
 @dataclass(frozen=True, kw_only=True)
 class RunsShow(Command):
-    """Show all that is known of a run."""
+    """Show everything that is recorded of a run."""
 
     only_reads: ClassVar[bool] = True
     run: RunArgument = "latest"

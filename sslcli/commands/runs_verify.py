@@ -20,19 +20,24 @@ if TYPE_CHECKING:
 class RunsVerify(Command):
     """Check that every run is as recorded; exit code 3 if one is not.
 
-    Compares each checkpoint with its recorded sha256, registry.yaml with run.yaml, and the fields of each record with each
-    other. --numbers compares the records with what the checkpoints and test logits say, too.
+    Compares each checkpoint with its recorded sha256, registry.yaml with run.yaml, and the fields of a record with each
+    other. With --numbers it also compares the records with the checkpoints and the saved test logits.
     """
 
     only_reads: ClassVar[bool] = True
     numbers: Annotated[
         bool,
-        Option("--numbers", help="Check every field against the checkpoint's own copy, every figure against the test logits."),
+        Option(
+            "--numbers",
+            help="Compare every field with the copy in the checkpoint; recompute every metric from the saved test logits.",
+        ),
     ] = False
     from_checkpoint: Annotated[
-        bool, Option("--from-checkpoint", help="And the test logits again from weights and data, which takes longer.")
+        bool, Option("--from-checkpoint", help="Recompute the test logits too, from weights and data. Takes longer.")
     ] = False
-    fields: Annotated[bool, Option("--fields", help="Check nothing; list what proves each field of a record.")] = False
+    fields: Annotated[bool, Option("--fields", help="Check nothing; list what each field of a record is checked against.")] = (
+        False
+    )
     data_dir: DataDir = None
     device: Device = "auto"
 

@@ -38,14 +38,14 @@ def leave_out_duplicates(registry: Registry, runs: list[Run]) -> list[Run]:
 def _unique(registry: Registry, run: Run) -> Kept:
     """What a run has kept of the test images that are no duplicates."""
     if run.status == "published":
-        raise StateError(f"run {run.id} is published: which of its test images were right is not kept here")
+        raise StateError(f"run {run.id} is published without its test logits, so duplicates cannot be left out")
     record, path = registry.load(run), registry.path(f"results/data/{dataset_word(run.dataset)}.json")
     check = registry.command(shlex.join(["ssl", "data", "check", *as_read(registry, record)]))
     if not path.exists():
-        raise StateError(f"which test images of {run.dataset} are duplicates is not known here; to find them, type: {check}")
+        raise StateError(f"the duplicates of {run.dataset} are not known yet; to find them, type: {check}")
     found = read_check(path)
     if found.fingerprint != record.data.get("sha256"):
-        raise StateError(f"{path} is of other data than {run.id} was trained on; to make it anew, type: {check}")
+        raise StateError(f"{path} is about other data than {run.id} was trained on; to write it again, type: {check}")
     kept = read_kept(registry.path(f"{run.folder}/{FILE}"))
     unique: NDArray[np.bool_] = ~np.isin(kept.indices, found.test_duplicates)
     if not unique.any():

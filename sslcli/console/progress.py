@@ -1,4 +1,4 @@
-"""How far a long piece of work is: a bar, or lines where there is no terminal."""
+"""The progress of long work: a bar, or lines if there is no terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LINE_EVERY = 5.0  # seconds between lines when there is no terminal
 
 
 class ShareDone:
-    """Called with the share of the work that is done, from 0 to 1; says what is done and how long the rest will take."""
+    """Call it with the fraction of the work that is done, 0 to 1; it shows that and the remaining time."""
 
     def __init__(self, title: str) -> None:
         self.title = title
@@ -22,7 +22,7 @@ class ShareDone:
         self._bar: Progress | None = None
 
     def __call__(self, share: float) -> None:
-        """Say it, if it is time to."""
+        """Print a line, if it is time for one."""
         now = time.monotonic()
         if sys.stderr.isatty():
             self._draw(share)
@@ -42,12 +42,12 @@ class ShareDone:
 
 
 def terminal(*, soft_wrap: bool = False) -> Console:
-    """What bars and lines are shown on: stderr, also in a notebook, where whoever redirects it then redirects them, too."""
+    """The console for bars and lines: stderr, also in a notebook, so that redirecting stderr redirects them too."""
     return Console(stderr=True, soft_wrap=soft_wrap, force_jupyter=False)
 
 
 def progress_bar(title: str, total: float, *, completed: float = 0.0, text: str = "") -> Progress:
-    """A bar with its one task, which has a `text` of its own beside the time that is left; not started."""
+    """A bar, not started, with one task that shows its own `text` beside the remaining time."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[text]}", markup=False))
     bar = Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=terminal(), transient=True)
     bar.update(bar.add_task(title, total=total, text=text), completed=completed)

@@ -26,7 +26,7 @@ _MESSAGES: list[TextIO] = []
 
 
 class _Lasting(io.RawIOBase):
-    """Writes to a file descriptor, which it leaves open. What no reader is there for counts as written."""
+    """Writes to a file descriptor and leaves it open. Without a reader, everything counts as written."""
 
     def __init__(self, file: int, *, results: bool) -> None:
         self._file, self._results, self._terminal, self._failed = file, results, os.isatty(file), False
@@ -41,7 +41,7 @@ class _Lasting(io.RawIOBase):
         return os.isatty(self._file)
 
     def write(self, data: Any) -> int:
-        """Write all of it; a StateError, once, for results that cannot be written though there is a reader."""
+        """Write all of it. A StateError, once, if there is a reader but results cannot be written."""
         rest = memoryview(data).cast("B")
         size = len(rest)
         while rest:
@@ -58,7 +58,7 @@ class _Lasting(io.RawIOBase):
     def _lose(self, error: OSError) -> None:
         if error.errno in GONE or (error.errno == errno.EIO and self._terminal):
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._file)  # for what libraries in C print, and for processes that are started
+            os.dup2(nowhere, self._file)  # for output of C libraries, and for child processes
             os.close(nowhere)
         elif self._results and not self._failed:
             self._failed = True
@@ -69,7 +69,7 @@ class _Lasting(io.RawIOBase):
 
 @contextmanager
 def lasting() -> Iterator[None]:
-    """Have stdout and stderr last for the block, and what was closed at the start be a place where all is dropped."""
+    """Keep stdout and stderr usable during the block. Output to a stream that was closed at the start is dropped."""
     before = sys.stdin, sys.stdout, sys.stderr
     _open_what_is_closed()
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115  (for the block)
@@ -86,12 +86,12 @@ def lasting() -> Iterator[None]:
 
 
 def say_aloud(text: str) -> None:
-    """A message, also of a process whose stderr has been put aside since the block of `lasting` began."""
+    """Print a message, even in a process whose stderr was replaced after the block of `lasting` started."""
     print(text, file=_MESSAGES[-1] if _MESSAGES else sys.stderr)
 
 
 def _open_what_is_closed() -> None:
-    """Give the numbers 0 to 2 to no file of ours: what C libraries print to stderr would end up in a checkpoint."""
+    """Reserve the file numbers 0 to 2. Otherwise output of C libraries to stderr could end up in a checkpoint."""
     for file in range(3):
         try:
             os.fstat(file)
@@ -103,7 +103,7 @@ def _open_what_is_closed() -> None:
 
 
 def _wrapped(stream: TextIO | None, *, results: bool) -> TextIO:
-    """A stream that lasts over the same file; one that is no file of the system's, as a test puts in place, as it is."""
+    """A lasting stream over the same file. A stream without a file of the system, as in tests, is returned as it is."""
     if stream is None:  # it was closed when Python started
         return open(os.devnull, "w", encoding="utf-8")
     if not isinstance(stream, io.TextIOWrapper):

@@ -34,7 +34,7 @@ def print_rows(rows: Sequence[Row], columns: Mapping[str, str], *, style: str, w
 
 
 def print_within(rows: Sequence[Row], columns: Mapping[str, str], *, room: int, gap: int = GAP) -> None:
-    """Print rows as a table of at most `room` characters a line, in a terminal and piped: what is longer is folded."""
+    """Print rows as a table with at most `room` characters per line, in a terminal and in a pipe. Longer cells wrap."""
     if width_of(rows, columns, gap=gap) > room and len(rows) < FEW:
         _print_folded(rows, columns, room)
     else:
@@ -42,7 +42,7 @@ def print_within(rows: Sequence[Row], columns: Mapping[str, str], *, room: int, 
 
 
 def _print_table(rows: Sequence[Row], columns: Mapping[str, str]) -> None:
-    """A table that is never cut: piped, as wide as it needs; in a terminal too narrow, what is equal in all rows goes below."""
+    """A table that is never cut. In a pipe it is as wide as needed; in a narrow terminal, equal columns go below it."""
     terminal, below = sys.stdout.isatty(), ""
     room = shutil.get_terminal_size().columns
     if terminal and sum(_widths(rows, columns).values()) > room:
@@ -58,12 +58,12 @@ def _print_table(rows: Sequence[Row], columns: Mapping[str, str]) -> None:
 
 
 def _bold() -> str:
-    """What a row that is bold is put into: a terminal's signs, or nothing."""
+    """The codes around a bold row: a terminal's, or nothing."""
     return "\x1b[1m{}\x1b[0m" if sys.stdout.isatty() else "{}"
 
 
 def _print_lines(rows: Sequence[Row], columns: Mapping[str, str], *, bold: str, gap: int = GAP) -> None:
-    """A line a row, the columns in line."""
+    """One line per row, with aligned columns."""
     layout = [f"{{:{'>' if _is_number(key) else '<'}{width - gap}}}" for key, width in _widths(rows, columns, gap).items()]
     form = (" " * gap).join(layout)
     print(f"\n{form.format(*columns.values()).rstrip()}\n{'-' * width_of(rows, columns, gap=gap)}")
@@ -73,7 +73,7 @@ def _print_lines(rows: Sequence[Row], columns: Mapping[str, str], *, bold: str, 
 
 
 def _print_folded(rows: Sequence[Row], columns: Mapping[str, str], room: int) -> None:
-    """A table whose cells are folded so that it is not wider than `room`."""
+    """A table whose cells wrap, so that it is not wider than `room`."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -89,12 +89,12 @@ def _print_folded(rows: Sequence[Row], columns: Mapping[str, str], room: int) ->
 
 
 def width_of(rows: Sequence[Row], columns: Mapping[str, str], *, gap: int = GAP) -> int:
-    """How many characters the widest line of a table has that is not folded."""
+    """The width in characters of a table whose cells do not wrap."""
     return sum(_widths(rows, columns, gap).values()) - gap
 
 
 def _widths(rows: Sequence[Row], columns: Mapping[str, str], gap: int = GAP) -> dict[str, int]:
-    """Each column's width, with the gap after it."""
+    """The width of each column, including the gap after it."""
     return {
         key: gap + max([len(heading), *(len(text_of(key, row.get(key))) for row in rows)]) for key, heading in columns.items()
     }
@@ -105,7 +105,7 @@ def _is_number(key: str) -> bool:
 
 
 def text_of(key: str, value: Any) -> str:
-    """A value as a table's column `key` shows it; what cannot be printed is a question mark."""
+    """A value as the column `key` of a table shows it, with a question mark for what cannot be printed."""
     if value is None:
         return ""
     if isinstance(value, float) and key.endswith(("acc", "knn")):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Size:
-    """The size of a data set that has to be fetched: training and test images, pixels a side, classes.
+    """The size of a data set that has to be downloaded: training and test images, side in pixels, classes.
 
-    `unlabelled` of the training images have no label; they come last. Pictures of many sizes are decoded to squares of `side`.
+    `unlabelled` training images have no label; they come last. Pictures of many sizes are decoded to squares of `side`.
     """
 
     train: int
@@ -23,7 +23,7 @@ class Size:
 class DataSet:
     """`load` is "module:name" of the function `load(data_dir: Path, *, download: bool) -> ImageData`.
 
-    `size` lets `ssl bench` time trainings on a data set that is not there, and is what its files are held to. None: the
+    With `size`, `ssl bench` can time trainings on a missing data set; the files are also checked against it. None: the
     images are made on the spot.
     """
 
@@ -43,14 +43,14 @@ DATASETS = {
     "shapes": DataSet("sslcli.data.sets.shapes:load"),
     "patchwork": DataSet("sslcli.data.sets.patchwork:load"),
 }
-"""Every data set by its name, a line each, in the order in which they are shown."""
+"""Every data set by name, one line each, in the order in which they are shown."""
 
 FOLDER = "folder:"
-"""What a data set's name begins with that is a folder of pictures: folder:PATH."""
+"""The prefix of a data set that is a folder of pictures: folder:PATH."""
 
 
 def size_of(name: str) -> Size:
-    """The size of a data set that has to be fetched; a TypeError of one that is made on the spot."""
+    """The size of a data set that has to be downloaded; a TypeError for one that is made on the spot."""
     if (size := DATASETS[name].size) is None:
         raise TypeError(f"{name} is made on the spot, and has no size in the table")
     return size

@@ -1,9 +1,9 @@
 """Views: random crop, flip, colour jitter, greyscale and blur for a whole batch at once.
 
-What comes out equals torchvision's `resized_crop(antialias=True)`, `hflip`, `adjust_*`, `rgb_to_grayscale` and
-`gaussian_blur` on float images with the same parameters, to 2/255 and better (`tests/data/test_augment.py`). Parameters are
-drawn per image, but for one: the order of the four colour operations is drawn once per batch and view, so each image
-sees every order equally often, as with torchvision, while the images of one batch share theirs.
+The result equals torchvision's `resized_crop(antialias=True)`, `hflip`, `adjust_*`, `rgb_to_grayscale` and `gaussian_blur`
+on float images with the same parameters, to within 2/255 (`tests/data/test_augment.py`). Parameters are drawn per image, with
+one exception: the order of the four colour operations is drawn once per batch and view. Each image still sees every order
+equally often, as with torchvision, but all images of a batch share it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Parameters:
-    """What was drawn for one view of B images: tensors of B rows on the CPU, and the order of the colour operations.
+    """The drawn parameters of one view of B images: tensors with B rows on the CPU, and the order of colour operations.
 
     `crop` is (B, 4) top, left, height, width in pixels; `flip`, `grey` are (B,) booleans; `brightness`, `contrast`,
     `saturation` are (B,) factors, 1 for none; `hue` is (B,) in turns, 0 for none; `sigma` is (B,) in pixels of the
@@ -66,17 +66,17 @@ class Parameters:
         return Parameters(order=self.order, **tensors)
 
     def on(self, device: torch.device) -> Parameters:
-        """The same on `device`, all tensors brought there in one copy."""
+        """The same on `device`, moved there in one copy."""
         return self if device.type == "cpu" else unpacked(hand_over(self.packed(), device), self.order)
 
     def packed(self) -> Tensor:
-        """All but the order in one tensor (B, 11) float32."""
+        """Everything but the order in one tensor (B, 11) float32."""
         names = [f.name for f in fields(self) if f.name not in ("crop", "order")]
         return torch.cat([self.crop, *(getattr(self, name)[:, None].float() for name in names)], 1)
 
 
 def unpacked(rows: Tensor, order: tuple[int, ...]) -> Parameters:
-    """What `Parameters.packed` packed, on the device of `rows`."""
+    """Undo `Parameters.packed`, on the device of `rows`."""
     names = [f.name for f in fields(Parameters) if f.name not in ("crop", "order")]
     columns = {name: rows[:, 4 + i] for i, name in enumerate(names)}
     chances = {name: columns[name].to(torch.bool) for name in ("flip", "grey")}
@@ -132,19 +132,19 @@ def make_views(images: Tensor, parameters: Parameters, *, size: int, mean: Tenso
     """Turn uint8 images (B, 3, H, W) into normalised float32 views (B, 3, size, size) on the same device.
 
     `mean` and `std` are (3,) in [0, 1]. A view is the cropped image resized with antialiasing, flipped, jittered,
-    greyed, blurred, and last brought to (view - mean) / std. Nothing waits for the device.
+    greyed, blurred, and then normalised to (view - mean) / std. Nothing waits for the device.
     """
     there = parameters.on(images.device)
     return views_by(images, there, parts_of(parameters), size=size, mean=mean, std=std)
 
 
 def parts_of(parameters: Parameters) -> tuple[bool, bool]:
-    """Whether any hue is turned, and whether any view is blurred: what is not is left out. From parameters on the CPU."""
+    """Whether any hue is turned, and whether any view is blurred; otherwise the operation is skipped. For CPU parameters."""
     return bool(parameters.hue.any()), bool(parameters.sigma.any())
 
 
 def views_by(images: Tensor, there: Parameters, parts: tuple[bool, bool], *, size: int, mean: Tensor, std: Tensor) -> Tensor:
-    """`make_views` with parameters that are on the images' device, and `parts_of` them: the same operations for each batch."""
+    """`make_views` with parameters on the images' device, and their `parts_of`: the same operations for every batch."""
     turned, blurred = parts
     rows, columns = crop_matrices(there.crop, images.shape[-2], images.shape[-1], size)
     columns = torch.where(there.flip[:, None, None], columns.flip(1), columns)
@@ -158,9 +158,9 @@ def views_by(images: Tensor, there: Parameters, parts: tuple[bool, bool], *, siz
 
 
 def crop_matrices(crop: Tensor, height: int, width: int, size: int) -> tuple[Tensor, Tensor]:
-    """Crop and antialiased bilinear resize as two products: (B, size, height) rows and (B, size, width) columns.
+    """Crop and antialiased bilinear resize as two matrices: rows (B, size, height) and columns (B, size, width).
 
-    `rows @ image @ columns.T` is the resized crop. Exact, since the resize is linear and separable.
+    `rows @ image @ columns.T` is the resized crop. This is exact, because the resize is linear and separable.
     """
     top, left, h, w = crop.unbind(1)
     return _resize_matrix(top, h, height, size), _resize_matrix(left, w, width, size)
@@ -169,7 +169,7 @@ def crop_matrices(crop: Tensor, height: int, width: int, size: int) -> tuple[Ten
 def _resize_matrix(offset: Tensor, length: Tensor, pixels: int, size: int) -> Tensor:
     """(B, size, pixels) weights that resize pixels [offset, offset + length) to `size`.
 
-    The triangle filter, widened when it shrinks, cut at the crop's edges, each row summing to 1.
+    A triangle filter, wider when shrinking, cut at the crop's edges; each row sums to 1.
     """
     scale = (length / size)[:, None, None]
     centre = (torch.arange(size, device=offset.device) + 0.5)[None, :, None] * scale
@@ -195,7 +195,7 @@ def blur_matrices(sigma: Tensor, size: int) -> Tensor:
 
 
 def _jitter(views: Tensor, parameters: Parameters, *, turned: bool) -> Tensor:
-    """Brightness, contrast, saturation and hue in the drawn order, then greyscale; views and result in [0, 1].
+    """Apply brightness, contrast, saturation and hue in the drawn order, then greyscale; views and result in [0, 1].
 
     `turned` says whether any hue is.
     """
@@ -225,7 +225,7 @@ def _grey(views: Tensor) -> Tensor:
 def turn_hue(views: Tensor, turns: Tensor) -> Tensor:
     """Turn the hue of RGB views (B, 3, H, W) in [0, 1] by `turns` (B, 1, 1, 1) of the colour circle.
 
-    By way of HSV: with value v, chroma c and hue h in sixths, channel n of 5, 3, 1 is
+    Via HSV: with value v, chroma c and hue h in sixths, channel n of 5, 3, 1 is
     v - c * clamp(min(k, 4 - k), 0, 1), k = (n + h) mod 6.
     """
     r, g, b = views.unbind(1)

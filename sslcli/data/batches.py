@@ -1,4 +1,4 @@
-"""Which images a step sees: a pure function of seed and step, so that a resumed run goes on as if never stopped."""
+"""The images of a step: a pure function of seed and step, so that a resumed run continues as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ T = TypeVar("T")
 
 
 def generator(seed: int, *key: str | int) -> torch.Generator:
-    """A CPU generator that depends on the seed and on what it is for (a word, an epoch, a step) and on nothing else."""
+    """A CPU generator that depends only on the seed and its purpose (a word, an epoch, a step)."""
     digest = hashlib.sha256(repr((seed, *key)).encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
 def hand_over(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor of the CPU on `device`. To a GPU it goes by way of pinned memory, since from other memory the copy waits."""
+    """Copy a CPU tensor to `device`. For a GPU it uses pinned memory, because a copy from other memory waits."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def ahead(batch_at: Callable[[int], T]) -> Callable[[int], T]:
-    """The same function of the step, whose next step's value is made meanwhile by a thread: for images that lie in a file."""
+    """The same function of the step; a thread computes the next step's value in advance. For images in a file."""
     pool, waiting = ThreadPoolExecutor(1), dict[int, Future[T]]()
 
     def at(step: int) -> T:
@@ -40,11 +40,11 @@ def ahead(batch_at: Callable[[int], T]) -> Callable[[int], T]:
 
 
 class Batches:
-    """Passes over `count` images in batches of `batch_size`, in an order drawn anew for each epoch.
+    """Passes over `count` images in batches of `batch_size`, in a new order for each epoch.
 
-    A last batch that is not full is left out if `drop_last`, as a contrastive loss needs: its difficulty depends on
-    the batch's size. Of a single image that is left over a batch norm may have no statistics: with `join_single` it joins the
-    batch before it. `epoch_steps` is the number of steps of one pass.
+    `drop_last` leaves out a last batch that is not full. A contrastive loss needs this: its difficulty depends on the batch
+    size. `join_single` adds a single last image to the batch before it, because batch norm has no statistics for one image.
+    `epoch_steps` is the number of steps of one pass.
     """
 
     def __init__(self, count: int, batch_size: int, *, seed: int, drop_last: bool, join_single: bool = False) -> None:
@@ -54,7 +54,7 @@ class Batches:
         self.epoch_steps = full if drop_last or self.joined else full + bool(over)
 
     def at(self, step: int) -> Tensor:
-        """The positions int64 of the images of `step`: (batch_size,), but for the last batch of an epoch."""
+        """The positions of the images of `step`: int64 (batch_size,); the last batch of an epoch may differ in size."""
         epoch, position = divmod(step, self.epoch_steps)
         order = _order(self.count, self.seed, epoch)
         last = position == self.epoch_steps - 1

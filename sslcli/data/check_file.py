@@ -1,4 +1,4 @@
-"""The file that `ssl data check` leaves, results/data/<data set>.json: written, and read again without torch."""
+"""Write and read the file of `ssl data check`, results/data/<data set>.json. Imports no torch."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ PLACES = ("train", "test")
 
 
 class Pair(NamedTuple):
-    """Two images that show the same picture. `where` is train or test, `i` and `j` are places there, from 0.
+    """Two images that show the same picture. `where` is train or test; `i` and `j` are positions there, from 0.
 
-    The first comes before the second: training before test, and lower places before higher ones. The kind is exact (the
-    same bytes), near, or mirrored (near, the second one mirrored); the similarity is 1 at most.
+    The first comes before the second: training before test, lower positions before higher ones. The kind is exact (the
+    same bytes), near, or mirrored (near, the second one mirrored); the similarity is at most 1.
     """
 
     kind: str
@@ -33,17 +33,17 @@ class Pair(NamedTuple):
 
     @property
     def disagrees(self) -> bool:
-        """Whether the two images of one picture have different labels; those without one, -1, contradict none."""
+        """Whether the two images have different labels; an image without a label, -1, contradicts none."""
         return self.label_a != self.label_b and min(self.label_a, self.label_b) >= 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """What was found in a data set. Balances are counts by class of the images that have one; means and deviations
-    are by channel, of values in [0, 1].
+    """The results of a data check. Balances count the labelled images by class; means and deviations are by channel,
+    of values in [0, 1].
 
-    `constant` holds (where, place) of the images of one colour. `test_duplicates` holds the places of the test images that
-    have a duplicate, exact or near, in training or earlier in test: what a clean test set leaves out.
+    `constant` holds (where, position) of the images of a single colour. `test_duplicates` holds the positions of test images
+    with a duplicate, exact or near, in training or earlier in test: a clean test set leaves them out.
     """
 
     dataset: str
@@ -59,12 +59,12 @@ class Check:
     test_duplicates: list[int]
 
     def between(self, where_a: str, where_b: str) -> list[Pair]:
-        """The pairs of an image in `where_a` and one in `where_b`."""
+        """The pairs between `where_a` and `where_b`."""
         return [pair for pair in self.pairs if (pair.where_a, pair.where_b) == (where_a, where_b)]
 
     @property
     def counts(self) -> dict[str, Any]:
-        """How many pairs there are of each kind by place, and how many test images have a duplicate, and where.
+        """The number of pairs of each kind by part, and of test images with a duplicate, by its part.
 
         A test image counts once: as exact in training, else near in training, else within test.
         """
@@ -75,7 +75,9 @@ class Check:
         }
         exact = {pair.j for pair in self.between("train", "test") if pair.kind == "exact"}
         near = {pair.j for pair in self.between("train", "test")}
-        equal = [pair for pair in self.between("test", "test") if pair.kind == "exact"]  # paired with train by the first alone
+        equal = [
+            pair for pair in self.between("test", "test") if pair.kind == "exact"
+        ]  # only the first of them is paired with train
         near = (near | {pair.j for pair in equal if pair.i in near}) - exact
         within = {place for pair in self.between("test", "test") for place in (pair.i, pair.j)} - exact - near
         images = {"exact_in_train": len(exact), "near_in_train": len(near), "within_test_only": len(within)}
@@ -88,12 +90,12 @@ class Check:
 
 
 def test_duplicates_of(pairs: Sequence[Pair]) -> list[int]:
-    """The places in test of those images that have a duplicate in training or earlier in test, in order."""
+    """The sorted test positions of images that have a duplicate in training or earlier in test."""
     return sorted({pair.j for pair in pairs if pair.where_b == "test"})
 
 
 def as_json(check: Check) -> str:
-    """A check as the text of its file; a pair a line."""
+    """The text of a check's file, one pair per line."""
     content: dict[str, Any] = asdict(check) | {"counts": check.counts}
     pairs = ",\n".join("  " + json.dumps(pair) for pair in content.pop("pairs"))
     lines = [f" {json.dumps(name)}: {json.dumps(value)}" for name, value in content.items()]
@@ -106,7 +108,7 @@ def write_check(path: Path, check: Check) -> None:
 
 
 def read_check(path: Path) -> Check:
-    """Read what `write_check` wrote; a StateError if it is missing, damaged, or no such file."""
+    """Read the file of `write_check`; a StateError if it is missing, damaged, or another kind of file."""
     again = f"to make it anew, type: ssl data check, with --dataset {path.stem} or the folder: that it is of"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -127,7 +129,7 @@ def read_check(path: Path) -> Check:
 
 
 def _problem(check: Check) -> str:
-    """What in a check's values contradicts itself, in words; nothing if all fits."""
+    """A contradiction among a check's values, in words; "" if there is none."""
     sizes = {where: check.sizes[where] for where in PLACES}
     for pair in check.pairs:
         if pair.kind not in KINDS or not (0 <= pair.i < sizes[pair.where_a] and 0 <= pair.j < sizes[pair.where_b]):

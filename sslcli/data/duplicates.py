@@ -1,19 +1,20 @@
-"""Duplicates: which images of a data set are the same picture, byte by byte or nearly.
+"""Duplicates: images of a data set that show the same picture, byte by byte or nearly.
 
-Near means re-encoded, brightened, recoloured, shifted by a pixel of 32, scaled by up to 8 %, or mirrored. Two steps
-find it, both on whitened thumbnails: pooled, each channel centred, brought to unit length, and whitened by the covariance of
-all images of the set, so that what all images share (a light sky over dark ground) counts little and detail much.
+Near means re-encoded, brightened, recoloured, shifted by one pixel of 32, scaled by up to 8 %, or mirrored. Two steps find
+these, both on whitened thumbnails: pooled, each channel centred, scaled to unit length, and whitened by the covariance of all
+images of the set, so that common structure (a light sky over dark ground) counts little and detail counts much.
 
-1. Thumbnails of 8x8 of all pairs are compared, mirrored ones too. Candidates are pairs whose cosine is 0.65 and more.
-2. Candidates are aligned over shifts and scales on thumbnails of 16x16. The similarity is the largest cosine.
+1. All pairs are compared as 8x8 thumbnails, mirrored ones too. Pairs with a cosine of at least 0.65 are candidates.
+2. Candidates are aligned over shifts and scales as 16x16 thumbnails. The similarity is the largest cosine.
 
-What the first step misses is lost: of copies of CIFAR-10's images shifted by one pixel it keeps 99 of 100, by two along one
-axis 72, by two along both 16. Candidates from 0.50 on instead found 8 % more test images in five times the time.
+The first step can miss pairs: of copies of CIFAR-10's images it keeps 99 of 100 if shifted by one pixel, 72 if by two along one
+axis, 16 if by two along both. Candidates from 0.50 on found 8 % more test images, but took five times as long.
 
-The threshold, 0.80, was chosen on CIFAR-10 by eye, over sheets of pairs with a test image in bands of similarity. From 0.80
-on nearly every pair is the same photograph (or picture, cut and coloured anew) or another shot of the same subject, from 0.76
-to 0.80 about two of three, from 0.68 to 0.72 one of three. What is wrongly accepted: planes and birds of one outline against a
-clear sky, framed pictures. Of the 279 near-duplicates that Barz & Denzler (2020, arXiv:1902.00423) list, 221 are found.
+The threshold, 0.80, was chosen on CIFAR-10 by eye, on sheets of pairs with a test image, in bands of similarity. From 0.80 on
+nearly every pair is the same photograph (or the same picture, cropped and recoloured) or another shot of the same subject; from
+0.76 to 0.80 about two of three are, from 0.68 to 0.72 one of three. Wrongly accepted are planes and birds with the same outline
+against a clear sky, and framed pictures. Of the 279 near-duplicates that Barz & Denzler (2020, arXiv:1902.00423) list, 221 are
+found.
 """
 
 from __future__ import annotations
@@ -30,13 +31,17 @@ from sslcli.data.image_data import ImageData, in_parts
 from sslcli.data.on_disk import Images
 
 THRESHOLD = 0.80
-CANDIDATE_BELOW = 0.15  # a candidate's coarse cosine may be so much below the threshold
-SIDE, COARSE, FINE = 32, 8, 16  # pixels: of what is aligned, of the thumbnails that find, and of those that decide
-SHRINKAGE = 1e-3  # share of the whole variance that is added to each component's: 8x8 and 1e-3 ranked best of nine tried
+CANDIDATE_BELOW = 0.15  # how far a candidate's coarse cosine may be below the threshold
+SIDE, COARSE, FINE = (
+    32,
+    8,
+    16,
+)  # sides in pixels: of aligned images, of the thumbnails that find candidates, and of those that decide
+SHRINKAGE = 1e-3  # fraction of the total variance added to each component: 8x8 and 1e-3 ranked best of nine that were tried
 SHIFT, ZOOMS = 2, (0.92, 1.08)
-HOPELESS = 0.3  # below the threshold by so much after shifts, no scale mends it
+HOPELESS = 0.3  # if it is this far below the threshold after shifts, no scale helps
 ROWS, COLUMNS, GROUP, CHUNK = 1024, 2048, 64, 1000
-SEARCH_SHARE = 0.7  # of the time, for the progress
+SEARCH_SHARE = 0.7  # of the time, for the progress bar
 
 Progress = Callable[[float], None]
 
@@ -44,8 +49,8 @@ Progress = Callable[[float], None]
 def duplicate_pairs(data: ImageData, *, threshold: float = THRESHOLD, progress: Progress = lambda _: None) -> list[Pair]:
     """All pairs of duplicates in training and test images, the most similar first.
 
-    Of several images with the same bytes each is paired with the first alone, and that one stands for them in the search
-    for near duplicates. `progress` is told the share of the work that is done. A check of 60,000 images takes 1.3 GB in all.
+    Each of several images with the same bytes is paired only with the first; the first represents them in the search for
+    near duplicates. `progress` gets the fraction of the work that is done. A check of 60,000 images takes 1.3 GB in total.
     """
 
     def parts() -> Iterator[Tensor]:
@@ -69,13 +74,13 @@ def duplicate_pairs(data: ImageData, *, threshold: float = THRESHOLD, progress: 
 
 
 def first_equal(images: Iterable[Tensor]) -> list[int]:
-    """For each uint8 image the place of the first one with the same bytes: its own, if there is none before it."""
+    """For each uint8 image the position of the first one with the same bytes (its own if it is the first)."""
     seen: dict[bytes, int] = {}
     return [seen.setdefault(hashlib.sha256(image.numpy().tobytes()).digest(), i) for i, image in enumerate(images)]
 
 
 def constant_images(images: Images) -> list[int]:
-    """The places of those images (N, 3, H, W) in which every pixel has the same colour."""
+    """The positions of images (N, 3, H, W) whose pixels all have the same colour."""
     flat = (part.flatten(2) for part in in_parts(images, CHUNK))
     flags = [(pixels == pixels[..., :1]).all(2).all(1) for pixels in flat]
     return torch.cat([*flags, torch.empty(0, dtype=torch.bool)]).nonzero().flatten().tolist()
@@ -110,7 +115,7 @@ def thumbnails(images: Tensor, side: int) -> Tensor:
 def whitening(images: Tensor, side: int) -> Tensor:
     """The symmetric matrix (3·side², 3·side²) that whitens thumbnails of the images and of their mirror images.
 
-    With the mirror images in the covariance it commutes with mirroring: a mirror image need not be whitened apart.
+    Because the covariance includes the mirror images, it commutes with mirroring: mirror images need no whitening of their own.
     """
     covariance = torch.zeros(3 * side * side, 3 * side * side, dtype=torch.float64)
     for chunk in torch.split(images, CHUNK):
@@ -128,10 +133,10 @@ def _whitened(images: Tensor, whitener: Tensor, side: int) -> Tensor:
 
 
 def candidates(images: Tensor, *, least: float, progress: Progress) -> tuple[Tensor, Tensor, Tensor]:
-    """Places i < j (C,) of pairs whose coarse cosine is `least` or more, and whether it is so with j mirrored.
+    """Positions i < j (C,) of pairs whose coarse cosine is at least `least`, and whether j is mirrored.
 
     A thumbnail is split into the parts that mirroring keeps (even) and negates (odd). The products of the parts, E and O,
-    give both cosines at once: E + O, and E - O with the mirror image.
+    give both cosines: E + O, and E - O with the mirror image.
     """
     even, odd = _even_and_odd(images)
     found, blocks = [torch.empty(3, 0, dtype=torch.int64)], list(_blocks(len(even)))
@@ -146,7 +151,7 @@ def candidates(images: Tensor, *, least: float, progress: Progress) -> tuple[Ten
 
 
 def _even_and_odd(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Whitened coarse thumbnails in two halves (M, 96), M a multiple of COLUMNS; the rows that fill it up are 0."""
+    """Whitened coarse thumbnails in two halves (M, 96); M is a multiple of COLUMNS, extra rows are 0."""
     whitener = whitening(images, COARSE)
     white = torch.cat([_whitened(chunk, whitener, COARSE) for chunk in torch.split(images, CHUNK)])
     white = F.pad(white, (0, 0, 0, -len(white) % COLUMNS)).view(-1, 3, COARSE, COARSE)
@@ -155,14 +160,14 @@ def _even_and_odd(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _blocks(count: int) -> Iterator[tuple[int, int]]:
-    """The upper left corners of the blocks that hold every pair once."""
+    """The upper left corners of the blocks that together contain every pair once."""
     for row in range(0, count, ROWS):
         for column in range(row // COLUMNS * COLUMNS, count, COLUMNS):
             yield row, column
 
 
 def _hits(even: Tensor, odd: Tensor, least: float) -> Tensor:
-    """Rows (3, hits) i, j, mirrored, of a block's products; groups of columns without a hit are passed over."""
+    """Rows i, j, mirrored (3, hits) from a block's products; groups of columns without a hit are skipped."""
     highest = (odd.abs() + even).view(len(even), -1, GROUP).amax(2)
     row, group = (highest >= least).nonzero(as_tuple=True)
     columns = group[:, None] * GROUP + torch.arange(GROUP)
@@ -175,14 +180,14 @@ def _hits(even: Tensor, odd: Tensor, least: float) -> Tensor:
 
 
 def similarity(first: Tensor, second: Tensor, whitener: Tensor, *, least: float) -> Tensor:
-    """The cosines (n,) of the fine thumbnails of images (n, 3, 32, 32), the second ones shifted and scaled as fits best.
+    """The cosines (n,) of the fine thumbnails of images (n, 3, 32, 32), at the best shift and scale of the second ones.
 
-    First every shift is tried; then, for those that reach `least`, other scales around the best one.
+    Every shift is tried first; then, for pairs that reach `least`, other scales at the best shift.
     """
     target = _whitened(first, whitener, FINE)
     best, shift = torch.full((len(first),), -1.0), torch.zeros(len(first), 2)
     steps = [(float(y), float(x)) for y in range(-SHIFT, SHIFT + 1) for x in range(-SHIFT, SHIFT + 1)]
-    for step in sorted(steps, key=lambda step: step[0] ** 2 + step[1] ** 2):  # among equals the smallest shift
+    for step in sorted(steps, key=lambda step: step[0] ** 2 + step[1] ** 2):  # prefer the smallest of equal shifts
         moved = torch.tensor(step).expand_as(shift)
         value = (target * _whitened(_moved(second, moved, 1.0), whitener, FINE)).sum(1)
         shift = torch.where((value > best)[:, None], moved, shift)
@@ -198,8 +203,8 @@ def similarity(first: Tensor, second: Tensor, whitener: Tensor, *, least: float)
 
 
 def _moved(images: Tensor, shift: Tensor, zoom: float) -> Tensor:
-    """Images (n, 3, 32, 32) seen from `shift` (n, 2; rows, columns) pixels aside and scaled; beyond the edge it goes on."""
-    if not len(images):  # a filter may leave none, and torch makes no grid for none
+    """Images (n, 3, 32, 32) shifted by `shift` pixels (n, 2; rows, columns) and scaled; edge pixels are repeated."""
+    if not len(images):  # a filter may leave no images, for which torch makes no grid
         return images.float()
     matrix = torch.zeros(len(images), 2, 3)
     matrix[:, 0, 0] = matrix[:, 1, 1] = 1 / zoom

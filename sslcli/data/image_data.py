@@ -1,4 +1,4 @@
-"""What a data set is."""
+"""ImageData: the images and labels of a data set."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from sslcli.errors import StateError, UsageError
 class ImageData:
     """Images (N, 3, H, W) uint8, labels (N,) int64 in [0, len(classes)) or, in training, UNLABELLED, all on one device.
 
-    Images that stay in a file, for they are many, are on the CPU. `given_val` are the places of the training images that every
-    choice is to be made on, where the data say so. `size` is the side that an encoder is shown, the centre of an image, where
-    images are larger than that; `fit` is how pictures became square. Where they are known, `moments` are mean and deviation,
-    `content` is the fingerprint, and `manifest` lists the files.
+    Images that stay in a file because there are many are on the CPU. `given_val` are the positions of the training images for
+    validation, if the data say so. `size` is the side that an encoder sees (the centre of an image), if images are larger;
+    `fit` is how pictures became square. If known, `moments` are mean and deviation, `content` is the fingerprint, and
+    `manifest` lists the files.
     """
 
     train_images: Images
@@ -45,61 +45,61 @@ class ImageData:
 
     @property
     def image_size(self) -> int:
-        """The side that an encoder is shown, in pixels: the shorter side of an image, or less."""
+        """The side that an encoder sees, in pixels: at most the shorter side of an image."""
         return self.size or self.kept_size
 
     @property
     def kept_size(self) -> int:
-        """The side of the squares that images are kept as, in pixels: that which is shown, or a little more."""
+        """The side of the stored squares, in pixels: that which an encoder sees, or a little more."""
         return min(self.train_images.shape[-2:])
 
     def files(self, part: str) -> list[str]:
-        """The paths of the "train" or "test" images in their folder, as text; none where they are not of a folder."""
+        """The paths of the "train" or "test" images in their folder, as text; empty if they do not come from a folder."""
         tested = part == "test"
         found = [line.path for line in self.manifest if (line.part == "test") == tested and (line.label or not tested)]
         return [as_text(path) for path in found]
 
     def split(self, *, seed: int, label_fraction: float = 1.0) -> Split:
-        """Which labelled training images train a classifier, and which every choice is made on; see `split`."""
+        """The labelled training images that train a classifier, and those that validate it; see `split`."""
         return split(self.train_labels, seed=seed, label_fraction=label_fraction, given_val=self.given_val)
 
     @cached_property
     def normalisation(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation (3,) of the training images' channels, of values in [0, 1]; a StateError without any."""
+        """Mean and standard deviation (3,) of the training images' channels, in [0, 1]; a StateError without images."""
         device = self.train_labels.device
         if self.moments is not None:
             return self.moments[0].to(device), self.moments[1].to(device)
         if not len(self.train_images):
-            raise StateError("there are no training images to take mean and deviation of")
+            raise StateError("there are no training images to compute mean and deviation from")
         counts = torch.zeros(3, 256, dtype=torch.float64)
-        for some in in_parts(self.train_images, 10_000):  # of all at once a channel would be a copy of a third
+        for some in in_parts(self.train_images, 10_000):  # a channel of all images at once would copy a third of the data
             for channel, count in zip(some.cpu().unbind(1), counts, strict=True):
                 count.add_(torch.bincount(channel.flatten(), minlength=256))
-        values = torch.arange(256) / 255  # sums on the CPU: some devices have no float64
+        values = torch.arange(256) / 255  # summed on the CPU: some devices have no float64
         share = counts / counts.sum(1, keepdim=True)
         mean = (share * values).sum(1)
         std = (share * (values - mean[:, None]) ** 2).sum(1).sqrt()
         return mean.float().to(device), std.float().to(device)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """The centres of uint8 images, as an encoder is shown them: float32, brought to mean 0 and deviation 1 by channel."""
+        """The centres of uint8 images as an encoder sees them: float32, each channel normalised to mean 0, deviation 1."""
         mean, std = self.normalisation
         return normalise(centre(images, self.image_size).to(mean.device), mean, std)
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over images and labels: equal data, equal fingerprint."""
+        """sha256 over images and labels: equal data have equal fingerprints."""
         if self.content is not None:
             return self.content
         digest = hashlib.sha256()
         for rows in (self.train_images, self.train_labels, self.test_images, self.test_labels):
             digest.update(f"{tuple(rows.shape)}".encode())
             for part in in_parts(rows, len(rows)) if isinstance(rows, Tensor) else in_parts(rows, 1000):
-                digest.update(part.cpu().contiguous().view(-1).numpy().data)  # in place: a copy would double the memory
+                digest.update(part.cpu().contiguous().view(-1).numpy().data)  # without a copy, which would double the memory
         return digest.hexdigest()
 
     def to(self, device: torch.device) -> ImageData:
-        """The same data on `device`, so that views are made where the encoder runs. What is in a file stays there."""
+        """The same data on `device`, so that views are made where the encoder runs. Images in a file stay there."""
         if device == self.train_labels.device:
             return self
         names = ("train_images", "train_labels", "test_images", "test_labels")
@@ -108,7 +108,7 @@ class ImageData:
         return replace(self, **moved)
 
     def first(self, count: int) -> ImageData:
-        """The first `count` training and test images alone."""
+        """Only the first `count` training and test images."""
         some = slice(count)
         given = self.given_val[self.given_val < count] if self.given_val is not None else None
         given = given if given is not None and len(given) else None
@@ -119,12 +119,12 @@ class ImageData:
 
 
 def label_name(classes: Sequence[str], label: int) -> str:
-    """A label in words."""
+    """The name of a label."""
     return classes[label] if label >= 0 else "no label"
 
 
 def random_data(name: str) -> ImageData:
-    """Random images and labels of the number and size of a data set that is fetched: a training on them costs the same."""
+    """Random images and labels in the number and size of a downloaded data set: a training on them takes the same time."""
     size = size_of(name)
     random = generator(0, "random", name)
 
@@ -141,18 +141,18 @@ def random_data(name: str) -> ImageData:
 
 
 def in_parts(rows: Images, count: int) -> Iterator[Tensor]:
-    """Rows in order, `count` at a time."""
+    """All rows in order, `count` at a time."""
     yield from (rows[begin : begin + count] for begin in range(0, len(rows), max(1, count)))
 
 
 def centre(images: Tensor, side: int) -> Tensor:
-    """The central square of `side` pixels of images (N, 3, H, W), which are at least that large."""
+    """The central squares (side in pixels) of images (N, 3, H, W), which are at least that large."""
     top, left = ((length - side) // 2 for length in images.shape[-2:])
     return images[..., top : top + side, left : left + side] if (top or left) else images
 
 
 def pick(images: Images, rows: Tensor, device: torch.device) -> Tensor:
-    """The images at `rows` (B,) on `device`, wherever either is kept. (A device without a number, cuda, is cuda:0 too.)"""
+    """The images at `rows` (B,), on `device`, wherever both are stored. (cuda without a number is cuda:0.)"""
     there = images[rows if rows.device.type == images.device.type else hand_over(rows, images.device)]
     return there if there.device.type == device.type else hand_over(there, device)
 
@@ -163,45 +163,44 @@ def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 
 def enough_labels(data: ImageData, label_fraction: float, *, dataset: str) -> None:
-    """A UsageError where a classifier cannot be learned, chosen and tested with this part of the labels."""
+    """A UsageError if this fraction of the labels is too small to train, choose and test a classifier."""
     _need_labels(data, dataset=dataset)
     _need_lessons(data, dataset=dataset)
     hold_to_labels(data.train_labels, label_fraction=label_fraction, dataset=dataset, classes=data.classes)
 
 
 def _need_lessons(data: ImageData, *, dataset: str) -> None:
-    """A UsageError for classes that are tested and have no picture to learn them from."""
+    """A UsageError for classes that are in the test part but have no training picture."""
     untaught = sorted(set(data.test_labels.tolist()) - set(data.train_labels.tolist()))
     if untaught:
         names = ", ".join(repr(data.classes[label]) for label in untaught[:5]) + ", …" * (len(untaught) > 5)
         words = f"class {names} is" if len(untaught) == 1 else f"classes {names} are"
-        raise UsageError(f"{dataset}: {words} in the test part alone: there is no picture to learn it from")
+        raise UsageError(f"{dataset}: {words} only in the test part; add training pictures")
 
 
 def _need_labels(data: ImageData, *, dataset: str) -> None:
-    """A UsageError where there is nothing to learn a classifier from, or nothing to test it on."""
+    """A UsageError if there is nothing to train a classifier on, or nothing to test it on."""
     counts = class_counts(data.train_labels)
     if not counts or not len(data.test_labels):
         missing = "test images" if counts else "labels"
         raise UsageError(
-            f"{dataset} has no {missing}: accepted is a folder with a sub-folder for each class (in train and test, or to be "
-            "drawn from), or --labels FILE.csv with lines of path,label or path,label,split"
+            f"{dataset} has no {missing}: accepted is a folder with a sub-folder for each class (inside train and test, or "
+            "without them), or --labels FILE.csv with lines of path,label or path,label,split"
         )
     if len(counts) < 2:
         (only,) = counts
         known = f"all labelled training images are of one class, {data.classes[only]!r}"
-        raise UsageError(f"{dataset}: {known}; accepted are two classes and more")
+        raise UsageError(f"{dataset}: {known}; at least two classes are needed")
     parts = data.split(seed=0)
-    for part, words in ((parts.train, "train by"), (parts.val, "choose by")):
+    for part, words in ((parts.train, "training"), (parts.val, "validation")):
         without = dict.fromkeys(counts.keys() - class_counts(data.train_labels.cpu()[part]).keys(), 0)
         if data.given_val is not None and without:
             raise UsageError(
-                f"{dataset}: no image to {words}: {named(without, data.classes)}; "
-                "accepted is one of each class in train and in val"
+                f"{dataset}: no {words} image: {named(without, data.classes)}; each class needs one in train and one in val"
             )
     few = {label: count for label, count in counts.items() if count < LEAST_LABELS}
     if few:
         raise UsageError(
-            f"{dataset}: too few labelled images beside those of the test: {named(few, data.classes)}; accepted are "
-            f"{LEAST_LABELS} and more of each class, one to train and one to choose by: add some, or leave the class out"
+            f"{dataset}: too few labelled images outside the test part: {named(few, data.classes)}; each class needs "
+            f"{LEAST_LABELS}, one for training and one for validation: add some, or leave the class out"
         )

@@ -1,4 +1,4 @@
-"""A data set by its name, from wherever it comes."""
+"""Load a data set by its name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sslcli.data.image_data import ImageData
 def load_data(name: str, data_dir: Path, *, download: bool = False, reading: Reading | None = None) -> ImageData:
     """Load a data set of DATASETS, or with `reading` the pictures of folder:PATH.
 
-    What is missing or damaged is a StateError that says where it was looked for.
+    A StateError says what is missing or damaged, and where.
     """
     if name.startswith(FOLDER):
         return load_folder(Path(os.path.expanduser(name.removeprefix(FOLDER))), data_dir / "cache", reading or Reading())

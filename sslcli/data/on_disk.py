@@ -1,4 +1,4 @@
-"""Images that stay in a file, for more of them than memory holds."""
+"""Images that stay in a file, for data sets that are larger than memory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor
 
 
 class Stored:
-    """Images (N, 3, H, W) uint8 of a memory-mapped file: `rows` (N,) of `pixels`, read when they are asked for.
+    """Images (N, 3, H, W) uint8 of a memory-mapped file: `rows` (N,) of `pixels`, read on demand.
 
-    Indexed like a tensor, and then it is one, in memory. `file` is the map, which begins with the first of `pixels`.
+    Indexing works as for a tensor and gives a tensor in memory. `file` is the map, which starts with the first of `pixels`.
     """
 
     device = torch.device("cpu")
@@ -34,7 +34,7 @@ class Stored:
         return self.pixels[rows]
 
     def _ask_for(self, rows: Tensor) -> None:
-        """Have the system fetch all the rows at once. Met one after another, scattered ones of a large file take eight times as
+        """Ask the system to read all the rows at once. One after another, scattered rows of a large file take eight times as
         long (256 of 173 KB: 0.7 against 0.09 s, medians of 12, 17 GB on a virtual disk, 4 GB of memory).
         """
         if hasattr(self.file, "madvise"):
@@ -49,9 +49,9 @@ class Stored:
 
 
 Images = Tensor | Stored
-"""What is indexed by rows, and then a uint8 tensor (B, 3, H, W)."""
+"""Anything that gives a uint8 tensor (B, 3, H, W) when indexed by rows."""
 
 
 def chosen(images: Images, rows: Tensor | slice) -> Images:
-    """Some of the images; what is in a file stays there."""
+    """Some of the images; images in a file stay there."""
     return images[rows] if isinstance(images, Tensor) else images.chosen(rows)

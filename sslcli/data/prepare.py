@@ -1,6 +1,6 @@
-"""A picture of any kind, as Pillow opens it, to the upright RGB square that an encoder is shown.
+"""Turn a picture of any kind, as Pillow opens it, into the upright RGB square that an encoder sees.
 
-Needs Pillow and numpy alone, and imports nothing of this program: `ssl export` puts this very file beside the weights.
+Needs only Pillow and numpy, and imports nothing of this program: `ssl export` copies this file beside the weights.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
-PADDING = 128  # the grey beside a picture that is padded
+PADDING = 128  # the grey around a padded picture
 SIXTEEN = 2**16 - 1  # white in 16 bits
 WHITES = tuple(2**bits - 1 for bits in range(9, 16))  # of 9 to 15 bits
 BITS, LARGEST_VALUE = 258, 281  # TIFF's tags BitsPerSample and MaxSampleValue
-OF_16_BITS = ("PNG", "PPM")  # formats of which Pillow has mode "I" too, with values to 65,535
+OF_16_BITS = ("PNG", "PPM")  # formats that Pillow also opens in mode "I", with values up to 65,535
 SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab ": "LAB"}
-"""A profile's colour space to the mode of the pictures that it is for."""
+"""The colour space of a profile to the picture mode that it applies to."""
 
 Fit = Literal["crop", "pad"]
-"""How a picture becomes square: its central square, or the whole of it with grey beside it."""
+"""How a picture becomes square: crop to the central square, or pad the whole picture with grey."""
 
 
 class UnknownRangeError(ValueError):
-    """A picture of which it is not known which value is white; says why."""
+    """It is not known which value of the picture is white. The message says why."""
 
 
 def prepare(picture: Image.Image, size: int, *, kept: int | None = None, fit: Fit = "crop") -> NDArray[np.uint8]:
-    """A picture as (3, size, size) uint8: brought to a square of `kept` pixels (default: size), and of that the centre.
+    """A picture as uint8 (3, size, size): the centre of a square with a side of `kept` pixels (default: size).
 
-    An UnknownRangeError for pixels whose range is not known.
+    An UnknownRangeError for pixels whose range is unknown.
     """
     square = squared(rgb_of(picture), kept or size, fit)
     begin = (square.shape[1] - size) // 2
@@ -41,9 +41,9 @@ def prepare(picture: Image.Image, size: int, *, kept: int | None = None, fit: Fi
 
 
 def rgb_of(picture: Image.Image) -> Image.Image:
-    """A picture of any mode in RGB, as the eye sees it: turned as its EXIF says, in sRGB, on white where it is transparent.
+    """A picture of any mode as upright RGB: turned as its EXIF says, in sRGB, on white where it is transparent.
 
-    More than 8 bits are brought to 8. An UnknownRangeError for pixels whose range is not known.
+    More than 8 bits are reduced to 8. An UnknownRangeError for pixels whose range is unknown.
     """
     white, profile = white_of(picture), picture.info.get("icc_profile")
     upright = ImageOps.exif_transpose(picture)
@@ -58,9 +58,9 @@ def rgb_of(picture: Image.Image) -> Image.Image:
 
 
 def white_of(picture: Image.Image) -> int | None:
-    """The value that is white in a grey picture of more than 8 bits, as it was opened; None for one of 8 bits.
+    """The white value of a grey picture with more than 8 bits, as it was opened; None for 8 bits.
 
-    12 bits in 16 are known where a TIFF's MaxSampleValue says so. An UnknownRangeError for pixels whose range is not known.
+    12 bits in 16 are recognised by a TIFF's MaxSampleValue. An UnknownRangeError for pixels whose range is unknown.
     """
     if picture.mode == "F":
         raise UnknownRangeError("its pixels are floating-point numbers of unknown range")
@@ -76,7 +76,7 @@ def white_of(picture: Image.Image) -> int | None:
 
 
 def _of_eight_bits(picture: Image.Image, white: int) -> Image.Image:
-    """A grey picture of more bits as L, or as LA where one of its values is transparent."""
+    """A grey picture with more than 8 bits as L, or as LA if one of its values is transparent."""
     wide = np.asarray(picture)
     grey = Image.fromarray((wide.clip(0, white) * (255 / white)).round().astype(np.uint8))
     clear = picture.info.get("transparency")
@@ -86,7 +86,7 @@ def _of_eight_bits(picture: Image.Image, white: int) -> Image.Image:
 
 
 def _apart(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """A picture's colours, as L, RGB, CMYK or LAB, and its transparency, as L, if it has some."""
+    """The colours of a picture as L, RGB, CMYK or LAB, and its transparency, if any, as L."""
     if picture.mode in ("La", "RGBa"):  # multiplied by the transparency
         picture = picture.convert(picture.mode.upper())
     alpha = None
@@ -99,7 +99,7 @@ def _apart(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 
 
 def _by_profile(colours: Image.Image, profile: bytes | None) -> Image.Image:
-    """L, RGB, CMYK or LAB in sRGB by its own profile; by its plain values where it has none, or one that is of no use."""
+    """L, RGB, CMYK or LAB converted to sRGB by its profile; by plain values if the profile is missing or unusable."""
     if profile:
         with suppress(ImageCms.PyCMSError, OSError):
             own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -120,10 +120,10 @@ def _standard(name: Literal["LAB", "sRGB"]) -> ImageCms.ImageCmsProfile:
 
 
 def squared(picture: Image.Image, side: int, fit: Fit) -> NDArray[np.uint8]:
-    """An RGB picture as (3, side, side) uint8, resized with antialiasing: cropped to its centre, or padded with grey."""
+    """An RGB picture as uint8 (3, side, side), resized with antialiasing: cropped to its centre, or padded with grey."""
     if fit == "crop":
         made = ImageOps.fit(picture, (side, side), Image.Resampling.BICUBIC)
-    elif round(min(picture.size) / max(picture.size) * side) == 0:  # nothing is left; Pillow before 12 refuses it
+    elif round(min(picture.size) / max(picture.size) * side) == 0:  # no pixel is left, which Pillow before 12 refuses
         made = Image.new("RGB", (side, side), (PADDING,) * 3)
     else:
         made = ImageOps.pad(picture, (side, side), Image.Resampling.BICUBIC, color=(PADDING,) * 3)

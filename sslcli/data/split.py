@@ -1,4 +1,4 @@
-"""How the labelled training images are split: those that train a classifier, and those that every choice is made on."""
+"""Split the labelled training images into those that train a classifier and those that validate it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from torch import Tensor
 from sslcli.data.batches import generator
 from sslcli.errors import UsageError
 
-LEAST_LABELS = 2  # labelled images of a class, training and held out together
-NAMED = 10  # classes that a message names
+LEAST_LABELS = 2  # labelled images per class, training and validation together
+NAMED = 10  # classes that a message names at most
 UNLABELLED = -1
-"""The label of a training image whose class is not known."""
+"""The label of a training image whose class is unknown."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Indices into the training images: those that train a classifier, and those that every choice is made on."""
+    """Indices of the training images that train a classifier, and of those that validate it (every choice uses them)."""
 
     train: Tensor
     val: Tensor
@@ -29,10 +29,10 @@ class Split:
 def split(
     labels: Tensor, *, seed: int, val_fraction: float = 0.1, label_fraction: float = 1.0, given_val: Tensor | None = None
 ) -> Split:
-    """Split the labelled training images by class and seed: `val_fraction` of each class is held out for choices.
+    """Split the labelled training images by class and seed: `val_fraction` of each class is for validation.
 
-    Or those at `given_val`, where the data say so. `label_fraction` of both parts keeps its labels, at least one image of each
-    class: who has few labels has few to choose by. Subsets of one seed are nested: what 1 % holds, 10 % holds too.
+    If the data give a validation part, `given_val` replaces it. `label_fraction` of both parts keeps its labels, at least one
+    image of each class: with few labels, validation is small, too. Subsets of one seed are nested: the 10 % contain the 1 %.
     """
     labels = labels.cpu()
     draws = torch.rand(len(labels), generator=generator(seed, "split"))
@@ -54,9 +54,9 @@ def split(
 
 
 def hold_to_labels(labels: Tensor, *, label_fraction: float, dataset: str, classes: Sequence[str] = ()) -> None:
-    """A UsageError where `split` would take more labels than were asked for; `classes` are their names.
+    """A UsageError if `split` would take more labels than were asked for; `classes` are the names of the classes.
 
-    Each class needs one image to train and one to choose by.
+    Each class needs one image for training and one for validation.
     """
     counts = class_counts(labels)
     smallest = min(counts.values())
@@ -65,20 +65,20 @@ def hold_to_labels(labels: Tensor, *, label_fraction: float, dataset: str, class
     least = min(1.0, math.ceil(LEAST_LABELS / smallest * 1e6) / 1e6)
     few = {label: count for label, count in counts.items() if label_fraction * count < LEAST_LABELS}
     raise UsageError(
-        f"--label-fraction {label_fraction:g}: of the smallest class of {dataset} that is {label_fraction * smallest:.2g} of "
-        f"its {smallest:,} training images, and {LEAST_LABELS} are needed, one to train and one to choose by; "
+        f"--label-fraction {label_fraction:g}: this is {label_fraction * smallest:.2g} of the {smallest:,} training images of "
+        f"the smallest class of {dataset}; {LEAST_LABELS} are needed, one for training and one for validation; "
         f"accepted is {least:g} to 1. Too small: {named(few, classes)}"
     )
 
 
 def class_counts(labels: Tensor) -> dict[int, int]:
-    """How many labelled images each class has that has any."""
+    """The number of labelled images of each class that has any."""
     found, counts = torch.unique(labels[labels != UNLABELLED], return_counts=True)
     return dict(zip(found.tolist(), counts.tolist(), strict=True))
 
 
 def named(counts: dict[int, int], classes: Sequence[str]) -> str:
-    """Classes in words, those with the fewest images first: "2 classes, 'lynx' (1), 'owl' (1)"; of many the first few."""
+    """Classes in words, the smallest first: "2 classes, 'lynx' (1), 'owl' (1)"; of many, only the first few."""
     some = sorted(counts, key=lambda label: (counts[label], label))[:NAMED]
     words = [f"{(classes[label] if label < len(classes) else str(label))!r} ({counts[label]:,})" for label in some]
     more = f" and {len(counts) - len(some):,} more" * (len(counts) > len(some))

@@ -1,4 +1,4 @@
-"""A picture to an encoder's input, the same way for every picture: what goes along with an encoder that leaves this program."""
+"""Turn a picture into an encoder's input, always in the same way; an exported encoder takes this along."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sslcli.errors import UsageError
 
 
 class Preprocessing(TypedDict):
-    """What a picture becomes an encoder's input with, in plain data: sides in pixels, fit, mean and deviation (3)."""
+    """The parameters of a Transform as plain data: sides in pixels, fit, mean and deviation (3)."""
 
     image_size: int
     kept_size: int
@@ -26,7 +26,7 @@ class Preprocessing(TypedDict):
 
 
 def preprocessing(data: ImageData) -> Preprocessing:
-    """What the pictures of these data become inputs with."""
+    """The transform of the pictures of these data."""
     mean, std = data.normalisation
     return {
         "image_size": data.image_size, "kept_size": data.kept_size, "fit": data.fit, "mean": mean.tolist(), "std": std.tolist()
@@ -35,10 +35,10 @@ def preprocessing(data: ImageData) -> Preprocessing:
 
 @dataclass(frozen=True)
 class Transform:
-    """A picture as the encoder was shown pictures: brought to a square of `kept` pixels, and of that the centre of `size`.
+    """Turns a picture into what the encoder saw in training: a square of `kept` pixels, of which the central `size` are used.
 
-    Squares are the picture's own central one, or with fit "pad" the whole of it beside grey; made with antialiasing (bicubic).
-    Then normalised: (value - mean) / std of each channel, values in [0, 1].
+    The square is the central one of the picture, or with fit "pad" the whole picture padded with grey; resized with
+    antialiasing (bicubic). Then each channel is normalised: (value - mean) / std, values in [0, 1].
     """
 
     size: int
@@ -50,8 +50,8 @@ class Transform:
     def __call__(self, picture: Image.Image | Tensor) -> Tensor:
         """A PIL picture or a tensor (3, H, W) to float32 (3, size, size); a tensor (N, 3, H, W) to (N, 3, size, size).
 
-        Tensors are uint8, or floating-point in [0, 1]; others, and pictures whose range is not known
-        (of floating-point numbers, or of 32-bit integers), are a UsageError.
+        Tensors are uint8, or floating-point in [0, 1]. A UsageError for others, and for pictures of unknown range
+        (floating-point numbers or 32-bit integers).
         """
         values = self._of_picture(picture) if isinstance(picture, Image.Image) else self._of_tensor(picture)
         mean, std = (torch.tensor(known, device=values.device).view(3, 1, 1) for known in (self.mean, self.std))

@@ -23,7 +23,7 @@ def health(h: Tensor, *projections: Tensor) -> dict[str, float]:
     told; without any there is a StateError.
     """
     if not len(h):
-        raise StateError("there are no images to measure representations of")
+        raise StateError("there are no images whose representations could be measured")
     of_z = _of_projections(*projections) if projections else {}
     return of_z | _of_representations(h) if len(h) > 1 else of_z
 

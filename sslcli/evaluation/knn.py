@@ -18,7 +18,7 @@ def knn_votes(
     there is nobody to vote.
     """
     if not len(bank):
-        raise StateError("kNN: there are no labelled training images whose labels could be votes")
+        raise StateError("kNN: there are no labelled training images to vote")
     places, cosines = nearest_with_cosines(bank, queries, k=min(k, len(bank)))
     weights = torch.ones_like(cosines) if temperature is None else torch.softmax(cosines / temperature, dim=1)
     counts = torch.zeros(len(queries), classes, device=bank.device).scatter_add(1, bank_labels[places], weights)
@@ -31,6 +31,6 @@ def knn_accuracy(bank: Tensor, bank_labels: Tensor, queries: Tensor, query_label
     Among equal counts the lowest label wins. A StateError where there are no queries, or nobody to vote.
     """
     if not len(queries):
-        raise StateError("kNN: there are no images to ask about, so there is no accuracy")
+        raise StateError("kNN: there are no images to classify, so there is no accuracy")
     votes = knn_votes(bank, bank_labels, queries, classes=1 + max(bank_labels.tolist(), default=0), k=k)
     return int((votes.argmax(1) == query_labels).sum()) / len(queries)

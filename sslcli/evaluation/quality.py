@@ -90,9 +90,9 @@ class Answers:
 def _answers(logits: Logits, labels: NDArray[np.int64]) -> Answers:
     """The answers in an order of their own, so that sums of rounded numbers do not depend on that of the images."""
     if not len(logits):
-        raise StateError("there are no test logits: an evaluation of no images has no quality")
+        raise StateError("there are no test logits: the evaluation had no test images")
     if not (logits < np.inf).all() or not (logits.max(1) > -np.inf).all():
-        raise StateError("the test logits hold NaN or infinity: the evaluation that made them had diverged")
+        raise StateError("the test logits contain NaN or infinity: the evaluation diverged")
     order = np.lexsort((labels, *logits.T))
     logits, labels = logits[order], labels[order]
     scores = torch.from_numpy(logits.astype(np.float64))

@@ -47,10 +47,10 @@ def read_kept(path: Path) -> Kept:
         with np.load(path, allow_pickle=False) as arrays:
             found = Kept(**{name: arrays[name] for name in Kept.__dataclass_fields__})
     except FileNotFoundError:
-        raise StateError(f"{path} is missing: the run has kept no test logits, or has lost them") from None
+        raise StateError(f"{path} is missing: the run has no test logits, or they were deleted") from None
     except DAMAGE as error:
         raise StateError(f"{path} is damaged: {error}") from error
     images = len(found.logits)
     if found.logits.ndim != 2 or found.labels.shape != (images,) or found.indices.shape != (images,):
-        raise StateError(f"{path} is damaged: its arrays do not fit each other")
+        raise StateError(f"{path} is damaged: its arrays differ in length")
     return found

@@ -68,7 +68,7 @@ def finished_run(registry: Registry, selector: str) -> Run:
     if selector == "latest":
         return registry.find(selector, experiment="pretrain", status="finished")
     if os.sep in selector:
-        raise StateError(f"{selector}: there is no such file, and no folder that ssl export wrote")
+        raise StateError(f"{selector}: there is no such file, nor a folder that ssl export wrote")
     try:
         return registry.find(selector, status="finished")
     except StateError:
@@ -126,7 +126,7 @@ def _encoder_in(state: State, options: State | Settled, place: str) -> Encoder:
     """The encoder whose weights a checkpoint holds, in evaluation mode; a UsageError if it holds none."""
     weights = encoder_in(state)
     if not weights:
-        raise UsageError(f"{place} holds no encoder, but what is trained on one; accepted of this run is best.pt")
+        raise UsageError(f"{place} holds no encoder, only the classifier trained on one; accepted is best.pt of this run")
     encoder = build_encoder(options["backbone"], stem=options["stem"], seed=0)
     encoder.load_state_dict(weights)
     return encoder.eval()
@@ -143,8 +143,8 @@ def _of_file(path: Path, data_dir: Path | None) -> Loaded:
     state = parse_checkpoint(content, str(path))
     if not {"backbone", "stem", "mean", "run"} <= set(state):
         raise UsageError(
-            f"{path} does not say what it is of; accepted are a run, a checkpoint in its run's folder, an evaluation's "
-            "best.pt, and a folder that ssl export wrote. Others' weights are for ssl probe --init"
+            f"{path} does not say where it comes from; accepted are a run, a checkpoint in its run's folder, an "
+            "evaluation's best.pt, and a folder that ssl export wrote. For weights from elsewhere: ssl probe --init FILE"
         )
     encoder = _encoder_in(state, state, str(path))
     made = {"checkpoint": str(path), "checkpoint_sha256": hashlib.sha256(content).hexdigest()}
@@ -161,10 +161,10 @@ def _of_export(folder: Path) -> Loaded:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         kind = marked_kind((folder / ABOUT).read_bytes())
         raise UsageError(
-            f"{folder / ABOUT} is not as ssl export wrote it: {f'it is {kind}' if kind else repr(error)}"
+            f"{folder / ABOUT} is not what ssl export wrote: {f'it is {kind}' if kind else repr(error)}"
         ) from error
     if about["format"] == "onnx":
-        raise UsageError(f"{folder} is an ONNX export, a graph without a module; accepted are the other formats")
+        raise UsageError(f"{folder} is an ONNX export, which does not load as a torch module; accepted are the other formats")
     weights, sha256 = read_tensors(path)
     if sha256 != known:
         raise StateError(f"{path} is damaged or foreign: its sha256 is {sha256}, recorded is {known}")

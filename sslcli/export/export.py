@@ -41,7 +41,7 @@ def export(registry: Registry, selector: str, *, name: str, out: Path | None, da
     backbone, stem, kind = record.settled["backbone"], record.settled["stem"], FORMATS[name]
     if name not in (accepted := formats_of(backbone)):
         raise UsageError(
-            f"--format {name}: not of {backbone}, the backbone of {record.id}; accepted are {' and '.join(accepted)}"
+            f"--format {name}: not possible for {backbone}, the backbone of {record.id}; accepted are {' and '.join(accepted)}"
         )
     _hold_to_packages(name, kind)
     folder = out or registry.path(f"results/export/{record.id}-{name}")
@@ -59,7 +59,7 @@ def export(registry: Registry, selector: str, *, name: str, out: Path | None, da
         for path in sorted(built.iterdir(), key=lambda path: path.name == ABOUT):  # it says that the rest is there
             shutil.copyfile(path, folder / path.name)
     print(f"{record.id}: {compared}")
-    say(f"wrote {os.path.relpath(folder)}; how it is used stands in {os.path.relpath(folder / 'README.md')}")
+    say(f"wrote {os.path.relpath(folder)}; to use it, read {os.path.relpath(folder / 'README.md')}")
     return folder
 
 
@@ -72,7 +72,7 @@ def _hold_to_packages(name: str, kind: Format) -> None:
         except ImportError:
             missing.append(package)
     if missing:
-        raise StateError(f"--format {name} takes {' and '.join(missing)}, not installed here; type: {INSTALL}")
+        raise StateError(f"--format {name} needs {' and '.join(missing)}, not installed here; type: {INSTALL}")
 
 
 def _hold_to_place(folder: Path, name: str) -> None:
@@ -85,10 +85,10 @@ def _hold_to_place(folder: Path, name: str) -> None:
         earlier = json.loads((folder / ABOUT).read_text(encoding="utf-8"))["format"]
     except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(
-            f"--out {folder} has other files in it; accepted is a new or empty folder, or an earlier export"
+            f"--out {folder} contains other files; accepted is a new or empty folder, or an earlier export"
         ) from None
     if earlier != name:
-        raise UsageError(f"--out {folder} has an export in the format {earlier}; accepted for {name} is another folder")
+        raise UsageError(f"--out {folder} contains an export in the format {earlier}; choose another folder for {name}")
 
 
 def _images(registry: Registry, record: Run, loaded: Loaded, data_dir: Path | None) -> tuple[Tensor, str]:
@@ -103,7 +103,7 @@ def _images(registry: Registry, record: Run, loaded: Loaded, data_dir: Path | No
     except StateError as error:
         if data_dir is not None:
             raise
-        say(f"ssl: compared on random images, for {error}")
+        say(f"ssl: compared on random images, because {error}")
     size = (IMAGES, 3, loaded.transform.kept, loaded.transform.kept)
     return torch.randint(0, 256, size, generator=generator(0, "export"), dtype=torch.uint8), "random images"
 
@@ -135,7 +135,7 @@ def _compare(loaded: Loaded, images: Tensor, what: str, lines: str, kind: Format
     wrong = [name for name, difference in of_kind.items() if not difference <= CLOSE * largest]
     if wrong or not usual <= CLOSE * largest:
         kinds = f" ({', '.join(wrong)})" if wrong else ""
-        raise StateError(f"the export is not the encoder: {words}{kinds}; nothing was written")
+        raise StateError(f"the export differs from the encoder: {words}{kinds}; nothing was written")
     return words
 
 

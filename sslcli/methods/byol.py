@@ -23,9 +23,7 @@ class Options:
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 256
     predictor_hidden: Annotated[int, Option(min=1, help="Width of the predictor's hidden layer.")] = 4096
     # The paper's 0.996 is for hundreds of thousands of steps: in a few thousand such a teacher hardly moves (not measured).
-    teacher_momentum: Annotated[
-        float, Option(min=0, max=1, help="How much of the teacher stays at each step at first; it rises to 1.")
-    ] = 0.99
+    teacher_momentum: Annotated[float, Option(min=0, max=1, help="Teacher momentum (EMA) at first; it rises to 1.")] = 0.99
 
 
 class BYOL(Method):

@@ -24,7 +24,7 @@ class Options:
     temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.")] = 0.1
     weight_sigma: Annotated[
         float | None,
-        Option(min=1e-3, help="DCLW: the smaller, the more count pairs that are far apart; 0.5 in the paper. Default: DCL."),
+        Option(min=1e-3, help="DCLW: smaller values give distant pairs more weight; the paper has 0.5. Default: plain DCL."),
     ] = None
 
 

@@ -33,14 +33,14 @@ class Options:
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 128
     prototypes: Annotated[int, Option(min=2, help="Number of prototypes.")] = 1024
     temperature: Annotated[float, Option(min=1e-3, help="The student's temperature.")] = 0.1
-    teacher_temperature: Annotated[float, Option(min=1e-3, help="The teacher's temperature, to which it warms up.")] = 0.07
+    teacher_temperature: Annotated[float, Option(min=1e-3, help="The teacher's temperature after warm-up.")] = 0.07
     teacher_momentum: Annotated[
         float,
-        Option(min=0, max=1, help="How much of the teacher stays at each step, at first; it rises to 1 along half a cosine."),
+        Option(min=0, max=1, help="Teacher momentum (EMA) at first; it rises to 1 along half a cosine."),
     ] = 0.99
-    centre_momentum: Annotated[float, Option(min=0, max=1, help="How much of the centre stays at each step.")] = 0.9
-    frozen: Annotated[float, Option(min=0, max=1, help="Part of training in which the prototypes stay as they are.")] = 0.01
-    small_views: Annotated[int, Option(min=0, max=16, help="More views, of half the side, that the student alone sees.")] = 4
+    centre_momentum: Annotated[float, Option(min=0, max=1, help="Momentum of the centre (EMA).")] = 0.9
+    frozen: Annotated[float, Option(min=0, max=1, help="Fraction of training during which the prototypes are frozen.")] = 0.01
+    small_views: Annotated[int, Option(min=0, max=16, help="More views of half the side; only the student sees them.")] = 4
 
 
 class Head(nn.Module):

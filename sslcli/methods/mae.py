@@ -30,7 +30,7 @@ class Options:
 
     BACKBONES = ("vit-tiny", "vit-small")
 
-    mask_ratio: Annotated[float, Option(min=0.01, max=0.99, help="Part of the patches that is hidden.")] = 0.75
+    mask_ratio: Annotated[float, Option(min=0.01, max=0.99, help="Fraction of the patches to hide.")] = 0.75
     decoder_dim: Annotated[int, Option(min=32, help="Width of the decoder, a multiple of 32.")] = 96
     decoder_depth: Annotated[int, Option(min=1, max=64, help="Blocks of the decoder.")] = 4
 

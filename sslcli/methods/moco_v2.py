@@ -27,8 +27,8 @@ class Options:
     projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.")] = 2048
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 128
     temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.")] = 0.2
-    queue_size: Annotated[int, Option(min=1, help="Keys of earlier batches in the queue.")] = 4096
-    teacher_momentum: Annotated[float, Option(min=0, max=1, help="How much of the teacher stays at each step.")] = 0.99
+    queue_size: Annotated[int, Option(min=1, help="Number of keys of earlier batches in the queue.")] = 4096
+    teacher_momentum: Annotated[float, Option(min=0, max=1, help="Teacher momentum (EMA).")] = 0.99
 
 
 class MoCoV2(Method):

@@ -23,14 +23,12 @@ PATCHES = ("backbone.conv_proj.", "backbone.patch_embed.")
 class Options:
     """What can be chosen of MoCo v3. All is as in the paper, the number of the projector's layers as for a ResNet."""
 
-    projector_layers: Annotated[int, Option(min=1, help="Layers of the projector; in the paper 3 for a ViT.")] = 2
+    projector_layers: Annotated[int, Option(min=1, help="Layers of the projector; the paper has 3 for a ViT.")] = 2
     projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layers.")] = 4096
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 256
     predictor_hidden: Annotated[int, Option(min=1, help="Width of the predictor's hidden layer.")] = 4096
     temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.")] = 0.2
-    teacher_momentum: Annotated[
-        float, Option(min=0, max=1, help="How much of the teacher stays at each step at first; it rises to 1.")
-    ] = 0.99
+    teacher_momentum: Annotated[float, Option(min=0, max=1, help="Teacher momentum (EMA) at first; it rises to 1.")] = 0.99
 
 
 class MoCoV3(Method):

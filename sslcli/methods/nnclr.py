@@ -29,7 +29,7 @@ class Options:
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 256
     predictor_hidden: Annotated[int, Option(min=1, help="Width of the predictor's hidden layer.")] = 4096
     temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.")] = 0.1
-    queue_size: Annotated[int, Option(min=1, help="Projections of earlier batches among which neighbours are sought.")] = 16384
+    queue_size: Annotated[int, Option(min=1, help="Projections of earlier batches to search for neighbours.")] = 16384
 
 
 class NNCLR(Method):

@@ -26,10 +26,12 @@ class Options:
 
     projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's two hidden layers.")] = 512
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 64
-    gaussian: Annotated[float, Option(min=0, max=1, help="Weight of z being Gaussian; agreement has the rest.")] = 0.05
-    directions: Annotated[int, Option(min=1, help="Random directions a step along which z is tested.")] = 256
-    views: Annotated[int, Option(min=2, max=8, help="Views of each image; each is near the mean of all of them.")] = 2
-    small_views: Annotated[int, Option(min=0, max=16, help="More views, of half the side: near the large ones' mean.")] = 0
+    gaussian: Annotated[float, Option(min=0, max=1, help="Weight of the Gaussian term; agreement of views has the rest.")] = (
+        0.05
+    )
+    directions: Annotated[int, Option(min=1, help="Random directions per step along which z is tested.")] = 256
+    views: Annotated[int, Option(min=2, max=8, help="Views of each image; each is pulled to their mean.")] = 2
+    small_views: Annotated[int, Option(min=0, max=16, help="More views of half the side, pulled to the large ones' mean.")] = 0
 
 
 class SIGReg(Method):

@@ -29,7 +29,7 @@ class Options:
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 128
     temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.")] = 0.5
     views: Annotated[int, Option(min=2, max=8, help="Views of each image; the loss is the mean over their pairs.")] = 2
-    small_views: Annotated[int, Option(min=0, max=16, help="More views, of half the side: compared with the large ones.")] = 0
+    small_views: Annotated[int, Option(min=0, max=16, help="More views of half the side, compared with the large ones.")] = 0
 
     IN_MINUTES: ClassVar[Mapping[str, Any]] = {"temperature": 0.1}  # on CIFAR-10: results/speedrun.md
 

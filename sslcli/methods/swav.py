@@ -32,9 +32,9 @@ class Options:
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 128
     prototypes: Annotated[int, Option(min=2, help="Number of prototypes.")] = 512
     temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.")] = 0.1
-    epsilon: Annotated[float, Option(min=0.025, help="How soft the assignments to prototypes are.")] = 0.05
-    frozen: Annotated[float, Option(min=0, max=1, help="Part of training in which the prototypes stay as they are.")] = 0.01
-    small_views: Annotated[int, Option(min=0, max=16, help="More views, of half the side: they predict the large ones.")] = 4
+    epsilon: Annotated[float, Option(min=0.025, help="Softness of the assignments to prototypes (Sinkhorn epsilon).")] = 0.05
+    frozen: Annotated[float, Option(min=0, max=1, help="Fraction of training during which the prototypes are frozen.")] = 0.01
+    small_views: Annotated[int, Option(min=0, max=16, help="More views of half the side, which predict the large ones.")] = 4
 
 
 class SwAV(Method):

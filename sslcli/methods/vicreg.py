@@ -29,11 +29,11 @@ class Options:
 
     projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's two hidden layers.")] = 512
     projector_dim: Annotated[int, Option(min=2, help="Length of the projection z.")] = 1024
-    invariance: Annotated[float, Option(min=0, help="Weight of the distance of an image's views.")] = 25.0
-    variance: Annotated[float, Option(min=0, help="Weight of what each dimension's deviation lacks to 1.")] = 25.0
+    invariance: Annotated[float, Option(min=0, help="Weight of the distance between views of an image.")] = 25.0
+    variance: Annotated[float, Option(min=0, help="Weight of the variance term: deviation below 1, by dimension.")] = 25.0
     covariance: Annotated[float, Option(min=0, help="Weight of the covariances between different dimensions.")] = 1.0
     views: Annotated[int, Option(min=2, max=8, help="Views of each image; the loss is the mean over their pairs.")] = 2
-    small_views: Annotated[int, Option(min=0, max=16, help="More views, of half the side: compared with the large ones.")] = 0
+    small_views: Annotated[int, Option(min=0, max=16, help="More views of half the side, compared with the large ones.")] = 0
 
 
 class VICReg(Method):

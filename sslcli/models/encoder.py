@@ -64,8 +64,8 @@ def hold_to_side(backbone: str, *, stem: str, side: int) -> None:
     norms = {type(child) for child in encoder.modules() if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d))}
     if world() > 1 and not norms <= {nn.BatchNorm1d, nn.BatchNorm2d}:
         raise UsageError(
-            f"--backbone {backbone} has a batch norm of its own kind, which {world()} processes cannot share; "
-            "accepted is one process, or another backbone"
+            f"--backbone {backbone} has its own kind of batch norm, which {world()} processes cannot share; "
+            "use one process, or another backbone"
         )
     try:
         with torch.no_grad():
@@ -73,7 +73,7 @@ def hold_to_side(backbone: str, *, stem: str, side: int) -> None:
     except (RuntimeError, AssertionError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UsageError(
-            f"--backbone {backbone} with --stem {stem} does not take images of {side} pixels ({reason}); accepted are larger "
+            f"--backbone {backbone} with --stem {stem} does not take images of {side} pixels ({reason}); try larger "
             "images and views, another stem, or another backbone"
         ) from error
 

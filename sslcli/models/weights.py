@@ -63,7 +63,7 @@ def _read_safetensors(content: bytes, path: Path) -> Any:
         return load(content)
     except SafetensorError as error:
         it_is = f"it is {kind_of(content)}" if kind_of(content) and not is_safetensors(content) else f"{error} (cut off?)"
-        raise UsageError(f"{path} is no safetensors file that can be read: {it_is}") from error
+        raise UsageError(f"{path} cannot be read as safetensors: {it_is}") from error
 
 
 def _read_torch(content: bytes, path: Path) -> Any:

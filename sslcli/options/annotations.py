@@ -1,4 +1,4 @@
-"""The options that several commands have: type, accepted values and help of each, once."""
+"""The options that several commands share, each defined once: type, accepted values, help."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DATA, MODEL, METHOD, MACHINE, RUN = "Data", "Model", "Method", "Machine", "Run"
 MAX_SEED = 2**63 - 1
 _DATASETS = OneOf(tuple(DATASETS), beginnings=(FOLDER,))
 Dataset = Annotated[
-    str, Option(help=f"One of: {', '.join(DATASETS)}; or folder:PATH, your own pictures.", rich_help_panel=DATA), _DATASETS
+    str, Option(help=f"One of: {', '.join(DATASETS)}; or folder:PATH for your own pictures.", rich_help_panel=DATA), _DATASETS
 ]
 Labels = Annotated[
     Path | None,
@@ -27,91 +27,107 @@ Labels = Annotated[
 ]
 ImageSize = Annotated[
     int | None,
-    Option(min=8, max=1024, help="Of folder:PATH: side in pixels; default: by their median, 32 to 224.", rich_help_panel=DATA),
+    Option(
+        min=8,
+        max=1024,
+        rich_help_panel=DATA,
+        help="Side of the pictures in pixels (folder:PATH only). Default: their median, between 32 and 224.",
+    ),
 ]
-_FIT = "Of folder:PATH: crop to the central square, or pad to the whole picture"
+_FIT = "Crop pictures to the central square, or pad them to a square (folder:PATH only)"
 Fit = Annotated[Literal["crop", "pad"], Option(help=f"{_FIT}.", rich_help_panel=DATA)]
 DataDir = Annotated[
     Path | None,
-    Option(envvar="SSL_DATA_DIR", help="Folder of the data sets; default: data in the project.", rich_help_panel=DATA),
+    Option(envvar="SSL_DATA_DIR", help="Folder of the data sets. Default: data, in the project.", rich_help_panel=DATA),
 ]
 Download = Annotated[bool, Option("--download", help="Download the data set if it is missing.", rich_help_panel=DATA)]
-Device = Annotated[Literal["auto", "cuda", "mps", "cpu"], Option(help="Where to compute.", rich_help_panel=MACHINE)]
+Device = Annotated[
+    Literal["auto", "cuda", "mps", "cpu"],
+    Option(help="Device to compute on. auto: a GPU if there is one.", rich_help_panel=MACHINE),
+]
 Precision = Annotated[
     Literal["auto", "bf16", "fp32"],
-    Option(help="Of products and convolutions; auto: bf16 where it is faster here.", rich_help_panel=MACHINE),
+    Option(help="Number format of matrix products and convolutions. auto: bf16 if it is faster here.", rich_help_panel=MACHINE),
 ]
 Deterministic = Annotated[
-    bool, Option("--deterministic", help="The same bits each time on a GPU too, where it costs speed.", rich_help_panel=MACHINE)
+    bool, Option("--deterministic", help="Give the same bits every time on a GPU too; slower there.", rich_help_panel=MACHINE)
 ]
 Minutes = Annotated[
     float | None,
     Option(
         max=1e6,
-        help="Minutes of pretraining, in place of --epochs: a few steps are timed here, and what you left open is set to what "
-        "trains best in that time.",
+        help="Minutes of pretraining, instead of --epochs. A few steps are timed here; options that you leave out are set to "
+        "what trains best in that time.",
         rich_help_panel=TRAINING,
     ),
     Above(0),
 ]
-_LEAST = "Least part of the image's area in a crop"
-BY = "; default: by the size of the images"
+_LEAST = "Smallest crop, as a fraction of the image's area"
+BY = ". Default: depends on the image size"
 CropMinBySize = Annotated[float | None, Option(min=0.01, max=1, help=f"{_LEAST}{BY}.", rich_help_panel=VIEWS)]
 ViewSizes = Annotated[
-    str, Option(help="Side of the views in pixels, or parts of training: 16:0.6,24:0.3,32:0.1.", rich_help_panel=VIEWS)
+    str,
+    Option(
+        help="Side of the views in pixels; or sides with fractions of training: 16:0.6,24:0.3,32:0.1.", rich_help_panel=VIEWS
+    ),
 ]
 Jitter = Annotated[float, Option(min=0, max=1, help="Probability of colour jitter.", rich_help_panel=VIEWS)]
-Brightness = Annotated[float | None, Option(min=0, max=1, help=f"Strength of jitter in brightness{BY}.", rich_help_panel=VIEWS)]
-Contrast = Annotated[float | None, Option(min=0, max=1, help=f"Strength of jitter in contrast{BY}.", rich_help_panel=VIEWS)]
-Saturation = Annotated[float | None, Option(min=0, max=1, help=f"Strength of jitter in saturation{BY}.", rich_help_panel=VIEWS)]
-Hue = Annotated[float | None, Option(min=0, max=0.5, help=f"Strength of jitter in hue, in turns{BY}.", rich_help_panel=VIEWS)]
-Grey = Annotated[float | None, Option(min=0, max=1, help=f"Probability of a grey view{BY}.", rich_help_panel=VIEWS)]
+Brightness = Annotated[float | None, Option(min=0, max=1, help=f"Strength of brightness jitter{BY}.", rich_help_panel=VIEWS)]
+Contrast = Annotated[float | None, Option(min=0, max=1, help=f"Strength of contrast jitter{BY}.", rich_help_panel=VIEWS)]
+Saturation = Annotated[float | None, Option(min=0, max=1, help=f"Strength of saturation jitter{BY}.", rich_help_panel=VIEWS)]
+Hue = Annotated[
+    float | None,
+    Option(min=0, max=0.5, help=f"Strength of hue jitter, in turns of the colour circle{BY}.", rich_help_panel=VIEWS),
+]
+Grey = Annotated[float | None, Option(min=0, max=1, help=f"Probability of a greyscale view{BY}.", rich_help_panel=VIEWS)]
 Blur = Annotated[float | None, Option(min=0, max=1, help=f"Probability of Gaussian blur{BY}.", rich_help_panel=VIEWS)]
-Name = Annotated[str | None, Option(help="A name for the run, to refer to it by.", rich_help_panel=RUN), But("latest")]
+Name = Annotated[str | None, Option(help="Name for the run, to type instead of its id.", rich_help_panel=RUN), But("latest")]
 Init = Annotated[
     str,
     Option(
-        help="pretrained: the encoder of a pretrain run; scratch: a random one; or a file of others' weights.",
+        help="pretrained: the encoder of a pretrain run; scratch: a random encoder; or a file of weights from elsewhere.",
         rich_help_panel=MODEL,
     ),
 ]
 EncoderRun = Annotated[
     str,
     Option(
-        help="Pretrain run (id, name, prefix, latest) that gives the encoder, or for scratch the setting.",
+        help="Pretrain run: id, name, unique prefix or latest. With --init scratch only its settings are used.",
         rich_help_panel=MODEL,
     ),
 ]
 LabelFraction = Annotated[
     float,
-    Option(max=1, help="Part of the labels that is used, above 0, by class, held-out ones included.", rich_help_panel=DATA),
+    Option(max=1, help="Fraction of the labels to use, stratified by class, validation labels included.", rich_help_panel=DATA),
     Above(0),
 ]
-Taken = "; default: the pretrain run's."
+Taken = ". Default: the pretrain run's."
 StudyDataset = Annotated[
     str | None,
     Option(
-        help=f"One of: {', '.join(DATASETS)}; or folder:PATH, your own pictures; default: the preset's.", rich_help_panel=DATA
+        help=f"One of: {', '.join(DATASETS)}; or folder:PATH for your own pictures. Default: the preset's.",
+        rich_help_panel=DATA,
     ),
     _DATASETS,
 ]
 ParentsDataset = Annotated[str | None, Option(help="Data set" + Taken, rich_help_panel=DATA), _DATASETS]
 ParentsFit = Annotated[Literal["crop", "pad"] | None, Option(help=_FIT + Taken, rich_help_panel=DATA)]
 ParentsBackbone = Annotated[
-    str | None, Option(help="For scratch: backbone" + Taken, rich_help_panel=MODEL), one_of(BACKBONES, beginning=TIMM)
+    str | None, Option(help="Backbone, for --init scratch" + Taken, rich_help_panel=MODEL), one_of(BACKBONES, beginning=TIMM)
 ]
 ParentsStem = Annotated[
     str | None,
-    Option(help="For scratch: stem" + Taken, rich_help_panel=MODEL),
+    Option(help="Stem, for --init scratch" + Taken, rich_help_panel=MODEL),
     one_of(("auto",), all_stems(), beginning=SIZED),
 ]
 ParentsSeed = Annotated[
-    int | None, Option(min=0, max=MAX_SEED, help="Of split, order and scratch weights" + Taken, rich_help_panel=TRAINING)
+    int | None,
+    Option(min=0, max=MAX_SEED, help="Seed of validation split, order and scratch weights" + Taken, rich_help_panel=TRAINING),
 ]
 OwnImages = Annotated[
-    list[str] | None, Option(help="Your own pictures, or folders of them with sub-folders: --images A.png FOLDER.")
+    list[str] | None, Option(help="Your own pictures or folders, with their sub-folders: --images A.png FOLDER.")
 ]
 MoreImages = Annotated[list[str] | None, Argument(hidden=True, help="More pictures, after --images.")]
-StudyName = Annotated[str | None, Option(help="The study to show; default: the newest.")]
-Format = Annotated[Literal["table", "json", "csv", "markdown"], Option(help="How to print.")]
-RunArgument = Annotated[str, Argument(help="Run: id, name, unique prefix or latest.")]
+StudyName = Annotated[str | None, Option(help="Study to show. Default: the newest.")]
+Format = Annotated[Literal["table", "json", "csv", "markdown"], Option(help="Output format.")]
+RunArgument = Annotated[str, Argument(help="Run: id, name, unique prefix, or latest.")]

@@ -1,10 +1,11 @@
-"""The options of every command, once: a dataclass is the Typer command, and is what YAML and Python build.
+"""The options of a command are one dataclass: it is the Typer command, and what YAML and Python build.
 
-Whatever builds a command, `Command.__post_init__` holds its values to what the annotations say.
+However a command is built, `Command.__post_init__` checks its values against the annotations.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from typer import Option
 from sslcli.options.values import check
 
 ENVIRONMENT = "environment"
-"""The origin of an option's value that is neither typed nor a default."""
+"""The origin of a value that comes from an environment variable."""
 NO_OPTION_OF_A_RUN = ("config", "project", "debug", "origins", "dry_run", "run", "minutes")
 
 
@@ -24,71 +25,76 @@ class Command:
     """What every command takes. `origins` says where each option's value came from."""
 
     config: Annotated[
-        Path | None, Option(help="YAML file with options, as names and values.", rich_help_panel="Everywhere")
+        Path | None, Option(help="YAML file of options: a line NAME: VALUE for each.", rich_help_panel="Everywhere")
     ] = None
     project: Annotated[
         Path | None,
         Option(
             envvar="SSL_PROJECT",
-            help="Project folder; default: the nearest with a registry.yaml.",
+            help="Project folder. Default: the nearest parent with a registry.yaml, else this folder.",
             rich_help_panel="Everywhere",
         ),
     ] = None
     debug: Annotated[bool, Option("--debug", help="Show the traceback of an error.", rich_help_panel="Everywhere")] = False
     origins: dict[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
     only_reads: ClassVar[bool] = False
-    """Whether it needs a project that is there already."""
+    """Whether it needs an existing project."""
     joins_processes: ClassVar[bool] = False
-    """Whether several processes that torchrun starts may do it together."""
+    """Whether several processes of torchrun can run it together."""
 
     def __post_init__(self) -> None:
         for name, hint in self.hints(vars(self)).items():
             check(name, hint, getattr(self, name))
 
     @classmethod
+    def about(cls) -> str:
+        """What --help says of the command: its docstring, each paragraph as one line."""
+        return "\n\n".join(" ".join(paragraph.split()) for paragraph in inspect.cleandoc(cls.__doc__ or "").split("\n\n"))
+
+    @classmethod
     def hints(cls, values: Mapping[str, object]) -> dict[str, object]:  # noqa: ARG003
-        """The annotations that these values of the options are held to."""
+        """The annotations that these values are checked against."""
         return annotations_of(cls)
 
     def default_of(self, name: str) -> object:
-        """The value that an option has where nobody says otherwise."""
+        """The default of an option."""
         return type(self).__dataclass_fields__[name].default
 
     def left_open_by(self, values: Mapping[str, object]) -> dict[str, object]:  # noqa: ARG002
-        """The options that other `values` leave without one, as None: they have a default again."""
+        """The options that other `values` reset, as None: they take their default again."""
         return {}
 
     def because(self, origin: str, **values: object) -> Self:
-        """A copy with other values, and `origin` as the place where they came from."""
+        """A copy with other values, and `origin` as the place where they come from."""
         copied: Callable[..., Self] = replace
         changed = copied(self, **(self.left_open_by(values) | values))
         changed.origins.update({**self.origins, **dict.fromkeys(values, origin)})
         return changed
 
     def was_chosen(self, name: str) -> bool:
-        """Whether an option has another value than its default, or was given."""
+        """Whether an option was given, or has a value other than its default."""
         return self.origins.get(name, "default") != "default" or getattr(self, name) != self.default_of(name)
 
     def at_most(self, name: str, most: int) -> Self:
-        """The command, or where nobody chose the number `name` and it is more than there are, a copy with `most`."""
+        """The command; if nobody chose the number `name` and it is above `most`, a copy with `most`."""
         if self.was_chosen(name) or getattr(self, name) <= most:
             return self
         return self.because(f"there are {most}", **{name: most})
 
     def options(self) -> dict[str, object]:
-        """Plain values of the command's own options, as a run records them. Paths become text."""
+        """The command's own options as plain values, as a run records them. Paths become text."""
         own = [f.name for f in fields(self) if f.name not in NO_OPTION_OF_A_RUN]
         return {name: str(value) if isinstance(value := getattr(self, name), Path) else value for name in own}
 
 
 def annotations_of(kind: type[Command]) -> dict[str, object]:
-    """The annotations of a command's options, each as it is where it was written."""
+    """The annotations of a command's options, resolved in the modules where they are written."""
     hints = get_type_hints(kind, include_extras=True)
     return {f.name: hints[f.name] for f in fields(kind) if f.init}
 
 
 def check_typed(kind: type[Command], name: str, text: str, beside: Mapping[str, object]) -> None:
-    """A UsageError if what was typed for an option, beside others, is none of its values."""
+    """A UsageError if the text typed for an option is not accepted, given the other options `beside` it."""
     hint = kind.hints(beside)[name]
     value: str | float = text
     for number in (int, float):

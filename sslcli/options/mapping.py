@@ -1,4 +1,4 @@
-"""Options from what YAML gave: names and values, each converted and checked."""
+"""Options from YAML: names and values, each converted and checked."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ CommandT = TypeVar("CommandT", bound=Command)
 
 
 def build(kind: type[CommandT], values: Mapping[str, object]) -> CommandT:
-    """The options of a command with these values, each of which it checks; a UsageError if one is not accepted."""
+    """The options of a command with these values; a UsageError if a value is not accepted."""
     of_any_values: Callable[..., CommandT] = kind
     return of_any_values(**values)
 
 
 def from_mapping(kind: type[Command], values: object, source: str) -> dict[str, object]:
-    """Turn what YAML gave into keyword arguments of `kind`, each checked; `source` names the place in messages."""
+    """Turn YAML content into checked keyword arguments of `kind`; `source` names the place in messages."""
     if not isinstance(values, dict):
         raise UsageError(f"{source} must hold option names and values, not {type(values).__name__}: {str(values)[:60]!r}")
     hints, arguments = kind.hints(values), dict[str, object]()
@@ -39,9 +39,9 @@ def from_mapping(kind: type[Command], values: object, source: str) -> dict[str, 
 
 
 def _convert(place: str, hint: object, value: object) -> object:
-    """Paths come as text; so do numbers like 1e-3, which YAML reads as text: taken as the number, and said.
+    """Turn text into a Path where one is wanted, and text like 1e-3 (which YAML does not read as a number) into a number.
 
-    A whole number for what may be a fraction becomes such a one, or 1 and 1.0 would be two settings.
+    A whole number becomes a float where a float is wanted, or 1 and 1.0 would count as two settings.
     """
     kinds = (get_args(hint)[0], *get_args(get_args(hint)[0]))
     if Path in kinds and isinstance(value, str):

@@ -1,4 +1,4 @@
-"""The options of methods as options of ssl pretrain: each method's own, with its defaults and help."""
+"""The options of each method, as options of ssl pretrain, with the method's defaults and help."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from sslcli.options.command import Command
 
 T = TypeVar("T")
 OF_METHODS = tuple(dict.fromkeys(name for file in FILES.values() for name in file.options))
-"""The options of ssl pretrain that belong to some methods alone."""
+"""The options of ssl pretrain that belong only to some methods."""
 
 
 def method_hints(file: MethodFile | None) -> dict[str, object]:
-    """The annotations of a method's options as --help shows them: in a panel of their own."""
+    """The annotations of a method's options, in their own panel of --help."""
     return {} if file is None else {name: in_panel(option.hint) for name, option in file.options.items()}
 
 
 def in_panel(hint: object, **changed: object) -> object:
-    """An annotation as --help shows it among those of methods, with what is `changed`."""
+    """An annotation in the methods' panel of --help, with the `changed` attributes."""
     kind, *metadata = get_args(hint)
     shown = [copy.copy(item) for item in metadata]
     for item in shown:
@@ -32,13 +32,13 @@ def in_panel(hint: object, **changed: object) -> object:
 
 
 def of_any_method(file: MethodFile, name: str) -> object:
-    """The annotation of an option for whatever method has it: without a value, and without bounds, which are the method's."""
+    """The annotation of an option, whichever method has it: may be None, without the bounds, which each method sets."""
     kind, *metadata = get_args(in_panel(file.options[name].hint, min=None, max=None))
     return Annotated[(str if get_origin(kind) is Literal else kind) | None, *metadata]
 
 
 def with_options_of_methods(kind: type[T]) -> type[T]:
-    """Give a class the options of all methods, after --init. None stands for the method's default, if it has the option."""
+    """Add the options of all methods to a class, after --init. None means the method's default, if it has the option."""
     if taken := [name for name in OF_METHODS if name in kind.__annotations__ | Command.__annotations__]:
         raise TypeError(f"options of a method have names that all methods' options have: {', '.join(taken)}")
     annotations: dict[str, object] = {}

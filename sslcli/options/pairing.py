@@ -1,8 +1,8 @@
-"""What makes two runs a pair, a setup, or the same job: a key of the options that count. Imports no torch.
+"""Keys that are equal for two runs that make a pair, a setup, or the same job. Imports no torch.
 
-The keys of all versions can be compared as they are recorded, also in the index, which has no options. For this, an option that
-version 1 did not have counts only where it is not at its default. The options of version 1 always count, by the names that they
-had then; one that the program no longer has counts at its default of then.
+Recorded keys of all versions can be compared, even from the index, which has no options. Therefore an option that version 1
+did not have counts only if it is not at its default. The options of version 1 always count, under the names that they had
+then; one that was removed since counts at the default that it had.
 """
 
 from __future__ import annotations
@@ -23,15 +23,13 @@ from sslcli.runs.run import EXPERIMENTS
 
 NOT_IN_PAIR = ("init", "encoder", "at_epoch", "name", "data_dir", "download", "device", "deterministic", "labels", "image_size",
                "fit")  # fmt: skip
-"""Options in which the two runs of a pair may differ: init, the encoder that it stands for, where things are, and what the
-fingerprint of the data tells.
-"""
+"""Options in which the two runs of a pair may differ: init and its encoder, places, and what the data's fingerprint covers."""
 
 
 def defaults_of_newer(experiment: str, options: dict[str, object]) -> dict[str, object]:
-    """The options that version 1 did not have, at the values that older runs count as having: by CHANGES, else the defaults.
+    """The options that version 1 did not have, at the values that count for older runs: from CHANGES, else the defaults.
 
-    Of a run of another method than version 1 had, with these `options`, all that belong to the method.
+    If the run with these `options` has a method that version 1 did not have, all options of the method are included.
     """
     command = EXPERIMENTS[experiment]
     method = method_of(command, options)
@@ -48,7 +46,8 @@ def defaults_of_newer(experiment: str, options: dict[str, object]) -> dict[str, 
 def comparable(experiment: str, options: dict[str, object]) -> dict[str, object]:
     """The options that the two runs of a pair share, without newer ones at their default.
 
-    Of a folder its place is none: the fingerprint tells what is in it. Nor is that of a method's file, whose code the key has.
+    The path of a folder does not count: the fingerprint covers its content. Nor does that of a method's file, whose code
+    is in the key.
     """
     newer = defaults_of_newer(experiment, options)
     shared = {
@@ -64,7 +63,7 @@ def comparable(experiment: str, options: dict[str, object]) -> dict[str, object]
 
 
 def pair_key(experiment: str, options: dict[str, object], fingerprint: str, *, but: tuple[str, ...] = ()) -> str:
-    """Twelve hexadecimal digits that are equal for runs on equal data whose options differ in `init`, and `but`, alone."""
+    """Twelve hexadecimal digits, equal for runs on equal data whose options differ only in `init` and `but`."""
     command = EXPERIMENTS[experiment]
     known = {first_name(command, name) for name in _defaults(command)}
     gone = {name: value for name, value in FIRST[command].items() if name not in known}
@@ -75,12 +74,12 @@ def pair_key(experiment: str, options: dict[str, object], fingerprint: str, *, b
 
 
 def begun_with(fingerprint: str, *files: Mapping[str, object]) -> str:
-    """The fingerprint of the data, with those of the files that a pretraining began with: others' weights, a method's code."""
+    """The fingerprint of the data and of the files that a pretraining starts from: others' weights, a method's code."""
     return "".join([fingerprint, *(str(file.get("sha256", "")) for file in files)])
 
 
 def changed_options(experiment: str, old: dict[str, object], new: dict[str, object]) -> list[str]:
-    """The options in which two runs differ and a pair may not, in words: name (old against new)."""
+    """The options that differ between two runs and keep them from being a pair, as: name (old against new)."""
     first, second = (defaults_of_newer(experiment, values) | comparable(experiment, values) for values in (old, new))
     return [
         f"{key} ({first.get(key)} against {second.get(key)})" for key in first | second if first.get(key) != second.get(key)
@@ -88,5 +87,5 @@ def changed_options(experiment: str, old: dict[str, object], new: dict[str, obje
 
 
 def _defaults(command: str) -> dict[str, object]:
-    """The options that a command's runs have on record today, to their defaults."""
+    """The options that runs of a command record today, with their defaults."""
     return {field.name: field.default for field in fields(TRAININGS[command]) if field.name not in NO_OPTION_OF_A_RUN}

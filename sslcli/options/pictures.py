@@ -38,90 +38,94 @@ from sslcli.training.recipe import Flip
 
 @dataclass(frozen=True, kw_only=True)
 class Predict(Command):
-    """Draw a grid of test images with true class, predicted class and confidence: for each newest evaluation the same ones.
+    """Draw a grid of test images with true class, predicted class and confidence.
 
-    With --images it classifies pictures of your own.
+    The newest evaluations each get a grid of the same images. With --images, classify your own pictures instead.
     """
 
     only_reads: ClassVar[bool] = True
-    run: Annotated[str | None, Option(help="Only this evaluation: id, name, unique prefix or latest.")] = None
+    run: Annotated[str | None, Option(help="Only this evaluation: id, name, unique prefix, or latest.")] = None
     study: StudyName = None
-    n: Annotated[int, Option("--n", min=1, max=400, help="How many test images.")] = 16
-    seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Chooses the test images.")] = 1
+    n: Annotated[int, Option("--n", min=1, max=400, help="Number of test images.")] = 16
+    seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Seed that chooses the test images.")] = 1
     images: OwnImages = None
     more: MoreImages = None
     encoder_seed: Annotated[
         int | None,
         Option(
-            min=0, max=MAX_SEED, help="On purpose wrong: put the scratch classifier on another random encoder, of this seed."
+            min=0, max=MAX_SEED, help="Wrong on purpose: put the scratch classifier on another random encoder, with this seed."
         ),
     ] = None
-    out: Annotated[
-        Path | None, Option(help="The picture to write, with --run or --images; default: in results/predictions.")
-    ] = None
+    out: Annotated[Path | None, Option(help="Picture to write, with --run or --images. Default: in results/predictions.")] = (
+        None
+    )
     data_dir: DataDir = None
     device: Device = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Map(Command):
-    """Draw the representations of pretrained and scratch beside each other: as a map, and as nearest training images.
+    """Draw the representations of pretrained and scratch side by side: a map, and nearest training images.
 
-    Of the study's newest pair of linear evaluations, into results/figures/linear_eval/map.png and neighbours.png.
+    Uses the study's newest pair of linear evaluations. Writes results/figures/linear_eval/map.png and neighbours.png.
     """
 
     only_reads: ClassVar[bool] = True
     study: StudyName = None
     n: Annotated[
-        int, Option("--n", min=10, max=10_000, help="How many test images, or all: on the map, and to average over.")
+        int,
+        Option(
+            "--n", min=10, max=10_000, help="Number of test images, on the map and to average over; all if there are fewer."
+        ),
     ] = 2000
-    queries: Annotated[int, Option(min=1, max=40, help="Test images whose nearest training images are shown.")] = 8
-    neighbours: Annotated[int, Option(min=1, max=12, help="Nearest training images of each.")] = 5
-    seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Chooses the images, and starts the map.")] = 1
+    queries: Annotated[int, Option(min=1, max=40, help="Number of test images to show with their nearest training images.")] = 8
+    neighbours: Annotated[int, Option(min=1, max=12, help="Nearest training images to show for each.")] = 5
+    seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Seed of the choice of images and of the map.")] = 1
     data_dir: DataDir = None
     device: Device = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbours(Command):
-    """Draw pictures of your own beside the training pictures that an encoder finds nearest, with their similarities.
+    """Draw your own pictures beside the training pictures that an encoder finds nearest, with their similarities.
 
-    Into results/predictions/neighbours.png. Similarity is the cosine of the representations h.
+    Writes results/predictions/neighbours.png. Similarity is the cosine of the representations h.
     """
 
     only_reads: ClassVar[bool] = True
-    images: Annotated[list[str] | None, Argument(help="Your own pictures, or folders of them with sub-folders.")] = None
+    images: Annotated[list[str] | None, Argument(help="Your own pictures or folders, with their sub-folders.")] = None
     run: Annotated[
-        str | None, Option(help="Whose encoder: id, name or prefix of a finished run; default: the newest pretrain run.")
+        str | None,
+        Option(help="Finished run whose encoder to use: id, name or unique prefix. Default: the newest pretrain run."),
     ] = None
-    k: Annotated[int, Option("--k", min=1, max=12, help="Nearest training images of each.")] = 6
-    among: Annotated[int | None, Option(min=1, help="Look among so many training images, drawn by --seed; default: all.")] = (
-        None
-    )
-    seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Chooses the training images of --among.")] = 1
-    out: Annotated[Path | None, Option(help="The picture to write; default: results/predictions/neighbours.png.")] = None
+    k: Annotated[int, Option("--k", min=1, max=12, help="Nearest training images to show for each.")] = 6
+    among: Annotated[
+        int | None, Option(min=1, help="Search only this many training images, drawn by --seed. Default: all.")
+    ] = None
+    seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Seed that draws the training images of --among.")] = 1
+    out: Annotated[Path | None, Option(help="Picture to write. Default: results/predictions/neighbours.png.")] = None
     data_dir: DataDir = None
     device: Device = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Views(Command):
-    """Draw some training images beside augmented views of them, as the encoder gets them.
+    """Draw training images beside their augmented views, as the encoder sees them.
 
-    The first thing to look at when pretraining does not work. Takes the options of ssl pretrain that make views.
+    Look at this first when pretraining does not work. Takes the options of ssl pretrain that make views.
     """
 
-    run: Annotated[str | None, Option(help="Take data, sizes and augmentation from this pretrain run.")] = None
-    n: Annotated[int, Option("--n", min=1, max=100, help="How many images.")] = 8
-    views: Annotated[int, Option(min=1, max=40, help="How many views of each, at every size.")] = 4
-    out: Annotated[Path | None, Option(help="The picture to write; default: results/figures/pretrain/views.png.")] = None
+    run: Annotated[str | None, Option(help="Pretrain run to take data, sizes and augmentation from.")] = None
+    n: Annotated[int, Option("--n", min=1, max=100, help="Number of images.")] = 8
+    views: Annotated[int, Option(min=1, max=40, help="Views of each image, at every size.")] = 4
+    out: Annotated[Path | None, Option(help="Picture to write. Default: results/figures/pretrain/views.png.")] = None
     dataset: Dataset = Pretrain.dataset
     labels: Labels = None
     image_size: ImageSize = None
     fit: Fit = Pretrain.fit
     data_dir: DataDir = None
     download: Download = False
-    seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Chooses images and views.")] = 1
+    seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Seed of images and views.")] = 1
     view_sizes: ViewSizes = Pretrain.view_sizes
     crop_min: CropMinBySize = Pretrain.crop_min
     flip: Flip = Pretrain.flip
@@ -136,9 +140,9 @@ class Views(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class DataCheck(Command):
-    """Find duplicates in a data set, across training and test too; constant images, labels that disagree, class balance.
+    """Check a data set: duplicates (also between training and test), constant images, conflicting labels, class balance.
 
-    Writes results/data/<dataset>.json, which ssl compare --without-duplicates reads, and a picture of pairs.
+    Writes results/data/<dataset>.json, which ssl compare --without-duplicates reads, and a picture of duplicate pairs.
     """
 
     dataset: Dataset = "cifar10"
@@ -149,6 +153,10 @@ class DataCheck(Command):
     download: Download = False
     threshold: Annotated[
         float | None,
-        Option(min=0.5, max=1, help="Least similarity of near duplicates; default: 0.8, chosen by eye on CIFAR-10."),
+        Option(
+            min=0.5,
+            max=1,
+            help="Similarity from which two images are near duplicates. Default: 0.8, chosen by eye on CIFAR-10.",
+        ),
     ] = None
     format: Format = "table"

@@ -1,11 +1,10 @@
-"""The trainings of a study: a preset's, or those of so many minutes, every option checked. No torch."""
+"""The trainings of a study, from a preset or for a number of minutes, with every option checked. No torch."""
 
 from __future__ import annotations
 
 import copy
 import math
 from dataclasses import fields
-from importlib import resources
 from pathlib import Path
 
 import yaml
@@ -14,6 +13,7 @@ from sslcli.errors import UsageError
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.files import load_yaml
 from sslcli.options.mapping import build, from_mapping
+from sslcli.options.preset_files import preset_files
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import OF_PROTOCOL
 from sslcli.options.study import Study
@@ -22,25 +22,24 @@ from sslcli.options.values import did_you_mean
 
 Step = tuple[str, dict[str, object]]
 """A training of a study: the command's name, and its options."""
-PRESETS = resources.files("sslcli") / "presets"
 PRESET, MINUTES = "demo", 15.0
-"""The preset where nothing is chosen, and the minutes of pretraining where a data set alone is."""
+"""The preset if nothing is chosen, and the minutes of pretraining if only a data set is."""
 BY_MINUTES: dict[str, list[dict[str, object]]] = {
     "pretrain": [{}],
     "probe": [{"epochs": 30}, {"protocol": "knn"}],
     "finetune": [{"epochs": 10, "optimizer": "muon", "lr": 0.1}],
 }
-"""The trainings of a study of so many minutes, on any data."""
+"""The trainings of a study with --minutes, on any data."""
 BY_TIME = ("epochs", "max_steps", "view_sizes", "knn_every", "keep_every")
-"""What --minutes settles in the place of a preset."""
+"""The options that --minutes sets instead of a preset."""
 OF_PRETRAINING = ("dataset", "labels", "minutes")
-"""Options of `ssl study` that go to its pretraining; evaluations take them from there."""
+"""Options that `ssl study` passes to its pretraining; evaluations inherit them from there."""
 SHARED = ("seed", "max_steps", "data_dir", "download", "device")
-"""Options of `ssl study` that go to every training that has them, if given."""
+"""Options that `ssl study` passes, if given, to every training that has them."""
 
 
 def recipe_of(command: Study) -> tuple[Study, dict[str, list[dict[str, object]]]]:
-    """The preset's trainings, with --minutes without what those settle; without a preset those of BY_MINUTES."""
+    """The trainings of the preset (with --minutes, without the options that it sets); without a preset, BY_MINUTES."""
     if command.preset is None and (command.dataset or command.minutes):
         dataset, minutes = command.dataset or Pretrain.dataset, command.minutes or MINUTES
         return command.because("--minutes", dataset=dataset, minutes=minutes), copy.deepcopy(BY_MINUTES)
@@ -54,7 +53,7 @@ def recipe_of(command: Study) -> tuple[Study, dict[str, list[dict[str, object]]]
 
 
 def label_fractions(text: str) -> list[float]:
-    """Turn "0.01,0.1,1" into numbers above 0 and up to 1, from all to few, each once."""
+    """Turn "0.01,0.1,1" into distinct numbers above 0 and up to 1, the largest first."""
     try:
         found = sorted({float(part) for part in text.split(",")}, reverse=True)
     except ValueError:
@@ -65,7 +64,7 @@ def label_fractions(text: str) -> list[float]:
 
 
 def _on_fractions(kind: str, sections: list[dict[str, object]], fractions: list[float]) -> list[dict[str, object]]:
-    """The evaluations of a preset done on these parts of the labels, each protocol by its recipe for the nearest part."""
+    """The evaluations of a preset on these fractions of the labels; each takes its protocol's recipe for the nearest one."""
     recipes: dict[tuple[object, ...], list[tuple[float, dict[str, object]]]] = {}
     told_apart_by = [name for name, keys in OF_PROTOCOL.items() if not PROTOCOLS[keys[0]].by_steps]
     for section in sections:
@@ -81,15 +80,10 @@ def _on_fractions(kind: str, sections: list[dict[str, object]], fractions: list[
     ]
 
 
-def preset_names() -> list[str]:
-    """The presets of this package."""
-    return sorted(entry.name.removesuffix(".yaml") for entry in PRESETS.iterdir() if entry.name.endswith(".yaml"))
-
-
 def read_preset(name: str) -> dict[str, list[dict[str, object]]]:
-    """Command names to their lists of options, from a preset of this package or a YAML file."""
-    known = preset_names()
-    path = Path(str(PRESETS / f"{name}.yaml")) if name in known else Path(name)
+    """The options of each training, by command name, from a preset of this package or a YAML file."""
+    known = preset_files()
+    path = Path(str(known[name])) if name in known else Path(name)
     if not path.is_file():
         near = did_you_mean(name, known)
         raise UsageError(
@@ -97,14 +91,16 @@ def read_preset(name: str) -> dict[str, list[dict[str, object]]]:
         )
     content = load_yaml(path)
     if not isinstance(content, dict) or not content or not set(content) <= set(TRAININGS) or "pretrain" not in content:
-        raise UsageError(f"{path}: a preset has the sections {', '.join(TRAININGS)}, pretrain at least, and no others")
+        raise UsageError(
+            f"{path}: not a preset; accepted are the sections {', '.join(TRAININGS)}, of which pretrain is required"
+        )
     sections = {kind: section if isinstance(section, list) else [section or {}] for kind, section in content.items()}
     if not all(isinstance(options, dict) for section in sections.values() for options in section):
-        raise UsageError(f"{path}: a section holds option names and values, or a list of such")
+        raise UsageError(f"{path}: each section must hold option names and values, or a list of these")
     methods = [section.get("method", Pretrain.method) for section in sections["pretrain"]]
     if not methods or any(methods.count(method) > 1 for method in methods):
         found = ", ".join(map(str, methods)) or "none"
-        raise UsageError(f"{path}: a study has one pretrain section for each method, at least one; these are of: {found}")
+        raise UsageError(f"{path}: a study needs exactly one pretrain section per method; found are the methods: {found}")
     return sections
 
 
@@ -123,12 +119,12 @@ def assign(preset: dict[str, list[dict[str, object]]], assignment: str) -> None:
     name = option.replace("-", "_")
     files = [Pretrain.file_of(str(section.get("method", Pretrain.method))) for section in preset[kind]]
     takers = [section for section, file in zip(preset[kind], files, strict=True) if file and name in file.options]
-    for section in takers or preset[kind]:  # an option of some methods alone goes to their trainings
+    for section in takers or preset[kind]:  # an option of some methods goes only to their trainings
         section[name] = value
 
 
 def trainings_of(preset: dict[str, list[dict[str, object]]], command: Study) -> list[Step]:
-    """The trainings of the study, pretraining first, every option checked before anything is trained."""
+    """The trainings of the study, pretraining first. Every option is checked before anything is trained."""
     steps: list[Step] = []
     fractions = None if command.label_fractions is None else label_fractions(command.label_fractions)
     given = {f.name for f in fields(command) if f.init and getattr(command, f.name) != f.default}
@@ -145,7 +141,7 @@ def trainings_of(preset: dict[str, list[dict[str, object]]], command: Study) -> 
 
 
 def _section(command: Study, preset: dict[str, list[dict[str, object]]], kind: str, number: int) -> dict[str, object]:
-    """A section of the preset, checked; a UsageError if it has what the study itself decides."""
+    """A checked section of the preset; a UsageError if it sets an option that the study itself decides."""
     place = f"{command.preset or 'the study'}: {kind} {number + 1}"
     arguments = from_mapping(TRAININGS[kind], preset[kind][number], place)
     try:
@@ -153,13 +149,13 @@ def _section(command: Study, preset: dict[str, list[dict[str, object]]], kind: s
     except UsageError as error:  # of options that do not go together
         raise UsageError(f"{place}: {error}") from error
     if "at_epoch" in arguments:
-        raise UsageError(f"{place}: a study probes the checkpoints of --keep-every by itself")
+        raise UsageError(f"{place}: leave at_epoch out; a study probes every checkpoint that keep_every keeps")
     decided = ("name", "run", "init") if kind == "pretrain" else ("name", "run", "init", "encoder", "seed")
     if found := [name for name in decided if name in arguments]:
-        raise UsageError(f"{place}: {', '.join(found)} follows from the study; leave it out (seeds: --seed, --seeds)")
+        raise UsageError(f"{place}: leave {', '.join(found)} out; the study sets it (seeds: --seed, --seeds)")
     return arguments
 
 
 def over_time(probes: list[Step], epochs: list[int]) -> list[Step]:
-    """The study's first probe again, for each of the epochs whose checkpoints pretraining has kept."""
+    """The study's first probe again, for each epoch whose checkpoint pretraining kept."""
     return [(kind, {**arguments, "at_epoch": epoch}) for kind, arguments in probes[:1] for epoch in epochs]

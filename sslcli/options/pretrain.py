@@ -45,7 +45,7 @@ from sslcli.runs.naming import METHOD_IN_FILE, file_of_method
 from sslcli.training.recipe import TRAINING, BatchSize, Flip, Lr, MaxSteps, Momentum, Optimizer, Warmup, WeightDecay
 
 IN_FILE = "FILE.py:CLASS"
-"""How a method outside the program is named."""
+"""The form in which --method names a method outside the program."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,34 +53,38 @@ IN_FILE = "FILE.py:CLASS"
 class Pretrain(Command):
     """Train an encoder without labels.
 
-    The encoder is shown augmented views of the training images, and learns what the method's loss asks for. For the options of
-    a method type: ssl pretrain --method NAME --help. Writes a run with its checkpoints; next comes ssl probe.
+    The encoder sees augmented views of the training images and learns to minimise the method's loss. The result is a run with
+    its checkpoints; the next command is ssl probe. To see the options of a method, type: ssl pretrain --method NAME --help
     """
 
     joins_processes: ClassVar[bool] = True
     outside: ClassVar[MethodFile | None] = None
-    """Of the options with a method outside the program: its file, as it was read."""
+    """The file of a method outside the program, as it was read; None for a built-in method."""
     method: Annotated[
         str,
         Option(
-            help=f"One of: {', '.join(METHODS)}; or {IN_FILE}, your own. Each has options of its own.", rich_help_panel=MODEL
+            help=f"One of: {', '.join(METHODS)}; or {IN_FILE} for your own. Each has its own options.", rich_help_panel=MODEL
         ),
         OneOf(tuple(METHODS), form=(IN_FILE, METHOD_IN_FILE)),
     ] = "simclr"
     backbone: Annotated[
         str,
-        Option(help=f"One of: {', '.join(BACKBONES)}, or any model of timm: timm:NAME.", rich_help_panel=MODEL),
+        Option(help=f"One of: {', '.join(BACKBONES)}; or timm:NAME for any model of timm.", rich_help_panel=MODEL),
         one_of(BACKBONES, beginning=TIMM),
     ] = "resnet18"
     stem: Annotated[
         str,
-        Option(help="First layer, by backbone: auto, conv3, conv3-s2 (stride 2), conv7-pool, patchN.", rich_help_panel=MODEL),
+        Option(
+            help="First layer: auto, conv3, conv3-s2 (stride 2), conv7-pool or patchN. Each backbone accepts some.",
+            rich_help_panel=MODEL,
+        ),
         one_of(("auto",), all_stems(), beginning=SIZED),
     ] = "auto"
     init: Annotated[
         str,
         Option(
-            help="scratch: a random encoder; or a file of others' weights (.pt .pth .ckpt .safetensors).", rich_help_panel=MODEL
+            help="scratch: a random encoder; or a file of weights from elsewhere (.pt .pth .ckpt .safetensors).",
+            rich_help_panel=MODEL,
         ),
     ] = "scratch"
     dataset: Dataset = "cifar10"
@@ -98,7 +102,9 @@ class Pretrain(Command):
     momentum: Momentum = 0.9
     warmup_epochs: Warmup = None
     max_steps: MaxSteps = None
-    seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Of weights, order, views and splits.", rich_help_panel=TRAINING)] = 1
+    seed: Annotated[
+        int, Option(min=0, max=MAX_SEED, help="Seed of weights, order, views and splits.", rich_help_panel=TRAINING)
+    ] = 1
     view_sizes: ViewSizes = "auto"
     crop_min: CropMinBySize = None
     flip: Flip = 0.5
@@ -110,37 +116,45 @@ class Pretrain(Command):
     grey: Grey = None
     blur: Blur = None
     knn_every: Annotated[int, Option(min=0, help="Epochs between kNN measurements; 0: never.", rich_help_panel=TRAINING)] = 1
-    knn_images: Annotated[int, Option(min=10, help="Most training images in the kNN's bank.", rich_help_panel=TRAINING)] = 5000
+    knn_images: Annotated[int, Option(min=10, help="Training images that kNN searches, at most.", rich_help_panel=TRAINING)] = (
+        5000
+    )
     keep_every: Annotated[
         int,
-        Option(min=0, help="Epochs between checkpoints that are kept, for ssl probe --at-epoch; 0: none.", rich_help_panel=RUN),
+        Option(
+            min=0, help="Epochs between kept checkpoints, for ssl probe --at-epoch; 0: keep only the last.", rich_help_panel=RUN
+        ),
     ] = 0
     device: Device = "auto"
     precision: Precision = "auto"
     compile: Annotated[
         bool,
-        Option("--compile", help="Compile the step, and on a GPU replay it. Takes a minute at first.", rich_help_panel=MACHINE),
+        Option(
+            "--compile",
+            help="Compile the training step, and on a GPU replay it. The start takes a minute.",
+            rich_help_panel=MACHINE,
+        ),
     ] = False
     deterministic: Deterministic = False
     name: Name = None
     run: Annotated[
         str | None,
-        Option(help="Go on with the pretrain run of this name or id; if there is none, begin it.", rich_help_panel=RUN),
+        Option(help="Continue the pretrain run with this name or id; start it if there is none.", rich_help_panel=RUN),
         But("latest"),
     ] = None
     dry_run: Annotated[
-        bool, Option("--dry-run", help="Print every option, where it came from, and the expected time; train nothing.")
+        bool, Option("--dry-run", help="Print every option with its origin, and the expected time; train nothing.")
     ] = False
 
     def __new__(cls, **values: object) -> Self:
-        """Options that have those of the method's file as fields, too, where the method is outside the program."""
+        """Options that also have the fields of the method's file, if the method is outside the program."""
         kind = cls.with_method(str(values.get("method", cls.method)))
         if not issubclass(kind, cls):
             raise TypeError(f"options of --method {cls.outside and cls.outside.path} do not become those of another method")
         return super().__new__(kind)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Another process has the method's file as this one read it."""
+        """Give another process the method's file as this one read it."""
         return _taken_over, (self.outside and self.outside.source, vars(self))
 
     def __post_init__(self) -> None:
@@ -156,52 +170,52 @@ class Pretrain(Command):
 
     @classmethod
     def with_method(cls, method: str) -> type[Pretrain]:
-        """The class of the options with a method; a UsageError if its file, outside the program, is none of a method."""
+        """The class of options for a method; a UsageError if a file outside the program does not define one."""
         if file_of_method(method) is None:
             return cls if cls.outside is None else Pretrain
         if cls.outside is not None and cls.outside.path == method:
             return cls
-        from sslcli.methods.outside import read_source  # for few; the others start sooner without it
+        from sslcli.methods.outside import read_source  # few need it; the others start faster without it
 
         return _with_file(read_source(method))
 
     @classmethod
     def file_of(cls, method: str) -> MethodFile | None:
-        """What the file of a method says; None if there is no such method."""
+        """The description of a method from its file; None if there is no such method."""
         return cls.with_method(method).outside or FILES.get(method)
 
     @property
     def file(self) -> MethodFile:
-        """What the method's file said when these options were made."""
+        """The description of the method, as its file was when these options were made."""
         return self.outside or FILES[self.method]
 
     @classmethod
     def hints(cls, values: Mapping[str, object]) -> dict[str, object]:
-        """The annotations, those of the method's options as the method has them."""
+        """The annotations, with the method's own for the options of the method."""
         return super().hints(values) | method_hints(cls.file_of(str(values.get("method", cls.method))))
 
     def default_of(self, name: str) -> object:
-        """The default; of a method's option that of the method, None where it has no such option."""
+        """The default; for an option of methods that of this method, or None if it has no such option."""
         own = self.file.options
         if name in own:
             return own[name].default
         return None if name in OF_METHODS else super().default_of(name)
 
     def left_open_by(self, values: Mapping[str, object]) -> dict[str, object]:
-        """With another method its own options, where nobody chose a value."""
+        """With another method: the options of methods that nobody chose."""
         if values.get("method", self.method) == self.method:
             return {}
         return {name: None for name in OF_METHODS if not self.was_chosen(name)}
 
     def options(self) -> dict[str, object]:
-        """Plain values of the options, of those that belong to methods the method's own."""
+        """The options as plain values; of the options of methods, only this method's."""
         own = self.file.options
         return {name: value for name, value in super().options().items() if name not in OF_METHODS or name in own}
 
 
 @lru_cache(maxsize=32)
 def _with_file(source: Source) -> type[Pretrain]:
-    """The class of options that has those of a file outside the program as fields; a UsageError if a name is taken."""
+    """The class of options with those of a file outside the program as fields; a UsageError if a name is taken."""
     from sslcli.methods.outside import read_method
 
     file = read_method(source)
@@ -211,13 +225,13 @@ def _with_file(source: Source) -> type[Pretrain]:
         try:
             check(name, hint, file.options[name].default)
         except UsageError as error:
-            raise UsageError(f"--method {file.path}: of its defaults: {error}") from None
+            raise UsageError(f"--method {file.path}: wrong default: {error}") from None
     added = [(name, of_any_method(file, name), None) for name in file.options if name not in OF_METHODS]
     return make_dataclass("Pretrain", added, bases=(Pretrain,), namespace={"outside": file}, frozen=True, kw_only=True)
 
 
 def _taken_over(source: Source | None, values: dict[str, object]) -> Pretrain:
-    """Options as another process had made and checked them."""
+    """Rebuild options that another process has made and checked."""
     made = object.__new__(Pretrain if source is None else _with_file(source))
     vars(made).update(values)
     return made

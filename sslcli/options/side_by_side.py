@@ -1,4 +1,4 @@
-"""Options given several times as command lines side by side."""
+"""Turn options that are given several times into several command lines."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from sslcli.errors import UsageError
 
 
 def side_by_side(words: list[str], flags: Iterable[str]) -> list[list[str]]:
-    """The words of a command line with options given several times as so many command lines; `flags` take no value.
+    """One command line for each repetition of the options that are given several times; `flags` take no value.
 
-    An option given once is in all of them; those given several times are paired in order, and a UsageError if their
-    numbers differ.
+    An option given once is in all lines. Options given several times are paired in order; a UsageError if their counts
+    differ.
     """
     given: list[list[str]] = []
     for word in words:
@@ -24,7 +24,7 @@ def side_by_side(words: list[str], flags: Iterable[str]) -> list[list[str]]:
     counts = {name: names.count(name) for name in names if names.count(name) > 1 and name not in flags}
     if len(set(counts.values())) > 1:
         said = " and ".join(f"{name} {count} times" for name, count in counts.items())
-        raise UsageError(f"{said}: accepted are options given once, or each of them equally often, to be paired in order")
+        raise UsageError(f"{said}: give each option once, or all of them equally often (they are paired in order)")
     lines: list[list[str]] = [[] for _ in range(max(counts.values(), default=1))]
     for place, (name, option) in enumerate(zip(names, given, strict=True)):
         for number, line in enumerate(lines):

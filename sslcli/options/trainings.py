@@ -1,4 +1,4 @@
-"""The commands that train, and so make runs; and the file of --config, which may have a section for each."""
+"""The commands that make runs, and the file of --config, which may have a section for each of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TRAININGS: dict[str, type[TrainingOptions]] = {
 
 
 def with_file(command: Command) -> Command:
-    """Fill in what the --config file says and the command line does not. A file may have a section per command."""
+    """Add the options of the --config file that the command line does not give. A file may have a section per command."""
     if command.config is None:
         return command
     if not command.config.is_file():
@@ -39,15 +39,15 @@ def with_file(command: Command) -> Command:
 
 
 def _own_section(values: object, section: str, path: Path) -> object:
-    """What of a file is meant for a command: all of it, or its section where sections of commands are all there is."""
+    """The part of a file that is meant for a command: its section if the file has sections of commands, else everything."""
     if not isinstance(values, dict) or not values or not set(values) <= set(TRAININGS):
         return values
     if section not in values:
         hint = f"; as a study: ssl study --preset {path}" if section == "study" else ""
-        raise UsageError(f"{path}: as --config of ssl {section} it has no section {section}, only {', '.join(values)}{hint}")
+        raise UsageError(f"{path}: no section {section} for ssl {section}; it has: {', '.join(values)}{hint}")
     own = values[section] or {}
     if isinstance(own, list):
         if len(own) != 1:
-            raise UsageError(f"{path}: the section {section} has {len(own)} entries; as --config, accepted is one")
+            raise UsageError(f"{path}: the section {section} has {len(own)} entries; a --config file may have one")
         own = own[0] or {}
     return own

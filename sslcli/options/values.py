@@ -1,4 +1,4 @@
-"""What a value of an option may be, and whether one is: types, choices, bounds."""
+"""Check the value of an option: type, choices, bounds."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from sslcli.errors import UsageError
 
 @dataclass(frozen=True)
 class OneOf:
-    """Metadata of a text option: the accepted values, and beginnings (like folder:) after which anything may follow.
+    """Metadata of a text option: the accepted values, and prefixes (like folder:) that any text may follow.
 
-    `form` is what else is accepted: how help shows it, and the pattern that all of it fits.
+    `form` is another accepted form: how help shows it, and its pattern.
     """
 
     values: tuple[str, ...]
@@ -28,36 +28,36 @@ class OneOf:
     form: tuple[str, re.Pattern[str]] | None = None
 
     def accepts(self, value: str) -> bool:
-        """Whether it is one of the values, has one of the beginnings and more, or has the form."""
+        """Whether it is one of the values, starts with a prefix, or has the form."""
         begins = any(value.startswith(begin) and value != begin for begin in self.beginnings)
         return value in self.values or begins or (self.form is not None and self.form[1].fullmatch(value) is not None)
 
     def in_words(self) -> str:
-        """What is accepted."""
+        """What is accepted, for messages."""
         return ", ".join([*self.values, *(f"{begin}…" for begin in self.beginnings), *([self.form[0]] if self.form else [])])
 
 
 @dataclass(frozen=True)
 class Above:
-    """Metadata of a number: it is greater than this."""
+    """Metadata of a number: it must be greater than this."""
 
     low: float
 
 
 @dataclass(frozen=True)
 class But:
-    """Metadata of a text option: it is not this word, which has a meaning of its own."""
+    """Metadata of a text option: it must not be this word, which has its own meaning."""
 
     word: str
 
 
 def one_of(*groups: Iterable[str], beginning: str | None = None) -> OneOf:
-    """The names of all groups, each once, and what has the beginning."""
+    """The names of all groups, each once, and everything with the prefix `beginning`."""
     return OneOf(tuple(dict.fromkeys(name for group in groups for name in group)), (beginning,) if beginning else ())
 
 
 def check(name: str, hint: object, value: Any) -> None:
-    """Hold a value to its annotation: type, choices, bounds. A UsageError says what is accepted."""
+    """Check a value against its annotation: type, choices, bounds. A UsageError says what is accepted."""
     kind, *metadata = get_args(hint)
     if get_origin(kind) in (Union, types.UnionType):
         if value is None:
@@ -71,7 +71,7 @@ def check(name: str, hint: object, value: Any) -> None:
         kind = list
     fits = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
     fits = fits and (kind is not list or all(isinstance(item, str) for item in value))
-    if not fits or (kind is float and not abs(value) <= sys.float_info.max):  # no infinity, and no NaN
+    if not fits or (kind is float and not abs(value) <= sys.float_info.max):  # no infinity and no NaN
         raise UsageError(f"{option} takes {_WORDS[kind]}, not {value!r}")
     if kind is str and not value.isprintable():
         raise UsageError(f"{option} {value!r}: accepted are printable characters")
@@ -79,13 +79,13 @@ def check(name: str, hint: object, value: Any) -> None:
         if isinstance(item, OneOf) and not item.accepts(value):
             raise UsageError(f"{option} {value!r}: {did_you_mean(value, item.values)}accepted: {item.in_words()}")
         if isinstance(item, But) and value == item.word:
-            raise UsageError(f"{option} {value}: accepted is any other word, for {value} means the newest run")
+            raise UsageError(f"{option} {value}: {value} means the newest run; choose another name")
     if kind in (int, float):
         _check_range(option, kind, metadata, value)
 
 
 def _check_range(option: str, kind: type[float], metadata: list[object], value: float) -> None:
-    """Hold a number to the bounds of its annotation, both said where there are two."""
+    """Check a number against the bounds of its annotation; the message names both."""
     low, high = next(((item.min, item.max) for item in metadata if isinstance(item, ParameterInfo)), (None, None))
     above = next((item.low for item in metadata if isinstance(item, Above)), None)
     if (low is None or value >= low) and (high is None or value <= high) and (above is None or value > above):
@@ -100,6 +100,6 @@ _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or 
 
 
 def did_you_mean(value: str, known: Iterable[str]) -> str:
-    """The closest of the known words as a question, "" where none is close."""
+    """The closest known word as a question; "" if none is close."""
     close = difflib.get_close_matches(value, list(known), 1)
     return f"did you mean {close[0]!r}? " if close else ""

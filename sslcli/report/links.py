@@ -154,9 +154,7 @@ def check(page: Path, *, fix: bool) -> None:
     if broken := len(problems) - len(fixed):
         certain = not fix and any(_mended(text, link, served, page) for link in problems.keys() - fixed.keys())
         advice = f"; to mend what has exactly one answer, type: ssl plots --check {shlex.quote(str(typed))} --fix"
-        raise StateError(
-            f"{broken} of {len(links)} local images of {typed} cannot be had{advice if certain else ''}"
-        )
+        raise StateError(f"{broken} of {len(links)} local images of {typed} cannot be had{advice if certain else ''}")
     print(f"{typed}: {len(links)} local images, all there")
 
 

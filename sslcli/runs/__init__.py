@@ -1,1 +1,1 @@
-"""The runs of a project: records, the index, names, and what proves them. No torch."""
+"""The runs of a project: records, the index, names, and how records are checked. No torch."""

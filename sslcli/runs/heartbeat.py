@@ -1,4 +1,4 @@
-"""A run's heartbeat: which process on which machine works on it, and when that last said so."""
+"""A run's heartbeat: which process on which machine works on it, and when it last said so."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sslcli.files import now, write_text
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """When a process on a machine last said that it works on a run."""
+    """A process on a machine, and when it last said that it works on a run."""
 
     host: str
     process: int
@@ -22,12 +22,12 @@ class Heartbeat:
 
 
 def write_heartbeat(path: Path) -> None:
-    """Write down that this process is alive."""
+    """Record that this process is alive."""
     write_text(path, json.dumps({"host": platform.node(), "process": os.getpid(), "at": now()}))
 
 
 def read_heartbeat(path: Path) -> Heartbeat | None:
-    """The sign of life in a file; None if there is none that can be read."""
+    """The heartbeat in a file; None if it is missing or cannot be read."""
     try:
         beat = json.loads(path.read_text(encoding="utf-8"))
         return Heartbeat(str(beat["host"]), int(beat["process"]), datetime.fromisoformat(beat["at"]).astimezone(UTC))

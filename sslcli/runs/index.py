@@ -1,4 +1,4 @@
-"""registry.yaml, the index of a project's runs: YAML, of which every line is JSON too."""
+"""registry.yaml, the index of a project's runs: YAML in which every line is also JSON."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ HEADER = "# The runs of this project, one a line. Whole records: runs/<experimen
 
 
 def read_index(path: Path) -> list[Run]:
-    """All runs of an index, oldest first; a UsageError if it is damaged."""
+    """All runs of an index, oldest first. A UsageError if it is damaged."""
     text = path.read_text(encoding="utf-8", errors="replace")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     if lines in ([], ["runs: []"]):
         return []
-    try:  # every line that this program writes is JSON, which parses a hundred times faster than YAML
+    try:  # this program writes JSON lines, which parse a hundred times faster than YAML
         if lines[0] != "runs:" or not all(line.startswith("- {") for line in lines[1:]):
             raise ValueError
         content: object = [json.loads(line[2:]) for line in lines[1:]]
@@ -35,6 +35,6 @@ def read_index(path: Path) -> list[Run]:
 
 
 def index_text(runs: Sequence[Run]) -> str:
-    """An index of these runs as text."""
+    """The text of an index of these runs."""
     lines = "".join(f"- {json.dumps(run.index_entry(), ensure_ascii=True)}\n" for run in runs)
     return HEADER + ("runs:\n" + lines if runs else "runs: []\n")

@@ -1,4 +1,4 @@
-"""What runs, data sets and inits are called as a piece of an id or a file's name."""
+"""The names of runs, data sets and inits as parts of an id or a file name."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 
 def share_label(share: float | None) -> str:
-    """A part of the labels as a piece of a name: _0p1 for a tenth, nothing for all."""
+    """A fraction of the labels as part of a name: _0p1 for a tenth, "" for all."""
     return "" if share in (None, 1) else f"_{share:.6g}".replace("0.", "0p")
 
 
 def dataset_word(dataset: str | None) -> str:
-    """A data set as a piece of a file's name: of a folder its own name, in lower-case ASCII."""
+    """A data set as part of a file name, in lower-case ASCII; for folder:PATH, the name of the folder."""
     if not (dataset or "").startswith(FOLDER):
         return dataset or ""
     return f"folder-{plain_word(Path((dataset or '').removeprefix(FOLDER)).name) or 'pictures'}"
 
 
 def plain_word(text: str) -> str:
-    """A text in lower-case ASCII, what is no letter or digit as hyphens; "" if nothing is left of it."""
+    """A text in lower-case ASCII, with hyphens for all but letters and digits; "" if nothing is left."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
 
@@ -35,18 +35,18 @@ METHOD_IN_FILE = re.compile(r"(?P<path>.*\.py):(?P<kind>[^\W\d]\w*)", re.DOTALL)
 
 
 def file_of_method(method: object) -> tuple[str, str] | None:
-    """Path and class that --method names as FILE.py:CLASS; None of a method by its name."""
+    """Path and class of --method FILE.py:CLASS; None for a built-in method."""
     found = METHOD_IN_FILE.fullmatch(str(method))
     return (found["path"], found["kind"]) if found else None
 
 
 def class_word(kind: str) -> str:
-    """A class's name as the name of a method: my-method of MyMethod."""
+    """The name of a class as the name of a method: MyMethod becomes my-method."""
     return plain_word(re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", kind))[:40].strip("-")
 
 
 def init_label(init: str, origin: Origin) -> str:
-    """What the registry calls an init: its word; or the name and sha256 of others' weights, `origin`."""
+    """The registry's name for an init: the word itself, or file name and sha256 of others' weights (`origin`)."""
     if not origin:
         return init
     stem = re.sub(r"(\.(pth?|ckpt|tar|safetensors|torch))+$", "", origin["file"].lower())
@@ -59,5 +59,5 @@ INIT_WORDS = ("pretrained", "scratch")
 
 
 def weights_path(init: str) -> Path | None:
-    """The file that --init names; None if it is one of its words."""
+    """The file that --init names; None for pretrained and scratch."""
     return None if init in INIT_WORDS else Path(init)

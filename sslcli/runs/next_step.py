@@ -1,4 +1,4 @@
-"""The command that a person would want to type next, and those that made the runs there are. Imports no torch."""
+"""The command to type next, and the commands that made the existing runs. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sslcli.runs.selection import has_partner
 
 
 def next_command(registry: Registry) -> str:
-    """What a person would most likely want to do now."""
+    """The command that a user most likely wants to type now."""
     own = [run for run in registry.runs() if run.status != "published"]
     if not own:
         return registry.command("ssl study")
@@ -28,9 +28,9 @@ def next_command(registry: Registry) -> str:
 
 
 def partner_command(registry: Registry, run: Run) -> str:
-    """The command that makes the partner of an evaluation: the one that made it, with the other --init.
+    """The command that makes the partner of an evaluation: the command of the evaluation, with the other --init.
 
-    It names the pretrain run where a newer one would be taken without. A study makes what it lacks when it is started again.
+    It names the pretrain run if a newer one would be taken otherwise. A study makes missing runs when it is started again.
     """
     record = record_or_index(registry, run)
     if _words(record)[1] == "study":
@@ -40,7 +40,7 @@ def partner_command(registry: Registry, run: Run) -> str:
 
 
 def _encoder_option(registry: Registry, record: Run) -> str:
-    """The option that gives the partner of an evaluation the same pretrain run, "" if it would get that one anyway."""
+    """The option that gives a partner the same pretrain run as its evaluation; "" if it gets that one anyway."""
     finished = [run for run in registry.runs() if (run.experiment, run.status) == ("pretrain", "finished")]
     fitting = [run for run in finished if (run.backbone, run.seed) == (record.backbone, record.seed)]
     if not fitting:
@@ -53,13 +53,13 @@ def _encoder_option(registry: Registry, record: Run) -> str:
 
 
 def _words(record: Run) -> list[str]:
-    """The words of the command that made a run; of a run that has none on record, of the usual one."""
+    """The words of the command that made a run, or of the usual command if none is recorded."""
     words = shlex.split(record.command or "")
     return words if len(words) > 1 else ["ssl", EXPERIMENTS[record.experiment]]
 
 
 def recorded_command(registry: Registry, run: Run, addition: str = "", *, without: Sequence[str] = ()) -> str:
-    """The command that made a run, to be typed from here, with options added or changed; `without` some that take a value."""
+    """The command that made a run, to type here, with options added or changed and `without` some that take a value."""
     words = _words(record_or_index(registry, run))
     of_the_run = [] if words[1] == "study" else ["--name", "--at-epoch"]  # a study's name says which study
     for option in ("--project", *of_the_run, *without, *(word for word in addition.split() if word.startswith("--"))):
@@ -70,5 +70,5 @@ def recorded_command(registry: Registry, run: Run, addition: str = "", *, withou
 
 
 def record_or_index(registry: Registry, run: Run) -> Run:
-    """The whole record of a run; what the index has where its folder is lost."""
+    """The whole record of a run; if its folder is lost, the entry of the index."""
     return registry.load(run) if registry.path(f"{run.folder}/run.yaml").exists() else run

@@ -1,6 +1,6 @@
-"""The options that runs record, by version, so that a new or renamed option changes nothing about older runs. No torch.
+"""The options that runs record, by version, so that a new or renamed option changes nothing for older runs. No torch.
 
-A record names the version of its options as `options_version`. Without that they are of version 1, as sslcli 0.1.0 had them.
+A record names the version of its options as `options_version`. Without that field they have version 1, that of sslcli 0.1.0.
 Whoever adds or renames an option that runs record appends a `Change` to CHANGES.
 """
 
@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from sslcli.errors import UsageError
 
 FIELD = "options_version"
-"""What the version is called in a record, and in a checkpoint's copy of it."""
+"""The name of the version's field in a record and in a checkpoint's copy of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What one version of the options changed, by command.
+    """The changes of one version of the options, by command.
 
-    `added` maps a new option to the value that describes what runs did before there was this option. `added_to_methods` does
-    the same by method, for an option of its own: other methods may have an option of that name all along, or never. `renamed`
-    maps an option's old name to its new one. A name is never used again for another option.
+    `added` maps a new option to the value that describes what runs did before this option existed. `added_to_methods` does
+    the same by method, for a method's own option: other methods may always have had an option of that name, or never.
+    `renamed` maps an option's old name to its new one. A name is never reused for another option.
     """
 
     added: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
@@ -58,16 +58,16 @@ CHANGES: tuple[Change, ...] = (
     Change(added={"finetune": {"search_lr": False}}),
     Change(added_to_methods={"simclr": {"views": 2, "small_views": 0}}),
 )
-"""What versions 2, 3, … of the options changed."""
+"""The changes of versions 2, 3, … of the options."""
 
 
 def current() -> int:
-    """The version of the options that runs record now."""
+    """The current version of the options."""
     return 1 + len(CHANGES)
 
 
 def version_in(record: Mapping[str, object], source: str) -> int:
-    """The version of the options in a record; a UsageError if it is not known here. `source` names the record."""
+    """The version of the options in a record; a UsageError if it is unknown. `source` names the record."""
     version = record.get(FIELD, 1)
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= current():
         raise UsageError(
@@ -78,21 +78,21 @@ def version_in(record: Mapping[str, object], source: str) -> int:
 
 
 def as_now(command: str, options: Mapping[str, object], version: int) -> dict[str, object]:
-    """Options recorded at `version`, by their names of today; newer ones have the value that describes what such a run did.
+    """Options recorded at `version`, under their current names. Newer options get the value that describes such a run.
 
-    A run of a method has the newer options of that method alone.
+    A run of a method gets only the newer options of that method.
     """
     return _since(command, options, version=version, method=method_of(command, options))
 
 
 def method_of(command: str, options: Mapping[str, object]) -> str | None:
-    """The method that options on record are of; None where the command has none."""
+    """The method in recorded options; None if the command has none."""
     method = options.get("method", FIRST[command].get("method"))
     return None if method is None else str(method)
 
 
 def added_since_first(command: str, *, method: str | None = None) -> dict[str, object]:
-    """The options that CHANGES added to a command and its `method`, to the values that describe what runs did before."""
+    """The options that CHANGES added to a command and its `method`, with the values that describe earlier runs."""
     return _since(command, {}, version=1, method=method)
 
 
@@ -106,7 +106,7 @@ def _since(command: str, options: Mapping[str, object], *, version: int, method:
 
 
 def first_name(command: str, name: str) -> str:
-    """The name that an option of today had at first."""
+    """The first name of a current option."""
     for change in reversed(CHANGES):
         before = {new: old for old, new in change.renamed.get(command, {}).items()}
         name = before.get(name, name)

@@ -1,4 +1,4 @@
-"""The paths among a run's options: relative to the project in its record, absolute at work. Imports no torch."""
+"""The paths in a run's options: relative to the project in the record, absolute in use. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
 PATHS = ("data_dir", "labels")
-"""Options of a run that are paths; of folder:PATH and of the method FILE.py:CLASS a part is one, and --init may be one."""
+"""Options that are paths. folder:PATH and the method FILE.py:CLASS contain one, and --init may be one."""
 
 
 def located(registry: Registry, options: Mapping[str, object]) -> dict[str, object]:
-    """Options as a run has recorded them, their paths, which are relative to the project, made absolute."""
+    """Recorded options, with their paths (relative to the project) made absolute."""
     found = _with_paths(options, lambda path: os.path.normpath(registry.root / path))
     return found | {name: Path(str(found[name])) for name in PATHS if found.get(name) is not None}
 
 
 def recorded(registry: Registry, options: Mapping[str, object]) -> dict[str, object]:
-    """Options as a run records them: their paths, which are relative to the current folder, made relative to the project."""
+    """Options to record, with their paths (relative to the current folder) made relative to the project."""
     return _with_paths(options, lambda path: os.path.relpath(os.path.expanduser(path), registry.root))
 
 
 def as_read(registry: Registry, record: Run, *, here: Path | None = None) -> list[str]:
-    """The options that read a run's data as the run did, as they are typed in the folder `here`, by default the current one."""
+    """The options that read a run's data as the run did, to type in the folder `here` (default: the current one)."""
     known = {"dataset": record.dataset} | record.options
     options = _with_paths(known, lambda path: os.path.relpath(registry.root / path, here or os.curdir))
     of_folder = {name: options.get(name) for name in ("labels", "image_size", "fit")}
@@ -42,14 +42,14 @@ def _with_paths(options: Mapping[str, object], change: Callable[[str], str]) -> 
     if name.startswith(FOLDER):
         changed["dataset"] = FOLDER + change(name.removeprefix(FOLDER))
     if (weights := weights_path(str(options.get("init") or "scratch"))) is not None:
-        changed["init"] = os.path.join(os.curdir, change(str(weights)))  # never one of the words that --init has
+        changed["init"] = os.path.join(os.curdir, change(str(weights)))  # so that it is never one of the words of --init
     if (outside := file_of_method(options.get("method"))) is not None:
         changed["method"] = f"{change(outside[0])}:{outside[1]}"
     return {**options, **changed}
 
 
 def absolute_dataset(dataset: str) -> str:
-    """A data set's name, the path of a folder made absolute."""
+    """The name of a data set; for folder:PATH, with an absolute path."""
     if not dataset.startswith(FOLDER):
         return dataset
     return FOLDER + os.path.abspath(os.path.expanduser(dataset.removeprefix(FOLDER)))

@@ -1,4 +1,4 @@
-"""What proves each field of a run's record: the table that `ssl runs verify` goes by. Imports no torch."""
+"""The table of `ssl runs verify`: what each field of a run's record is checked against. Imports no torch."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ SOURCES = {
     "logits": "the test logits",
     "pictures": "the lists of pictures",
 }
-"""What a field is held to, in words. The first two are looked at by every `ssl runs verify`, the others by --numbers."""
+"""The sources that fields are checked against, in words. Every `ssl runs verify` uses the first two, --numbers all."""
 CODE = "method.py"
-"""What a run's folder calls the content of its method's file, of a method outside the program."""
+"""The name of the copy of a method's file in a run's folder, for a method outside the program."""
 PROOFS: dict[str, tuple[str, ...]] = {
     "id": ("files", "checkpoint"),
     "experiment": ("files", "checkpoint"),
@@ -65,17 +65,17 @@ PROOFS: dict[str, tuple[str, ...]] = {
     "attempts.*": ("checkpoint",),
     "error": ("record",),
 }
-"""Each field of a record, of nested ones by dotted names, to what proves it, keys of SOURCES; () is not provable: notes may be
-written at any time, and the end of the last attempt and the hash of a replaced checkpoint stand nowhere else. The first pattern
-that fits a name counts.
+"""Each field of a record (nested ones by dotted names) to the keys of SOURCES that prove it. () cannot be proven: notes may be
+written at any time, and the end of the last attempt and the hash of a replaced checkpoint are recorded nowhere else. The first
+pattern that matches a name counts.
 
-All rests on the sha256 of the checkpoints, which stand in the same record: who puts another checkpoint in the place of one, and
-its hash into the record, is not found. Nor is who deletes a run's files and calls it published: numbers alone prove nothing.
+Everything rests on the sha256 of the checkpoints, which is in the same record. If someone replaces a checkpoint and its hash,
+no check finds it. Nor if someone deletes a run's files and marks it as published: numbers alone prove nothing.
 """
 
 
 ABSENT: object = type("Absent", (), {"__repr__": lambda _: "absent"})()
-"""In the place of a value that is not there: None is one."""
+"""Stands for a missing value, since None is a value."""
 
 
 @cache
@@ -84,7 +84,7 @@ def _pattern(name: str) -> str:
 
 
 def proofs_of(name: str) -> tuple[str, ...]:
-    """What proves the field of this dotted name."""
+    """The sources that prove the field with this dotted name."""
     return PROOFS[_pattern(name)]
 
 
@@ -92,33 +92,33 @@ SEALED = tuple(
     field for field in Run.__dataclass_fields__
     if field != "metrics" and any("checkpoint" in PROOFS[known] for known in PROOFS if known.partition(".")[0] == field)
 )  # fmt: skip
-"""The fields of a run whose values every checkpoint has a copy of. An evaluation's best.pt has its metrics apart."""
+"""The fields of a run that every checkpoint holds a copy of. An evaluation's best.pt holds its metrics separately."""
 
 
 class Seal(TypedDict):
-    """Of the copy of a record in a checkpoint, what says how to read it."""
+    """The field that says how to read the copy of a record in a checkpoint."""
 
     experiment: str
     options: dict[str, object]
 
 
 def sealed(run: Run) -> dict[str, object]:
-    """What a run is, in plain data, for its checkpoint."""
+    """The copy of a run's record for its checkpoint, as plain data."""
     return {name: value for name, value in asdict(run).items() if name in SEALED} | {FIELD: current()}
 
 
 def unsealed(copy: Seal, source: str) -> dict[str, object]:
-    """What `sealed` gave, of this version or an older one: the options have their names of today."""
+    """The copy that `sealed` made, in this version or an older one, with the current names of the options."""
     options = as_now(EXPERIMENTS[copy["experiment"]], copy["options"], version_in(copy, source))
     return {name: value for name, value in copy.items() if name != FIELD} | {"options": options}
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a record must say according to a source: values by dotted names.
+    """What a record must contain according to a source: values by dotted names.
 
-    Nothing else may stand in the fields `whole`. Numbers may differ by the part `within`. `hashed` are names whose values
-    another value, a hash, stands for.
+    The fields `whole` may contain nothing else. Numbers may differ by the fraction `within`. `hashed` are names whose
+    values are represented by another value, a hash.
     """
 
     source: str
@@ -128,12 +128,12 @@ class Evidence:
     hashed: tuple[str, ...] = ()
 
     def tells(self, name: str) -> bool:
-        """Whether it has a say on a field, as the table allows it to."""
+        """Whether this source can prove a field, according to the table."""
         return self.source in proofs_of(name) and (name in self.values or name.partition(".")[0] in self.whole)
 
 
 def by_name(content: Mapping[str, object], *, attempts: int) -> dict[str, object]:
-    """Values of a run's fields by dotted names; the last of so many attempts is called last."""
+    """The values of a run's fields by dotted names; the last attempt is called last."""
     return {_with_last(name, attempts): value for field, inner in content.items() for name, value in _leaves(field, inner)}
 
 
@@ -153,7 +153,7 @@ def _with_last(name: str, attempts: int) -> str:
 
 
 def changed(record: Run, evidence: Sequence[Evidence]) -> list[str]:
-    """The fields of a record that are not what the evidence says, in words."""
+    """The fields of a record that contradict the evidence, in words."""
     told = by_name(asdict(record), attempts=len(record.attempts))
     found: dict[str, str] = {}
     for item in evidence:
@@ -166,7 +166,7 @@ def changed(record: Run, evidence: Sequence[Evidence]) -> list[str]:
 
 
 def _equal(first: object, second: object, *, within: float) -> bool:
-    """Whether two values are the same, and of the same type: true is not 1."""
+    """Whether two values are equal and of the same type: true is not 1."""
     if isinstance(first, float) and isinstance(second, float):
         close = math.isclose(first, second, rel_tol=within, abs_tol=within)
         return close or (math.isnan(first) and math.isnan(second))
@@ -174,7 +174,7 @@ def _equal(first: object, second: object, *, within: float) -> bool:
 
 
 def unproven(record: Run, evidence: Sequence[Evidence]) -> list[str]:
-    """The fields that a checkpoint could prove and no evidence does; by the table's pattern where that is all of them."""
+    """The fields that a checkpoint could prove but no evidence does; the table's pattern if that covers all of them."""
     told = by_name(asdict(record), attempts=len(record.attempts))
     known = {name for item in evidence for name in (*filter(item.tells, told), *item.hashed)}
     groups: dict[str, list[str]] = {}

@@ -1,7 +1,7 @@
-"""The run registry: `registry.yaml` is the index, `runs/<experiment>/<id>/run.yaml` the whole truth of a run.
+"""The run registry: `registry.yaml` is the index, `runs/<experiment>/<id>/run.yaml` the whole record of a run.
 
 Both are plain YAML, replaced atomically, written under one lock. All paths are relative to the project, the folder of
-`registry.yaml`, so that a project can be moved or committed. This module imports no torch.
+`registry.yaml`, so a project can be moved or committed. This module imports no torch.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LOCK_TIMEOUT = 60  # seconds
 
 
 def find_project(start: Path) -> Path:
-    """The nearest folder from `start` upwards that holds a registry.yaml; `start` itself where none does."""
+    """The nearest folder with a registry.yaml, from `start` upwards; `start` itself if there is none."""
     start = start.resolve()
     return next((folder for folder in (start, *start.parents) if (folder / "registry.yaml").is_file()), start)
 
@@ -46,7 +46,7 @@ class Registry:
         self.index = root / "registry.yaml"
 
     def command(self, line: str) -> str:
-        """A command line that a person can type where they stand: with --project if they are in another one."""
+        """A command line to type in the current folder: with --project if that is outside the project."""
         here = Path(os.environ.get("SSL_PROJECT") or find_project(Path.cwd())).resolve()
         return line if here == self.root.resolve() else f"{line} --project {shlex.quote(os.path.relpath(self.root))}"
 
@@ -55,31 +55,31 @@ class Registry:
         return self.root.resolve()
 
     def path(self, relative: str) -> Path:
-        """A path of the project as an absolute one; a UsageError if it, or a link in it, leaves the project."""
+        """The absolute form of a path in the project; a UsageError if it, or a link in it, leaves the project."""
         path = (self.root / relative).resolve()
         if not path.is_relative_to(self._real_root):
             raise UsageError(f"{relative!r} in the registry leaves the project {self.root}: paths are relative and stay in it")
         return path
 
     def runs(self) -> list[Run]:
-        """All runs, oldest first, as the index has them. Empty without an index; a UsageError if that is damaged."""
+        """All runs, oldest first, from the index. Empty without an index; a UsageError if the index is damaged."""
         if not self.index.exists():
             return []
         try:
             return read_index(self.index)
         except UsageError as error:
             remedy = self.command("ssl runs rebuild")
-            raise UsageError(f"{error}. To make it anew from the folders under runs/, type: {remedy}") from error
+            raise UsageError(f"{error}. To rebuild it from the folders under runs/, type: {remedy}") from error
 
     def find(self, selector: str, *, experiment: str | None = None, status: str | None = None) -> Run:
-        """The one run meant by an id, a name, a unique prefix of either, or "latest"; else by its id's last words."""
+        """The run with this id, name, or unique prefix of either, or "latest"; else the run whose id ends with the selector."""
         runs = [r for r in self.runs() if experiment in (None, r.experiment) and status in (None, r.status)]
         kind = " ".join(word for word in (status, experiment, "run") if word)
         if not runs:
             command = self.command(f"ssl {EXPERIMENTS[experiment or 'pretrain']}")
             raise StateError(f"there is no {kind} in {self.root}; to make one, type: {command}")
         if not selector:
-            raise UsageError("a run is named by its id, its name, a unique prefix of either, or latest; not by nothing")
+            raise UsageError("the name of the run is empty; accepted are an id, a name, a unique prefix of either, and latest")
         if selector == "latest":
             return runs[-1]
         begun = [r for r in runs if r.id.startswith(selector) or (r.name or "").startswith(selector)]
@@ -90,22 +90,20 @@ class Registry:
             known, listing = ", ".join(r.id for r in runs[-5:]), self.command("ssl runs list")
             raise StateError(f"no {kind} is called {selector!r}; the newest are: {known}. To see all, type: {listing}")
         listed = ", ".join(run.id for run in found[:8]) + (" and others" if found[8:] else "")
-        raise StateError(f"{selector!r} fits {len(found)} runs: {listed}; type more of it")
+        raise StateError(f"{selector!r} matches {len(found)} runs: {listed}; type more of it")
 
     def load(self, run: Run) -> Run:
-        """The whole record of a run, from its run.yaml; of a published run, which has none, what the index has."""
+        """The whole record of a run, from its run.yaml. A published run has none: then the entry of the index."""
         path = self.path(f"{run.folder}/run.yaml")
         if path.exists():
             return parse_run(load_yaml(path), str(path))
         if run.status != "published":
             remedy = self.command("ssl runs rebuild")
-            raise StateError(f"run {run.id} has lost {path}; to take what is lost out of the index, type: {remedy}")
+            raise StateError(f"run {run.id}: {path} is missing; to take missing runs out of the index, type: {remedy}")
         return run
 
     def create(self, stem: str, **known: object) -> Run:
-        """Add a run called `stem`, or as much of it as an id may have, and four random characters; its folder is made and it
-        is in the index.
-        """
+        """Add a run to the index and make its folder. Its id is `stem`, shortened if need be, and four random characters."""
         stem = stem[:LONGEST_STEM].rstrip("-._")
         with self._locked():
             runs = self.runs()
@@ -119,9 +117,9 @@ class Registry:
         return run
 
     def save(self, run: Run) -> None:
-        """Write what is known of a run: its record, then the index where that changes.
+        """Write the record of a run, then the index if its entry changes.
 
-        An index that somebody damaged meanwhile is left as it is, since it can be rebuilt and a training cannot.
+        A damaged index is left as it is: it can be rebuilt, but a training cannot.
         """
         with self._locked():
             self._write_record(run)
@@ -137,29 +135,29 @@ class Registry:
                 self._write_index(runs)
 
     def remove(self, ids: set[str]) -> None:
-        """Take runs out of the index; their folders are the caller's."""
+        """Take runs out of the index; the caller deletes their folders."""
         with self._locked():
             self._write_index([run for run in self.runs() if run.id not in ids])
 
     def rebuild(self) -> tuple[list[Run], list[str]]:
-        """Make the index anew from the records under runs/; published runs stay. Returns the runs and what was wrong."""
+        """Rebuild the index from the records under runs/; published runs stay. Returns the runs, and what was wrong."""
         with self._locked():
             found, problems = [], []
             for path in sorted(self.root.glob("runs/*/*/run.yaml")):
                 try:
                     run = parse_run(load_yaml(path), str(path))
                     if self.path(run.folder) != path.parent.resolve():
-                        raise UsageError(f"{path}: the record says {run.folder}; not taken in")
+                        raise UsageError(f"{path}: the record names another folder, {run.folder}; skipped")
                     found.append(run)
                 except (UsageError, OSError) as error:
                     problems.append(str(error))
-            noted = {run.id for run in found}  # a published run that somebody wrote a note on has a record, too
+            noted = {run.id for run in found}  # a published run with a note has a record, too
             published = [run for run in self._published(problems) if run.id not in noted]
             self._write_index(published + sorted(found, key=lambda run: (run.created or "", run.id)))
         return published + found, problems
 
     def _published(self, problems: list[str]) -> list[Run]:
-        """The published runs of the index, which stand nowhere else; of a damaged one those whose lines are whole."""
+        """The published runs, which only the index holds; from a damaged index, those whose lines are whole."""
         try:
             return [run for run in self.runs() if run.status == "published"]
         except UsageError as error:
@@ -188,7 +186,7 @@ class Registry:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the lock under which the index and all records are written."""
+        """Hold the lock for writing the index and all records."""
         with ExitStack() as held:
             try:
                 held.enter_context(locked(self.root / "runs" / ".lock", timeout=LOCK_TIMEOUT))
@@ -198,9 +196,9 @@ class Registry:
 
     @contextmanager
     def claim(self, run: Run, *, patience: float = 0) -> Iterator[None]:
-        """Hold a run for as long as it is worked on. A process that dies lets go; a second claim is a StateError.
+        """Hold a run during the work on it. The death of the process releases it; a second claim is a StateError.
 
-        With `patience` in seconds: whoever asks for a run's status holds it for a moment.
+        `patience` is in seconds: a process that asks for the run's status holds it for a moment.
         """
         with ExitStack() as held:
             try:
@@ -208,21 +206,21 @@ class Registry:
             except HeldError as error:
                 beat = self.heartbeat(run)
                 who = f"process {beat.process} on {beat.host}" if beat and str(error) == SOMEBODY else str(error)
-                raise StateError(f"run {run.id} is being worked on by {who}; wait for it, or stop that one") from None
+                raise StateError(f"run {run.id} is in use by {who}; wait for it, or stop it") from None
             yield
 
     def _lock_of(self, run: Run) -> Path:
         return self.path(f"{run.folder}/.lock")
 
     def beat(self, run: Run) -> None:
-        """Write down that this process works on a run, and when."""
+        """Record that this process works on a run, and when."""
         path = self.path(f"{run.folder}/.heartbeat")
-        if path.parent.is_dir():  # it was not deleted meanwhile
-            with suppress(StateError):  # a full disk is no reason to stop: the training will meet it at its next checkpoint
+        if path.parent.is_dir():  # it has not been deleted since
+            with suppress(StateError):  # a full disk does not stop the training here, but at its next checkpoint
                 write_heartbeat(path)
 
     def heartbeat(self, run: Run) -> Heartbeat | None:
-        """The last sign of life of a run's process; None if there is none that can be read."""
+        """The last heartbeat of a run's process; None if it is missing or cannot be read."""
         try:
             path = self.path(f"{run.folder}/.heartbeat")
         except UsageError:
@@ -230,14 +228,14 @@ class Registry:
         return read_heartbeat(path)
 
     def elsewhere(self, run: Run) -> str | None:
-        """Of a run that another machine was running: where, and when it was last seen there. Its lock tells nothing here."""
+        """Where another machine runs a run, and when it was last seen there. Its lock says nothing on this machine."""
         beat = self.heartbeat(run) if run.status == "running" else None
         if beat is None or beat.host == platform.node():
             return None
         return f"on {beat.host}, last seen {max(0, (datetime.now(UTC) - beat.at).total_seconds()):.0f} s ago"
 
     def status(self, run: Run) -> str:
-        """The run's status, where a running one whose process is gone from this machine counts as interrupted."""
+        """The status of a run. A running run whose process on this machine is dead counts as interrupted."""
         if run.status != "running" or self.elsewhere(run):
             return run.status
         return "running" if is_held(self._lock_of(run)) else "interrupted"

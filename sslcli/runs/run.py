@@ -1,4 +1,4 @@
-"""A run: one training, and how what YAML gave becomes one."""
+"""A run: one training or evaluation, and how it is read from YAML."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sslcli.errors import UsageError
 from sslcli.runs.option_versions import FIELD, FIRST, as_now, version_in
 
 EXPERIMENTS = {"pretrain": "pretrain", "linear_eval": "probe", "knn": "probe", "finetune": "finetune"}
-"""Experiment to the command that makes its runs."""
+"""Each experiment to the command that makes its runs."""
 STATUSES = ("running", "interrupted", "failed", "finished", "published")
 FIRST_METHOD = str(FIRST["pretrain"]["method"])
-"""The method that there was before there were others."""
+"""The only method of the first versions."""
 LEGAL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
 class Origin(TypedDict, total=False):
-    """Of the file of others' weights that a run begins with; empty without one. An evaluation keeps file and sha256 alone."""
+    """The file of others' weights that a run starts from; empty without one. An evaluation keeps only file and sha256."""
 
     file: str
     sha256: str
@@ -28,7 +28,7 @@ class Origin(TypedDict, total=False):
 
 
 class Code(TypedDict, total=False):
-    """Of the file of a method outside the program; empty without one."""
+    """The file of a method outside the program; empty without one."""
 
     file: str
     sha256: str
@@ -36,7 +36,7 @@ class Code(TypedDict, total=False):
 
 
 class Data(TypedDict, total=False):
-    """What a run was trained on: the images, how a picture becomes an input, and what else it began with.
+    """The data of a run: the images, how a picture becomes an input, and other files that it starts from.
 
     Sides are in pixels; `mean` and `std` (3,) normalise values in [0, 1]. Older versions recorded less.
     """
@@ -55,14 +55,14 @@ class Data(TypedDict, total=False):
 
 
 class Trial(TypedDict):
-    """A rate that was tried, and its accuracy on the validation images, in [0, 1]."""
+    """A learning rate that was tried, and its accuracy on the validation images, in [0, 1]."""
 
     rate: float
     val_acc: float
 
 
 class Choices(TypedDict, total=False):
-    """What was chosen before the first step, and a resume takes over."""
+    """Choices made before the first step; a resume keeps them."""
 
     rate: float
     tried: list[Trial]
@@ -70,7 +70,7 @@ class Choices(TypedDict, total=False):
 
 
 class Attempt(TypedDict, total=False):
-    """A process's work on a run: when, where, and how it ended. Times are in UTC, as ISO 8601."""
+    """The work of one process on a run: when, where, and how it ended. Times are in UTC, as ISO 8601."""
 
     started: str
     host: str
@@ -80,7 +80,7 @@ class Attempt(TypedDict, total=False):
 
 
 class Settled(TypedDict, total=False):
-    """Those of a run's options that other parts of the program read by their names."""
+    """The options of a run that other parts of the program read by name."""
 
     backbone: str
     stem: str
@@ -92,17 +92,17 @@ class Settled(TypedDict, total=False):
 
 @dataclass(kw_only=True)
 class Run:
-    """One training. The fields up to `metrics` stand in the index, all of them in run.yaml.
+    """One training or evaluation. The index holds the fields up to `metrics`, run.yaml holds all of them.
 
-    Accuracies in `metrics` are fractions. `pair` is equal for runs whose resolved options differ in `init` alone, `setup`
-    for those that differ in init and seed. `init` is pretrained, scratch, or others' weights by the name and sha256 of their
-    file. `both_right` counts, for other runs of the setup by their ids, the test images that both have right: what intervals
-    are made of.
-    `method` is the one that trains the encoder, or has trained the one that is evaluated.
+    Accuracies in `metrics` are fractions. `pair` is equal for runs whose resolved options differ only in `init`, `setup`
+    for those that differ only in init and seed. `init` is pretrained, scratch, or file name and sha256 of others' weights.
+    `both_right` counts the test images that this run and another run of the setup (by id) both have right; intervals are
+    computed from it.
+    `method` trains the encoder, or has trained the one that is evaluated.
     `at_epoch` is the epoch of the parent whose kept checkpoint was evaluated; None is its last.
-    `choices` holds what was chosen before the first step, and a resume takes over: "rate", and "tried", each rate's validation
-    accuracy; "minutes", for which epochs, views and net were settled. `checkpoints` maps a file's name to the sha256 it may
-    have: the newest first, then the one before, since a file and its hash cannot be replaced in one stroke.
+    `choices` holds choices made before the first step, which a resume keeps: "rate"; "tried", the validation accuracy of
+    each rate; "minutes", from which epochs, views and network were set. `checkpoints` maps a file's name to the sha256 that
+    it may have: the newest, then the one before, because a file and its hash cannot be replaced at the same instant.
     """
 
     id: str
@@ -141,9 +141,9 @@ class Run:
 
     @property
     def encoder_method(self) -> str | None:
-        """The method that trains or trained the encoder; None of a random encoder, or of others' weights as they are.
+        """The method that trains or trained the encoder; None for a random encoder, or for others' weights as they are.
 
-        Runs of versions that had one method do not name it.
+        Runs of versions with a single method do not name it.
         """
         trained = self.experiment == "pretrain" or (self.init or "").startswith("pretrained")
         return self.method or (FIRST_METHOD if trained else None)
@@ -156,10 +156,10 @@ class Run:
     @property
     def settled(self) -> Settled:
         """The options that the program reads by their names."""
-        return cast(Settled, self.options)  # whoever builds a command of them checks each
+        return cast(Settled, self.options)  # each is checked when a command is built from them
 
     def index_entry(self) -> dict[str, object]:
-        """What the index keeps of this run."""
+        """The entry of this run in the index."""
         return {name: value for name in INDEX_FIELDS if (value := getattr(self, name)) not in (None, {})}
 
 
@@ -196,7 +196,7 @@ def _are_choices(choices: Mapping[str, object]) -> bool:
 
 
 def parse_run(content: object, source: str) -> Run:
-    """Turn what YAML gave into a Run, or say what is wrong with it in `source`. Its options have their names of today."""
+    """Turn YAML content into a Run with the current names of options; a UsageError says what is wrong in `source`."""
     if not isinstance(content, dict):
         raise UsageError(f"{source}: a run is a mapping, this is {type(content).__name__}: {str(content)[:60]!r}")
     for required in ("id", "experiment", "status"):
@@ -239,5 +239,5 @@ def parse_run(content: object, source: str) -> Run:
 
 
 def called(runs: list[Run], name: str) -> list[Run]:
-    """The run with this id; if there is none, the runs with this name, oldest first."""
+    """The run with this id, else the runs with this name, oldest first."""
     return [run for run in runs if run.id == name] or [run for run in runs if run.name == name]

@@ -1,4 +1,4 @@
-"""Which runs of a project are meant: a study's, the newest pairs, a run's descendants. Imports no torch."""
+"""Select runs of a project: those of a study, the newest pairs, a run's descendants. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sslcli.runs.run import EXPERIMENTS, Run
 
 
 def study_runs(registry: Registry, study: str | None) -> list[Run]:
-    """The runs made here of a study, else of the newest one, oldest first; a StateError if there are none."""
+    """The runs of a study made here (default: the newest study), oldest first. A StateError if there are none."""
     own = [run for run in registry.runs() if run.status != "published"]
     if not own:
         raise StateError(
@@ -24,9 +24,9 @@ def study_runs(registry: Registry, study: str | None) -> list[Run]:
 
 
 def newest_study(runs: list[Run]) -> str | None:
-    """The study to show where none was named; None: what is of no study. Says so where something newer is passed over.
+    """The study to show if none was named; None: the runs without a study. Says so if it passes over something newer.
 
-    Runs of no study that are newer than the newest study are shown in its place if they hold a finished pair.
+    Runs without a study that are newer than the newest study are shown instead if they contain a finished pair.
     """
     studies = list(dict.fromkeys(run.study for run in reversed(runs) if run.study))
     alone = [run for run in runs if run.study is None]
@@ -37,21 +37,21 @@ def newest_study(runs: list[Run]) -> str | None:
     if any(has_partner(run, evaluations) for run in newer if run in evaluations):
         return None
     others = [f"{len(alone)} run{'s' * (len(alone) > 1)} of no study", *(f"study {name}" for name in studies[1:])]
-    passed_over = f"shown is study {studies[0]}; there is also: {', '.join(others)} (ssl runs list)"
+    passed_over = f"showing study {studies[0]}; there are also: {', '.join(others)} (ssl runs list)"
     say("\n".join(wrapped(passed_over, min(WIDEST, room_across()))))
     return studies[0]
 
 
 def has_partner(run: Run, evaluations: list[Run]) -> bool:
-    """Whether the other run of an evaluation's pair, pretrained or scratch, is among `evaluations`."""
+    """Whether `evaluations` contain the partner of an evaluation, pretrained or scratch."""
     return any(other.pair == run.pair and {other.init, run.init} == set(INIT_WORDS) for other in evaluations)
 
 
 def newest_pairs(runs: list[Run]) -> list[list[Run]]:
-    """For each protocol, part of the labels and method the newest run, finished if one is, and its partner; pretrained first.
+    """The newest run (finished if possible) for each protocol, label fraction and method, and its partner; pretrained first.
 
-    Others' weights stand beside scratch where nothing pretrained here does. Probes of earlier epochs are left out. One scratch
-    run may be the partner of several methods' runs.
+    If nothing was pretrained here, others' weights are paired with scratch. Probes of earlier epochs are left out. One
+    scratch run may be the partner of runs of several methods.
     """
     kinds: dict[tuple[str | None, ...], list[Run]] = {}
     for run in (run for run in runs if run.at_epoch is None):
@@ -62,12 +62,12 @@ def newest_pairs(runs: list[Run]) -> list[list[Run]]:
 
 
 def _methods(runs: list[Run]) -> list[str | None]:
-    """The methods of runs, the newest first; None alone where no run has one."""
+    """The methods of runs, the newest first; only None if no run has one."""
     return list(dict.fromkeys(run.encoder_method for run in reversed(runs) if run.encoder_method)) or [None]
 
 
 def _newest_pair(alike: list[Run], method: str | None) -> list[Run]:
-    """The newest of runs of one kind, those of other methods left out, and its partner; pretrained first."""
+    """The newest of the runs of one kind, without those of other methods, and its partner; pretrained first."""
     several = len(_methods(alike)) > 1
     shown = [run for run in alike if run.encoder_method in (method, None)]
 
@@ -84,12 +84,12 @@ def _newest_pair(alike: list[Run], method: str | None) -> list[Run]:
 
 
 def state_of(registry: Registry, run: Run) -> str:
-    """The run's status, and of one that another machine runs where and when it was seen."""
+    """The status of a run; for a run on another machine also where and when it was seen."""
     return " ".join(filter(None, (registry.status(run), registry.elsewhere(run))))
 
 
 def descendants(registry: Registry, ancestor: Run) -> list[Run]:
-    """A run and all whose parents lead to it, itself first."""
+    """A run and all its descendants, itself first."""
     found = [ancestor]
     for run in registry.runs():  # oldest first, so a parent comes before its children
         if run.parent in {other.id for other in found}:

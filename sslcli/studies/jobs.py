@@ -73,8 +73,8 @@ def do(registry: Registry, study: str, kind: str, arguments: Mapping[str, object
     ]  # fmt: skip
     if similar:
         changed = changed_options(plan.experiment, registry.load(similar[-1]).options, values)
-        differs = ", ".join(changed) or "another encoder, other data or another method's file"
-        say(f"{kind}: not the options of {similar[-1].id}: {differs}; a new run")
+        differs = ", ".join(changed) or "the encoder, the data or the file of the method"
+        say(f"{kind}: a new run; it differs from {similar[-1].id} in: {differs}")
     return workflow.go_on(registry, new_run(registry, plan, study=study), plan.options, plan.context)
 
 

@@ -114,7 +114,7 @@ def parse_checkpoint(content: bytes, place: str) -> State:
         state: State = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if kind_of(content) == TORCH_ARCHIVE:
-            raise StateError(f"{place} holds more than tensors and plain data; it is not loaded") from error
+            raise StateError(f"{place} holds more than tensors and plain data, so it is not loaded") from error
         raise StateError(f"{place} is no checkpoint that can be read: {_reason(content, error)}") from error
     except Exception as error:  # torch's readers raise whatever a foreign file leads them to
         raise StateError(f"{place} is no checkpoint that can be read: {_reason(content, error)}") from error

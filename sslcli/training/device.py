@@ -47,7 +47,7 @@ def _own_gpu() -> torch.device:
     (this, processes), gpus = place(), torch.cuda.device_count()
     if processes > gpus:
         raise StateError(
-            f"--device cuda: {processes} processes on this machine and {gpus} GPUs; accepted is at most a process a GPU, "
+            f"--device cuda: {processes} processes for {gpus} GPUs on this machine; accepted is at most one process per GPU: "
             f"torchrun --nproc-per-node {gpus}, or --device cpu"
         )
     torch.cuda.set_device(this)

@@ -112,10 +112,10 @@ def running(registry: Registry, run: Run) -> Iterator[Stop]:
     with registry.claim(run, patience=PATIENCE):
         vars(run).update(vars(registry.load(run)))  # another process may have gone on with it meanwhile
         if run.status == "finished":
-            raise StateError(f"run {run.id} is finished: there is nothing to go on with")
+            raise StateError(f"run {run.id} is finished; there is nothing to resume")
         if elsewhere := registry.elsewhere(run):
             advice = registry.command(f"ssl resume {run.id} --force")
-            raise StateError(f"run {run.id} is running {elsewhere}; if it is surely dead there, type: {advice}")
+            raise StateError(f"run {run.id} is running {elsewhere}; if you are sure that it is dead there, type: {advice}")
         for file in ("checkpoints/*.pt", ".heartbeat"):
             remove_unfinished(registry.path(f"{run.folder}/{file}"))
         attempt: Attempt = {"started": now(), "host": platform.node(), "process": os.getpid()}

@@ -114,7 +114,7 @@ def fit(
         for i, step in enumerate(range(progress.step - len(unseen), progress.step)):
             values = {key: column[i] for key, column in columns.items()}
             if not math.isfinite(loss := values["loss_epoch"]):
-                raise DivergedError(f"training diverged: the loss is {loss} at step {step}, at rate {lr_at(step):.3g}")
+                raise DivergedError(f"training diverged: the loss is {loss} at step {step}, at learning rate {lr_at(step):.3g}")
             progress.add(values)
             log.step(step + 1, loss=loss, lr=lr_at(step))
         if unseen:

@@ -9,18 +9,23 @@ from typing import Annotated, Literal, Protocol
 from typer import Option
 
 TRAINING, VIEWS = "Training", "Views"
-BatchSize = Annotated[int, Option(min=2, help="Images a step, summed over devices.", rich_help_panel=TRAINING)]
+BatchSize = Annotated[int, Option(min=2, help="Images per step, summed over devices.", rich_help_panel=TRAINING)]
 Optimizer = Annotated[Literal["sgd", "adamw", "muon"], Option(help="Optimizer.", rich_help_panel=TRAINING)]
-Lr = Annotated[float | None, Option(min=0, help="Highest rate; default by optimizer and batch.", rich_help_panel=TRAINING)]
+Lr = Annotated[
+    float | None,
+    Option(min=0, help="Peak learning rate. Default: depends on optimizer and batch size.", rich_help_panel=TRAINING),
+]
 WeightDecay = Annotated[
-    float | None, Option(min=0, help="Weight decay, not on biases and norms; default by optimizer.", rich_help_panel=TRAINING)
+    float | None,
+    Option(min=0, help="Weight decay, none on biases and norms. Default: depends on the optimizer.", rich_help_panel=TRAINING),
 ]
 Momentum = Annotated[float, Option(min=0, max=0.9999, help="Momentum of SGD and Muon.", rich_help_panel=TRAINING)]
 Warmup = Annotated[
-    float | None, Option(min=0, help="Epochs of linear warm-up; default: a twentieth, 10 at most.", rich_help_panel=TRAINING)
+    float | None,
+    Option(min=0, help="Epochs of linear warm-up. Default: a twentieth of --epochs, at most 10.", rich_help_panel=TRAINING),
 ]
-MaxSteps = Annotated[int | None, Option(min=1, help="Stop after so many steps, for a trial.", rich_help_panel=TRAINING)]
-Flip = Annotated[float, Option(min=0, max=1, help="Probability of a mirror image.", rich_help_panel=VIEWS)]
+MaxSteps = Annotated[int | None, Option(min=1, help="Stop after this many steps, for a trial.", rich_help_panel=TRAINING)]
+Flip = Annotated[float, Option(min=0, max=1, help="Probability of a horizontal flip.", rich_help_panel=VIEWS)]
 
 
 class Recipe(Protocol):

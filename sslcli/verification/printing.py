@@ -27,7 +27,7 @@ def print_states(registry: Registry, look_closer: LookCloser | None) -> None:
             print(f"{folder}: orphaned, not in the registry; to take it in, type: {registry.command('ssl runs rebuild')}")
     say(f"{states.total()} runs" + "".join(f"; {count} {state}" for state, count in states.items()))
     if states[BAD]:
-        raise StateError(f"{states[BAD]} of these are not as recorded")
+        raise StateError(f"{states[BAD]} of these runs are not as recorded")
 
 
 def print_fields() -> None:

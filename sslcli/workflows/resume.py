@@ -32,7 +32,7 @@ def resume(registry: Registry, selector: str | None, *, data_dir: Path | None, d
     """Go on with the run that was named, or the newest interrupted one; with `force` also if another machine was running it."""
     chosen = on_first(lambda: _claimed(registry, selector, force=force))
     if world() > 1 and chosen.experiment != "pretrain":
-        raise UsageError(f"run {chosen.id} is of {WORDS[chosen.experiment]}: accepted on several processes is pretraining")
+        raise UsageError(f"run {chosen.id} is of {WORDS[chosen.experiment]}; several processes can only resume pretraining")
     moved = {"data_dir": data_dir, "device": device}
     carry_on(registry, chosen, {name: value for name, value in moved.items() if value})
     say(f"next, type: {next_command(registry)}")
@@ -41,15 +41,15 @@ def resume(registry: Registry, selector: str | None, *, data_dir: Path | None, d
 def continued(registry: Registry, command: Pretrain) -> Run | None:
     """Go on with the pretrain run that `--run` names, if there is one, unless it is finished; its record, None without one."""
     if command.run == "" or command.name not in (None, command.run):
-        raise UsageError(f"--run {command.run!r} with --name {command.name!r}: accepted is --run with a name, and no --name")
+        raise UsageError(f"--run {command.run!r} with --name {command.name!r}: leave --name out; --run names the run")
     run = on_first(lambda: _called(registry, command.run))
     if run is None:
         return None
     _hold_to_record(registry, command, run)
     if run.status == "finished":
-        say(f"{run.id} is finished: there is nothing to go on with")
+        say(f"{run.id} is finished; there is nothing to resume")
     elif command.dry_run:
-        say(f"{run.id} is {run.status} and would be gone on with; for its options, type: ssl runs show {run.id}")
+        say(f"{run.id} is {run.status} and would continue; to see its options, type: ssl runs show {run.id}")
     else:
         run = carry_on(registry, run, {name: v for name in MOVABLE if (v := getattr(command, name)) not in (None, "auto")})
     say(f"next, type: {next_command(registry)}")
@@ -64,8 +64,8 @@ def _called(registry: Registry, name: str | None) -> Run | None:
     run = found[-1]
     if run.experiment != "pretrain" or run.status == "published":
         raise StateError(
-            f"--run {name}: {run.id} is a {run.status} run of {WORDS[run.experiment]}; accepted is a pretrain run made here, "
-            "or a name that no run has"
+            f"--run {name}: {run.id} is a {run.status} run of {WORDS[run.experiment]}; accepted are a pretrain run made here "
+            "and a new name"
         )
     return registry.load(run)
 
@@ -76,8 +76,8 @@ def _hold_to_record(registry: Registry, command: Pretrain, run: Run) -> None:
         if command.was_chosen(name) and name not in (*MOVABLE, "name") and value not in (None, "auto", run.options.get(name)):
             option, began_with = "--" + name.replace("_", "-"), run.options.get(name)
             raise UsageError(
-                f"{option} {value}: run {run.id} was begun with {began_with}, and goes on with it; leave {option} out, or give "
-                "another --run to begin anew"
+                f"{option} {value}: run {run.id} started with {began_with} and keeps it; leave {option} out, or start a "
+                "new run with another --run"
             )
 
 
@@ -102,7 +102,7 @@ def _chosen(registry: Registry, selector: str | None) -> Run:
         )
     run = registry.find(selector)
     if run.status in ("finished", "published"):
-        raise StateError(f"run {run.id} is {run.status}: there is nothing to go on with")
+        raise StateError(f"run {run.id} is {run.status}; there is nothing to resume")
     return run
 
 
@@ -116,10 +116,10 @@ def carry_on(registry: Registry, run: Run, changed: Mapping[str, object]) -> Run
     arguments = from_mapping(workflow.kind, located(registry, record.options), source)
     context, options = workflow.prepare(registry, {**arguments, **changed})
     if context.fingerprint != record.data.get("sha256"):
-        raise StateError(f"run {run.id}: the data set {options.dataset} is not what the run began with (its sha256 is another)")
+        raise StateError(f"run {run.id}: the data set {options.dataset} has changed since the run started (its sha256 differs)")
     on_first(lambda: keep_manifest(registry, record, context.data))  # it may have been killed before
     if (here := describe(context.device)) != record.device:
-        say(f"{run.id}: began on {record.device}, goes on on {here}: the last bits may differ from those of an undisturbed run")
+        say(f"{run.id}: started on {record.device}, continues on {here}: results can differ in the last bits")
     tell_of_speed(context.device, [options.precision], settled=True)
     return workflow.go_on(registry, record, options, as_begun(record, context))
 

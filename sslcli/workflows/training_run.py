@@ -82,10 +82,12 @@ def train(
         good = (
             f"the last good checkpoint is {run.folder}/checkpoints/last.pt, of step {saved}" if saved else "no checkpoint yet"
         )
-        advice = "try a lower rate, e.g. half: --lr, or a longer warm-up: --warmup-epochs"
+        advice = "try half the learning rate (--lr), or a longer warm-up (--warmup-epochs)"
         raise StateError(f"{error}; {good}; {advice}") from error
     except torch.OutOfMemoryError as error:
-        raise StateError(f"the device has not enough memory for --batch-size {training.batch_size}; try half of it") from error
+        raise StateError(
+            f"out of memory at --batch-size {training.batch_size}; try --batch-size {training.batch_size // 2}"
+        ) from error
     return progress
 
 
@@ -95,7 +97,7 @@ def begun_state(registry: Registry, run: Run) -> State:
     if any((folder / file).exists() for file in ("last.pt", "previous.pt")):
         return load_last(registry, run)
     if run.attempts[1:]:  # it died before its first checkpoint was in place
-        say(f"{run.id}: there is no checkpoint yet; from the start")
+        say(f"{run.id}: no checkpoint yet; starting from the beginning")
     run.checkpoints.clear()
     return {}
 
@@ -108,7 +110,7 @@ def _restored(run: Run, state: State, module: nn.Module, optimizer: Optimizer, e
     module.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     progress = Progress(**state["progress"])
-    say(f"{run.id}: going on from step {progress.step} of {of}")
+    say(f"{run.id}: continuing from step {progress.step} of {of}")
     return progress
 
 
@@ -130,7 +132,7 @@ def load_last(registry: Registry, run: Run) -> State:
     except StateError as error:
         if not run.checkpoints.get("previous.pt"):
             raise
-        say(f"ssl: {error}; going on from previous.pt")
+        say(f"ssl: {error}; continuing from previous.pt")
         last = registry.path(f"{run.folder}/checkpoints/last.pt")
         if last.exists():
             last.replace(last.with_name("last.pt.damaged"))  # or the next checkpoint would move it over previous.pt

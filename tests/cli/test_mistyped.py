@@ -20,7 +20,7 @@ BAD_LINES = [
     ("probe --label-fraction 0", 2, "ssl: --label-fraction 0: accepted is a number above 0 and up to 1"),
     ("finetune --label-fraction 1.5", 2, "ssl: --label-fraction 1.5: accepted is a number above 0 and up to 1"),
     ("finetune --optimizer sdg", 2, "ssl: --optimizer 'sdg': did you mean 'sgd'? accepted: sgd, adamw, muon"),
-    ("pretrain --name latest", 2, "ssl: --name latest: accepted is any other word"),
+    ("pretrain --name latest", 2, "ssl: --name latest: latest means the newest run; choose another name"),
     ("study --set pretrain.foo=3", 2, "no option 'foo'; accepted: method, backbone"),
     ("study --set probe.foo=3", 2, "precision, deterministic, name"),
     *(
@@ -133,7 +133,7 @@ def test_a_file_for_other_commands_is_no_config_of_this_one(ssl: Cli, tmp_path: 
     refused = ssl("study --config preset.yaml")
     assert (refused.code, "ssl study --preset preset.yaml" in refused.err) == (2, True)
     refused = ssl("finetune --config preset.yaml")
-    assert (refused.code, "no section finetune, only pretrain, probe" in refused.err) == (2, True)
+    assert (refused.code, "no section finetune for ssl finetune; it has: pretrain, probe" in refused.err) == (2, True)
     (tmp_path / "twice.yaml").write_text("finetune: [{}, {}]\n")
     refused = ssl("finetune --config twice.yaml")
     assert (refused.code, "2 entries" in refused.err) == (2, True)

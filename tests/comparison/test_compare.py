@@ -85,7 +85,7 @@ def test_the_newest_study_is_shown_unless_runs_outside_it_make_a_newer_pair(regi
     add("pretrained", 0.9, pair="r", protocol="linear")
     shown = ssl("compare")
     assert "yes, by 20.0 points" in shown.out
-    assert "shown is study first; there is also: 1 run of no study" in shown.err
+    assert "showing study first; there are also: 1 run of no study" in shown.err
     assert ssl("compare --study first --all").out.count("-x-") == 4
     add("scratch", 0.5, pair="r", protocol="linear")
     assert "yes, by 40.0 points" in ssl("compare").out

@@ -136,7 +136,7 @@ def test_the_names_of_many_studies_that_are_not_shown_fit_too(ssl: Cli, registry
     registry.create("run", **known, init="scratch", pair="p")
     shown = ssl("compare").err
     assert max(map(len, shown.splitlines())) <= 100
-    assert "shown is study a-study-with-a-name-11; there is also: 1 run of no study, study a-study-with-a-name-10" in " ".join(
+    assert "showing study a-study-with-a-name-11; there are also: 1 run of no study, study a-study-with-a-name-10" in " ".join(
         shown.split()
     )
 

@@ -196,7 +196,7 @@ def test_without_a_check_or_with_one_of_other_data_the_command_is_named(
         patch.setattr(shapes, "load", lambda *a, **k: planted(original(*a, **k)))
         assert ssl("data check --dataset shapes").code == 0
     result = ssl("compare --without-duplicates")
-    assert (result.code, "is of other data" in result.err) == (3, True)
+    assert (result.code, "is about other data" in result.err) == (3, True)
 
 
 @pytest.mark.parametrize("spoil", [lambda c: c | {"test_duplicates": [3]}, lambda _: {}, lambda c: [c]])

@@ -29,7 +29,7 @@ def test_classes_with_a_single_picture_are_all_named(ssl: Cli, tmp_path: Path, c
     draw(tmp_path / "photos", {"ape": 6, "lynx": 1, "owl": 1, "dog": 6})
     told = ssl(f"{command} --backbone resnet9-small --dataset folder:photos")
     assert told.code == 2
-    assert "too few labelled images beside those of the test: 2 classes, 'lynx' (1), 'owl' (1); accepted are 2" in told.err
+    assert "too few labelled images outside the test part: 2 classes, 'lynx' (1), 'owl' (1); each class needs 2" in told.err
     assert "'ape'" not in told.err
 
 
@@ -38,7 +38,7 @@ def test_a_class_that_a_given_validation_part_leaves_without_a_picture_is_named(
         draw(tmp_path / "photos" / part, counts)
     told = ssl("probe --init scratch --backbone resnet9-small --dataset folder:photos")
     assert told.code == 2
-    assert "no image to choose by: 1 class, 'lynx' (0); accepted is one of each class in train and in val" in told.err
+    assert "no validation image: 1 class, 'lynx' (0); each class needs one in train and one in val" in told.err
 
 
 def test_the_only_class_is_named(ssl: Cli, tmp_path: Path) -> None:

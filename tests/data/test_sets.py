@@ -147,7 +147,7 @@ def test_another_number_of_images_than_the_official_one_is_refused(
     lay_out(name, tmp_path, monkeypatch)
     monkeypatch.setitem(DATASETS, name, official)
     size = size_of(name)
-    with pytest.raises(StateError, match=rf"official are {size.train:,} training and {size.test:,} test"):
+    with pytest.raises(StateError, match=rf"instead of the official {size.train:,} training and {size.test:,} test"):
         load_data(name, tmp_path)
 
 

@@ -172,7 +172,10 @@ def test_pictures_behind_links_count_among_those_that_cannot_be_read(
     with pytest.raises(StateError) as refused:
         load(root, tmp_path)
     message = str(refused.value)
-    assert "10 of 20 pictures cannot be read (10 of them behind links out of the folder). Accepted is a tenth" in message
+    assert (
+        "10 of 20 pictures cannot be read (10 of them behind links out of the folder). At most a tenth may be skipped"
+        in message
+    )
     assert "a link that leaves the folder" in message
     assert f"cp -rL {root} photos-copy), or name the folder that they lead to: '{store / 'dogs'}'" in message
 
@@ -284,7 +287,7 @@ def test_own_pictures_without_anything_to_skip_say_nothing(tmp_path: Path) -> No
 
 def test_own_pictures_that_are_all_damaged_are_an_error_and_so_is_a_damaged_one_that_is_named(tmp_path: Path) -> None:
     (tmp_path / "cut.png").write_bytes(picture(tmp_path / "whole" / "a.png").read_bytes()[:200])
-    with pytest.raises(UsageError, match=r"cut.png is no picture that can be read"):
+    with pytest.raises(UsageError, match=r"cut.png cannot be read as a picture"):
         read_images([str(tmp_path / "cut.png")], size=8)
     (tmp_path / "whole" / "a.png").unlink()
     with pytest.raises(UsageError, match=r"no picture that can be read: 1 of 1 pictures cannot be read\. 'cut.png': "):

@@ -198,7 +198,7 @@ def test_a_run_goes_on_on_another_number_of_processes_and_one_that_is_asked_stop
     assert saved_step(tmp_path) == 18
     assert codes(start(tmp_path, "resume", count=2)) == [0, 0], output.read_text()
     assert output.read_text().count("stopped by SIGTERM; to go on, type: ssl resume") == 1
-    assert output.read_text().count("began on 2 processes, each on") == 1
+    assert output.read_text().count("started on 2 processes, each on") == 1
     assert len(list(tmp_path.glob("runs/*/*/events.*"))) == 3  # one for each attempt, not for each process
     same_within_rounding(tmp_path, undisturbed)
 
@@ -223,7 +223,7 @@ def test_a_worker_of_torchrun_that_is_killed_is_replaced_and_the_run_goes_on(
     run = only_run(tmp_path)
     assert run.name == "mine"
     assert len(run.attempts) == 2
-    assert done.stderr.count("going on from step") == 1
+    assert done.stderr.count("continuing from step") == 1
     same_within_rounding(tmp_path, undisturbed)
 
 
@@ -250,14 +250,14 @@ def test_a_named_run_is_begun_once_and_then_gone_on_with(ssl: Cli, registry: Reg
     registry.save(run)
     planned = ssl(f"pretrain --run {run.id} --dry-run")
     assert planned.code == 0
-    assert f"{run.id} is interrupted and would be gone on with" in planned.err
+    assert f"{run.id} is interrupted and would continue" in planned.err
     gone_on = ssl(f"pretrain --run {run.id} --epochs 4 --device cpu")
     assert gone_on.code == 0, gone_on.err
-    assert "going on from step 10 of 10" in gone_on.err
+    assert "continuing from step 10 of 10" in gone_on.err
     refused = ssl(f"{line} --max-steps 10 --lr 0.125")
     assert refused.code == 2
     assert "--lr 0.125" in refused.err
-    assert f"begun with {run.options['lr']}" in refused.err
+    assert f"started with {run.options['lr']}" in refused.err
 
 
 @pytest.mark.parametrize("line", ["pretrain --run latest", "pretrain --run ''", "pretrain --run a --name b"])
@@ -278,7 +278,7 @@ def test_what_knows_of_one_process_refuses_several(ssl: Cli, monkeypatch: pytest
     monkeypatch.setenv("WORLD_SIZE", "2")
     result = ssl(line)
     assert result.code == 2
-    assert "on 2 processes: accepted are ssl pretrain, and ssl resume" in result.err
+    assert "on 2 processes: accepted are ssl pretrain and ssl resume" in result.err
 
 
 def test_two_processes_that_begin_with_others_weights_train_as_one(tmp_path: Path) -> None:
@@ -312,7 +312,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     for name in ("auto", "cuda"):
-        with pytest.raises(StateError, match=r"2 processes on this machine and 1 GPUs; accepted .* --nproc-per-node 1"):
+        with pytest.raises(StateError, match=r"2 processes for 1 GPUs on this machine; accepted .* --nproc-per-node 1"):
             choose_device(name)
     assert choose_device("cpu").type == "cpu"
 

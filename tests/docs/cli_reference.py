@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import inspect
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -17,6 +17,7 @@ from sslcli.cli import COMMANDS, DATA_COMMANDS, RUNS_COMMANDS
 from sslcli.dispatch import Entry
 from sslcli.methods import FILES
 from sslcli.options.command import Command
+from sslcli.options.help_types import NO_END
 from sslcli.options.of_methods import OF_METHODS, method_hints
 from sslcli.options.values import Above
 
@@ -29,8 +30,6 @@ commands and options.
 """
 EVERYWHERE = "Everywhere"
 KINDS = {int: "whole number", float: "number", bool: "", str: "text", Path: "path", list: "text; can be given again"}
-NO_END = 10**6
-"""A bound from here on is none that a person meets."""
 
 
 def page() -> str:
@@ -53,7 +52,8 @@ def section(name: str, entry: Entry) -> str:
     hints = {name: hint for name, hint in kind.hints({}).items() if not info_of(hint).hidden}
     if "method" in hints:
         hints = {name: hint for name, hint in hints.items() if name not in OF_METHODS}
-    parts = [f"## {name}\n", inspect.cleandoc(kind.__doc__ or "") + "\n", f"Example: `{entry.example}`\n"]
+    about = re.sub(r"(?m)^  (\S+) +", r"- `\1`: ", kind.about())
+    parts = [f"## {name}\n", about + "\n", f"Example: `{entry.example}`\n"]
     for panel in dict.fromkeys(panel_of(hint) for hint in hints.values() if panel_of(hint) != EVERYWHERE):
         own = {name: hint for name, hint in hints.items() if panel_of(hint) == panel}
         parts.append(f"**{panel}**\n\n{table(own, defaults_of(kind))}")

@@ -100,7 +100,7 @@ BANK = torch.randn(4, 5), torch.zeros(4, dtype=torch.int64)
 ASKED: dict[str, tuple[Callable[[], object], str]] = {
     "votes of nobody": (lambda: knn_votes(H, NO_LABELS, BANK[0], classes=3), "no labelled training images"),
     "accuracy by nobody": (lambda: knn_accuracy(H, NO_LABELS, *BANK), "no labelled training images"),
-    "kNN of none": (lambda: knn_accuracy(*BANK, H, NO_LABELS), "no images to ask about"),
+    "kNN of none": (lambda: knn_accuracy(*BANK, H, NO_LABELS), "no images to classify"),
     "accuracy of none": (lambda: score(torch.empty(0, 3), NO_LABELS, prefix="val"), "val: there are no images"),
     "share of no neighbours": (lambda: share_of_class(NO_LABELS.view(0, 3), NO_LABELS, NO_LABELS), "no neighbours"),
     "quality of none": (lambda: quality(np.empty((0, 3)), np.empty(0, np.int64)), "no test logits"),

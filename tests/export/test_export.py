@@ -102,7 +102,7 @@ def test_the_cards_lines_give_the_encoders_output_where_this_program_cannot_be_i
             assert weights_hash(again.encoder) == weights_hash(encoder)
             assert (again.transform, again.provenance) == (transform, about["provenance"])
     (Path(folder) / about["weights"]).write_bytes(b"other")
-    with pytest.raises(UserError, match=r"damaged or foreign|can be read"):
+    with pytest.raises(UserError, match=r"damaged or foreign|cannot be read"):
         load_encoder(folder)
 
 
@@ -128,7 +128,7 @@ def test_a_backbone_that_a_library_lacks_is_refused_with_the_formats_that_take_i
     run = make_run(registry, "resnet9", "own")
     result = ssl(f"export {run.id} --format {name}")
     assert result.code == 2
-    assert f"--format {name}: not of resnet9" in result.err
+    assert f"--format {name}: not possible for resnet9" in result.err
     assert "accepted are safetensors and onnx" in result.err
 
 
@@ -173,7 +173,7 @@ def test_an_export_that_is_not_the_encoder_is_an_error_and_writes_nothing(
     )
     result = ssl(f"export {run.id}")
     assert result.code == 3
-    assert "the export is not the encoder" in result.err
+    assert "the export differs from the encoder" in result.err
     assert not registry.path("results/export").exists()
 
 
@@ -197,11 +197,11 @@ def test_an_export_overwrites_its_like_alone_and_says_when_it_saw_no_real_image(
         assert result.code == 0, result.err
         assert "compared on random images" in result.err
     assert "256 random images" in Path("mine/README.md").read_text()
-    assert "--out mine has an export in the format safetensors" in ssl(f"export {run.id} --format onnx --out mine").err
+    assert "--out mine contains an export in the format safetensors" in ssl(f"export {run.id} --format onnx --out mine").err
     Path("full").mkdir()
     Path("full/thesis.md").write_text("mine")
     refused = ssl(f"export {run.id} --out full")
-    assert (refused.code, "has other files in it" in refused.err) == (2, True)
+    assert (refused.code, "contains other files" in refused.err) == (2, True)
     assert [path.name for path in Path("full").iterdir()] == ["thesis.md"]
 
 

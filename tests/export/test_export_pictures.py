@@ -157,7 +157,7 @@ def test_an_export_that_prepares_a_kind_of_picture_in_another_way_is_refused_and
     monkeypatch.setattr(export, "write_prepare", write_wrongly)
     run = run_of(registry, "resnet9", "own", kept=36, fit="crop")
     result = ssl(f"export {run.id}")
-    assert (result.code, "the export is not the encoder" in result.err) == (3, True)
+    assert (result.code, "the export differs from the encoder" in result.err) == (3, True)
     assert kinds in result.err
     assert not registry.path("results/export").exists()
 

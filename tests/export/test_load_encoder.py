@@ -79,7 +79,7 @@ def test_what_is_no_encoder_is_said(done: Done, registry: Registry, tmp_path: Pa
     with pytest.raises(UsageError, match=r"holds no encoder.*best\.pt"):
         load_encoder(registry.path(f"{probe.folder}/checkpoints/last.pt"))
     shutil.copy(registry.path(run.checkpoint or ""), tmp_path / "alone.pt")
-    with pytest.raises(UsageError, match="does not say what it is of"):
+    with pytest.raises(UsageError, match="does not say where it comes from"):
         load_encoder(tmp_path / "alone.pt")
     path = registry.path(run.checkpoint or "")
     path.write_bytes(path.read_bytes()[:-9])

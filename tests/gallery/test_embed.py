@@ -234,7 +234,7 @@ def test_what_is_wrong_is_said(ssl: Cli, own: list[Path]) -> None:
         (f"neighbours {own[0]} --out a.jpg", 2, "names that end in .png"),
         (f"neighbours {own[0]} --k 5 --among 4", 2, "at most the 4 training images"),
         (f"neighbours {own[0]} --run nosuch", 3, "is called 'nosuch'"),
-        ("embed some.png", 2, "comes after --images"),
+        ("embed some.png", 2, "type --images before a picture"),
         ("embed --images nothing.png", 3, "no such file"),
         (f"embed --images {own[0]} --out {own[0]}", 3, "is a file; accepted is a folder"),
         ("embed --part all", 2, "test"),

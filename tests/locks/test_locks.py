@@ -179,7 +179,7 @@ def test_a_run_that_is_worked_on_without_locks_is_said_to_be_so(
     assert "interrupted" in ssl("runs list").out
     process = holder(tmp_path / run.folder / ".lock")
     assert "running" in ssl("runs list").out
-    with pytest.raises(StateError, match=f"worked on by process {process} on"), registry.claim(run):
+    with pytest.raises(StateError, match=f"in use by process {process} on"), registry.claim(run):
         pass
     kill(process)
     assert "interrupted" in ssl("runs list").out
@@ -200,7 +200,7 @@ def test_pictures_are_decoded_where_there_are_no_locks(
     first.folder.rename(first.folder.with_suffix(".aside"))
     with (
         locked(tmp_path / "cache" / f"{key}.lock", timeout=0),
-        pytest.raises(StateError, match=rf"{key} has been in the making"),
+        pytest.raises(StateError, match=rf"{key} is still being written"),
     ):
         in_cache(pictures, tmp_path / "cache")
 

@@ -231,7 +231,7 @@ BAD: dict[str, tuple[Callable[[str], str], str]] = {
     "no help": (lambda text: text.replace(", help=\"Length of the projection z.\"", ""), "the option width: accepted is name"),
     "a list": (lambda text: text.replace("Annotated[int,", "Annotated[list[int],"), "the option width: accepted is name"),
     "taken": (lambda text: text.replace("width", "epochs"), "its options epochs have names that are taken; rename them"),
-    "default": (lambda text: text.replace("] = 64", "] = 0"), "of its defaults: --width 0: accepted is a whole number from 1"),
+    "default": (lambda text: text.replace("] = 64", "] = 0"), "wrong default: --width 0: accepted is a whole number from 1"),
     "import": (lambda text: text.replace("from torch import", "import nowhere\nfrom torch import"), "it cannot be imported: M"),
     "base": (lambda text: text.replace("MyNear(Method)", "MyNear(nn.Module)"), "has not the base sslcli.methods.method.Method"),
     "a method of ours": (
@@ -331,7 +331,7 @@ def test_a_study_has_it_beside_another_and_trains_anew_where_its_file_changed(ss
     moved.write_text(CODE.replace(".square()", ".pow(4)"))
     anew = ssl(line)
     assert anew.code == 0, anew.err
-    assert "another encoder, other data or another method's file; a new run" in anew.err
+    assert "the encoder, the data or the file of the method" in anew.err
     assert len(registry.runs()) == 7
     rows = json.loads(ssl("compare --format json").out)["rows"]
     told = [str(row["setting"]) for row in rows if row["method"] == "my-near"]

@@ -135,7 +135,7 @@ def test_a_backbone_that_does_not_take_images_or_views_is_refused_before_there_i
         ("--backbone vit-tiny --stem size-32", "accepted: patch4, patch8, patch16"),
         ("--backbone timm:test_vit --stem size-0", "accepted: size-N, for images of N pixels"),
         ("--backbone timm:test_vit --stem patch4", "accepted: size-N"),
-        ("--backbone timm:resnett18", "near are timm:resnet18"),
+        ("--backbone timm:resnett18", "similar are timm:resnet18"),
         ("--backbone timm:", "resnet9-large, timm:…"),
         ("--backbone timm:hf_hub:someone/something", "has no such model"),
         ("--backbone tim:resnet18", "accepted: resnet18, "),
@@ -155,7 +155,7 @@ def test_a_batch_norm_that_processes_cannot_share_is_refused(monkeypatch: pytest
     monkeypatch.setattr(encoder_module, "world", lambda: 2)
     hold_to_side.cache_clear()
     hold_to_side("resnet9", stem="own", side=32)
-    with pytest.raises(UsageError, match="mobilenetv3_small_050 has a batch norm of its own kind, which 2 processes"):
+    with pytest.raises(UsageError, match="mobilenetv3_small_050 has its own kind of batch norm, which 2 processes"):
         hold_to_side("timm:mobilenetv3_small_050", stem="size-32", side=32)
     hold_to_side.cache_clear()
 

@@ -67,7 +67,7 @@ def test_a_run_of_no_study_hides_a_study_only_with_its_partner(registry: Registr
         make("pretrained", status, None, "alone")
         assert {run.study for run in study_runs(registry, None)} == {"demo"}
         said = capsys.readouterr().err
-        assert "shown is study demo; there is also: " in said
+        assert "showing study demo; there are also: " in said
         assert said.rstrip().endswith("of no study, study old (ssl runs list)")
         assert said.count("\n") == 1
     make("scratch", "interrupted", None, "alone")

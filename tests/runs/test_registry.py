@@ -95,7 +95,7 @@ def test_an_unknown_or_ambiguous_run_is_said(registry: Registry) -> None:
     runs = [make(registry), make(registry)]
     with pytest.raises(StateError, match=r"'nope'.*newest are: .*" + runs[1].id):
         registry.find("nope")
-    with pytest.raises(StateError, match="fits 2 runs"):
+    with pytest.raises(StateError, match="matches 2 runs"):
         registry.find("simclr")
 
 

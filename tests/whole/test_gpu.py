@@ -171,7 +171,7 @@ def test_a_gpu_without_memory_enough_is_said(ssl: Cli, monkeypatch: pytest.Monke
     monkeypatch.setattr("sslcli.plans.views.make_views", too_large)
     refused = ssl(f"pretrain {TINY} --device cuda")
     assert refused.code == 3
-    assert "the device has not enough memory for --batch-size 32; try half of it" in refused.err
+    assert "out of memory at --batch-size 32; try --batch-size 16" in refused.err
     assert "Traceback" not in refused.err
 
 

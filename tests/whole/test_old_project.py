@@ -155,7 +155,7 @@ def test_what_was_stopped_goes_on_to_the_weights_that_the_old_version_comes_to(
 ) -> None:
     resumed = ssl(f"resume {name}")
     assert resumed.code == 0, resumed.err
-    assert ("going on from step 6 of 12" if name == "stopped" else "going on from step 4 of 6") in resumed.err
+    assert ("continuing from step 6 of 12" if name == "stopped" else "continuing from step 4 of 6") in resumed.err
     run = old.load(old.find(name))
     weights = weights_of(load_checkpoint(old, run, "last" if run.experiment == "pretrain" else "best"))
     hold_to_end(run, REACHED["ends"][name], exactly=same_bits)
@@ -187,7 +187,7 @@ def test_a_half_done_study_goes_on_and_repeats_nothing(ssl: Cli, old: Registry, 
     assert done.code == 0, done.err
     assert [path.read_bytes() for path in paths] == before
     assert done.err.count("finished already") == len(before) == 2
-    assert done.err.count("going on from step 5 of 9") == 1
+    assert done.err.count("continuing from step 5 of 9") == 1
     assert "a new run" not in done.err
     ended = of_study(old, "half")
     ends = REACHED["ends"]["half"]

@@ -141,7 +141,7 @@ def test_a_backbone_of_one_file_and_one_line_is_in_help_the_study_the_tables_the
     assert {row["backbone"] for row in json.loads(compared[compared.index("{") :])["rows"]} == {"cones"}
     assert "<li>Backbone <b>cones</b></li>" in (tmp_path / "results" / "toys.html").read_text()
     assert re.search(r"representations +[\d.]+ s", costed)
-    assert "--format timm: not of cones, the backbone of simclr-cones-shapes-s1" in foreign
+    assert "--format timm: not possible for cones, the backbone of simclr-cones-shapes-s1" in foreign
     assert "patch5, patch16" in stem
     assert "it fits --backbone cones --stem patch5" in weights
     built = runpy.run_path(str(tmp_path / "exported" / "cones.py"))["Cones"]("patch5")

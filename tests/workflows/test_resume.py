@@ -127,7 +127,7 @@ def test_a_damaged_last_checkpoint_is_said_and_the_one_before_is_taken(
     result = ssl("resume")
     assert result.code == 0
     assert "damaged" in result.err
-    assert "going on from step 4" in result.err
+    assert "continuing from step 4" in result.err
     assert ssl("runs verify").code == 0
 
 

@@ -1,4 +1,4 @@
-"""Which pictures a folder holds, and what its sub-folders or a CSV file say of their classes and parts. Imports no torch."""
+"""The pictures of a folder, with classes and parts from its sub-folders or a CSV file. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from sslcli.data.folder.walk import PASSED_OVER, Kind
 from sslcli.errors import StateError, UsageError
 
 UNLABELLED = ("unlabelled", "unlabeled")
-"""Folders beside train and test whose pictures have no class."""
+"""Names of folders beside train and test whose pictures have no class."""
 NOT_A_NUMBER = ("nan", "<na>")
-"""What programs write into a CSV file for a value that is missing."""
+"""What programs write into a CSV file for a missing value."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The pictures of a folder in the order of their paths, and what else lies there.
+    """The pictures of a folder, ordered by path, and everything else in it.
 
-    `beside` are pictures that are in no part; `notes` is what a person should know of the classes.
+    `beside` are pictures that are in no part; `notes` are messages about the classes.
     """
 
     entries: list[Entry]
@@ -32,12 +32,12 @@ class Listing:
 
     @property
     def others(self) -> Reasons:
-        """What is not read, hidden and system files aside: paths, and why."""
+        """What is not read, except hidden and system files: paths and reasons."""
         found = [(other.path, other.reason) for other in self.found.others if other.kind not in PASSED_OVER]
         return sorted([*found, *self.beside])
 
     def named(self, labels: Path) -> Listing:
-        """The same pictures with the classes, and parts if it has some, of a CSV file; what it leaves out has no class."""
+        """The same pictures with the classes (and parts, if any) of a CSV file; pictures missing there have no class."""
         written = read_labels(labels)
         places = Places(self.found.root, [entry.path for entry in self.entries] + [path for path, _ in self.others])
         rows: dict[str, Entry] = {}
@@ -60,7 +60,7 @@ class Listing:
 
 
 def _renamed(entry: Entry, row: Entry | None) -> Entry:
-    """A picture with the class of its line in a CSV file, and with the part if the line has one."""
+    """A picture with the class, and the part if there is one, of its line in a CSV file."""
     if row is None:
         return replace(entry, label=None)
     label = None if row.label is None or row.label.lower() in NOT_A_NUMBER else row.label
@@ -68,11 +68,11 @@ def _renamed(entry: Entry, row: Entry | None) -> Entry:
 
 
 def list_pictures(root: Path) -> Listing:
-    """Everything below a folder: files with a picture's suffix, with class and part by their folders.
+    """Everything below a folder: pictures (by suffix), with class and part from their folders.
 
-    Folders train, val and test at the top are the parts, and the folders in them the classes; without them the folders at the
-    top are the classes, if they are several. See `walk` for what is passed over. A StateError for a folder that is not there,
-    holds no picture, or has a folder that cannot be read.
+    Folders train, val and test at the top are the parts, and the folders in them the classes. Without them the folders at the
+    top are the classes, if there are several. `walk` says what is skipped. A StateError for a folder that is missing, has no
+    picture, or contains a folder that cannot be read.
     """
     called = f"--dataset folder:{root}"
     found = contents(root, called=called)
@@ -82,7 +82,7 @@ def list_pictures(root: Path) -> Listing:
 
 
 def _by_folders(found: Contents) -> Listing:
-    """The pictures with class and part, and those that lie beside the parts, in none of them."""
+    """The pictures with class and part, and those beside the parts."""
     split = [path.split("/") for path in found.pictures]
     tops = {parts[0].lower() for parts in split if len(parts) > 1}
     parted = bool(tops & {"train", "training"} and tops & {"test", "testing", "val", "valid", "validation"})
@@ -106,7 +106,7 @@ def _by_folders(found: Contents) -> Listing:
 
 
 def _spelled_twice(names: Iterable[str | None]) -> list[str]:
-    """Which folders' names are one class, in words."""
+    """The folder names that are one class, in words."""
     spellings: dict[str, list[str]] = {}
     for name in sorted(filter(None, names)):
         spellings.setdefault(class_word(name), []).append(ascii(name))

@@ -1,4 +1,4 @@
-"""The pictures below a folder, and what is skipped there: for data sets and for a person's own pictures. Imports no torch."""
+"""The pictures below a folder, and what is skipped: for data sets and for own pictures. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from sslcli.data.folder.walk import PASSED_OVER, Found, Kind, walk
 from sslcli.errors import StateError
 
 Reasons = list[tuple[str, str]]
-"""Paths below a folder, and why each is not read."""
+"""Paths below a folder, and the reason why each is not read."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What lies below a folder: the paths of the pictures, in order, and everything else."""
+    """The content of a folder: the sorted paths of the pictures, and everything else."""
 
     root: Path
     pictures: list[str]
     others: list[Found]
 
     def of(self, *kinds: Kind) -> list[Found]:
-        """What is of these kinds."""
+        """The entries of these kinds."""
         return [found for found in self.others if found.kind in kinds]
 
     @property
@@ -35,11 +35,11 @@ class Contents:
 
     @property
     def lost(self) -> list[Found]:
-        """What is a picture by its name, or holds some, and cannot be opened."""
+        """Entries that are or hold pictures by name, but cannot be opened."""
         return [found for found in self.others if found.pictures]
 
     def skipped(self, broken: int, *, tried: int, others: int) -> str:
-        """How much is skipped, in words: of the pictures that were `tried` the `broken` ones, those lost, and other files."""
+        """What is skipped, in words: `broken` ones of the `tried` pictures, lost ones, and other files."""
         lost, links = (sum(found.pictures for found in some) for some in (self.lost, self.of(Kind.LEAVES)))
         behind = f" ({links:,} of them behind links out of the folder)" if links else ""
         words = [
@@ -50,7 +50,7 @@ class Contents:
         return ", ".join(filter(None, words))
 
     def advice(self) -> str:
-        """How the pictures behind links that leave the folder get into it; nothing where there are none."""
+        """How to get pictures behind links that leave the folder into it; "" if there are none."""
         leaving = [found for found in self.of(Kind.LEAVES) if found.pictures]
         if not leaving:
             return ""
@@ -60,7 +60,7 @@ class Contents:
         return f"links out of the folder are not followed: copy what they lead to ({copy}){named}"
 
     def instead_of_pictures(self) -> str:
-        """What lies in a folder that has no picture to read, and how to get some."""
+        """What a folder without readable pictures contains, and how to get pictures."""
         dangling, closed = self.of(Kind.DANGLES), self.of(Kind.CLOSED)
         kinds = Counter(os.path.splitext(other.path)[1].lower() or "no suffix" for other in self.of(Kind.OTHER))
         common = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(5))
@@ -86,7 +86,7 @@ class Contents:
 
 
 def contents(root: Path, *, called: str) -> Contents:
-    """What lies below `root`, which messages name as `called`. A StateError if it is no folder, or has no picture to read."""
+    """The content of `root`; messages call it `called`. A StateError if it is not a folder or has no readable picture."""
     if not os.path.isdir(root):
         what = "this is a file; accepted is a folder" if os.path.isfile(root) else "there is no such folder"
         raise StateError(f"{called}: {what}")

@@ -1,4 +1,4 @@
-"""A picture of a folder with its class and its part, and how both are spelled. Imports no torch."""
+"""A picture of a folder with its class and part, and the spelling of both. Imports no torch."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Entry:
 
 
 def class_word(name: str) -> str:
-    """A name as a class: one spelling (NFC) of what Unicode can spell in several; what is no text in it is escaped."""
+    """A name as a class: in a single Unicode spelling (NFC), with bytes that are not text escaped."""
     return unicodedata.normalize("NFC", as_text(name))
 
 
 def as_text(name: str) -> str:
-    """A file's name as text: bytes that are not UTF-8 are escaped."""
+    """A file name as text, with bytes that are not UTF-8 escaped."""
     return name.encode("utf-8", "backslashreplace").decode()

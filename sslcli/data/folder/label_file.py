@@ -1,4 +1,4 @@
-"""A CSV file that says the classes, and perhaps the parts, of a folder's pictures. Imports no torch."""
+"""A CSV file with the classes, and perhaps the parts, of a folder's pictures. Imports no torch."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ DELIMITERS = ",;\t"
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
 }  # fmt: skip
-"""How a file begins that is not in UTF-8. The longer marks are tried first: one of them begins with a shorter one."""
+"""First bytes of files that are not in UTF-8. Longer marks come first, because one of them starts with a shorter one."""
 SAVE = "save it as CSV in UTF-8"
 Row = tuple[int, list[str]]
-"""The line that a row ends in, from 1, and its cells."""
+"""The last line of a row, from 1, and its cells."""
 
 
 def read_labels(file: Path) -> dict[str, Entry]:
-    """A CSV file with a head of path,label or path,label,split as entries by path, which `Places` then looks for.
+    """The entries of a CSV file, by path, whose first line is path,label or path,label,split. `Places` then finds the pictures.
 
-    In UTF-8, or in UTF-16 with its mark; with commas, semicolons or tabs. A UsageError says what is wrong, and in which line.
+    UTF-8, or UTF-16 with its mark; commas, semicolons or tabs. A UsageError says what is wrong, and in which line.
     """
     head, rows = _table(file, _text_of(file))
     found: dict[str, Entry] = {}
@@ -50,7 +50,7 @@ def read_labels(file: Path) -> dict[str, Entry]:
 
 
 class Places:
-    """Finds the pictures of a folder, `paths` below `root`, by what people and other programs write for them."""
+    """Finds the pictures of a folder, `paths` below `root`, by the paths that people and other programs write."""
 
     def __init__(self, root: Path, paths: Sequence[str]) -> None:
         self._root, self._real = os.path.abspath(root), os.path.realpath(root)
@@ -60,7 +60,7 @@ class Places:
             self._spelled.setdefault(_spelling(path), []).append(path)
 
     def find(self, written: str) -> str | None:
-        """The path of a picture; None if there is none, or several that differ in how Unicode spells them."""
+        """The path of a picture; None if there is none, or if several differ only in their Unicode spelling."""
         for path in self._readings(written):
             alike = [path] if path in self._paths else self._spelled.get(_spelling(path), [])
             if len(alike) == 1:
@@ -68,7 +68,7 @@ class Places:
         return None
 
     def advice(self, written: str) -> str:
-        """What is wrong with a path that is not found, and what is accepted."""
+        """The message for a path that is not found: what is wrong with it, and what is accepted."""
         there = any(os.path.lexists(os.path.join(self._root, path)) for path in self._readings(written))
         why = " (it is there, but hidden, made by a system, or behind a link)" if there else ""
         why = why if _is_text(written) else f" ({_bytes_of(written)!r} is not in UTF-8: {SAVE})"
@@ -78,8 +78,8 @@ class Places:
         )
 
     def _readings(self, written: str) -> Iterator[str]:
-        """A path as it is written; without spaces around it; with / for Windows' backslash; from the folder on, where it is
-        absolute or leads over links.
+        """A path as written; without spaces around it; with / for backslashes; relative to the folder, if it is absolute or
+        passes links.
         """
         yield written
         plain = written.strip()
@@ -97,7 +97,7 @@ class Places:
 
 
 def _text_of(file: Path) -> str:
-    """A file's text; what is no UTF-8 in it stays as it is, for names of files may be any bytes."""
+    """The text of a file. Bytes that are not UTF-8 are kept, because file names may contain any bytes."""
     try:
         content = file.read_bytes()
         encoding = next((encoding for mark, encoding in MARKS.items() if content.startswith(mark)), "utf-8-sig")
@@ -116,9 +116,9 @@ def _text_of(file: Path) -> str:
 
 
 def _table(file: Path, text: str) -> tuple[list[str], Iterator[Row]]:
-    """The head, and the rows below it that are not empty, by the first delimiter that makes the head one of HEADS."""
+    """The header and the non-empty rows below it, with the first delimiter that makes the header one of HEADS."""
     first = []
-    for spaced, delimiter in product((False, True), DELIMITERS):  # spaced: with spaces before values in quotes
+    for spaced, delimiter in product((False, True), DELIMITERS):  # spaced: spaces before values in quotes
         _, head = next(_rows(file, text, delimiter=delimiter, skipinitialspace=spaced), (0, [""]))
         head = _up_to([cell.strip().lower() for cell in head], 0)
         first.append(",".join(head))
@@ -142,7 +142,7 @@ def _rows(file: Path, text: str, *, strict: bool = False, delimiter: str, skipin
 
 
 def _up_to(row: list[str], count: int) -> list[str]:
-    """A row without the empty cells at its end, but for the first `count` cells."""
+    """A row without empty cells at its end, but with at least `count` cells."""
     filled = max((place for place, cell in enumerate(row, 1) if cell.strip()), default=0)
     return row[: max(count, filled)]
 

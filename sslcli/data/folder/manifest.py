@@ -1,4 +1,4 @@
-"""Which pictures a run saw, and in which part: a list that is kept beside the run. Imports no torch."""
+"""The list of the pictures that a run saw, with their parts, in the run's folder. Imports no torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILE = "images.csv.gz"
 
 
 class Line(NamedTuple):
-    """A picture: sha256 of its file, its part (train, val or test), its class ("": unknown), its path in the folder."""
+    """A picture: sha256 of its file, part (train, val or test), class ("": unknown), path in the folder."""
 
     sha256: str
     part: str
@@ -33,7 +33,7 @@ def write_manifest(file: Path, lines: Iterable[Line]) -> None:
 
 
 def read_manifest(file: Path) -> list[Line]:
-    """What `write_manifest` wrote; a StateError if it is damaged."""
+    """Read the file of `write_manifest`; a StateError if it is damaged."""
     try:
         text = gzip.decompress(file.read_bytes()).decode("utf-8", "surrogateescape")
         head, *rows = csv.reader(io.StringIO(text, newline=""))
@@ -45,6 +45,6 @@ def read_manifest(file: Path) -> list[Line]:
 
 
 def tested_but_seen(seen: Iterable[Line], used: Iterable[Line]) -> int:
-    """How many of the pictures that `used` tests on were for training or validation in `seen`, whatever their names."""
+    """How many test pictures of `used` were training or validation pictures of `seen`, whatever their names."""
     trained = {line.sha256 for line in seen if line.part != "test"}
     return sum(line.part == "test" and line.label != "" and line.sha256 in trained for line in used)

@@ -1,4 +1,4 @@
-"""A person's own pictures, a few of them, brought to the size that an encoder was trained on."""
+"""A few own pictures, in the size that an encoder was trained on."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from sslcli.data.folder.walk import Kind
 from sslcli.data.image_data import centre
 from sslcli.errors import StateError, UsageError
 
-NAMED = 10  # pictures of a folder that cannot be read, and are named
+NAMED = 10  # unreadable pictures of a folder that are named at most
 
 Own = tuple[Path, Tensor]
-"""Where a picture is, and its pixels as uint8 (3, size, size)."""
+"""The path of a picture, and its pixels as uint8 (3, size, size)."""
 
 
 def read_images(
     names: Sequence[str], *, size: int, kept: int | None = None, fit: Fit = "crop", say: Callable[[str], None] = lambda _: None
 ) -> list[Own]:
-    """Each picture as the eye sees it, upright, its central square, made smaller with antialiasing.
+    """Each picture upright and square, reduced with antialiasing.
 
-    `kept` is the side of the square that they are brought to before, where that is larger, and `fit` how they become it, so
-    that they are seen as the pictures of a data set were. A folder stands for the pictures in it and in its sub-folders; what
-    is skipped there is said. A StateError for what is not there, a UsageError for what is no picture.
+    `kept` is the side of the square that is made first, if larger, and `fit` is how; so the encoder sees them like the
+    pictures of a data set. A folder means all pictures in it and its sub-folders; skipped ones are named. A StateError for
+    a missing file, a UsageError for a file that is not a picture.
     """
 
     def read(path: Path) -> Tensor:
@@ -39,7 +39,7 @@ def read_images(
 
 def _read(name: str, read: Callable[[Path], Tensor], say: Callable[[str], None]) -> list[Own]:
     if not name:
-        raise UsageError("'' is no picture; accepted is the name of a picture, or of a folder of pictures")
+        raise UsageError("'' is not a picture; accepted is a picture, or a folder of pictures")
     path = Path(name)
     if not os.path.exists(path):
         raise StateError(f"{path}: there is no such file")
@@ -48,11 +48,11 @@ def _read(name: str, read: Callable[[Path], Tensor], say: Callable[[str], None])
     try:
         return [(path, read(path))]
     except (BrokenPictureError, OSError) as error:
-        raise UsageError(f"{path} is no picture that can be read: {error}") from error
+        raise UsageError(f"{path} cannot be read as a picture: {error}") from error
 
 
 def _in_folder(root: Path, read: Callable[[Path], Tensor], say: Callable[[str], None]) -> list[Own]:
-    """Every picture below a folder that can be read; the others are said. A UsageError if none can."""
+    """All readable pictures below a folder; the others are named. A UsageError if none is readable."""
     found = contents(root, called=str(root))
     own, broken = [], []
     for path in found.pictures:

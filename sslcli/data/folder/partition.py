@@ -1,4 +1,4 @@
-"""Which pictures of a folder train and which test, where the folder itself leaves it open. Imports no torch."""
+"""Divide the pictures of a folder into training and test, if the folder itself does not. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import replace
 
 from sslcli.data.folder.entry import Entry
 
-LEFT = 2  # pictures of a class that copies elsewhere would draw into the test as a whole: one to train and one to choose by
+LEFT = 2  # pictures given back to a class that copies would move to the test entirely: one for training, one for validation
 
 
 def sample_parts(entries: Sequence[Entry], digests: Sequence[str], *, test_share: float = 0.2) -> list[Entry]:
-    """Entries whose parts are all known. Where none is said to be a test picture, the validation part is the test; without one
+    """The entries with all parts known. If no picture is marked as test, the validation part is the test; without one,
     `test_share` of each class is drawn.
 
-    `digests` are the files' sha256, by which it is drawn: copies of a picture go to the test together, whatever their class.
-    Pictures without a class train. At least one of a class is tested where it has three or more, and each class keeps one that
-    trains.
+    `digests` are the files' sha256, which decide the draw: copies of a picture go to the test together, whatever their class.
+    Pictures without a class are for training. A class with three or more pictures has at least one in the test, and each
+    class keeps one for training.
     """
     if not any(entry.part == "test" for entry in entries):
         if any(entry.part == "val" for entry in entries):
@@ -28,8 +28,8 @@ def sample_parts(entries: Sequence[Entry], digests: Sequence[str], *, test_share
 
 
 def _drawn(entries: Sequence[Entry], digests: Sequence[str], share: float) -> set[str]:
-    """The pictures to test. A class of which all are drawn, for they have copies in others, gets the last ones back: the others
-    then draw their next.
+    """The test pictures. If all pictures of a class are drawn because they have copies in other classes, it gets the last
+    ones back, and the other classes draw their next ones.
     """
     pairs = [(entry, digest) for entry, digest in zip(entries, digests, strict=True) if entry.label is not None]
     all_of = list(_by_class(pairs).values())
@@ -49,7 +49,7 @@ def _drawn(entries: Sequence[Entry], digests: Sequence[str], share: float) -> se
 
 
 def _by_class(pairs: Iterable[tuple[Entry, str]]) -> dict[str | None, list[str]]:
-    """The different digests of each class, in order."""
+    """The distinct digests of each class, in order."""
     found: dict[str | None, set[str]] = {}
     for entry, digest in pairs:
         found.setdefault(entry.label, set()).add(digest)
@@ -57,5 +57,5 @@ def _by_class(pairs: Iterable[tuple[Entry, str]]) -> dict[str | None, list[str]]
 
 
 def classes_of(entries: Sequence[Entry]) -> list[str]:
-    """The classes in order of their names, those that are tested alone included."""
+    """The classes in order of their names, including those that are only in the test."""
     return sorted({entry.label for entry in entries if entry.label is not None})

@@ -1,4 +1,4 @@
-"""Pictures decoded once, by several processes, into a file that is mapped into memory. Imports no torch, to start quickly."""
+"""Decode pictures once, with several processes, into a memory-mapped file. Imports no torch, to start quickly."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from sslcli.data.folder.pictures import PASSING, SUFFIXES, BrokenPictureError, F
 from sslcli.errors import StateError
 from sslcli.locks import HeldError, locked
 
-VERSION = 2  # of what is in a cache; another one is another cache
-SOME = 32  # pictures that a process is given at a time
-FEW = 256  # pictures for which no process is started
+VERSION = 2  # of the cache's format; each version has its own cache
+SOME = 32  # pictures that a process gets at a time
+FEW = 256  # up to this many pictures, no process is started
 SAFE_PATH = "PYTHONSAFEPATH"
-PATIENCE = 3600.0  # seconds to wait for another process that decodes the same
+PATIENCE = 3600.0  # seconds to wait for another process that decodes the same pictures
 
 Progress = Callable[[float], None]
-"""Told how much is done, from 0 to 1."""
+"""Gets the fraction that is done, from 0 to 1."""
 Made = tuple[str, str, list[list[float]], int]
-"""What is kept of a picture beside its pixels: sha256, what is wrong with it ("": nothing), moments, bits."""
+"""The data of a picture beside its pixels: sha256, the problem with it ("": none), moments, bits."""
 
 
 @dataclass(frozen=True)
 class Decoded:
     """Pictures (N, 3, side, side) uint8 in a mapped file, in the order of `paths`; those with a problem are black.
 
-    `digests` are the files' sha256; `moments` (N, 2, 3) the means of each channel's values in [0, 1], and of their squares;
-    `bits` how many bits the largest value of a picture of 16 bits takes, 0 for one of 8.
+    `digests` are the files' sha256. `moments` (N, 2, 3) are the means of each channel's values in [0, 1], and of their squares.
+    `bits` is the number of bits that the largest value of a 16-bit picture uses, 0 for 8-bit pictures.
     """
 
     folder: Path
@@ -57,11 +57,11 @@ class Decoded:
 
 
 def decode(root: Path, paths: Sequence[str], *, side: int, fit: Fit, caches: Path, workers: int, progress: Progress) -> Decoded:
-    """The pictures at `paths` below `root`, decoded now or before: the folder in `caches` is named by what they depend on.
+    """The pictures at `paths` below `root`, decoded now or earlier. The name of the folder in `caches` depends on their source.
 
-    That is the files' names, sizes, times and inodes, which formats can be read, and how pictures become square. Of several
-    builders one works and the others wait; a build that was killed is begun anew. What `root` had been decoded to, at this
-    size, before its files changed is removed. A StateError where the disk has no room.
+    That is the files' names, sizes, times and inodes, the readable formats, and how pictures become square. If several
+    processes need a cache, one builds it and the others wait; a killed build starts again. An older cache of `root` at this
+    size, from before its files changed, is removed. A StateError if the disk is full.
     """
     files = [(path, *_state(root / path)) for path in paths]
     key = hashlib.sha256(json.dumps([VERSION, SUFFIXES, side, fit, files]).encode()).hexdigest()[:20]
@@ -71,7 +71,7 @@ def decode(root: Path, paths: Sequence[str], *, side: int, fit: Fit, caches: Pat
             try:
                 held.enter_context(locked(caches / f"{key}.lock", timeout=PATIENCE))
             except HeldError as error:
-                raise StateError(f"{folder} has been in the making for {PATIENCE / 60:.0f} minutes, by {error}") from None
+                raise StateError(f"{folder} is still being written after {PATIENCE / 60:.0f} minutes, by {error}") from None
             if not folder.exists():
                 partial = caches / f"{key}.partial"
                 shutil.rmtree(partial, ignore_errors=True)
@@ -83,9 +83,9 @@ def decode(root: Path, paths: Sequence[str], *, side: int, fit: Fit, caches: Pat
 
 
 def _tidy(caches: Path, new: Path) -> None:
-    """Remove what a new cache takes the place of, and what builders that were killed have left."""
+    """Remove caches that a new one replaces, and the remains of killed builds."""
     for index in caches.glob("*/index.json"):
-        # passed over: what is damaged, of another version, or in use where that forbids it
+        # skipped: damaged caches, other versions, and files in use on systems that forbid deleting them
         with suppress(OSError, ValueError, KeyError, TypeError):
             if index.parent != new and _what_for(index) == _what_for(new / index.name):
                 index.parent.rename(index.parent.with_suffix(".partial"))
@@ -96,14 +96,14 @@ def _tidy(caches: Path, new: Path) -> None:
 
 
 def _what_for(index: Path) -> tuple[str, int, str]:
-    """The folder that a cache is of, and how its pictures became square."""
+    """The folder of pictures that a cache belongs to, and how its pictures became square."""
     found = json.loads(index.read_text(encoding="utf-8"))
     return found["root"], found["side"], found["fit"]
 
 
 def _state(path: Path) -> tuple[int, ...]:
-    """What changes with a file, or when another takes its place: two folders' files of one name and time differ too. Nothing
-    of one that may not be looked at: decoding it will say why.
+    """Values that change if a file changes or is replaced; they differ for two folders' files of equal name and time.
+    Empty for a file without access: decoding it gives the reason.
     """
     try:
         found = os.stat(path)
@@ -121,7 +121,7 @@ def build_cache(folder: Path, root: Path, paths: Sequence[str], side: int, fit: 
         except OSError as error:
             raise StateError(
                 f"{len(paths):,} pictures of {side} x {side} pixels need {len(paths) * 3 * side**2 / 1e9:.1f} GB in "
-                f"{folder.parent}: {error.strerror}; free some, name another folder with --data-dir, or a smaller --image-size"
+                f"{folder.parent}: {error.strerror}; free some space, or choose another --data-dir or a smaller --image-size"
             ) from error
     tasks = [
         (str(pixels), begin, [str(root / path) for path in paths[begin : begin + SOME]], side, fit)
@@ -138,11 +138,11 @@ def build_cache(folder: Path, root: Path, paths: Sequence[str], side: int, fit: 
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
     for name in ("images.u8", "moments.npy", "index.json"):
         with (folder / name).open("rb") as file:
-            os.fsync(file.fileno())  # before the folder has its name: after a power cut it is whole, or not there
+            os.fsync(file.fileno())  # before the folder gets its name: after a power cut it is whole or missing
 
 
 def reserve(file: int, size: int) -> None:
-    """Have the disk keep room for a file, so that writing it cannot fail for want of it."""
+    """Reserve the space of a file on the disk, so that writing it cannot fail later."""
     if sys.platform == "linux":
         os.posix_fallocate(file, 0, size)
     else:
@@ -150,24 +150,26 @@ def reserve(file: int, size: int) -> None:
 
 
 def _mapped(tasks: list[Any], workers: int) -> Iterator[list[Made]]:
-    """What `_decode_some` makes of each task, in order, in so many processes."""
+    """The results of `_decode_some` for each task, in order, computed by several processes."""
     if workers == 1:
         yield from map(_decode_some, tasks)
         return
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_belong_to_the_parent)
     try:
-        with _without_the_current_folder():  # map begins them all
+        with _without_the_current_folder():  # map starts them all
             made = pool.map(_decode_some, tasks)
         yield from made
     except BrokenProcessPool as error:
-        raise StateError("a process that decoded pictures was killed, perhaps for want of memory; start again") from error
+        raise StateError(
+            "a process that decodes pictures was killed, perhaps because memory ran out; type the command again"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
 def _without_the_current_folder() -> Iterator[None]:
-    """Have processes that are started import Python's own modules, not a pickle.py of the person's in the current folder."""
+    """Make new processes import Python's own modules, not a file such as pickle.py in the current folder."""
     before = os.environ.get(SAFE_PATH)
     os.environ[SAFE_PATH] = "1"
     try:
@@ -180,14 +182,14 @@ def _without_the_current_folder() -> Iterator[None]:
 
 
 def _belong_to_the_parent() -> None:
-    """Leave Ctrl-C to the process that started this one, and end with it if it is killed."""
+    """Ignore Ctrl-C, which the parent process handles, and end if the parent is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, prctl(2)
 
 
 def _decode_some(task: tuple[str, int, list[str], int, Fit]) -> list[Made]:
-    """Write some pictures to their places in the file."""
+    """Write some pictures to their positions in the file."""
     pixels, begin, paths, side, fit = task
     made = []
     with open(pixels, "r+b", buffering=0) as file:
@@ -212,7 +214,7 @@ def _decode_some(task: tuple[str, int, list[str], int, Fit]) -> list[Made]:
 
 
 def _opened(folder: Path) -> Decoded:
-    """A cache that is there; a StateError if it is damaged."""
+    """Open an existing cache; a StateError if it is damaged."""
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         count, side = len(index["paths"]), index["side"]
@@ -222,4 +224,4 @@ def _opened(folder: Path) -> Decoded:
         moments = np.load(folder / "moments.npy")
         return Decoded(folder, file, images, index["paths"], index["digests"], index["problems"], moments, index["bits"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StateError(f"{folder} is damaged ({error}); delete it, and it is made anew") from error
+        raise StateError(f"{folder} is damaged ({error}); delete it, and ssl writes it again") from error

@@ -1,4 +1,4 @@
-"""Picture files of many kinds to upright sRGB pixels as the eye would see them. Imports no torch: it runs in many processes."""
+"""Read picture files of many kinds as upright sRGB pixels. Imports no torch, because it runs in many processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageFile, JpegImagePlugin, UnidentifiedImageError, features
 
 from sslcli.data.prepare import SIXTEEN, UnknownRangeError, rgb_of, white_of
-from sslcli.data.prepare import Fit as Fit  # whoever reads files needs these, too
+from sslcli.data.prepare import Fit as Fit  # modules that read files need these, too
 from sslcli.data.prepare import squared as squared
 
 ALWAYS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
@@ -22,30 +22,30 @@ PLUGINS = {
     "pillow-heif": ("pillow_heif", (".heic", ".heif", ".hif")),
     "pillow-jxl-plugin": ("pillow_jxl", (".jxl",)),
 }
-"""Package to the module that teaches Pillow a format, and the names that its files end with."""
+"""Each package to the module that adds a format to Pillow, and the suffixes of its files."""
 OTHER_KINDS = (
     ".svg", ".svgz", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".psd", ".xcf",
     ".eps", ".jp2", ".j2k", ".jxr", ".tga", ".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".exr", ".hdr", ".dcm",
 )  # fmt: skip
-"""What pictures' names end with whose kind is not read."""
+"""Suffixes of pictures in formats that are not read."""
 NO_PICTURE = "not a picture by its name"
 CONTENT = {
     b"ftypavif": ".avif", b"ftypavis": ".avif", b"JXL \r\n\x87\n": ".jxl",
     b"ftypheic": ".heic", b"ftypheix": ".heic", b"ftyphevc": ".heic", b"ftypmif1": ".heif",
 }  # fmt: skip
-"""Bytes 4 to 12 of a file to the suffix that says the same."""
+"""Bytes 4 to 12 of a file to the suffix of its format."""
 
-LARGEST = 100_000_000  # pixels that are decoded; what claims more may be a bomb
-LARGEST_REDUCED = 4 * LARGEST  # pixels of a JPEG that is decoded to fewer: all of its file is read all the same
-SHARPER = 2  # a JPEG is decoded to at least so many times the side that is wanted, which saves most of its work
+LARGEST = 100_000_000  # pixels to decode at most; a file that claims more may be a decompression bomb
+LARGEST_REDUCED = 4 * LARGEST  # pixels of a JPEG that is decoded smaller: its whole file is still read
+SHARPER = 2  # a JPEG is decoded to at least this many times the wanted side, which saves most of the work
 PASSING = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
-"""What goes wrong with a machine, not with a file: not to be remembered of it."""
+"""Errors of the machine, not of the file: they are not remembered for the file."""
 
 
 def _taught(module: str) -> bool:
-    """Whether Pillow reads the format of a plugin: by itself, or as the plugin, if it is installed, teaches it now."""
+    """Whether Pillow reads the format of a plugin: by itself, or with the plugin, which is loaded now if installed."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a Pillow that has never heard of AVIF warns
+        warnings.simplefilter("ignore")  # a Pillow without AVIF warns
         if module == "pillow_avif" and features.check("avif"):
             return True
     try:
@@ -58,28 +58,28 @@ def _taught(module: str) -> bool:
 
 
 LACKING = {suffix: name for name, (module, ends) in PLUGINS.items() if not _taught(module) for suffix in ends}
-"""Suffix to the package without which its files cannot be read here."""
+"""Each unreadable suffix to the missing package that reads it."""
 SUFFIXES = (*ALWAYS, *(suffix for _, ends in PLUGINS.values() for suffix in ends if suffix not in LACKING))
-"""What the names of pictures that can be read here end with."""
+"""Suffixes of pictures that can be read here."""
 
 
 class BrokenPictureError(ValueError):
-    """A file that is no picture that can be read; says why."""
+    """A file that cannot be read as a picture. The message says why."""
 
 
 def read_rgb(path: Path, *, side: int | None = None) -> Image.Image:
-    """The first frame of a picture as upright RGB; of a JPEG perhaps smaller, but with at least `side` pixels a side.
+    """The first frame of a picture as upright RGB. A JPEG may be decoded smaller, but with at least `side` pixels per side.
 
-    Turned as its EXIF says; brought to sRGB where it names its colours' profile; laid on white where it is transparent;
-    16 bits brought to 8: then `info["bits"]` is how many of the 16 its largest value takes. A BrokenPictureError for all that
-    is no whole picture; an OSError in PASSING, and a MemoryError, stay.
+    Turned as its EXIF says, converted to sRGB by its colour profile, on white where it is transparent, and 16 bits reduced
+    to 8; then `info["bits"]` is the number of bits that its largest value uses. A BrokenPictureError for anything but a
+    whole picture; an OSError in PASSING and a MemoryError are passed on.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own limit of pixels, and odd metadata that do no harm
+            warnings.simplefilter("ignore")  # Pillow's own limit of pixels, and harmless odd metadata
             with _opened(path) as picture:
                 _reduce(picture, side)
-                sixteen = ";16" in str([tile[3] for tile in picture.tile])  # known until it is decoded
+                sixteen = ";16" in str([tile[3] for tile in picture.tile])  # known only before decoding
                 rgb = rgb_of(picture)
                 rgb.info = {"bits": _bits_used(picture)} if sixteen else {}
                 return rgb
@@ -96,7 +96,7 @@ def read_rgb(path: Path, *, side: int | None = None) -> Image.Image:
 
 
 def _opened(path: Path) -> ImageFile.ImageFile:
-    """A file, opened; of a JPEG the limit is held to what will be decoded, so that Pillow's own must not stop it here."""
+    """Open a file. For a JPEG the limit applies to the decoded size, so Pillow's own limit must not stop it here."""
     try:
         return Image.open(path)
     except Image.DecompressionBombError:
@@ -107,9 +107,9 @@ def _opened(path: Path) -> ImageFile.ImageFile:
 
 
 def _reduce(picture: Image.Image, side: int | None) -> None:
-    """Have a JPEG decoded to fewer pixels, if fewer will do; a BrokenPictureError for more than may be decoded.
+    """Decode a JPEG smaller, if that is enough; a BrokenPictureError if it has too many pixels.
 
-    Other formats know no smaller decoding.
+    Other formats cannot be decoded smaller.
     """
     width, height = picture.size
     if side:
@@ -120,17 +120,17 @@ def _reduce(picture: Image.Image, side: int | None) -> None:
 
 
 def _bits_used(picture: Image.Image) -> int:
-    """How many bits the largest value of a picture of 16 bits takes; 0 where its file says that it has fewer."""
+    """The number of bits that the largest value of a 16-bit picture uses; 0 if the file says that it has fewer bits."""
     if white_of(picture) not in (None, SIXTEEN):
         return 0
     if picture.mode.startswith("I"):
         return int(np.asarray(picture).max()).bit_length()
-    colours = picture.convert("RGB").getextrema()  # of which Pillow has kept the upper eight bits
+    colours = picture.convert("RGB").getextrema()  # Pillow keeps the upper eight bits
     return 8 + int(np.max(colours)).bit_length()
 
 
 def _why_unidentified(path: Path) -> str:
-    """Why Pillow did not know a file, by its first bytes or its name."""
+    """Why Pillow did not recognise a file, by its first bytes or its name."""
     with path.open("rb") as file:
         head = file.read(12)
     if not head:
@@ -142,7 +142,7 @@ def _why_unidentified(path: Path) -> str:
 
 
 def why_none(name: str) -> str:
-    """Why a file is no picture that can be read here, by its name."""
+    """Why a file cannot be read as a picture here, by its name."""
     suffix = next((end for end in (*LACKING, *OTHER_KINDS) if name.lower().endswith(end)), "")
     if suffix in LACKING:
         return f"{suffix} needs {LACKING[suffix]}: pip install {LACKING[suffix]}"
@@ -150,17 +150,17 @@ def why_none(name: str) -> str:
 
 
 def counted(reasons: Iterable[str]) -> list[str]:
-    """Reasons of `why_none` that tell what can be done, each with the number of files: "3 files: .heic needs ..."."""
+    """The reasons of `why_none` that have a remedy, each with the number of files: "3 files: .heic needs ..."."""
     told = Counter(reason for reason in reasons if reason.startswith("."))
     return [f"{count:,} file{'s' * (count > 1)}: {reason}" for reason, count in told.items()]
 
 
 def size_of(path: Path) -> int | None:
-    """The shorter side of a picture by its header; None if it cannot be opened."""
+    """The shorter side of a picture from its header; None if it cannot be opened."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with _opened(path) as picture:
                 return min(picture.size)
-    except Exception:  # as in read; decoding it will say why
+    except Exception:  # as in read_rgb; decoding gives the reason
         return None

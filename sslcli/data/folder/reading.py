@@ -1,4 +1,4 @@
-"""A person's own pictures: a folder of files, with or without classes, as one data set."""
+"""Read a folder of pictures, with or without classes, as a data set."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from sslcli.data.on_disk import Images, Stored
 from sslcli.data.split import UNLABELLED
 from sslcli.errors import StateError
 
-SIZES = (32, 48, 64, 96, 128, 160, 192, 224)  # that the usual side is brought down to
-SAMPLE = 1000  # pictures whose headers tell the usual size
-MARGIN = 8 / 7  # of the kept side over the side that is shown, as of 256 over 224; none is enlarged for it
-IN_MEMORY = 2**30  # bytes of pixels that are held in memory; more stay in the file
+SIZES = (32, 48, 64, 96, 128, 160, 192, 224)  # sides that the usual side is rounded down to
+SAMPLE = 1000  # pictures whose headers give the usual size
+MARGIN = 8 / 7  # the stored side divided by the side that is shown, as 256 / 224; no picture is enlarged for it
+IN_MEMORY = 2**30  # bytes of pixels held in memory at most; larger data stay in the file
 MOST_BROKEN = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How a folder is read: a CSV file of labels, the side that an encoder is shown (None: from the pictures), how they become
-    square, processes, and who is told of progress and of what was found.
+    """How to read a folder: a CSV file of labels, the side that an encoder sees (None: from the pictures), how pictures become
+    square, the number of processes, and functions for progress and messages.
     """
 
     labels: Path | None = None
@@ -53,9 +53,9 @@ class Reading:
 def load_folder(root: Path, caches: Path, reading: Reading) -> ImageData:
     """The pictures below `root` as a data set, decoded now or found in `caches`.
 
-    Without a test part it is the validation part, and without that a fifth of each class, drawn by the pictures' content: the
-    same ones for every seed, with all copies of each. A StateError if there are none, or more than a tenth of them cannot be
-    read.
+    Without a test part the validation part is the test; without that it is a fifth of each class, drawn by the pictures'
+    content: the same for every seed, with all copies of a picture. A StateError if there are no pictures, or more than a
+    tenth cannot be read.
     """
     listing = list_pictures(root)
     if reading.labels is not None:
@@ -80,17 +80,17 @@ def load_folder(root: Path, caches: Path, reading: Reading) -> ImageData:
 
 
 def usual_side(root: Path, paths: Sequence[str]) -> float:
-    """The median of the pictures' shorter sides, of some of them, in pixels; the smallest of SIZES if none can be read."""
+    """The median of the shorter sides of some pictures, in pixels; the smallest of SIZES if none can be read."""
     some = paths[:: max(1, len(paths) // SAMPLE)]
     sides = [side for path in some if (side := size_of(root / path))]
     return median(sides) if sides else SIZES[0]
 
 
 def sides(usual: float, reading: Reading) -> tuple[int, int]:
-    """The sides of the squares that an encoder is shown and of those that are kept, for pictures of this usual side, in pixels.
+    """The sides in pixels of the squares that an encoder sees and of the stored ones, for pictures of this usual side.
 
-    Shown is the largest of SIZES that is not above it, at least the smallest. What is kept has a margin as far as pictures
-    need not be enlarged for it; padded ones have none.
+    The first is the largest of SIZES up to the usual side, or the smallest of them. Stored squares have a margin, as far as
+    pictures need not be enlarged for it; padded ones have none.
     """
     size = reading.image_size or max((size for size in SIZES if size <= usual), default=SIZES[0])
     return size, size if reading.fit == "pad" else max(size, min(math.ceil(MARGIN * size), int(usual)))
@@ -105,7 +105,7 @@ def _data_of(entries: list[Entry], rows: list[int], found: Decoded, size: int, f
     test = tested & (labels != UNLABELLED)
     places = torch.tensor(rows)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch warns that nothing may be written to them, and nothing is
+        warnings.simplefilter("ignore")  # torch warns that nothing may be written to them, and nothing is written
         pixels = torch.from_numpy(found.images)
 
     def of(chosen: torch.Tensor) -> Images:
@@ -113,7 +113,7 @@ def _data_of(entries: list[Entry], rows: list[int], found: Decoded, size: int, f
 
     train = ~tested
     if not train.any():
-        raise StateError("every picture is in the test part: there is none to train on")
+        raise StateError("every picture is in the test part; none is left to train on")
     mean, square = found.moments[places[train].numpy()].mean(0)
     return ImageData(
         train_images=of(train), train_labels=labels[train], test_images=of(test), test_labels=labels[test],
@@ -123,16 +123,16 @@ def _data_of(entries: list[Entry], rows: list[int], found: Decoded, size: int, f
 
 
 def _content(manifest: Sequence[Line], sides: Sequence[int], fit: Fit) -> str:
-    """sha256 over what was read: the files' content, classes and parts, and how they became square; not their names.
+    """sha256 over the files' content, classes and parts, and how they became square; not over their names.
 
-    `sides` are that which is kept and, if it is not the usual one, that which is shown.
+    `sides` are the stored side and, if it is not the usual one, the side that an encoder sees.
     """
     what = [*sides, fit, [(line.sha256, line.part, line.label) for line in manifest]]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
 def _tell_of_problems(listing: Listing, found: Decoded, say: Callable[[str], None]) -> None:
-    """Name what was skipped in a file, and say how much it is; a StateError if that is more than a tenth of the pictures."""
+    """Write the skipped files to a list, and say how many; a StateError if they are more than a tenth of the pictures."""
     broken = [(path, problem) for path, problem in zip(found.paths, found.problems, strict=True) if problem]
     if not (skipped := [*broken, *listing.others, *listing.found.passed_over]):
         return
@@ -146,7 +146,7 @@ def _tell_of_problems(listing: Listing, found: Decoded, say: Callable[[str], Non
 
 
 def _tell_of_dark(root: Path, found: Decoded, say: Callable[[str], None]) -> None:
-    """Say where pictures of 16 bits are shown too dark, since they hold 12 bits, or, if that is so of all of them, 14."""
+    """Warn about 16-bit pictures that look too dark because they hold only 12 bits (or 14, if all of them do)."""
     used = [bits for bits in found.bits if bits]
     most = next((bits for bits in (12, 14) if used and max(used) <= bits), 12)
     dark = sum(bits <= most for bits in used)
@@ -159,7 +159,7 @@ def _tell_of_dark(root: Path, found: Decoded, say: Callable[[str], None]) -> Non
 
 
 def _hold_to_tenth(listing: Listing, broken: Reasons, *, file: Path | None = None) -> None:
-    """A StateError where more than a tenth of the pictures are broken, or cannot be reached."""
+    """A StateError if more than a tenth of the pictures are broken or cannot be reached."""
     lost = listing.found.lost
     unread = len(broken) + sum(found.pictures for found in lost)
     if unread <= MOST_BROKEN * (len(listing.entries) + unread - len(broken)):
@@ -167,7 +167,9 @@ def _hold_to_tenth(listing: Listing, broken: Reasons, *, file: Path | None = Non
     some = "; ".join(f"{path!r}: {reason}" for path, reason in [*broken, *((found.path, found.reason) for found in lost)][:5])
     named = f". All are named in {file}" if file else ""
     advice = "".join(f"; {words}" for words in (listing.found.advice(),) if words)
-    raise StateError(f"{listing.found.root}: {_counts(listing, broken)}. Accepted is a tenth. The first: {some}{named}{advice}")
+    raise StateError(
+        f"{listing.found.root}: {_counts(listing, broken)}. At most a tenth may be skipped. The first: {some}{named}{advice}"
+    )
 
 
 def _counts(listing: Listing, broken: Reasons) -> str:

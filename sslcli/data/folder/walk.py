@@ -1,4 +1,4 @@
-"""Everything below a folder, file by file, and why some of it is not opened. Imports no torch."""
+"""List everything below a folder, and why some of it is not opened. Imports no torch."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SYSTEM = frozenset({
     "__macosx", "network trash folder", "temporary items", "thevolumesettingsfolder", "icon\r",
     "__pycache__", "picasa.ini",
 })  # fmt: skip
-"""What systems, network drives and programs leave in folders of pictures, in lower case; what else they leave is hidden."""
+"""Folders that systems, network drives and programs leave among pictures, in lower case; their other files are hidden."""
 PROJECT = "registry.yaml"
 RESULTS = ("runs", "results")
-PEEK = 10_000  # names that are looked at behind a link that leaves the folder
+PEEK = 10_000  # names to look at, at most, behind a link that leaves the folder
 
 
 class Kind(StrEnum):
-    """What something in a folder is; in words, why it is not opened."""
+    """The kind of an entry in a folder; its value says why it is not opened."""
 
     PICTURE = "a picture by its name"
     FOLDER = "a folder"
@@ -46,7 +46,7 @@ PASSED_OVER = (Kind.HIDDEN, Kind.SYSTEM, Kind.RESULT)
 
 
 class Found(NamedTuple):
-    """Something below a folder: its path from there, with /; how many pictures it stands for; where it leads if it is a link,
+    """An entry below a folder: its path from there, with /; the number of pictures that it represents; the target of a link,
     or why it is closed.
     """
 
@@ -64,8 +64,8 @@ class Found(NamedTuple):
 
 
 def walk(root: Path) -> Iterator[Found]:
-    """Everything below `root` but folders, in no order. Hidden and system files, and links that leave `root`, are named and not
-    followed. Of several ways to a folder the one without a link is taken, else the first by its name.
+    """Everything below `root` except folders, unordered. Hidden and system files, and links that leave `root`, are listed, not
+    followed. If several ways lead to a folder, the one without a link is taken, else the first by name.
     """
     home = os.path.realpath(root)
     seen, folders, linked = set[str](), [("", home)], list[tuple[str, str]]()
@@ -84,12 +84,12 @@ def walk(root: Path) -> Iterator[Found]:
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file's name says that it is a picture."""
+    """Whether a file is a picture, by its name."""
     return name.lower().endswith(SUFFIXES)
 
 
 def _in_folder(folder: str, above: str, home: str) -> Iterator[Found]:
-    """What lies in one folder, whose path below the root is `above`."""
+    """The entries of one folder, whose path below the root is `above`."""
     try:
         with os.scandir(folder) as found:
             entries = list(found)
@@ -120,11 +120,11 @@ def _of_file(path: str, *, regular: bool) -> Found:
 
 
 def _of_link(path: str, place: str, home: str) -> Found:
-    """A link by where it leads: to a file or a folder below `home`, out of it, or to nothing."""
+    """The kind of a link, by its target: a file or folder below `home`, outside of it, or nothing."""
     target = os.path.realpath(place)
     try:
         mode = os.stat(place).st_mode
-    except OSError:  # nothing is there, it leads to itself, or it may not be looked at
+    except OSError:  # the target is missing, is the link itself, or may not be read
         return Found(path, Kind.DANGLES, int(is_picture(path)), target)
     folder = stat.S_ISDIR(mode)
     if _is_below(target, home):
@@ -140,7 +140,7 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 def _behind(folder: str, home: str) -> int:
-    """How many pictures a folder outside holds, as far as PEEK names tell; none if `home` lies in it: it is a way back."""
+    """The number of pictures in a folder outside, up to PEEK names; 0 if it contains `home`, since it leads back."""
     if _is_below(home, folder):
         return 0
     count = looked = 0

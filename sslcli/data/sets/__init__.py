@@ -1,1 +1,1 @@
-"""Data sets by name, in a file each."""
+"""Data sets, one file each."""

@@ -1,4 +1,4 @@
-"""Data sets that have to be fetched: where their files are looked for, how they are verified, what is said of them."""
+"""Data sets that have to be downloaded: where their files are, how they are verified, and the messages about them."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from sslcli.data.image_data import ImageData
 from sslcli.errors import StateError
 
 LOST = (RuntimeError, OSError, EOFError, ValueError, HTTPException, tarfile.TarError, zipfile.BadZipFile, zlib.error)
-"""What a download that fails raises: no network, another checksum, an archive that is cut off."""
+"""The errors of a failed download: no network, another checksum, an archive that is cut off."""
 DAMAGE = (RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, SyntaxError, AssertionError, zlib.error)
-"""What torchvision, numpy, scipy and Pillow raise of files that are not what they should be."""
+"""The errors of torchvision, numpy, scipy and Pillow for damaged or foreign files."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A data set of torchvision's by its name in DATASETS; called, it is that table's `load`.
+    """A torchvision data set by its name in DATASETS. Calling it is the `load` of that table.
 
-    `folder` lies below the folder of data sets, and the files lie in it; "." if they lie in the folder of data sets itself.
-    `files` gives their names and md5 sums, None where torchvision has none; with such a one the number of images is held
-    to the table's size instead. `fetch` downloads below the folder of data sets, `read` reads from there.
+    `folder`, below the folder of data sets, holds the files; "." is the folder of data sets itself. `files` gives their
+    names and md5 sums, None where torchvision has none; then the number of images is compared with the table's size
+    instead. `fetch` downloads below the folder of data sets, `read` reads from there.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Source:
     read: Callable[[str], ImageData]
 
     def __call__(self, data_dir: Path, *, download: bool) -> ImageData:
-        """The data set, every checksum that is known verified before its file is opened. A StateError for what is wrong."""
+        """The data set. Known checksums are verified before a file is opened. A StateError says what is wrong."""
         folder = data_dir / self.folder
         missing = self._missing(folder)
         if missing and not download:
@@ -85,7 +85,7 @@ class Source:
         found, official = (len(data.train_labels), len(data.test_labels)), (size.train, size.test)
         if found != official and any(md5 is None for _, md5 in self.files()):
             numbers = [f"{train:,} training and {test:,} test" for train, test in (found, official)]
-            raise StateError(self._advice(folder, f"{numbers[0]} images; official are {numbers[1]}"))
+            raise StateError(self._advice(folder, f"{numbers[0]} images instead of the official {numbers[1]}"))
 
     def _advice(self, folder: Path, what: str) -> str:
         place = folder.resolve()

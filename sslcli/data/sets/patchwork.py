@@ -1,9 +1,9 @@
-"""Patchwork: colour pictures made on the spot, of which an encoder learns much in a minute on two CPU cores.
+"""Patchwork: colour pictures made on the spot, from which an encoder learns much in a minute on two CPU cores.
 
-A picture of 32x32 pixels is sewn of four patches. Each patch has two colours of its own, drawn independently of the kind, and
-a figure of the picture's kind in one of them, anywhere, turned by any angle. All is grainy. So two crops of a picture have
-little but the kind in common, and the grain hides it from a random encoder. The kinds are those of `shapes`. That is harder:
-its figures are smaller, and its ground is a second thing that two crops have in common.
+A picture of 32x32 pixels consists of four patches. Each patch has its own two colours, drawn independently of the kind, and a
+figure of the picture's kind in one of them, at any place and angle. All is grainy. So two crops of a picture share little
+but the kind, and the grain hides the kind from a random encoder. The kinds are those of `shapes`, which is harder: its figures
+are smaller, and two crops also share the ground.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TRAIN, TEST = 6_000, 2_000
 
 
 def load(data_dir: Path, *, download: bool) -> ImageData:
-    """Make 6,000 training and 2,000 test pictures, the same ones every time; nothing is read or downloaded."""
+    """Make 6,000 training and 2,000 test pictures, the same every time; nothing is read or downloaded."""
     train_images, train_labels = make_patchwork(TRAIN, seed=1)
     test_images, test_labels = make_patchwork(TEST, seed=2)
     return ImageData(
@@ -38,7 +38,7 @@ def load(data_dir: Path, *, download: bool) -> ImageData:
 
 
 def make_patchwork(count: int, *, seed: int) -> tuple[Tensor, Tensor]:
-    """Images (count, 3, 32, 32) uint8 and labels (count,), the classes as equal in number as `count` allows."""
+    """Images (count, 3, 32, 32) uint8 and labels (count,), with classes as equal in number as `count` allows."""
     random = generator(seed, "patchwork")
     labels = (torch.arange(count) % len(OUTLINES))[torch.randperm(count, generator=random)]
     patches = _patches(labels.repeat_interleave(ROWS * ROWS), random).view(count, ROWS, ROWS, 3, SIDE, SIDE)
@@ -57,7 +57,7 @@ def _patches(kinds: Tensor, random: torch.Generator) -> Tensor:
     light, dark = uniform(0.55, 1.0, 3, 1, 1), uniform(0.0, 0.45, 3, 1, 1)
     is_light = uniform(0, 1, 1, 1, 1) < 0.5
     radius, turn = uniform(0.36, 0.46, 1, 1) * SIDE, uniform(0, 2 * math.pi, 1, 1)
-    room = 0.7 * (SIDE / 2 - radius)  # so far a figure is moved from the middle, at most
+    room = 0.7 * (SIDE / 2 - radius)  # how far a figure is moved from the middle, at most
     y, x = (SIDE / 2 + uniform(-1, 1, 1, 1) * room for _ in range(2))
     pixel = torch.arange(SIDE) + 0.5
     dy, dx = (pixel.view(1, -1, 1) - y) / radius, (pixel.view(1, 1, -1) - x) / radius

@@ -1,9 +1,9 @@
-"""Shapes: colour pictures made on the spot, whose class can be read from shape alone.
+"""Shapes: colour pictures made on the spot, whose class shows only in the shape.
 
-A picture of 32x32 pixels shows four things of one kind on a mottled ground. Place, turn, size and colour of each thing
+A picture of 32x32 pixels shows four things of one kind on a mottled ground. The place, angle, size and colour of each thing
 and the ground are drawn independently of the kind, so a random encoder's colour and texture statistics say little. Two
-crops of a picture show different things of the same kind: what they share is the shape, which is what a method that
-compares views can find without a label.
+crops of a picture show different things of the same kind: they share the shape, so a method that compares views can find it
+without labels.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ OUTLINES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "crescent": lambda u, v: torch.maximum(torch.hypot(u, v) - 0.9, 0.75 - torch.hypot(u - 0.45, v)),
     "corner": lambda u, v: torch.minimum(_box(u + 0.5, v, 0.25, 0.85), _box(u, v + 0.6, 0.75, 0.25)),
 }
-"""Class to the signed distance, about, from its outline: negative inside, (u, v) in units of the thing's radius."""
+"""Each class to the approximate signed distance from its outline: negative inside; (u, v) in units of the thing's radius."""
 
-AREA = 1.4  # of every thing, in squared radii: equal, so that the colours' spread does not tell the kind
+AREA = 1.4  # of every thing, in squared radii; equal, so that the spread of colours does not show the kind
 
 
 def _area(outline: Callable[[Tensor, Tensor], Tensor]) -> float:
@@ -57,14 +57,14 @@ def _area(outline: Callable[[Tensor, Tensor], Tensor]) -> float:
 
 
 def cover(outline: Callable[[Tensor, Tensor], Tensor], u: Tensor, v: Tensor, radius: Tensor) -> Tensor:
-    """How much of each pixel a thing covers, 0 to 1, with one pixel of soft edge; `radius` in pixels, (u, v) in units of it."""
+    """The part of each pixel that a thing covers, 0 to 1; edges are one pixel soft. `radius` in pixels, (u, v) in radii."""
     size = (AREA / _area(outline)) ** 0.5
     distance: Tensor = outline(u / size, v / size) * radius * size
     return (0.5 - distance).clamp(0, 1)
 
 
 def load(data_dir: Path, *, download: bool) -> ImageData:
-    """Make 10,000 training and 2,000 test pictures, the same ones every time; nothing is read or downloaded."""
+    """Make 10,000 training and 2,000 test pictures, the same every time; nothing is read or downloaded."""
     train_images, train_labels = make_shapes(TRAIN, seed=1)
     test_images, test_labels = make_shapes(TEST, seed=2)
     return ImageData(
@@ -77,12 +77,12 @@ def load(data_dir: Path, *, download: bool) -> ImageData:
 
 
 def make_shapes(count: int, *, seed: int) -> tuple[Tensor, Tensor]:
-    """Images (count, 3, 32, 32) uint8 and labels (count,), the classes as equal in number as `count` allows."""
+    """Images (count, 3, 32, 32) uint8 and labels (count,), with classes as equal in number as `count` allows."""
     random = generator(seed, "shapes")
     labels = (torch.arange(count) % len(OUTLINES))[torch.randperm(count, generator=random)]
     images = _grounds(count, random)
     brightness = images.mean((1, 2, 3))
-    cells = torch.rand(count, 9, generator=random).argsort(1)[:, :THINGS]  # of a 3x3 grid, so that few overlap
+    cells = torch.rand(count, 9, generator=random).argsort(1)[:, :THINGS]  # cells of a 3x3 grid, so that few things overlap
     for thing in range(THINGS):
         covers = torch.empty(count, 1, SIZE, SIZE)
         u, v, radius = _places(cells[:, thing], random)
@@ -118,7 +118,7 @@ def _places(cells: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor, Ten
 
 
 def _colours(brightness: Tensor, random: torch.Generator) -> Tensor:
-    """A colour (count, 3, 1, 1) for a thing, lighter or darker than its ground so that grey views show it too."""
+    """A colour (count, 3, 1, 1) for a thing, lighter or darker than its ground, so that grey views show it too."""
     count = len(brightness)
     step = torch.rand(count, 1, generator=random) * 0.25 + 0.3
     lighter = torch.rand(count, 1, generator=random) < (0.85 - brightness[:, None]).clamp(0, 1)

@@ -1,8 +1,8 @@
-"""Data sets that torchvision knows, an entry each: where it keeps them, and how its files become one tensor.
+"""Data sets of torchvision, one entry each: where their files are, and how these become one tensor.
 
-Of CIFAR, SVHN and STL-10's images every file's checksum is known and verified at every start. Of Fashion-MNIST, EuroSAT and
-the pets torchvision knows only those of the archives, and verifies them at the download alone; of flowers102 also those of
-labels and split. What is in the unpacked files is then held to the official number of images, and to being readable.
+For CIFAR, SVHN and the images of STL-10 the checksum of every file is known, and verified at every start. For Fashion-MNIST,
+EuroSAT and the pets torchvision knows only the checksums of the archives, verified at the download; for flowers102 also of
+labels and split. The unpacked files must then be readable and have the official number of images.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ cifar100 = _cifar("cifar100", CIFAR100, title="CIFAR-100", download="169 MB")
 
 
 def _read_stl10(root: str) -> ImageData:
-    """Read by ourselves, since 105,000 images of 96x96 are 2.9 GB, of which torchvision makes copies."""
+    """Read without torchvision, which would copy the 2.9 GB of these 105,000 images of 96x96."""
     folder, side = Path(root) / STL10.base_folder, size_of("stl10").side
 
     def images(*names: str) -> Tensor:
         parts = [np.memmap(folder / name, np.uint8, "r").reshape(-1, 3, side, side) for name in names]
         made = torch.empty(sum(map(len, parts)), 3, side, side, dtype=torch.uint8)
         for here, part in zip(torch.split(made, [len(part) for part in parts]), parts, strict=True):
-            here.numpy()[:] = part.transpose(0, 1, 3, 2)  # the files hold column after column
+            here.numpy()[:] = part.transpose(0, 1, 3, 2)  # the files are stored by columns
         return made
 
     def labels(name: str) -> Tensor:
@@ -114,18 +114,18 @@ fashion_mnist = Source(
     files=lambda: [(name.removesuffix(".gz"), None) for name, _ in FashionMNIST.resources],
     fetch=partial(FashionMNIST, download=True),
 )  # fmt: skip
-"""Fashion-MNIST (Xiao, Rasul and Vollgraf 2017): grey pictures, the same in red, green and blue."""
+"""Fashion-MNIST (Xiao, Rasul and Vollgraf 2017): grey pictures, repeated in red, green and blue."""
 
 
 def central_square(path: Path, side: int) -> NDArray[np.uint8]:
-    """A picture as (side, side, 3): upright, its shorter side resized with antialiasing, its central square, as of own ones."""
+    """A picture as (side, side, 3): upright, the shorter side resized with antialiasing, then the central square."""
     with Image.open(path) as picture:
         upright = ImageOps.exif_transpose(picture).convert("RGB")
     return np.asarray(ImageOps.fit(upright, (side, side), Image.Resampling.BICUBIC))
 
 
 def _decoded(files: Sequence[tuple[Path, int]], side: int) -> Labelled:
-    """Pictures, on all cores (Pillow lets go of Python's lock), and their labels."""
+    """Pictures, decoded on all cores (Pillow releases the GIL), and their labels."""
     images = torch.empty(len(files), side, side, 3, dtype=torch.uint8)
     with ThreadPoolExecutor() as pool:
         for place, pixels in enumerate(pool.map(lambda file: central_square(file[0], side), files)):
@@ -139,7 +139,7 @@ def _read_flowers102(root: str) -> ImageData:
         files = [file for found in sets for file in zip(found._image_files, found._labels, strict=True)]
         return _decoded(files, size_of("flowers102").side)
 
-    names = getattr(Flowers102, "classes", [str(number) for number in range(1, 103)])  # torchvision 0.21 knows no names
+    names = getattr(Flowers102, "classes", [str(number) for number in range(1, 103)])  # torchvision 0.21 has no class names
     return _data(part("train", "val"), part("test"), names)
 
 
@@ -148,7 +148,7 @@ flowers102 = Source(
     files=lambda: [("jpg", None), *(Flowers102._file_dict[key] for key in ("label", "setid"))],
     fetch=partial(Flowers102, download=True),
 )  # fmt: skip
-"""Oxford 102 Flowers (Nilsback and Zisserman 2008): training images are its training and its validation images."""
+"""Oxford 102 Flowers (Nilsback and Zisserman 2008); its validation images are training images here."""
 
 
 def _read_eurosat(root: str) -> ImageData:
@@ -163,7 +163,7 @@ eurosat = Source(
     name="eurosat", title="EuroSAT", download="94 MB", folder="eurosat", read=_read_eurosat,
     files=lambda: [("2750", None)], fetch=partial(EuroSAT, download=True),
 )  # fmt: skip
-"""EuroSAT in RGB (Helber et al. 2019): it has no official test images, so a fifth of each class is, always the same."""
+"""EuroSAT in RGB (Helber et al. 2019). It has no official test images, so a fifth of each class is held out."""
 
 
 def _read_pets(root: str) -> ImageData:

@@ -61,7 +61,7 @@ class Options:
     warmup_epochs: Warmup = None
     max_steps: MaxSteps = None
     crop_min: Annotated[
-        float, Option(min=0.01, max=1, help="Least part of the image's area in a crop.", rich_help_panel=VIEWS)
+        float, Option(min=0.01, max=1, help="Smallest crop, as a fraction of the image's area.", rich_help_panel=VIEWS)
     ] = 0.6
     flip: Flip = 0.5
 

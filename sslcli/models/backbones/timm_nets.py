@@ -26,9 +26,9 @@ def hold_to_known(backbone: str) -> Any:
         raise StateError(f"--backbone {backbone} needs timm, which is not installed here; {advice}") from error
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), 5, 0.5)
-        meant = f"near are {', '.join(TIMM + other for other in near)}" if near else "nothing is near"
+        meant = f"similar are {', '.join(TIMM + other for other in near)}" if near else "no name is similar"
         raise UsageError(
-            f"--backbone {backbone}: timm {timm.__version__} has no such model; {meant}; timm.list_models() has all"
+            f"--backbone {backbone}: timm {timm.__version__} has no such model; {meant}; timm.list_models() lists all"
         )
     return timm
 
@@ -47,7 +47,7 @@ def build(backbone: str, size: int) -> nn.Module:
         reason = " ".join(str(error).split())
         raise UsageError(f"--backbone {backbone} does not take images of {size} pixels ({reason}); choose another") from error
     if not isinstance(h, torch.Tensor) or h.ndim != 2:
-        raise UsageError(f"--backbone {backbone} gives no vector for an image; choose another")
+        raise UsageError(f"--backbone {backbone} does not turn an image into a vector; choose another")
     net.num_features = h.shape[1]
     made: nn.Module = net.train()
     return made
