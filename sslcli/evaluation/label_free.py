@@ -30,8 +30,9 @@ def lidar(h: Tensor) -> float:
     """LiDAR of the representations h (N, V, dim) of V views of each image: 1 to min(N - 1, dim); higher is better.
 
     RankMe's formula on the eigenvalues of W^(-1/2) B W^(-1/2), where B is the covariance of the images' means and W that of
-    views about their image's mean (Thilak et al. 2024, arXiv:2312.04000, equations 1 to 4). So a direction counts little in which
-    views of one image differ as images do. N and V are 2 or more. The ridge on W is relative: the scale of h does not matter.
+    views about their image's mean (Thilak et al. 2024, arXiv:2312.04000, equations 1 to 4). So a direction in which
+    views of one image differ as images do counts little. N and V are 2 or more. The ridge on W is relative: the scale of h
+    does not matter.
     """
     h = h.cpu().double()
     means = h.mean(1)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from importlib import resources
-from importlib.resources.abc import Traversable
+from pathlib import Path
 
-FOLDER_OF_PRESETS = resources.files("sslcli") / "presets"
+FOLDER_OF_PRESETS = Path(__file__).parents[1] / "presets"
 
 
-def preset_files() -> dict[str, Traversable]:
+def preset_files() -> dict[str, Path]:
     """The name of each preset to its file."""
-    found = {entry.name: entry for entry in FOLDER_OF_PRESETS.iterdir()}
-    names = sorted(file.removesuffix(".yaml") for file in found if file.endswith(".yaml"))
-    return {name: found[f"{name}.yaml"] for name in names}
+    return {file.stem: file for file in sorted(FOLDER_OF_PRESETS.glob("*.yaml"), key=lambda file: file.stem)}
 
 
 def presets_in_words() -> str:

@@ -83,7 +83,7 @@ def _on_fractions(kind: str, sections: list[dict[str, object]], fractions: list[
 def read_preset(name: str) -> dict[str, list[dict[str, object]]]:
     """The options of each training, by command name, from a preset of this package or a YAML file."""
     known = preset_files()
-    path = Path(str(known[name])) if name in known else Path(name)
+    path = known.get(name, Path(name))
     if not path.is_file():
         near = did_you_mean(name, known)
         raise UsageError(

@@ -15,7 +15,7 @@ from sslcli.report.sections import SECTIONS
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from tests.conftest import Cli
-from tests.test_report import add, read
+from tests.report.test_report import add, read
 
 RECORDED = Pretrain(method="byol", epochs=12, batch_size=128, optimizer="muon", lr=0.06, teacher_momentum=0.9, seed=3).options()
 

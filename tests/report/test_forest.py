@@ -16,7 +16,7 @@ from sslcli.report.differences import bars_of
 from tests.conftest import Cli
 from tests.made_differences import made_difference
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BARS = [
     Bar("Linear evaluation on augmented images on 10 % of the labels", 31.04, 23.5, 36.44, "gain"),
     Bar("Fine-tuning", -2.5, -4, -1, "loss"),
