@@ -29,9 +29,10 @@ def rankme(z: Tensor) -> float:
 def lidar(h: Tensor) -> float:
     """LiDAR of the representations h (N, V, dim) of V views of each image: 1 to min(N - 1, dim); higher is better.
 
-    RankMe's formula on the eigenvalues of W^(-1/2) B W^(-1/2), where B is the covariance of the images' means and W that of views
-    about their image's mean (Thilak et al. 2024, arXiv:2312.04000, equations 1 to 4). So a direction counts little in which
-    views of one image differ as images do. N and V are 2 or more. The ridge on W is relative: the scale of h does not matter.
+    RankMe's formula on the eigenvalues of W^(-1/2) B W^(-1/2), where B is the covariance of the images' means, and W that of
+    views about their image's mean (Thilak et al. 2024, arXiv:2312.04000, equations 1 to 4). So a direction counts little in
+    which views of one image differ as images do. N and V are 2 or more. The ridge on W is relative: the scale of h does not
+    matter.
     """
     h = h.cpu().double()
     means = h.mean(1)
@@ -66,7 +67,8 @@ def alpha_req(h: Tensor) -> float | None:
 def _gram_eigenvalues(rows: Tensor) -> Tensor:
     """The squares of the singular values of a matrix, the smallest first: of the smaller of its two Gram matrices."""
     gram = rows @ rows.mT if len(rows) < rows.shape[1] else rows.mT @ rows
-    return torch.linalg.eigvalsh(gram).clamp(min=0)
+    found: Tensor = torch.linalg.eigvalsh(gram)
+    return found.clamp(min=0)
 
 
 def _smooth_rank(spectrum: Tensor) -> float:

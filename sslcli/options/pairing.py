@@ -22,9 +22,9 @@ from sslcli.runs.option_versions import FIRST, added_since_first, first_name, me
 from sslcli.runs.run import EXPERIMENTS
 
 NOT_IN_PAIR = ("init", "encoder", "at_epoch", "name", "data_dir", "download", "device", "deterministic", "labels", "image_size",
-               "fit")  # fmt: skip
-"""Options in which the two runs of a pair may differ: init, the encoder that it stands for, where things are, and what the
-fingerprint of the data tells.
+               "fit", "watch")  # fmt: skip
+"""Options in which the two runs of a pair may differ: init, the encoder that it stands for, where things are, what the
+fingerprint of the data tells, and what is only looked at.
 """
 
 

@@ -45,6 +45,7 @@ from sslcli.options.annotations import (
     Saturation,
     ViewSizes,
     Warmup,
+    Watch,
     WeightDecay,
 )
 from sslcli.options.command import Command
@@ -119,6 +120,7 @@ class Pretrain(Command):
     blur: Blur = None
     knn_every: Annotated[int, Option(min=0, help="Epochs between kNN measurements; 0: never.", rich_help_panel=TRAINING)] = 1
     knn_images: Annotated[int, Option(min=10, help="Most training images in the kNN's bank.", rich_help_panel=TRAINING)] = 5000
+    watch: Watch = None
     keep_every: Annotated[
         int,
         Option(min=0, help="Epochs between checkpoints that are kept, for ssl probe --at-epoch; 0: none.", rich_help_panel=RUN),
