@@ -34,6 +34,8 @@ LABELS = {
     "val_alignment": "mean squared distance of two views' z (0 to 4)",
     "val_uniformity": "uniformity of z (0: collapsed; lower: more even)",
     "val_rank": "effective rank of the representation h",
+    "watch_knn_acc": "kNN accuracy on the watched data set (%)",
+    "watch_online_acc": "online accuracy on the watched data set (%)",
     "val_rankme": "RankMe: dimensions that the projection z uses",
     "val_lidar": "LiDAR: dimensions of h that tell images apart",
     "val_alpha_req": "alpha-ReQ: exponent by which the spectrum of h falls",

@@ -21,7 +21,10 @@ PATCHES = ("backbone.conv_proj.", "backbone.patch_embed.")
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What can be chosen of MoCo v3. All is as in the paper, the number of the projector's layers as for a ResNet."""
+    """What can be chosen of MoCo v3. The projector's layers are as for a ResNet, the temperature is as for a ViT.
+
+    In the authors' program the temperature is 1.0 for a ResNet. The effect was not measured.
+    """
 
     projector_layers: Annotated[int, Option(min=1, help="Layers of the projector; the paper has 3 for a ViT.")] = 2
     projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layers.")] = 4096

@@ -18,6 +18,14 @@ _DATASETS = OneOf(tuple(DATASETS), beginnings=(FOLDER,))
 Dataset = Annotated[
     str, Option(help=f"One of: {', '.join(DATASETS)}; or folder:PATH for your own pictures.", rich_help_panel=DATA), _DATASETS
 ]
+Watch = Annotated[
+    str | None,
+    Option(
+        help="Another labelled data set: after each measured epoch kNN and online accuracy on it. Its labels train no encoder.",
+        rich_help_panel=TRAINING,
+    ),
+    _DATASETS,
+]
 Labels = Annotated[
     Path | None,
     Option(

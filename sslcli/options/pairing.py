@@ -22,8 +22,10 @@ from sslcli.runs.option_versions import FIRST, added_since_first, first_name, me
 from sslcli.runs.run import EXPERIMENTS
 
 NOT_IN_PAIR = ("init", "encoder", "at_epoch", "name", "data_dir", "download", "device", "deterministic", "labels", "image_size",
-               "fit")  # fmt: skip
-"""Options in which the two runs of a pair may differ: init and its encoder, places, and what the data's fingerprint covers."""
+               "fit", "watch")  # fmt: skip
+"""Options in which the two runs of a pair may differ: init and its encoder, places, what the data's fingerprint covers, and
+what is only looked at.
+"""
 
 
 def defaults_of_newer(experiment: str, options: dict[str, object]) -> dict[str, object]:

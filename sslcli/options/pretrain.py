@@ -37,6 +37,7 @@ from sslcli.options.annotations import (
     Precision,
     Saturation,
     ViewSizes,
+    Watch,
 )
 from sslcli.options.command import Command
 from sslcli.options.of_methods import OF_METHODS, method_hints, of_any_method, with_options_of_methods
@@ -119,6 +120,7 @@ class Pretrain(Command):
     knn_images: Annotated[int, Option(min=10, help="Training images that kNN searches, at most.", rich_help_panel=TRAINING)] = (
         5000
     )
+    watch: Watch = None
     keep_every: Annotated[
         int,
         Option(

@@ -37,14 +37,8 @@ def reading_of(registry: Registry, options: TrainingOptions | Views | DataCheck)
     A UsageError for options that belong to a folder alone, and for a folder in which the project lies: its pictures would be
     data of the next run.
     """
-    dataset = options.dataset or ""
-    if dataset.startswith(FOLDER):
-        folder = Path(absolute_dataset(dataset).removeprefix(FOLDER))
-        if registry.root.resolve().is_relative_to(folder.resolve()):
-            raise UsageError(
-                f"--dataset {options.dataset}: the project {registry.root} lies in this folder, and draws pictures; accepted "
-                "is a folder beside the project or below it, or another --project"
-            )
+    if (options.dataset or "").startswith(FOLDER):
+        hold_beside_project(registry, options.dataset or "", option="--dataset")
         return Reading(
             labels=options.labels, image_size=options.image_size, fit=options.fit or "crop", workers=usable_cores(),
             progress=ShareDone("decoding pictures"), say=say,
@@ -54,6 +48,16 @@ def reading_of(registry: Registry, options: TrainingOptions | Views | DataCheck)
         names = ", ".join("--" + name.replace("_", "-") for name in given)
         raise UsageError(f"{names}: of --dataset folder:PATH alone; with {options.dataset} leave it out")
     return None
+
+
+def hold_beside_project(registry: Registry, dataset: str, *, option: str) -> None:
+    """A UsageError for folder:PATH in which the project lies."""
+    folder = Path(absolute_dataset(dataset).removeprefix(FOLDER))
+    if registry.root.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(
+            f"{option} {dataset}: the project {registry.root} lies in this folder, and draws pictures; accepted "
+            "is a folder beside the project or below it, or another --project"
+        )
 
 
 def data_folder(registry: Registry, named: Path | None) -> Path:

@@ -24,10 +24,10 @@ from sslcli.evaluation.label_free import label_free
 from sslcli.methods.method import Method, Projecting
 from sslcli.options.pretrain import Pretrain
 from sslcli.plans.views import augmentation_of
+from sslcli.plans.watching import KNN_QUERIES, watcher
 from sslcli.training.context import Context
 from sslcli.training.loop import Metrics
 
-KNN_QUERIES = 2000  # training images that ask for their neighbours; their labels are held out
 LIDAR_IMAGES, LIDAR_VIEWS = 200, 10  # of those; the views as in the paper, whose images are thousands: these are cheap
 
 
@@ -35,11 +35,12 @@ def meter(method: Method, options: Pretrain, context: Context) -> Callable[[int]
     """The function that measures h and z of some training images after an epoch.
 
     For kNN accuracy they ask and other training images answer, if there are labels; for the health of z, where the method has
-    one, there are two views of each, and for LiDAR more of fewer, always the same. Without a z RankMe is of h.
+    one, there are two views of each, and for LiDAR more of fewer, always the same. Without a z RankMe is of h. With --watch it
+    measures accuracies on the watched images, too.
     """
     data = context.data
     bank, queries = asked(options, data)
-    several = queries[:LIDAR_IMAGES]
+    several, watch = queries[:LIDAR_IMAGES], watcher(method, options, context)
 
     def measure(_: int) -> Metrics:
         asking, labels = chosen(data.train_images, queries), data.train_labels.cpu()
@@ -57,7 +58,7 @@ def meter(method: Method, options: Pretrain, context: Context) -> Callable[[int]
         if len(bank):
             there, answers = (labels[rows].to(h.device) for rows in (bank, queries))
             measured = {"knn": knn_accuracy(h_bank, there, h_queries, answers), **measured}
-        return {f"val/{name}": value for name, value in measured.items()}
+        return {f"val/{name}": value for name, value in measured.items()} | watch()
 
     return measure
 

@@ -11,6 +11,7 @@ from sslcli.models.backbones.timm_nets import hold_to_known
 from sslcli.models.encoder import hold_to_side
 from sslcli.options.trainings import OptionsT
 from sslcli.plans.data_access import Load, data_folder, reading_of
+from sslcli.plans.watching import load_watched
 from sslcli.runs.registry import Registry
 from sslcli.training.context import Context
 from sslcli.training.device import (
@@ -56,5 +57,9 @@ def prepare(registry: Registry, options: OptionsT, *, load: Load = load_data) ->
     if options.backbone and options.stem:
         hold_to_side(options.backbone, stem=options.stem, side=data.image_size)
     options = on_first(lambda: options)
-    context = Context(data.to(device), device, autocast(device, options.precision), data.fingerprint, options.precision)
+    watched = load_watched(registry, options, side=data.image_size, load=load)
+    context = Context(
+        data.to(device), device, autocast(device, options.precision), data.fingerprint, options.precision,
+        watched and watched.to(device),
+    )  # fmt: skip
     return context, options

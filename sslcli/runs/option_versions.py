@@ -57,6 +57,7 @@ FIRST: dict[str, dict[str, object]] = {
 CHANGES: tuple[Change, ...] = (
     Change(added={"finetune": {"search_lr": False}}),
     Change(added_to_methods={"simclr": {"views": 2, "small_views": 0}}),
+    Change(added={"pretrain": {"watch": None}}),
 )
 """The changes of versions 2, 3, … of the options."""
 

@@ -13,6 +13,8 @@ from sslcli.runs.run import Run
 
 PATHS = ("data_dir", "labels")
 """Options that are paths. folder:PATH and the method FILE.py:CLASS contain one, and --init may be one."""
+OF_FOLDERS = ("dataset", "watch")
+"""Options of a run that may be folder:PATH."""
 
 
 def located(registry: Registry, options: Mapping[str, object]) -> dict[str, object]:
@@ -38,9 +40,9 @@ def as_read(registry: Registry, record: Run, *, here: Path | None = None) -> lis
 
 def _with_paths(options: Mapping[str, object], change: Callable[[str], str]) -> dict[str, object]:
     changed = {name: change(str(options[name])) for name in PATHS if options.get(name) is not None}
-    name = str(options.get("dataset") or "")
-    if name.startswith(FOLDER):
-        changed["dataset"] = FOLDER + change(name.removeprefix(FOLDER))
+    for option in OF_FOLDERS:
+        if (name := str(options.get(option) or "")).startswith(FOLDER):
+            changed[option] = FOLDER + change(name.removeprefix(FOLDER))
     if (weights := weights_path(str(options.get("init") or "scratch"))) is not None:
         changed["init"] = os.path.join(os.curdir, change(str(weights)))  # so that it is never one of the words of --init
     if (outside := file_of_method(options.get("method"))) is not None:

@@ -113,7 +113,7 @@ class Log:
 
 
 def _figure(tag: str, value: float) -> str:
-    return f"{value:.2%}" if tag.endswith(("/acc", "/knn")) else f"{value:.4g}"
+    return f"{value:.2%}" if tag.endswith(("/acc", "/knn", "_acc")) else f"{value:.4g}"
 
 
 def _wait_for_later_names(events: Path) -> None:

@@ -34,7 +34,7 @@ def carry_out(registry: Registry, run: Run, options: Pretrain, context: Context)
         history = _fit(registry, run, options, context, stop)
         last = history[-1]
         run.metrics = {"loss": last["train/loss_epoch"], "seconds": run.metrics["seconds"]}
-        run.metrics |= {key.replace("/", "_"): value for key, value in last.items() if key.startswith("val/")}
+        run.metrics |= {key.replace("/", "_"): value for key, value in last.items() if key.startswith(("val/", "watch/"))}
     of_images = "kNN accuracy on training images whose labels are held out"
     knn = f", {of_images} {run.metrics['val_knn']:.2%}" if "val_knn" in run.metrics else ""
     print(f"{run.id}: {duration(run.metrics['seconds'])} of training, loss {run.metrics['loss']:.4g}{knn}")

@@ -261,4 +261,14 @@ MUTANTS = (
         'measured.get("rankme", LEAST_RANKME) < LEAST_RANKME', 'measured.get("rankme", LEAST_RANKME) < 0',
         "test_health.py::test_projections_along_one_direction_are_called_collapsed",
     ),
+    Mutant(
+        "watched images that ask answer, too", "sslcli/plans/watching.py",
+        "bank = parts.train[torch.randperm(len(parts.train), generator=random)[: options.knn_images]]",
+        "bank = torch.cat([parts.train, parts.val])",
+        "test_watch.py::test_of_the_watched_set_the_test_part_and_the_labels_of_those_that_ask_train_nothing",
+    ),
+    Mutant(
+        "watching makes a run another one", "sslcli/options/pairing.py", '"fit", "watch")', '"fit")',
+        "test_watch.py::test_no_weight_knows_of_the_watched_labels_and_the_figures_are_recorded",
+    ),
 )  # fmt: skip
