@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from sslcli.figures.canvas import new_figure, styled, wrapped
-from sslcli.figures.palette import LIGHT, SERIES
+from sslcli.figures.end_labels import label_ends
+from sslcli.figures.palette import LETTERS, LIGHT, SERIES
 
 MANY, CROWDED = 200, 60  # points from which on a noisy curve is smoothed, and any has no markers
 LOOKS: tuple[dict[str, Any], ...] = (
@@ -27,15 +28,21 @@ LOOKS: tuple[dict[str, Any], ...] = (
 
 @dataclass(frozen=True)
 class Curve:
-    """A named line through points (x, y); `look` is its place among LOOKS."""
+    """A named line through points (x, y); `look` is its place among LOOKS.
+
+    `end` is a short name that stands at the line's end, in the place of the label in the legend.
+    """
 
     label: str
     points: Sequence[tuple[float, float]]
     look: int = 0
+    end: str = ""
 
     @property
     def shown(self) -> str:
         """Its label as the legend shows it, which leaves out what begins with an underscore."""
+        if self.end:
+            return "_"
         return f" {self.label}" if self.label.startswith("_") else self.label
 
     @property
@@ -55,7 +62,8 @@ def draw_curves(
     lines: Sequence[tuple[float, str]] = (),
 ) -> Figure:
     """One panel with all curves, and horizontal lines (y, label). Long noisy curves are smoothed, which the legend says."""
-    figure = new_figure(6.4, 3.4 + 0.17 * (len(lines) + len(curves) * (1 + noisy)))
+    named = sum(not curve.end for curve in curves) + noisy * len(curves)
+    figure = new_figure(6.4, 3.4 + 0.17 * (len(lines) + named))
     figure.suptitle(wrapped(title, 66))
     axes = figure.add_subplot()
     for curve in curves:
@@ -65,8 +73,17 @@ def draw_curves(
     axes.set_xlabel(x_label)
     axes.set_ylabel(wrapped(y_label, 42))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # epochs or steps
-    figure.legend(fontsize=8, loc="outside lower center")
+    label_ends(axes, [(_end_of(curve, noisy), curve.end, LETTERS[curve.look % len(LETTERS)]) for curve in curves if curve.end])
+    if axes.get_legend_handles_labels()[1]:
+        figure.legend(fontsize=8, loc="outside lower center")
     return figure
+
+
+def _end_of(curve: Curve, noisy: bool) -> float:
+    """The height at which a curve ends, of one that is smoothed that of its mean."""
+    y = [value for _, value in curve.points]
+    last = y[-max(3, len(y) // 50) :] if noisy and len(y) >= MANY else y[-1:]
+    return sum(last) / len(last)
 
 
 def _draw(axes: Axes, curve: Curve) -> None:
@@ -82,46 +99,5 @@ def _draw_smoothed(axes: Axes, curve: Curve) -> None:
     kernel = np.full(window, 1 / window)
     style = curve.style | {"marker": ""}
     axes.plot(x, y, color=style["color"], linewidth=0.6, alpha=0.3)
-    label = f"{curve.shown}\n(mean of {window} points; the points pale)"
+    label = f"{curve.end or curve.shown}\n(mean of {window} points; the points pale)"
     axes.plot(np.convolve(x, kernel, "valid"), np.convolve(y, kernel, "valid"), label=label, **style)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """An accuracy (a fraction) of an encoder after `epoch` epochs and `seconds` of pretraining."""
-
-    epoch: float
-    seconds: float
-    accuracy: float
-
-
-@styled
-def draw_accuracy_over_time(
-    linear: Sequence[Measured], knn: Sequence[Measured], *, scratch: float | None, title: str, machine: str
-) -> Figure:
-    """Accuracy over epochs and over minutes, side by side; `scratch` is the linear accuracy before the first step."""
-    figure = new_figure(8.0, 3.8)
-    figure.suptitle(title)
-    panels = figure.subplots(1, 2, sharey=True)
-    units: tuple[tuple[str, Callable[[Measured], float]], ...] = (
-        ("epochs of pretraining", lambda m: m.epoch),
-        (f"minutes of pretraining ({machine})", lambda m: m.seconds / 60),
-    )
-    start = [Measured(0, 0, scratch)] if scratch is not None else []
-    for axes, (label, x) in zip(panels, units, strict=True):
-        for name, measured, look in (
-            ("linear evaluation, test images", [*start, *linear], 0),
-            ("kNN, training images, labels held out", knn, 2),
-        ):
-            if measured:
-                _draw(axes, Curve(name, [(x(m), 100 * m.accuracy) for m in measured], look))
-        if scratch is not None:
-            axes.axhline(100 * scratch, color=LOOKS[1]["color"], linestyle="--", label=f"linear, scratch: {scratch:.2%}")
-        for m in linear[-1:]:
-            axes.annotate(f"{m.accuracy:.2%}", (x(m), 100 * m.accuracy), (-4, 6), textcoords="offset points", ha="right")
-        axes.set_xlabel(wrapped(label, 40))
-        axes.set_xlim(left=0)
-        axes.margins(y=0.1)
-    panels[0].set_ylabel("accuracy (%)")
-    figure.legend(*panels[0].get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=3)
-    return figure

@@ -35,3 +35,5 @@ DARK = Palette(
 )  # fmt: skip
 SERIES = (LIGHT.gain, "#e08a3c", LIGHT.ink, "#4f8fc0", "#8e5ea2", "#9a6b1f")
 """Of curves beside each other, the pretrained one's first and scratch's second; these two differ in grey as well."""
+LETTERS = (LIGHT.gain, "#96550f", LIGHT.ink, "#2f6a97", "#75488a", "#7a5314")
+"""Their names beside them, dark enough to be read."""

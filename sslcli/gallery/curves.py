@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sslcli.console.messages import say
@@ -51,7 +52,7 @@ def draw(registry: Registry, *, study: str | None, out: Path) -> list[Path]:
         folder = out / folder_name(pair[0])
         written += _draw_pair(registry, records, folder)
         if pair[0].experiment == "pretrain":
-            written += _draw_over_time(registry.runs(), records[0], folder)
+            written += _draw_over_time(registry, records[0], folder)
     if not written:
         raise StateError(f"there are no scalars in the event files of the newest runs in {registry.root}: nothing to draw")
     return written
@@ -64,6 +65,7 @@ def _draw_pair(registry: Registry, records: list[Run], folder: Path) -> list[Pat
     words = in_words(first.experiment, first.label_fraction, protocol=first.protocol).capitalize()
     looks = [int(record.init == "scratch") for record in records]
     names = [f"{record.init}, {record.id}" if record.init else record.id for record in records]
+    ends = [record.init or record.encoder_method or "" for record in records]
     epochs = [epochs_of(record) for record in records]
     written = []
     for scalar in _scalars_of(scalars):
@@ -71,7 +73,7 @@ def _draw_pair(registry: Registry, records: list[Run], folder: Path) -> list[Pat
         points = scalar.in_per_cent
         if by_epoch:
             points = [[(known[step], y) for step, y in series] for known, series in zip(epochs, points, strict=True)]
-        curves = [Curve(*found) for found in zip(names, points, looks, strict=True) if found[1]]
+        curves = [Curve(*found) for found in zip(names, points, looks, ends, strict=True) if found[1]]
         label = LABELS.get(scalar.name, scalar.label)
         figure = draw_curves(
             curves, title=f"{words}: {_without_unit(label)}\n({first.backbone} on {first.dataset})",
@@ -91,8 +93,8 @@ def _references(name: str, record: Run) -> list[tuple[float, str]]:
     return [(dim**-0.5, f"spread evenly: 1/sqrt({dim}) = {dim**-0.5:.3f}; collapsed: 0"), (0.0, "")]
 
 
-def _draw_over_time(runs: list[Run], pretrain: Run, folder: Path) -> list[Path]:
-    if (drawn := figure_over_time(runs, pretrain)) is None:
+def _draw_over_time(registry: Registry, pretrain: Run, folder: Path) -> list[Path]:
+    if (drawn := figure_over_time(registry.runs(), pretrain, partial(record_or_index, registry))) is None:
         return []
     figure, description = drawn
     path = folder / "accuracy_over_time.png"

@@ -1,0 +1,39 @@
+"""Names at the ends of lines, beside the panel, where a legend would send the eye to and fro."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+
+GAP = 13.0  # points from line to line of text
+
+
+def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
+    """Write texts right of a panel at heights y, each (y, text, colour); moved apart where they would lie on each other.
+
+    The panel's limits must stand already.
+    """
+    low, high = axes.get_ylim()
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        raise ValueError("the panel is in no figure")
+    step = GAP / (72 * 0.6 * figure.get_size_inches()[1])  # a panel has at least so much of its figure's height
+    order = sorted(range(len(ends)), key=lambda place: ends[place][0])
+    heights = spread([(ends[place][0] - low) / (high - low) for place in order], step)
+    for place, height in zip(order, heights, strict=True):
+        _, text, colour = ends[place]
+        axes.text(1.015, height, text, transform=axes.transAxes, color=colour, fontsize=8.5, va="center", ha="left")
+
+
+def spread(heights: Sequence[float], step: float) -> list[float]:
+    """Rising heights in [0, 1], moved as little as can be seen so that neighbours are at least `step` apart."""
+    moved: list[float] = []
+    for height in heights:
+        moved.append(max(height, moved[-1] + step) if moved else height)
+    over = max(0.0, (moved[-1] if moved else 0.0) - 1.0)
+    ceiling = 1.0
+    for place in reversed(range(len(moved))):
+        moved[place] = min(moved[place], ceiling) if over else moved[place]
+        ceiling = moved[place] - step
+    return moved
