@@ -1,4 +1,4 @@
-"""A method in a file outside the program, which --method names as FILE.py:CLASS. No torch, until the file imports it."""
+"""A method in a file outside the program: --method FILE.py:CLASS. Imports no torch until the file does."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sslcli.methods import FILES, LIGHT, MethodFile, OptionOfMethod, Source, cla
 from sslcli.runs.naming import class_word, file_of_method, plain_word
 
 NAME = "NAME"
-"""The attribute of a method's class with its name, where that is not to be the class's own."""
+"""The attribute of a method's class that gives it a name other than the class's."""
 PLAIN = (int, float, str, bool)
 
 
@@ -37,13 +37,13 @@ def read_source(method: str) -> Source:
 
 
 def sha256_of(source: Source) -> str:
-    """Of the file's content."""
+    """The sha256 of the file's content."""
     return hashlib.sha256(source.content).hexdigest()
 
 
 @lru_cache(maxsize=32)
 def read_method(source: Source) -> MethodFile:
-    """What the file says of its class, of which `Options` alone is run; a UsageError if that is no method's file."""
+    """The description of a method from its file, of which only `Options` is run; a UsageError if it is not a method's file."""
     try:
         tree = ast.parse(source.content, source.path)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

@@ -57,7 +57,7 @@ def _area(outline: Callable[[Tensor, Tensor], Tensor]) -> float:
 
 
 def cover(outline: Callable[[Tensor, Tensor], Tensor], u: Tensor, v: Tensor, radius: Tensor) -> Tensor:
-    """The part of each pixel that a thing covers, 0 to 1; edges are soft over one pixel. `radius` in pixels, (u, v) in radii."""
+    """The part of each pixel that a thing covers, 0 to 1; soft edges of one pixel. `radius` in pixels, (u, v) in radii."""
     size = (AREA / _area(outline)) ** 0.5
     distance: Tensor = outline(u / size, v / size) * radius * size
     return (0.5 - distance).clamp(0, 1)
