@@ -1,4 +1,4 @@
-"""Is the pretraining working? What h and z of some training images look like after an epoch, and when that means collapse."""
+"""Is pretraining working? Measures of h and z of some training images after an epoch, and the limits of collapse."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from torch import Tensor
 from sslcli.errors import StateError
 
 LEAST_SPREAD = 0.5  # of 1/sqrt(d). Measured on CIFAR-10: 0.2 before the first step, 0.8 after one epoch, 1.0 after six
-LEAST_RANK = 0.05  # of the most that it can be. Measured: 0.4 to 0.5, trained or not
+LEAST_RANK = 0.05  # of the maximum. Measured: 0.4 to 0.5, trained or not
 
 
 def health(h: Tensor, *projections: Tensor) -> dict[str, float]:
-    """Measures of representations h (N, dim) and, where given, of the projections (N, d) of two views of the same images.
+    """Measures of representations h (N, dim) and, if given, of the projections (N, d) of two views of the same images.
 
     alignment: mean squared distance of the two unit-length views, 0 to 4; uniformity: logarithm of the mean of
     exp(-2 distance^2) over pairs, 0 in collapse (both Wang and Isola 2020, arXiv:2005.10242, alpha 2 and t 2). z_std: the mean
-    deviation of unit-length z, 1/sqrt(d) if spread evenly. rank: effective rank of h about its mean, the exponential of
-    its singular values' entropy (Roy and Vetterli 2007), at most min(N, dim). Of one image only the alignment can be
-    told; without any there is a StateError.
+    deviation of unit-length z, 1/sqrt(d) if spread evenly. rank: effective rank of centred h, the exponential of its
+    singular values' entropy (Roy and Vetterli 2007), at most min(N, dim). A single image has only an alignment; without
+    images there is a StateError.
     """
     if not len(h):
         raise StateError("there are no images whose representations could be measured")
@@ -46,7 +46,7 @@ def _of_representations(h: Tensor) -> dict[str, float]:
 
 
 def collapse(measured: dict[str, float], *, z_dim: int | None, h_dim: int, images: int) -> list[str]:
-    """What of the measures on so many images speaks of collapse, in words; empty if nothing does."""
+    """The measures, on a number of images, that indicate collapse, in words; empty if none does."""
     found = []
     if z_dim and measured["z_std"] < LEAST_SPREAD * z_dim**-0.5:
         found.append(f"the projections of different images are alike (deviation {measured['z_std']:.3f}, "

@@ -1,4 +1,4 @@
-"""Where and on what a training works."""
+"""The context of a training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sslcli.data.image_data import ImageData
 
 @dataclass(frozen=True)
 class Context:
-    """Where and on what a training works: the data on the device, and how forward passes compute."""
+    """The context of a training: the data on the device, and how forward passes compute."""
 
     data: ImageData
     device: torch.device
