@@ -181,9 +181,9 @@ def speaks_of(differences: Sequence[InitDifference]) -> str:
 def _seeds_in_words(differences: Sequence[InitDifference]) -> str:
     numbers = sorted({len(found.seeds) for found in differences})
     if numbers == [1]:
-        return "One seed: this speaks of these encoders; other seeds can differ by more."
+        return "One seed: this holds for these encoders; other seeds can differ by more."
     words = " to ".join(str(n) for n in dict.fromkeys((numbers[0], numbers[-1])))
-    single = "; those of one seed speak of its encoders alone" if numbers[0] == 1 else ""
+    single = "; those of one seed hold for its encoders only" if numbers[0] == 1 else ""
     return f"Means over {words} seeds; the intervals are over seeds and test images{single}."
 
 

@@ -45,7 +45,7 @@ class Ranked:
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """Methods that were evaluated in the same way, the best first. Intervals cover 1 - `tail`, for `comparisons` comparisons."""
+    """Methods that were evaluated in the same way, the best first. The intervals cover 1 - `tail`."""
 
     experiment: str
     protocol: str | None

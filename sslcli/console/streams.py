@@ -63,7 +63,7 @@ class _Lasting(io.RawIOBase):
         elif self._results and not self._failed:
             self._failed = True
             raise StateError(
-                f"the results cannot be written to stdout: {error.strerror}; make room, or name another place"
+                f"the results cannot be written to stdout: {error.strerror}; free some space, or choose another place"
             ) from error
 
 

@@ -26,7 +26,7 @@ COUNTER = "num_batches_tracked"
 """torch's counter for averages that are not used here; old files lack it, and it changes no output."""
 TORCH = (b"PK\x03\x04", b"\x80")
 """First bytes of torch.save files, now and before torch 1.6."""
-ALONE = "so it is not loaded. This line writes a file with its tensors alone:"
+ALONE = "so it is not loaded. This line writes a file with only its tensors:"
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 AVERAGED = ("momentum", "encoder_k", "target", "ema", "student")
 """Words in names of networks that are not taken if another is complete: moving averages, but DINO's student, not teacher."""
@@ -83,7 +83,7 @@ def _why_unread(content: bytes, path: Path, error: Exception) -> str:
         _, names = read_inertly(content)
     except Exception:  # it is damaged, or another kind of file
         reason = f"it is {kind}" if kind and kind != TORCH_ARCHIVE else first_line(error)
-        return f"is no file of torch.save that can be read: {reason}"
+        return f"cannot be read as a torch.save file: {reason}"
     listed = ", ".join(names[:3]) + ", …" * (len(names) > 3)
     return f"holds more than tensors and plain data ({listed or first_line(error)}), {ALONE} {advice(path)}"
 
@@ -199,12 +199,12 @@ def _misfits(found: Found, tensors: Mapping[str, Tensor], wanted: Mapping[str, T
     for name, own in wanted.items():
         theirs = tensors[found.names[name]] if name in found.names else None
         if theirs is None:
-            words += [f"{name} is not there"] * (not name.endswith(COUNTER))
+            words += [f"{name} is missing"] * (not name.endswith(COUNTER))
         elif theirs.shape != own.shape or theirs.is_floating_point() != own.is_floating_point():
             kind = "" if theirs.shape != own.shape else f" of {theirs.dtype}"
             words.append(f"{name} is {tuple(theirs.shape)}{kind}, not {tuple(own.shape)}")
         elif not torch.isfinite(theirs).all():
-            words.append(f"{name} has values that are no numbers")
+            words.append(f"{name} has values that are not numbers")
     return words
 
 
@@ -218,7 +218,7 @@ def _why_not(candidates: list[Found], tensors: Mapping[str, Tensor], wanted: Map
         return f"{place} does not hold the weights of {net}{advice}. It has {len(tensors)} tensors: {has or 'none'}"
     listed = "; ".join(wrong[:4]) + (f"; and {len(wrong) - 4} more" if wrong[4:] else "")
     under = f" under {most.prefix}*" if most.prefix else ""
-    return f"{place} holds the weights of {net} in part alone{under}: {listed}{advice}"
+    return f"{place} holds only some weights of {net}{under}: {listed}{advice}"
 
 
 def _nets_that_have(tensors: Mapping[str, Tensor]) -> list[str]:

@@ -150,13 +150,13 @@ def slow_by_choice(device: torch.device, precisions: Sequence[str], *, settled: 
     if device.type == "cpu" and torch.get_num_threads() == 1 and cores > 1:
         holding = [f"{name}={os.environ[name]}" for name in THREADS if _holds(name)]
         by = f" ({', '.join(holding)})" if holding else ""
-        found.append(f"torch computes on one thread, of {cores} cores{by}; to use all, set OMP_NUM_THREADS={cores}")
+        found.append(f"torch uses one thread, but there are {cores} cores{by}; to use all, set OMP_NUM_THREADS={cores}")
     gain = bfloat16_gain(device.type)
     if "fp32" in precisions and gain >= ENOUGH and not settled:
         found.append(f"float32: bfloat16 is {gain:.2g} times as fast on this machine; use --precision bf16")
     if "bf16" in precisions and gain < 1:
         why = f"float32 is {1 / gain:.2g} times as fast on this machine" if gain else "this device cannot compute in it"
-        found.append(f"bfloat16: {why}; " + ("the run began with it and keeps it" if settled else "use --precision fp32"))
+        found.append(f"bfloat16: {why}; " + ("the run started with it and keeps it" if settled else "use --precision fp32"))
     return found
 
 

@@ -183,10 +183,10 @@ def from_checkpoint(registry: Registry, record: Run, data_dir: Path | None, devi
     if not np.array_equal(kept.labels, data.test_labels.numpy()[kept.indices]):
         return ["changed: the labels kept beside the logits are not the data set's"]
     if abs(accuracy - record.metrics["test_acc"]) > CLOSE:
-        return [f"changed: test_acc is {record.metrics['test_acc']} on record, its weights reach {accuracy}"]
+        return [f"changed: test_acc is recorded as {record.metrics['test_acc']}, but its weights reach {accuracy}"]
     alike = float((made.argmax(1) == kept.logits.argmax(1)).mean())
     recorded_acc = record.metrics["test_acc"]
-    say(f"{record.id}: from its weights {accuracy:.2%}, on record {recorded_acc:.2%}; {alike:.2%} equal predictions")
+    say(f"{record.id}: recomputed from its weights {accuracy:.2%}, recorded {recorded_acc:.2%}; {alike:.2%} equal predictions")
     return []
 
 

@@ -24,7 +24,7 @@ def print_states(registry: Registry, look_closer: LookCloser | None) -> None:
         folder = path.parent.relative_to(registry.root).as_posix()
         if folder not in known:
             states[BAD] += 1
-            print(f"{folder}: orphaned, not in the registry; to take it in, type: {registry.command('ssl runs rebuild')}")
+            print(f"{folder}: orphaned, not in the registry; to add it, type: {registry.command('ssl runs rebuild')}")
     say(f"{states.total()} runs" + "".join(f"; {count} {state}" for state, count in states.items()))
     if states[BAD]:
         raise StateError(f"{states[BAD]} of these runs are not as recorded")

@@ -65,7 +65,7 @@ def check(registry: Registry, run: Run) -> list[str]:
     if unequal := [f"{key} ({index.get(key)} against {own.get(key)})" for key in index | own if index.get(key) != own.get(key)]:
         remedy = registry.command("ssl runs rebuild")
         problems.append(
-            f"changed: registry.yaml and run.yaml disagree in {', '.join(unequal)}; where run.yaml is right, type: {remedy}"
+            f"changed: registry.yaml and run.yaml disagree in {', '.join(unequal)}; if run.yaml is right, type: {remedy}"
         )
     return problems + _files(registry, record) + _kept_code(registry, record) + changed(record, [by_itself(record)])
 
@@ -82,7 +82,7 @@ def _files(registry: Registry, record: Run) -> list[str]:
             problems.append(f"damaged: {path} has sha256 {found[:12]}…, {recorded}")
     if record.status in ("finished", "published"):  # an unfinished run may have died before it wrote its record
         foreign = sorted(path for path in folder.glob("*.pt") if path.name not in record.checkpoints)
-        problems += [f"foreign: {path} is not on record" for path in foreign]
+        problems += [f"foreign: {path} is not recorded" for path in foreign]
     return problems
 
 

@@ -48,7 +48,7 @@ def _in_words(options: Pretrain, context: Context) -> str:
     jitter = "/".join(f"{value:g}" for value in (options.brightness, options.contrast, options.saturation, options.hue))
     return (
         f"images of {context.data.image_size} pixels: {options.backbone}, stem {options.stem}; views of {options.view_sizes}, "
-        f"crops from {options.crop_min:g} of the area on, jitter {jitter}, grey {options.grey:g}, blur {options.blur:g}"
+        f"crops of at least {options.crop_min:g} of the area, jitter {jitter}, grey {options.grey:g}, blur {options.blur:g}"
     )
 
 
