@@ -153,7 +153,7 @@ def test_without_its_file_a_run_is_measured_exported_looked_at_and_verified(ssl:
 def test_verify_finds_an_edited_name_and_an_edited_copy_of_the_code(ssl: Cli, near: Run, registry: Registry) -> None:
     near.method = "another"
     registry.save(near)
-    assert "changed: method is another on record, and my-near by other fields" in ssl("runs verify").out
+    assert "changed: method is recorded as another, but my-near according to other fields" in ssl("runs verify").out
     near.method = "my-near"
     registry.save(near)
     path = registry.path(f"{near.folder}/method.py")
