@@ -57,7 +57,7 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object], *, before_ren
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
-        hint = "; make room (a training then goes on with ssl resume)" if error.errno == errno.ENOSPC else ""
+        hint = "; free some space (then continue a training with ssl resume)" if error.errno == errno.ENOSPC else ""
         raise StateError(f"{path} cannot be written: {error.strerror or error}{hint}") from error
     finally:
         if temporary is not None:

@@ -165,7 +165,7 @@ def _write(mark: Path, me: dict[str, Any]) -> bool:
 
 def _holder(path: Path, left: dict[str, Any]) -> str | None:
     """Who made the file that replaces a lock, in words; None if it was a process on this machine that is dead."""
-    advice = f" (this file system has no locks; if that process is surely dead, delete {_mark_of(path)})"
+    advice = f" (this file system has no locks; if you are sure that this process is dead, delete {_mark_of(path)})"
     host, process = left.get("host"), left.get("process")
     if not isinstance(process, int) or not isinstance(host, str):
         return SOMEBODY + advice

@@ -117,7 +117,7 @@ def _command(kind: type[C], options: dict[str, Any]) -> C:
     call = f"sslcli.{kind.__name__.lower()}"
     for name in NOT_HERE:
         if name in options:
-            raise UsageError(f"{call}: {name} is an option of the command line alone; leave it out")
+            raise UsageError(f"{call}: only the command line has the option {name}; leave it out")
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
     given = from_mapping(kind, {name: value for name, value in plain.items() if value is not None}, call)
     return kind().because("Python", **given)

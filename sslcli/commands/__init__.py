@@ -1,1 +1,1 @@
-"""The commands, a file each: options in, text out. None imports another."""
+"""The commands, one file each: options in, text out. No command imports another."""

@@ -1,4 +1,4 @@
-"""ssl bench: what a training would cost here, its step taken apart, and how long each preset would take."""
+"""ssl bench: the time and memory of a training here, the parts of its step, and the time of each preset."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class Bench(Command):
         bool | None, Option("--presets/--no-presets", help="Time each preset too. Default: yes, unless values are compared.")
     ] = None
     format: Format = "table"
-    config: Path | None = field(init=False, default=None)  # as the next, an option of the command that is timed
+    config: Path | None = field(init=False, default=None)  # like the next, an option of the command that is timed
     project: Path | None = field(init=False, default=None)
-    trainings: list[Any] = field(init=False, default_factory=list)  # filled in: what the words mean, built and checked
-    typed: list[str] = field(init=False, default_factory=list)  # filled in: the command line of each
+    trainings: list[Any] = field(init=False, default_factory=list)  # filled in later: the options of each command to time
+    typed: list[str] = field(init=False, default_factory=list)  # filled in later: the command line of each
 
 
 def run(command: Bench) -> None:
-    """Time the trainings that were asked for, then those of the presets."""
+    """Time the trainings on the command line, then those of the presets."""
     from sslcli.bench.columns import differences, measure, of_preset
     from sslcli.bench.cost import Costs
     from sslcli.bench.shown import show

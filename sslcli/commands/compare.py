@@ -28,7 +28,7 @@ class Compare(Command):
 
 
 def run(command: Compare) -> None:
-    """Print the answer and the tables of a study, the difference under each pair."""
+    """Print the answer and the tables of a study, with the difference under each pair."""
     from sslcli.comparison.printing import print_comparison
 
     print_comparison(

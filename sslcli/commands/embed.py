@@ -36,7 +36,7 @@ class Embed(Command):
 
 
 def run(command: Embed) -> None:
-    """Write the files, and say what they are and what shows them."""
+    """Write the files, and say what they are and how to view them."""
     if command.more and not command.images:
         raise UsageError(f"{' '.join(command.more)!r}: type --images before a picture of your own, --run before a run")
     from sslcli.gallery.embeddings import write_embeddings

@@ -1,4 +1,4 @@
-"""ssl export: the encoder of a run as others use it."""
+"""ssl export: the encoder of a run, for other programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ssl finetune: encoder and classifier trained end to end."""
+"""ssl finetune: train encoder and classifier end to end."""
 
 from __future__ import annotations
 

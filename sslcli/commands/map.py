@@ -1,4 +1,4 @@
-"""ssl map: the representations of pretrained and scratch beside each other, as a map and as nearest images."""
+"""ssl map: the representations of pretrained and scratch side by side, as a map and as nearest images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sslcli.options.project_folder import open_registry
 
 
 def run(command: Map) -> None:
-    """Draw both pictures and print their figures."""
+    """Draw both pictures and print their numbers."""
     from sslcli.gallery.representations import draw
 
     registry = open_registry(command)

@@ -1,4 +1,4 @@
-"""ssl neighbours: the training pictures that an encoder finds nearest to a person's own pictures."""
+"""ssl neighbours: the training pictures that an encoder finds nearest to your own pictures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sslcli.options.project_folder import open_registry
 
 
 def run(command: Neighbours) -> None:
-    """Draw own pictures beside their nearest training images, and print which these are."""
+    """Draw own pictures beside their nearest training images, and print the names of these."""
     if not command.images:
         raise UsageError("no picture was named; accepted are pictures and folders of them: ssl neighbours A.png FOLDER")
     from sslcli.gallery.neighbours import draw

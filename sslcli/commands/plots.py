@@ -1,4 +1,4 @@
-"""ssl plots: the curves of TensorBoard's event files as pictures, or a page's images checked. Imports no torch."""
+"""ssl plots: draw the curves of TensorBoard's event files, or check a page's images. Imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ssl predict: what a trained classifier says of test images, or of a person's own pictures, in a grid."""
+"""ssl predict: a grid of a classifier's predictions for test images, or for your own pictures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sslcli.options.project_folder import open_registry
 
 
 def run(command: Predict) -> None:
-    """Draw the grids and print what they and the whole test set say."""
+    """Draw the grids, and print their results and those of the whole test set."""
     if command.more and not command.images:
         raise UsageError(f"{' '.join(command.more)!r}: type --images before a picture of your own, --run before a run")
     from sslcli.gallery.predictions import draw, draw_own_images

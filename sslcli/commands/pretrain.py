@@ -1,4 +1,4 @@
-"""ssl pretrain: an encoder trained without labels."""
+"""ssl pretrain: train an encoder without labels."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from sslcli.options.project_folder import open_registry
 
 
 def run(command: Pretrain) -> None:
-    """Start a new run, go on with the one that --run names, or say with --dry-run what it would be."""
+    """Start a new run, continue the one that --run names, or with --dry-run print what it would be."""
     from sslcli.distributed import joined
     from sslcli.workflows.begin import pretrain
 
-    with joined():  # what one process meets from here on ends all
+    with joined():  # an error on one process ends all of them
         pretrain(open_registry(command), command)

@@ -1,4 +1,4 @@
-"""ssl probe: a frozen encoder measured."""
+"""ssl probe: measure a frozen encoder."""
 
 from __future__ import annotations
 

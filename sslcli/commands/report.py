@@ -1,4 +1,4 @@
-"""ssl report: a study as one HTML page that needs nothing else, to be handed in."""
+"""ssl report: a study as a single, complete HTML page to hand in."""
 
 from __future__ import annotations
 

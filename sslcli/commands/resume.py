@@ -1,4 +1,4 @@
-"""ssl resume: an interrupted run goes on from its last checkpoint."""
+"""ssl resume: continue an interrupted run from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Resume(Command):
 
 
 def run(command: Resume) -> None:
-    """Go on with the run that was named, or the newest interrupted one."""
+    """Continue the named run, or the newest interrupted one."""
     from sslcli.distributed import joined
     from sslcli.workflows.resume import resume
 
-    with joined():  # what one process meets from here on ends all
+    with joined():  # an error on one process ends all of them
         resume(open_registry(command), command.run, data_dir=command.data_dir, device=command.device, force=command.force)

@@ -1,4 +1,4 @@
-"""ssl runs list: one row a run. Imports no torch."""
+"""ssl runs list: one row per run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LIST_COLUMNS = {
 
 
 def run(command: RunsList) -> None:
-    """Print one row a run."""
+    """Print one row per run."""
     registry = open_registry(command)
     runs = [run for run in registry.runs() if command.experiment in (None, run.experiment)]
     if not runs:

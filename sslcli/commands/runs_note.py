@@ -22,7 +22,7 @@ class RunsNote(Command):
 
 
 def run(command: RunsNote) -> None:
-    """Put a note on a run."""
+    """Write or remove the note of a run."""
     registry = open_registry(command)
     record = registry.load(registry.find(command.run))
     if registry.status(record) == "running":

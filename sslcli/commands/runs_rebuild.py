@@ -1,4 +1,4 @@
-"""ssl runs rebuild: the index anew from the records. Imports no torch."""
+"""ssl runs rebuild: write the index again from the records. Imports no torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class RunsRebuild(Command):
 
 
 def run(command: RunsRebuild) -> None:
-    """Make the index anew, and say what could not be taken in."""
+    """Rebuild the index, and name the records that were skipped."""
     registry = open_registry(command)
     runs, problems = registry.rebuild()
     for problem in problems:

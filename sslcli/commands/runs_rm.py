@@ -26,7 +26,7 @@ class RunsRm(Command):
 
 
 def run(command: RunsRm) -> None:
-    """Delete a run after asking; one that others descend from only with --cascade."""
+    """Delete a run after asking. A run with descendants needs --cascade."""
     registry = open_registry(command)
     doomed = descendants(registry, registry.find(command.run))
     names = ", ".join(run.id for run in doomed)

@@ -1,4 +1,4 @@
-"""ssl runs show: all that is known of a run. Imports no torch."""
+"""ssl runs show: everything that is recorded of a run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RunsShow(Command):
 
 
 def run(command: RunsShow) -> None:
-    """Print a run's record: as YAML, or in another form."""
+    """Print a run's record, as YAML or in another format."""
     registry = open_registry(command)
     record = registry.load(registry.find(command.run))
     content = {key: value for key, value in asdict(record).items() if value not in (None, {}, [])}

@@ -1,4 +1,4 @@
-"""ssl runs verify: is every run as recorded?"""
+"""ssl runs verify: check that every run is as recorded."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RunsVerify(Command):
 
 
 def run(command: RunsVerify) -> None:
-    """Check every run of the project, or list what proves each field."""
+    """Check every run of the project, or list what each field is checked against."""
     from sslcli.verification.printing import print_fields, print_states
 
     if command.fields:
@@ -54,7 +54,7 @@ def run(command: RunsVerify) -> None:
 
 
 def _closer(registry: Registry, command: RunsVerify) -> LookCloser | None:
-    """What looks into checkpoints and logits, which takes torch; None where that was not asked for."""
+    """The check of checkpoints and logits, which needs torch; None if it was not asked for."""
     if not (command.numbers or command.from_checkpoint):
         return None
     from sslcli.verification.numbers import Prover

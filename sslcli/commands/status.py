@@ -1,4 +1,4 @@
-"""ssl alone: where you stand, and the next command. Imports no torch."""
+"""ssl without a command: where you stand, and what to type next. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from sslcli.options.project_folder import open_registry
 from sslcli.runs.next_step import next_command
 
 FIRST_STEPS = """\
-ssl: self-supervised learning on images, and whether it helped.
+ssl: self-supervised learning on images. Does pretraining help?
 
-  ssl study                          the whole study on made pictures, in minutes, no data needed
+  ssl study                          a whole study on made pictures, in minutes, no data needed
   ssl study --preset cifar10-cpu     the same on CIFAR-10, on two CPU cores
   ssl pretrain --minutes 15          train an encoder without labels
-  ssl probe, ssl finetune            measure it; --init scratch: beside an untrained one
-  ssl compare                        the table, and the answer
+  ssl probe, ssl finetune            measure it; with --init scratch, measure a random one
+  ssl compare                        the answer, and the table
   ssl plots, ssl predict, ssl views  curves, predictions, augmented views as pictures
-  ssl runs list, ssl resume          what was run; go on with what was interrupted
+  ssl runs list, ssl resume          list all runs; continue an interrupted one
   ssl --help                         everything
 """
 
 
 def run() -> None:
-    """Print the commands, the state of the project in a line, and what to type next."""
+    """Print the commands, the state of the project in one line, and what to type next."""
     registry = open_registry(Command())
     runs = registry.runs()
     print(FIRST_STEPS)

@@ -7,7 +7,7 @@ from sslcli.options.study import Study
 
 
 def run(command: Study) -> None:
-    """Do what of the study is not done yet, then compare."""
+    """Do the missing parts of the study, then compare."""
     from sslcli.studies.study import carry_out
 
     carry_out(open_registry(command), command)

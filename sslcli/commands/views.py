@@ -1,4 +1,4 @@
-"""ssl views: some images beside several of their augmented views, pixel by pixel as the encoder gets them."""
+"""ssl views: images beside their augmented views, pixel by pixel as the encoder gets them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sslcli.options.project_folder import open_registry
 
 
 def run(command: Views) -> None:
-    """Draw the views of these options, or of a pretrain run's."""
+    """Draw the views of these options, or those of a pretrain run."""
     from sslcli.gallery.views import draw
 
     registry = open_registry(command)

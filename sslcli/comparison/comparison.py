@@ -1,4 +1,4 @@
-"""A study compared: a row for each run, a difference for each setting, and the answer. Imports no torch."""
+"""Compare a study: a row for each run, a difference for each setting, and the answer. Imports no torch."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A study's numbers: a row for each run, as `--format json` has it, a difference for each setting, and the answer.
+    """A study's numbers: a row for each run, as in `--format json`, a difference for each setting, and the answer.
 
-    `rankings` has the methods of each kind of evaluation, the best first, where there are several.
+    `rankings` has the methods of each kind of evaluation, the best first, if there are several.
     """
 
     rows: list[dict[str, Any]]
@@ -40,7 +40,7 @@ class Comparison:
 
 
 class Chosen(NamedTuple):
-    """The runs to compare, the names of other studies, and the ids of all runs, from which a shortened one can be told."""
+    """The runs to compare, the names of other studies, and the ids of all runs (a shortened id must be unique among them)."""
 
     runs: list[Run]
     others: list[str]
@@ -50,24 +50,24 @@ class Chosen(NamedTuple):
 def compared(
     registry: Registry, study: str | None, *, everything: bool = False, without_duplicates: bool = False
 ) -> Comparison:
-    """A study's numbers, by default the newest one's; a StateError if there is no finished evaluation."""
+    """The numbers of a study, by default the newest; a StateError if there is no finished evaluation."""
     chosen = chosen_runs(registry, study, everything=everything, without_duplicates=without_duplicates).runs
     setups = pretrain_setups(registry, chosen)
     return Comparison(**results(chosen, setups, settings_in_words(registry, chosen, setups)))
 
 
 def chosen_runs(registry: Registry, study: str | None, *, everything: bool, without_duplicates: bool) -> Chosen:
-    """What `choose` chooses, `without_duplicates` with figures of the other test images."""
+    """The runs from `choose`; `without_duplicates` with metrics on the other test images."""
     chosen = choose(registry, study=study, everything=everything)
     if without_duplicates:
-        from sslcli.comparison.without_duplicates import leave_out_duplicates  # it takes numpy, for which nobody else waits
+        from sslcli.comparison.without_duplicates import leave_out_duplicates  # imports numpy, which only this needs
 
         chosen = chosen._replace(runs=leave_out_duplicates(registry, chosen.runs))
     return chosen
 
 
 def results(chosen: list[Run], setups: dict[str, str | None], settings: Settings = NO_SETTINGS) -> dict[str, Any]:
-    """A comparison's fields by their names: a row for each run, a difference for each setting, the answer, the rankings."""
+    """A comparison as a dictionary: a row for each run, a difference for each setting, the answer, the rankings."""
     groups = over_settings(pair_up(chosen)[0], setups)
     differences = [difference_of(pairs, settings.get(pairs[0][0].id)) for pairs in groups]
     return {
@@ -79,10 +79,10 @@ def results(chosen: list[Run], setups: dict[str, str | None], settings: Settings
 
 
 def _ranked(chosen: list[Run], setups: dict[str, str | None], settings: Settings) -> list[Ranking]:
-    """The rankings of several methods; none of one."""
+    """The rankings, if there are several methods."""
     if len({run.encoder_method or run.init for run in chosen if run.init not in (None, "scratch")}) < 2:
         return []
-    from sslcli.comparison.ranking import rankings  # most studies have one method, and wait for none of this
+    from sslcli.comparison.ranking import rankings  # most studies have one method and do not need this import
 
     return rankings(chosen, setups, settings)
 
@@ -95,9 +95,9 @@ def pretrain_setups(registry: Registry, chosen: list[Run]) -> dict[str, str | No
 
 
 def choose(registry: Registry, *, study: str | None, everything: bool = False) -> Chosen:
-    """The finished evaluations of the study that was asked for, else of the newest.
+    """The finished evaluations of the named study, by default of the newest.
 
-    Evaluations of earlier epochs' checkpoints are among them only if everything is asked for.
+    Evaluations of earlier epochs' checkpoints are included only if everything is asked for.
     """
     every = registry.runs()
     runs = [run for run in every if run.experiment in evaluations() and run.status in ("finished", "published")]
@@ -117,7 +117,7 @@ def choose(registry: Registry, *, study: str | None, everything: bool = False) -
 
 
 def newest(runs: Iterable[Run], setups: dict[str, str | None]) -> list[Run]:
-    """Of runs with equal options, those of the pretraining included, the newest alone; `setups` are those of runs by id."""
+    """Only the newest of runs with equal options, including those of the pretraining; `setups` are the setups by run id."""
 
     def same(run: Run) -> tuple[Any, ...]:
         parent = run.parent and (setups.get(run.parent) or run.parent)

@@ -1,4 +1,4 @@
-"""Pretrained, here or by others, minus scratch: which runs belong together, and what can be said of them. Imports no torch."""
+"""Pretrained (here or by others) minus scratch: which runs are partners, and their differences. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sslcli.evaluation.statistics import TAIL, Difference, InitDifference, SeedS
 from sslcli.runs.run import Run
 
 Pair = tuple[Run, Run]
-"""A run that was pretrained, here or by others, and the scratch run whose options are equal but for init."""
+"""A run pretrained here or by others, and the scratch run whose options differ only in init."""
 
 INTERVALS = {
     "paired": "over test images, paired; one seed",
@@ -21,14 +21,14 @@ INTERVALS = {
     "seeds": "over seeds and test images",
     "seeds, unpaired": "over seeds and test images, unpaired",
 }
-"""What a difference's interval is made of, in words. Unpaired, and so wider, where it is not kept which images were right."""
+"""How a difference's interval is computed, in words. Unpaired, and so wider, if it is unknown which images were right."""
 
 
 def pair_up(runs: list[Run]) -> tuple[list[Pair], list[Run]]:
-    """Runs that were pretrained, here or by others, with their scratch partners, and those of either that have none.
+    """Runs pretrained here or by others with their scratch partners, and the runs of either kind without a partner.
 
-    The options of partners are equal but for init. The two of a pair have an accuracy in common, and were tested on equally
-    many images.
+    The options of partners differ only in init. The two runs of a pair have an accuracy of the same kind, and the same number
+    of test images.
     """
     scratch = {run.pair: run for run in runs if run.init == "scratch" and run.pair}
     pairs = [(run, scratch[run.pair]) for run in runs if run.init not in (None, "scratch") and run.pair in scratch]
@@ -38,13 +38,13 @@ def pair_up(runs: list[Run]) -> tuple[list[Pair], list[Run]]:
 
 
 def but_for_seed(run: Run, setups: dict[str, str | None]) -> tuple[Any, ...]:
-    """Equal for runs that differ in their seed alone; `setups` are those of the pretrain runs by id."""
+    """A key that is equal for runs that differ only in the seed; `setups` are the setups of pretrain runs by id."""
     parent = run.parent and (setups.get(run.parent) or run.parent)
     return run.experiment, run.dataset, run.label_fraction, run.at_epoch, run.setup or run.pair or run.id, run.init, parent
 
 
 def over_settings(pairs: list[Pair], setups: dict[str, str | None]) -> list[list[Pair]]:
-    """Pairs that differ in their seed alone, together, by seed; of each seed the newest pair."""
+    """Pairs that differ only in the seed, grouped, by seed; the newest pair of each seed."""
     groups: dict[tuple[Any, ...], dict[int | None, Pair]] = {}
     for pair in pairs:
         groups.setdefault((*but_for_seed(pair[0], setups), _metric([pair])), {})[pair[0].seed] = pair
@@ -52,9 +52,9 @@ def over_settings(pairs: list[Pair], setups: dict[str, str | None]) -> list[list
 
 
 def difference_of(pairs: Sequence[Pair], setting: str | None = None) -> InitDifference:
-    """Pretrained minus scratch, a pair for each seed, with its 95 % interval.
+    """Pretrained minus scratch, with one pair for each seed, and the 95 % interval.
 
-    On the test accuracy that validation chose; where one has none, on the best over epochs.
+    For the test accuracy at the epoch that validation chose; if one run has none, for the best over epochs.
     """
     first, last = pairs[0]
     metric = _metric(pairs)
@@ -78,26 +78,26 @@ def difference_of(pairs: Sequence[Pair], setting: str | None = None) -> InitDiff
 
 
 def _metric(pairs: Sequence[Pair]) -> str:
-    """The accuracy that all of them have: that of the epoch which validation chose, or the best over epochs; "" for none."""
+    """The accuracy that all runs have: at the epoch that validation chose, or the best over epochs; "" if none."""
     runs = [run for pair in pairs for run in pair]
     return next((key for key in ("test_acc", "best_test_acc") if all(key in run.metrics for run in runs)), "")
 
 
 def spread(values: Sequence[float]) -> float | None:
-    """The standard deviation over seeds; None of one seed."""
+    """The standard deviation over seeds; None for one seed."""
     return stdev(values) if len(values) > 1 else None
 
 
 def interval_of(
     pairs: Sequence[Pair], metric: str, *, tail: float = TAIL, seed_spread: SeedSpread | None = None
 ) -> tuple[Difference, str]:
-    """The mean of first minus second, a pair for each seed, and what its interval is made of, a key of INTERVALS.
+    """The mean of first minus second, with one pair for each seed, and how its interval is computed, a key of INTERVALS.
 
-    `tail` is the chance that the interval leaves out, `seed_spread` what other runs say of the variance over seeds.
+    `tail` is the probability outside of the interval, `seed_spread` an estimate of the variance over seeds from other runs.
     """
     images, several = images_of(pairs[0][0]), len(pairs) > 1
     first, second = ([pair[side].metrics[metric] for pair in pairs] for side in (0, 1))
-    known = pairs if metric == "test_acc" else []  # of the best over epochs no counts are kept
+    known = pairs if metric == "test_acc" else []  # counts are not kept for the best over epochs
     twos = list(combinations(known, 2))
     disagreements = [share for pair in known if (share := _disagreement(pair)) is not None]
     products = [mean for two in twos if (mean := _product(*two)) is not None]
@@ -109,13 +109,13 @@ def interval_of(
 
 
 def _disagreement(pair: Pair) -> float | None:
-    """The share of images that one of the two has right and the other has not; None if that was not kept."""
+    """The fraction of images that exactly one of the two has right; None if that was not kept."""
     both = both_right(*pair)
     return None if both is None else (sum(map(_right, pair)) - 2 * both) / images_of(pair[0])
 
 
 def _product(first: Pair, second: Pair) -> float | None:
-    """The mean over images of two seeds' differences multiplied, each 1 where pretrained alone is right, -1 where scratch."""
+    """The mean over images of the product of two seeds' differences, each 1 if only pretrained is right, -1 if only scratch."""
     crossed = [both_right(a, b) for a in first for b in second]
     if None in crossed:
         return None
@@ -124,7 +124,7 @@ def _product(first: Pair, second: Pair) -> float | None:
 
 
 def both_right(first: Run, second: Run) -> int | None:
-    """How many test images both have right; None if that was not kept, not of equally many images, or cannot be."""
+    """The number of test images that both have right; None if it was not kept, their numbers differ, or it is impossible."""
     count: Any = first.both_right.get(second.id, second.both_right.get(first.id))
     if count is None or (images := images_of(first)) != images_of(second):
         return None
@@ -133,12 +133,12 @@ def both_right(first: Run, second: Run) -> int | None:
 
 
 def _right(run: Run) -> int:
-    """How many test images a run has right."""
+    """The number of test images that a run has right."""
     return round(float(run.metrics["test_acc"]) * images_of(run))
 
 
 def images_of(run: Run) -> int:
-    """On how many test images a run was tested."""
+    """The number of test images of a run."""
     return int(run.metrics.get("test_images", 10_000))
 
 
@@ -165,13 +165,13 @@ def answer(differences: Sequence[InitDifference]) -> str:
 
 
 def places_in_words(differences: Sequence[InitDifference]) -> list[str]:
-    """Where each difference was measured, in words that tell them apart."""
+    """Distinct names of what each difference was measured on."""
     words = [in_words(found.experiment, found.label_fraction, found.at_epoch, found.protocol) for found in differences]
     return told_apart(words, differences)
 
 
 def speaks_of(differences: Sequence[InitDifference]) -> str:
-    """What the differences speak of, in sentences: which accuracy, which seeds."""
+    """What the differences hold for, in sentences: which accuracy, which seeds."""
     chosen = [found.metric == "best_test_acc" for found in differences]
     whose = "Accuracies are" if all(chosen) else "Some accuracies are"
     best = f"{whose} of the best epoch on the test images. " if any(chosen) else ""
@@ -181,14 +181,14 @@ def speaks_of(differences: Sequence[InitDifference]) -> str:
 def _seeds_in_words(differences: Sequence[InitDifference]) -> str:
     numbers = sorted({len(found.seeds) for found in differences})
     if numbers == [1]:
-        return "One seed: this speaks of these encoders; other seeds can differ by more."
+        return "One seed: this holds for these encoders; other seeds can differ by more."
     words = " to ".join(str(n) for n in dict.fromkeys((numbers[0], numbers[-1])))
-    single = "; those of one seed speak of its encoders alone" if numbers[0] == 1 else ""
+    single = "; those of one seed hold for its encoders only" if numbers[0] == 1 else ""
     return f"Means over {words} seeds; the intervals are over seeds and test images{single}."
 
 
 def in_order(run: Run) -> tuple[Any, ...]:
-    """Sorts evaluations as they are shown: by protocol, labels from all to few, data set, pair, pretrained first, seed."""
+    """Sort key of evaluations: protocol, labels from all to few, data set, pair, pretrained first, seed."""
     protocols, inits = list(PROTOCOLS), {"pretrained": 0, "scratch": 1}
     protocol = protocols.index(run.protocol) if run.protocol in protocols else len(protocols)
     return (protocol, -(run.label_fraction or 1), run.dataset or "", run.at_epoch or 0, run.setup or run.pair or "",

@@ -1,4 +1,4 @@
-"""In which options evaluations differ that a table would show alike: kNN of another k, another pretraining. No torch."""
+"""Options that distinguish evaluations that a table would show as equal: kNN with another k, another pretraining. No torch."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from sslcli.runs.run import Run
 OF_DATA = ("labels", "image_size", "fit")
 SHOWN = ("seed", "protocol", "dataset", "label_fraction", "run", "dry_run")
 LEFT_OUT = {*NOT_IN_PAIR, *SHOWN} - {*OF_DATA}
-"""Options that are no setting, or that every table shows."""
-MOST = 4  # options that are named; there may be more in which two pretrainings differ
-MOST_SETTINGS = 100  # that are told apart; of more the records would take longer to read than the table
+"""Options that are not settings, or that every table shows."""
+MOST = 4  # options to name at most; two pretrainings may differ in more
+MOST_SETTINGS = 100  # settings to distinguish at most; reading the records of more would take longer than reading the table
 COMMON = {*Pretrain.__dataclass_fields__, "data"} - {*OF_METHODS}
 Settings = Mapping[str, str]
-"""By the ids of runs: the options that tell them from those beside them, "k 200, temperature 0.1"; others are left out."""
+"""By run id: the options that distinguish it from its neighbours, such as "k 200, temperature 0.1"; others are left out."""
 
 NO_SETTINGS: Settings = MappingProxyType({})
 
 
 def settings_in_words(registry: Registry, runs: Sequence[Run], setups: Mapping[str, str | None]) -> Settings:
-    """What tells evaluations apart that are of one protocol, data set, part of the labels and epoch, seeds aside.
+    """What distinguishes evaluations of the same protocol, data set, label fraction and epoch, apart from seeds.
 
-    `setups` are those of the pretrain runs by id. Records are read only where there is something to tell apart; of a run
-    without one (a published run), and of more than MOST_SETTINGS settings, nothing is told.
+    `setups` are the setups of pretrain runs by id. Records are read only if there is something to distinguish. Nothing is
+    given for a run without a record (a published run), or for more than MOST_SETTINGS settings.
     """
     known = dict(setups)
     alike: dict[tuple[Any, ...], list[Run]] = {}
@@ -50,7 +50,7 @@ def settings_in_words(registry: Registry, runs: Sequence[Run], setups: Mapping[s
 
 
 def _told_apart(registry: Registry, settings: Sequence[Sequence[Run]]) -> dict[str, str]:
-    """For the runs of each setting the options that not all settings share."""
+    """For the runs of each setting, the options that not all settings share."""
     own = [_options(record_or_index(registry, runs[0])) for runs in settings]
     known = {run.id: run for run in registry.runs()} if any(runs[0].parent for runs in settings) else {}
     parents = [known.get(runs[0].parent or "") for runs in settings]
@@ -63,7 +63,7 @@ def _told_apart(registry: Registry, settings: Sequence[Sequence[Run]]) -> dict[s
 
 
 def _options(record: Run) -> dict[str, Any]:
-    """What a record says of its setting; empty where nothing was recorded."""
+    """The setting in a record; empty if nothing was recorded."""
     recorded = defaults_of_newer(record.experiment, record.options) | record.options if record.options else {}
     options = {name: value for name, value in recorded.items() if name not in LEFT_OUT}
     hashes = {"data": record.data, "code": record.data.get("method", {})} if options else {}
@@ -71,7 +71,7 @@ def _options(record: Run) -> dict[str, Any]:
 
 
 def _differing(options: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Of each setting name and value of the options that not all share; options not recorded are no difference."""
+    """For each setting, names and values of the options that not all share; unrecorded options do not count."""
     recorded = [values for values in options if values]
     first = recorded[0] if recorded else {}
     shared = {name for name, value in first.items() if all(other.get(name) == value for other in recorded)}
@@ -79,7 +79,7 @@ def _differing(options: Sequence[dict[str, Any]]) -> list[list[str]]:
 
 
 def _of_pretrainings(options: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """In which options pretrainings differ. The method has a column of its own, and its options tell its own runs apart."""
+    """The options in which pretrainings differ. The method has its own column; its options distinguish only its own runs."""
     common = ({name: value for name, value in of.items() if name not in {*_own(of), "method"}} for of in options)
     words = _differing(list(common))
     for method in {_method(of) for of in options}:
@@ -91,20 +91,22 @@ def _of_pretrainings(options: Sequence[dict[str, Any]]) -> list[list[str]]:
 
 
 def _method(options: dict[str, Any]) -> Any:
-    """The method, of one in a file its class: the file may have moved."""
+    """The method; for one in a file only its class, because the file may have moved."""
     in_file = file_of_method(options.get("method"))
     return f":{in_file[1]}" if in_file else options.get("method")
 
 
 def _own(options: dict[str, Any]) -> list[str]:
-    """The options on record that are the method's, of one in a file also its code: those that pretraining has not by itself."""
+    """The recorded options that belong to the method, and for a method in a file its code."""
     known = set(OF_METHODS) if file_of_method(options.get("method")) is None else options.keys() - COMMON
     return [name for name in options if name in known]
 
 
 def _in_words(differing: dict[str, Any]) -> list[str]:
     if len(differing) > 1:
-        differing = {name: value for name, value in differing.items() if name != "data"}  # what made the data differ says more
+        differing = {
+            name: value for name, value in differing.items() if name != "data"
+        }  # the reason why the data differ says more
     return [f"{name.replace('_', ' ')} {_value(value)}" for name, value in differing.items()]
 
 

@@ -1,4 +1,4 @@
-"""A comparison as a person or another program reads it."""
+"""Print a comparison, for people or for programs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ DETAILS = (
     {"gain": "number", "loss": "points", "chance": "points"},
     {"gain": "number", "loss": "number", "chance": "number"},
 )
-"""What is said of the differences of each kind, from long to short."""
+"""The wordings for the differences of each kind, from long to short."""
 
 
 def print_comparison(
@@ -53,7 +53,7 @@ def print_comparison(
     without_duplicates: bool = False,
     style: str = "table",
 ) -> None:
-    """Print a study's tables, the difference under each pair. The answer comes first in a terminal, last in Markdown."""
+    """Print a study's tables, with the difference under each pair. The answer is first in a terminal, last in Markdown."""
     chosen, others, ids = chosen_runs(registry, study, everything=everything, without_duplicates=without_duplicates)
     setups = pretrain_setups(registry, chosen)
     settings = settings_in_words(registry, chosen, setups)
@@ -81,9 +81,9 @@ def print_comparison(
 
 
 def print_tables(tables: Mapping[str, Sequence[Row]], *, ids: Collection[str], room: int) -> None:
-    """Print a protocol's rows under its name, for each, in lines of at most `room` characters.
+    """Print the rows of each protocol under its name, in lines of at most `room` characters.
 
-    `ids` are those of all runs, from which shortened ones can be told.
+    `ids` are the ids of all runs; shortened ids must be unique among them.
     """
     for protocol, (rows, columns) in fitting(tables, ids, room).items():
         print(f"\n{heading(protocol)}")
@@ -103,7 +103,7 @@ def _print_markdown(made: dict[str, list[dict[str, Any]]], *, epochs_shown: bool
 
 def _print_rankings(rankings: Sequence[Ranking], *, style: str) -> None:
     if rankings:
-        from sslcli.comparison.ranking_rows import print_ranking  # most studies have one method, and wait for none of this
+        from sslcli.comparison.ranking_rows import print_ranking  # most studies have one method and do not need this import
 
         for ranking in rankings:
             print_ranking(ranking, style=style)
@@ -119,12 +119,12 @@ def _messages(registry: Registry, chosen: list[Run], lonely: list[Run], others: 
 
 
 def _repeated(run: Run, runs: list[Run]) -> bool:
-    """Whether a later one of the runs is the same training, and so stands in its place."""
+    """Whether a later run is the same training, and so replaces it."""
     return any((other.pair, other.init) == (run.pair, run.init) for other in runs[runs.index(run) + 1 :] if run.pair)
 
 
 def why_lonely(registry: Registry, run: Run, others: list[Run]) -> str:
-    """Name the options in which a run differs from the closest run of the other init."""
+    """Name the options in which a run differs from the closest run with the other init."""
     candidates = [other for other in others if other.protocol == run.protocol and _are_partners(other, run)]
     if not candidates:
         wanted = "pretrained" if run.init == "scratch" else "scratch"
@@ -139,7 +139,7 @@ def why_lonely(registry: Registry, run: Run, others: list[Run]) -> str:
 
 
 def _are_partners(one: Run, other: Run) -> bool:
-    """Whether one of two runs is from scratch, and the other's encoder was pretrained, here or by others."""
+    """Whether one of two runs is from scratch, and the encoder of the other was pretrained, here or by others."""
     return None not in (one.init, other.init) and (one.init == "scratch") != (other.init == "scratch")
 
 
@@ -151,7 +151,7 @@ def _identity(registry: Registry, run: Run) -> dict[str, Any]:
 
 
 def brief_answer(differences: Sequence[InitDifference], room: int) -> list[str]:
-    """Does pretraining help? The longest wording that fits LINES lines of `room` characters; if none does, the shortest."""
+    """Does pretraining help? The longest wording that fits LINES lines of `room` characters, else the shortest."""
     lines: list[str] = []
     for words in _wordings(differences):
         lines = wrapped(words, room)
@@ -161,13 +161,13 @@ def brief_answer(differences: Sequence[InitDifference], room: int) -> list[str]:
 
 
 def _wordings(differences: Sequence[InitDifference]) -> Iterator[str]:
-    """The answer in words, from long to short."""
+    """Wordings of the answer, from long to short."""
     yield answer(differences)
     if not differences:
         return
     named = list(zip(differences, places_in_words(differences), strict=True))
     for details in DETAILS:
-        clauses, units = [], True  # the first figure says what the others are
+        clauses, units = [], True  # the first number has the unit of all
         for kind, detail in details.items():
             mine = [(found, name) for found, name in named if found.verdict == kind]
             if mine and detail == "number":
@@ -180,13 +180,13 @@ def _wordings(differences: Sequence[InitDifference]) -> Iterator[str]:
 
 
 def _range(kind: str, mine: Sequence[tuple[InitDifference, str]]) -> str:
-    """Between which points gains or losses are; "" for what is none."""
+    """The range of gains or losses in points; "" for chance."""
     sizes = sorted(abs(100 * found.difference) for found, _ in mine)
     return "" if kind == "chance" else f", by {sizes[0]:.1f} to {sizes[-1]:.1f} points"
 
 
 def _figures(found: InitDifference, name: str, detail: str, *, units: bool) -> str:
-    """A difference with its place, in points: "kNN +12.7 (+8.0 to +17.2)"."""
+    """A difference with its name, in points: "kNN +12.7 (+8.0 to +17.2)"."""
     points = f"{name} {100 * found.difference:+.1f}{' points' * units}"
     if detail == "points":
         return points

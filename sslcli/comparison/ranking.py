@@ -1,8 +1,8 @@
-"""Methods by their accuracy, the best first, and which of them cannot be told from the best. Imports no torch.
+"""Rank methods by accuracy, the best first, and say which cannot be told from the best. Imports no torch.
 
-Every two methods are compared, over the seeds that both have. The best is chosen by the same numbers, so that all of these
-comparisons count, not only those with the best: of n methods n (n - 1) / 2. Holm's procedure (1979, Scandinavian Journal of
-Statistics 6) then holds the chance of any false "better" in a ranking to 5 %, if methods vary about alike over seeds.
+Every two methods are compared, over the seeds that both have. The best is chosen by the same numbers, so all these comparisons
+count, not only those with the best: n (n - 1) / 2 for n methods. Holm's procedure (1979, Scandinavian Journal of Statistics 6)
+limits the probability of any false "better" in a ranking to 5 %, if methods vary about equally over seeds.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from sslcli.evaluation.statistics import TAIL, Difference, SeedSpread
 from sslcli.runs.run import Run
 
 Seeds = Mapping[int | None, Run]
-"""The runs of a method and setting by their seeds."""
+"""The runs of a method and setting, by seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranked:
     """A method in a ranking: mean and deviation of its accuracy over seeds (fractions), and its difference from the best.
 
-    `difference`, `low` and `high` are None of the best itself, and of what has no seed in common with it. `interval` says what
-    the interval is made of. `is_worse`: the interval lies below 0, so the method can be told from the best.
+    `difference`, `low` and `high` are None for the best itself, and for a method without a common seed. `interval` says how
+    the interval is computed. `is_worse`: the interval lies below 0, so the method can be told from the best.
     """
 
     method: str
@@ -45,7 +45,7 @@ class Ranked:
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """Methods that were evaluated alike, the best first. Their intervals are of 1 - `tail`, after so many `comparisons`."""
+    """Methods that were evaluated in the same way, the best first. The intervals cover 1 - `tail`."""
 
     experiment: str
     protocol: str | None
@@ -59,11 +59,11 @@ class Ranking:
 
     @property
     def place(self) -> str:
-        """Where the methods were measured, in words."""
+        """What the methods were measured on, in words."""
         return in_words(self.experiment, self.label_fraction, self.at_epoch, self.protocol)
 
     def sentence(self) -> str:
-        """Which method is best, and which cannot be told from it."""
+        """The best method, and those that cannot be told from it, in words."""
         best, others = self.methods[0].method, [one for one in self.methods[1:] if not one.is_worse]
         whole = f"In {self.place} {best} has the highest accuracy"
         if not others:
@@ -73,9 +73,9 @@ class Ranking:
 
 
 def rankings(chosen: Sequence[Run], setups: dict[str, str | None], settings: Settings = NO_SETTINGS) -> list[Ranking]:
-    """A ranking for each kind of evaluation that has runs of several methods; others' weights count as a method.
+    """A ranking for each kind of evaluation with runs of several methods; others' weights count as a method.
 
-    `setups` are those of the pretrain runs by id, `settings` tell one method's settings apart.
+    `setups` are the setups of pretrain runs by id; `settings` distinguish the settings of a method.
     """
     kinds: dict[tuple[str, tuple[Any, ...]], dict[tuple[Any, ...], dict[int | None, Run]]] = {}
     for run in chosen:
@@ -92,7 +92,7 @@ def rankings(chosen: Sequence[Run], setups: dict[str, str | None], settings: Set
 
 
 def _ranking(candidates: Sequence[Seeds], metric: str, settings: Settings) -> Ranking:
-    """The methods' runs by seed, ranked by their mean."""
+    """The methods' runs by seed, ranked by mean accuracy."""
     ordered = sorted(candidates, key=lambda runs: -fmean(_accuracies(runs, metric)))
     comparisons = _comparisons(ordered, metric)
     told, tail = _told_by_holm(comparisons)
@@ -110,14 +110,14 @@ def _ranking(candidates: Sequence[Seeds], metric: str, settings: Settings) -> Ra
 
 @dataclass(frozen=True)
 class _Comparison:
-    """Two methods: the worse one's run and the better one's for each seed that both have, and what is known of their spread."""
+    """Two methods: for each common seed the worse one's run and the better one's, and the estimate of their spread."""
 
     pairs: Sequence[Pair]
     metric: str
     spread: SeedSpread | None
 
     def interval(self, tail: float) -> tuple[Difference, str]:
-        """The worse one minus the better one."""
+        """The worse method minus the better one."""
         return interval_of(self.pairs, self.metric, tail=tail, seed_spread=self.spread)
 
     def excludes_zero(self, tail: float) -> bool:
@@ -126,10 +126,10 @@ class _Comparison:
 
 
 def _comparisons(ordered: Sequence[Seeds], metric: str) -> dict[tuple[int, int], _Comparison]:
-    """Every two methods that have a seed in common, by their places.
+    """All pairs of methods with a common seed, by their ranks.
 
-    A variance over two or three seeds is hardly known, and Student's t for many comparisons then tells nothing. So each counts
-    as the larger of the two methods' own and twice the mean one over all methods, with the degrees of freedom of all.
+    Two or three seeds say little about a variance, and Student's t for many comparisons is then useless. So the variance of a
+    pair is the larger of its own and twice the mean over all methods, with the degrees of freedom of all.
     """
     of_method = [variance(known) if len(known := _accuracies(runs, metric)) > 1 else 0.0 for runs in ordered]
     freedom = sum(len(runs) - 1 for runs in ordered)
@@ -144,9 +144,9 @@ def _comparisons(ordered: Sequence[Seeds], metric: str) -> dict[tuple[int, int],
 
 
 def _told_by_holm(comparisons: Mapping[tuple[int, int], _Comparison]) -> tuple[set[tuple[int, int]], float]:
-    """Which two methods differ by more than chance, and the tail of the last step, in which the rest did not.
+    """The pairs of methods that differ by more than chance, and the tail of the last step, in which the others did not.
 
-    Each step tests what is left at TAIL over the number that is left, until a step finds nothing: Holm's procedure.
+    Holm's procedure: each step tests the remaining pairs at TAIL divided by their number, until a step finds nothing.
     """
     told: set[tuple[int, int]] = set()
     while True:
@@ -158,7 +158,7 @@ def _told_by_holm(comparisons: Mapping[tuple[int, int], _Comparison]) -> tuple[s
 
 
 def _ranked(name: str, runs: Seeds, metric: str, comparison: _Comparison | None, *, tail: float, is_worse: bool) -> Ranked:
-    """A method beside the best; `comparison` is None of the best itself and of what has no seed in common with it."""
+    """A method beside the best; `comparison` is None for the best itself and for a method without a common seed."""
     accuracies = _accuracies(runs, metric)
     value = low = high = kind = None
     if comparison is not None:
@@ -180,12 +180,12 @@ def _metric(run: Run) -> str:
 
 
 def _name(run: Run) -> str:
-    """The method of an evaluation's encoder; of others' weights, which no method here trained, their name."""
+    """The method of an evaluation's encoder; for others' weights, which no method here trained, their name."""
     return run.encoder_method if run.encoder_method and run.init == "pretrained" else str(run.init)
 
 
 def _told_apart(runs: Sequence[Run], settings: Settings) -> list[str]:
-    """The names of methods, with what tells their settings apart where one has several, else with a run's id."""
+    """The names of methods; if one has several settings, with what distinguishes these, else with a run's id."""
     names = [_name(run) for run in runs]
     words = [
         f"{name} ({settings.get(run.id) or run.id})" if names.count(name) > 1 else name

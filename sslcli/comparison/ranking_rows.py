@@ -1,4 +1,4 @@
-"""A ranking of methods as a person reads it. Imports no torch."""
+"""Print a ranking of methods. Imports no torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RANKED = {
 
 
 def print_ranking(ranking: Ranking, *, style: str) -> None:
-    """Print which method is best, in a sentence, and the table: as Markdown, or for a terminal."""
+    """Print a sentence about the best method, and the table: as Markdown, or for a terminal."""
     heading, rows, room = f"Methods in {ranking.place}", ranking_rows(ranking), room_across()
     if style == "markdown":
         print(f"\n### {heading}\n\n{ranking.sentence()}\n")
@@ -53,7 +53,7 @@ def _row(ranked: Ranked, *, is_best: bool) -> dict[str, Any]:
 
 
 def correction_of(ranking: Ranking) -> str:
-    """What the intervals are corrected for, in a sentence."""
+    """A sentence about the correction of the intervals."""
     best = " Accuracies are of the best epoch on the test images." * (ranking.metric == "best_test_acc")
     if ranking.comparisons < 2:
         return f"One comparison, so no correction.{best}"

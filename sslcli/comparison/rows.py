@@ -21,7 +21,7 @@ from sslcli.runs.run import Run
 
 FIGURES = ("test_acc", "best_test_acc", "val_acc", "test_nll", "test_ece", "test_images")
 GAP = 2  # spaces between columns
-MOST_IDS = 3  # shortened ones that a cell names
+MOST_IDS = 3  # shortened ids in a cell, at most
 PUBLISHED = "published"
 IN_TERMINAL = {
     "dataset": "data set", "backbone": "backbone", "epochs": "epochs", "label_fraction": "labels", "setting": "setting",
@@ -30,11 +30,11 @@ IN_TERMINAL = {
 }  # fmt: skip
 SHARED = {"dataset": "{}", "backbone": "{}", "epochs": "{} epochs", "label_fraction": "{} of the labels", "method": "{}",
           "seeds": "seeds {}"}  # fmt: skip
-"""Columns that are said once, above the table, where all of its rows have the same."""
+"""Columns that stand above the table if all rows have the same value."""
 Row = Mapping[str, Any]
 Words = Callable[[Sequence[str]], str]
 Laid = tuple[list[dict[str, Any]], dict[str, str]]
-"""A table's rows, and its columns with their headings."""
+"""The rows of a table, and its columns with their headings."""
 
 
 def tables(
@@ -45,8 +45,8 @@ def tables(
     *,
     tell_published: bool = False,
 ) -> dict[str, list[dict[str, Any]]]:
-    """For each protocol, in words, its rows: runs that differ in seed alone in one (a seed done twice also in one of its own),
-    and each difference under the later of its two. `tell_published` marks the rows of runs whose numbers alone are here."""
+    """The rows of each protocol, by its name in words: one for runs that differ only in seed (a repeated seed gets its own),
+    and each difference under the later of its two rows. `tell_published` marks rows of runs of which only numbers are here."""
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in chosen:
         groups.setdefault(but_for_seed(run, setups), []).append(run)
@@ -85,7 +85,7 @@ def _frozen(run: Run) -> bool:
 
 
 def _kept(runs: list[Run]) -> dict[str, Any]:
-    """What is kept of runs, where that is less than all: of published ones only numbers, which nothing here proves."""
+    """What is kept of runs, if not everything: of published ones only numbers, which cannot be checked here."""
     return {"kept": "published: numbers only"} if any(run.status == "published" for run in runs) else {}
 
 
@@ -106,7 +106,7 @@ def _difference_row(found: InitDifference, *, name_it: bool) -> dict[str, Any]:
 
 
 def row_of(run: Run, settings: Settings = NO_SETTINGS) -> dict[str, Any]:
-    """A run as a row of the comparison; accuracies are fractions."""
+    """A run as a row of the comparison, with accuracies as fractions."""
     keys = ("experiment", "protocol", "init", "dataset", "label_fraction", "backbone", "epochs", "seed", "status", "parent",
             "at_epoch")  # fmt: skip
     return {key: getattr(run, key) for key in keys} | {key: run.metrics.get(key) for key in FIGURES} | {
@@ -119,7 +119,7 @@ def _points(difference: float | None) -> str:
 
 
 def fitting(tables: Mapping[str, Sequence[Row]], ids: Collection[str], room: int) -> dict[str, Laid]:
-    """Each table laid out: with whole ids, else with shortened ones, else with one each; the best over epochs if it fits."""
+    """Lay out each table: with whole ids, else with shortened ones, else with one each; the best over epochs if it fits."""
     endings: dict[str, str] = {}
 
     def short(names: Sequence[str], most: int = MOST_IDS) -> str:
@@ -137,7 +137,7 @@ def fitting(tables: Mapping[str, Sequence[Row]], ids: Collection[str], room: int
 
 
 def _laid_out(rows: Sequence[Row], words: Words, *, best: bool) -> Laid:
-    """A table's rows with their runs in words, and its columns: those that are not the same for all rows."""
+    """The rows of a table with their runs in words, and the columns that are not the same for all rows."""
     brief = [_brief(row) | ({"run": _named(row, words)} if "runs" in row else {}) for row in rows]
     left_out = {*shared_words(rows)} | ({"best_test_acc"} if not best and any(row.get("test_acc") for row in rows) else set())
     used = {key: head for key, head in IN_TERMINAL.items() if key not in left_out and any(row.get(key) for row in brief)}
@@ -145,12 +145,12 @@ def _laid_out(rows: Sequence[Row], words: Words, *, best: bool) -> Laid:
 
 
 def _named(row: Row, words: Words) -> str:
-    """The runs of a row, or of which run it is the difference."""
+    """The runs of a row, or the run whose difference it is."""
     return f"of {words(row['runs'])}" if row["init"] == "difference" else words(row["runs"])
 
 
 def _brief(row: Row) -> dict[str, Any]:
-    """A row whose difference has a deviation for its unit, whose best accuracy none, and which is published in one word."""
+    """A row with the deviation beside its difference, none beside its best accuracy, and published as one word."""
     texts = {key: str(row[key]) for key in ("test_acc", "best_test_acc") if isinstance(row.get(key), str)}
     plain = {key: text.removesuffix(" points") for key, text in texts.items()}
     if row.get("difference_sd") is not None and "test_acc" in plain:
@@ -160,7 +160,7 @@ def _brief(row: Row) -> dict[str, Any]:
 
 
 def shared_words(rows: Sequence[Row]) -> dict[str, str]:
-    """What all rows of a table have in common, in words; scratch, which no method trained, aside."""
+    """What all rows of a table have in common, in words, apart from scratch, which no method trained."""
     found = {}
     for key, words in SHARED.items():
         texts = {text_of(key, row[key]) for row in rows if key in row and not (key == "method" and row["init"] == "scratch")}
@@ -174,7 +174,7 @@ def _whole(ids: Sequence[str]) -> str:
 
 
 def _endings(ids: Collection[str]) -> dict[str, str]:
-    """The shortest ending of each id that no other has, in whole words between hyphens."""
+    """The shortest unique ending of each id, in whole words between hyphens."""
     endings = {name: [*accumulate(reversed(name.split("-")), lambda end, word: f"{word}-{end}")] for name in ids}
     counts = Counter(ending for several in endings.values() for ending in several)
     return {name: next((ending for ending in several if counts[ending] == 1), name) for name, several in endings.items()}

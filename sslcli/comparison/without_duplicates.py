@@ -1,4 +1,4 @@
-"""What of a comparison is left without the test images that ssl data check found elsewhere too. Imports no torch."""
+"""Compare without the test images that ssl data check found to be duplicates. Imports no torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sslcli.runs.run import Run
 
 
 def leave_out_duplicates(registry: Registry, runs: list[Run]) -> list[Run]:
-    """The runs with the figures that their kept logits give on the other test images; those over epochs are not known."""
+    """The runs with metrics from their saved logits on the other test images; metrics over epochs are unknown."""
     kept = {run.id: _unique(registry, run) for run in runs}
     left = []
     for run in runs:
@@ -36,7 +36,7 @@ def leave_out_duplicates(registry: Registry, runs: list[Run]) -> list[Run]:
 
 
 def _unique(registry: Registry, run: Run) -> Kept:
-    """What a run has kept of the test images that are no duplicates."""
+    """The saved test logits of a run without the duplicates."""
     if run.status == "published":
         raise StateError(f"run {run.id} is published without its test logits, so duplicates cannot be left out")
     record, path = registry.load(run), registry.path(f"results/data/{dataset_word(run.dataset)}.json")

@@ -1,1 +1,1 @@
-"""What a person sees: messages, progress, tables, and streams that outlive their reader. No torch."""
+"""Messages, progress, tables, and streams that outlive their reader. No torch."""

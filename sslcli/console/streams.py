@@ -1,7 +1,7 @@
-"""The standard streams, so that a training outlives whoever reads its messages: a closed terminal, a pipe into head.
+"""Standard streams that outlive their reader, so that a training continues after a closed terminal or a pipe into head.
 
-What nobody can read any more is dropped, and the work goes on. Results that a full disk cannot take are an error, messages are
-not. No character is refused: one that the stream's encoding lacks is escaped.
+Output without a reader is dropped, and the work continues. A full disk is an error for results, not for messages. Characters
+that the stream's encoding lacks are escaped.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any, TextIO
 from sslcli.errors import StateError
 
 GONE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN)
-"""What writing to a pipe or a connection gives when its reader has gone. A terminal that is lost gives EIO."""
+"""Errors of writing to a pipe or a connection without a reader. A lost terminal gives EIO."""
 FORGIVING = ("replace", "ignore", "backslashreplace", "xmlcharrefreplace", "namereplace")
-"""Ways to write a character that the encoding lacks which raise nothing."""
-PATIENCE = 1.0  # seconds to wait for a reader of a stream that does not wait itself
+"""Error handlers for characters that the encoding lacks, which raise nothing."""
+PATIENCE = 1.0  # seconds to wait for the reader of a non-blocking stream
 _MESSAGES: list[TextIO] = []
 
 
@@ -63,7 +63,7 @@ class _Lasting(io.RawIOBase):
         elif self._results and not self._failed:
             self._failed = True
             raise StateError(
-                f"the results cannot be written to stdout: {error.strerror}; make room, or name another place"
+                f"the results cannot be written to stdout: {error.strerror}; free some space, or choose another place"
             ) from error
 
 

@@ -1,1 +1,1 @@
-"""How an encoder is measured."""
+"""Measuring an encoder."""

@@ -19,7 +19,7 @@ from sslcli.training.device import autocast, precision_here
 
 
 def load_classifier(registry: Registry, record: Run) -> tuple[Classifier, State]:
-    """The classifier of a finished evaluation, encoder and head from its best.pt, and what else that holds."""
+    """The classifier of a finished evaluation (encoder and head from its best.pt), and the rest of that file."""
     artifact = load_checkpoint(registry, record, "best")
     encoder = build_encoder(artifact["backbone"], stem=artifact["stem"], seed=0)
     classifier = Classifier(encoder, len(artifact["classes"]))
@@ -28,10 +28,9 @@ def load_classifier(registry: Registry, record: Run) -> tuple[Classifier, State]
 
 
 def outputs_as_in(record: Run, artifact: State, device: torch.device) -> Callable[[nn.Module, Images], Tensor]:
-    """The function from a net and uint8 images (N, 3, H, W) to the net's outputs (N, d) on the CPU.
+    """A function from a network and uint8 images (N, 3, H, W) to the network's outputs (N, d) on the CPU.
 
-    Images are normalised, and numbers have the precision, as in the run whose best.pt holds `artifact`; but float32 where
-    bfloat16 is slow.
+    Normalisation and precision are those of the run whose best.pt holds `artifact`, but float32 where bfloat16 is slow.
     """
     mean, std, size = artifact["mean"].to(device), artifact["std"].to(device), artifact["image_size"]
     quick = autocast(device, precision_here(record.settled["precision"], device))

@@ -1,4 +1,4 @@
-"""Representations and logits of many images, by a network that is not being trained."""
+"""Representations and logits of many images, from a network that is not being trained."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sslcli.data.image_data import in_parts
 from sslcli.data.on_disk import Images
 
-BATCH, PIXELS = 512, 2**21  # images at a time, and pixels: of large images there are fewer
+BATCH, PIXELS = 512, 2**21  # images and pixels at a time: fewer large images
 
 
 @torch.no_grad()
@@ -22,14 +22,14 @@ def outputs(
     normalise: Callable[[Tensor], Tensor],
     autocast: Callable[[], AbstractContextManager[object]],
 ) -> Tensor:
-    """What `net` in evaluation mode makes of uint8 images (N, 3, H, W), normalised but not augmented: (N, d) float32.
+    """The outputs (N, d) float32 of `net`, in evaluation mode, for uint8 images (N, 3, H, W), normalised, not augmented.
 
-    Evaluation mode holds for batch norm too, so no statistic moves and the order of the images does not matter.
+    Batch norm is in evaluation mode too, so no statistic changes and the order of the images does not matter.
     """
     net.eval()
     made, device = [], next(net.parameters()).device
     height, width = images.shape[-2:]
-    if not len(images):  # what d is, the net alone knows
+    if not len(images):  # only the network knows d
         black = torch.zeros(1, 3, height, width, dtype=torch.uint8)
         return outputs(net, black, normalise=normalise, autocast=autocast)[:0]
     for batch in in_parts(images, max(1, min(BATCH, PIXELS // (height * width)))):

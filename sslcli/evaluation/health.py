@@ -1,4 +1,4 @@
-"""Is the pretraining working? What h and z of some training images look like after an epoch, and when that means collapse."""
+"""Is pretraining working? Measures of h and z of some training images after an epoch, and the limits of collapse."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ LEAST_RANKME = 1.5  # directions. Measured: from 1.76 on in health; 1.1 to 1.3 o
 
 
 def health(h: Tensor, *projections: Tensor) -> dict[str, float]:
-    """Measures of representations h (N, dim) and, where given, of the projections (N, d) of two views of the same images.
+    """Measures of representations h (N, dim) and, if given, of the projections (N, d) of two views of the same images.
 
     alignment: mean squared distance of the two unit-length views, 0 to 4; uniformity: logarithm of the mean of
     exp(-2 distance^2) over pairs, 0 in collapse (both Wang and Isola 2020, arXiv:2005.10242, alpha 2 and t 2). z_std: the mean
-    deviation of unit-length z, 1/sqrt(d) if spread evenly. rank: effective rank of h about its mean, the exponential of
-    its singular values' entropy (Roy and Vetterli 2007), at most min(N, dim). Of one image only the alignment can be
-    told; without any there is a StateError.
+    deviation of unit-length z, 1/sqrt(d) if spread evenly. rank: effective rank of centred h, the exponential of its
+    singular values' entropy (Roy and Vetterli 2007), at most min(N, dim). A single image has only an alignment; without
+    images there is a StateError.
     """
     if not len(h):
         raise StateError("there are no images whose representations could be measured")
@@ -47,10 +47,10 @@ def _of_representations(h: Tensor) -> dict[str, float]:
 
 
 def collapse(measured: dict[str, float], *, z_dim: int | None, h_dim: int, images: int) -> list[str]:
-    """What of the measures on so many images speaks of collapse, in words; empty if nothing does.
+    """The measures, on a number of images, that indicate collapse, in words; empty if none does.
 
-    `z_std` is best that of the training's batches. In evaluation mode z of a net with batch norm goes by running means, which
-    short runs leave behind: there z of healthy nets look alike. Of the measures that are missing nothing is said.
+    `z_std` should be that of the training's batches. In evaluation mode batch norm uses running means, which lag behind in a
+    short run: the z of healthy nets then look alike. A measure that is missing is not judged.
     """
     found = []
     if z_dim and measured.get("z_std", 1.0) < LEAST_SPREAD * z_dim**-0.5:

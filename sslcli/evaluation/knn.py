@@ -1,4 +1,4 @@
-"""k nearest neighbours: how good a representation is, with nothing trained."""
+"""k nearest neighbours: the quality of a representation, without training."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sslcli.evaluation.neighbours import nearest_with_cosines
 def knn_votes(
     bank: Tensor, bank_labels: Tensor, queries: Tensor, *, classes: int, k: int = 10, temperature: float | None = None
 ) -> Tensor:
-    """The share (M, classes) of votes that queries (M, d) get from their k nearest of the bank (N, d), by cosine.
+    """The shares (M, classes) of the votes for queries (M, d) from their k nearest of the bank (N, d), by cosine.
 
-    Every vote counts the same, or with a temperature T exp(cosine / T) (Wu et al. 2018, arXiv:1805.01978). A StateError where
-    there is nobody to vote.
+    Every vote has the same weight, or with a temperature T the weight exp(cosine / T) (Wu et al. 2018, arXiv:1805.01978). A
+    StateError if the bank is empty.
     """
     if not len(bank):
         raise StateError("kNN: there are no labelled training images to vote")
@@ -26,9 +26,9 @@ def knn_votes(
 
 
 def knn_accuracy(bank: Tensor, bank_labels: Tensor, queries: Tensor, query_labels: Tensor, *, k: int = 10) -> float:
-    """The fraction of queries (M, d) whose k nearest of the bank (N, d) vote for their label, each vote counting the same.
+    """The fraction of queries (M, d) whose k nearest of the bank (N, d) vote for their label, with equal weights.
 
-    Among equal counts the lowest label wins. A StateError where there are no queries, or nobody to vote.
+    If counts are equal, the lowest label wins. A StateError if there are no queries, or the bank is empty.
     """
     if not len(queries):
         raise StateError("kNN: there are no images to classify, so there is no accuracy")

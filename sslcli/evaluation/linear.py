@@ -1,4 +1,4 @@
-"""Linear evaluation: a linear classifier on standardised representations, its rate found on validation images."""
+"""Linear evaluation: a linear classifier on standardised representations; validation images choose its learning rate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sslcli.training.optim import build_optimizer
 from sslcli.training.recipe import warmup_cosine
 from sslcli.training.step import Batch, Loss, Training, batch_itself
 
-CROPS = Augmentation(crop_min=0.2, flip=0.5, jitter=0.0, grey=0.0)  # crops and mirror images
+CROPS = Augmentation(crop_min=0.2, flip=0.5, jitter=0.0, grey=0.0)  # crops and flips
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 MOMENTUM = 0.9
 
@@ -26,8 +26,8 @@ MOMENTUM = 0.9
 def standardisation(features: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and deviation (d,) of training representations (N, d).
 
-    A feature that never varies gets deviation 1 and so stays 0. A random network's representation hardly varies
-    beside its mean: without this step, scratch would be cheated.
+    A constant feature gets deviation 1 and so stays 0. A random network's representation varies little compared with its
+    mean: without this step, scratch would be at a disadvantage.
     """
     deviation, mean = torch.std_mean(features.cpu().double(), dim=0)  # some devices have no float64
     deviation = torch.where(deviation > 1e-6 * mean.abs().clamp(min=1e-12), deviation, 1.0)
@@ -37,7 +37,7 @@ def standardisation(features: Tensor) -> tuple[Tensor, Tensor]:
 def search_rate(
     features: Tensor, labels: Tensor, val_features: Tensor, val_labels: Tensor, *, classes: int, epochs: int, batches: Batches
 ) -> dict[float, float]:
-    """Validation accuracy at the best epoch of each rate in RATES: what the rate is chosen by, for every init alike.
+    """The validation accuracy at the best epoch of each rate in RATES, from which the rate is chosen, the same for every init.
 
     All rates are trained at once. With plain SGD and no weight decay, multiplying one classifier's loss by its rate is
     the same as giving it that rate.
@@ -64,9 +64,9 @@ def search_rate(
 
 
 class HeadPerRate(nn.Module):
-    """A linear classifier for each rate of RATES, all from zero, on standardised h: (B, d) to logits (rates, B, classes).
+    """A linear classifier for each rate of RATES, starting from zero, on standardised h: (B, d) to logits (rates, B, classes).
 
-    `loss` makes one optimizer at rate 1 train each of them at its own, as `search_rate` does.
+    With `loss`, one optimizer at rate 1 trains each of them at its own rate, as in `search_rate`.
     """
 
     def __init__(self, dim: int, classes: int) -> None:
@@ -75,18 +75,18 @@ class HeadPerRate(nn.Module):
         self.bias = nn.Parameter(torch.zeros(len(RATES), 1, classes))
 
     def forward(self, h: Tensor) -> Tensor:
-        """Logits of every classifier."""
+        """The logits of every classifier."""
         logits: Tensor = h @ self.weight.mT + self.bias
         return logits
 
     def loss(self, h: Tensor, labels: Tensor) -> Tensor:
-        """The classifiers' cross-entropies, each multiplied by its rate, in a sum."""
+        """The sum of the classifiers' cross-entropies, each multiplied by its rate."""
         logits = self(h)
         losses = F.cross_entropy(logits.mT, labels.expand(len(RATES), -1), reduction="none").mean(1)
         return (losses * torch.tensor(RATES, device=h.device)).sum()
 
     def at(self, rate: float) -> nn.Linear:
-        """The classifier of a rate, by itself."""
+        """The classifier of one rate."""
         place = RATES.index(rate)
         head = nn.Linear(self.weight.shape[2], self.weight.shape[1], device=self.weight.device)
         head.load_state_dict({"weight": self.weight[place].detach(), "bias": self.bias[place, 0].detach()})
@@ -94,7 +94,7 @@ class HeadPerRate(nn.Module):
 
 
 def zero_head(dim: int, classes: int) -> nn.Linear:
-    """A linear layer that starts from zero, so that nothing random stands between the representation and its score."""
+    """A linear layer that starts from zero, so that nothing random comes between the representation and its score."""
     head = nn.Linear(dim, classes)
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
@@ -102,7 +102,7 @@ def zero_head(dim: int, classes: int) -> nn.Linear:
 
 
 def linear_training(h: Represented, *, rate: float, epochs: int, batch_size: int, seed: int) -> tuple[nn.Linear, Training]:
-    """A linear layer from zero, and its training on standardised representations of the training images."""
+    """A linear layer that starts from zero, and its training on standardised representations of the training images."""
     train_h = h.standardised(h.train)
     head = zero_head(train_h.shape[1], h.classes).to(train_h.device)
 
@@ -118,7 +118,7 @@ def linear_training(h: Represented, *, rate: float, epochs: int, batch_size: int
 def augmented_training(
     encoder: Encoder, h: Represented, context: Context, *, epochs: int, batch_size: int, seed: int
 ) -> tuple[HeadPerRate, Training]:
-    """A linear layer for each rate, and their training on what `encoder`, in evaluation mode, makes of crops."""
+    """A linear layer for each rate, and their training on the representations of crops by `encoder` in evaluation mode."""
     data = context.data
     (height, width), (mean, std) = data.train_images.shape[-2:], data.normalisation
     heads = HeadPerRate(encoder.dim, h.classes).to(context.device)
@@ -151,7 +151,7 @@ def _by_sgd(
     batch_size: int,
     seed: int,
 ) -> Training:
-    """A training on the training images of h by SGD, a cosine from `rate` to 0; `batch_of` takes places among them."""
+    """Training by SGD on the training images of h, with a cosine from `rate` to 0; `batch_of` takes positions among them."""
     batches = Batches(len(h.train), batch_size, seed=seed, drop_last=False)
     steps = epochs * batches.epoch_steps
     return Training(

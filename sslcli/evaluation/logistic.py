@@ -1,4 +1,4 @@
-"""Logistic regression on standardised representations: scikit-learn's, its regularisation chosen on validation images."""
+"""scikit-learn's logistic regression on standardised representations; validation images choose its regularisation."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # scikit-learn's C, of the mean loss times N
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # scikit-learn's C, for the mean loss times N
 ITERATIONS = 1000
 
 
 def fit_logistic(
     features: Tensor, labels: Tensor, val_features: Tensor, val_labels: Tensor, *, classes: int
 ) -> tuple[nn.Linear, float]:
-    """The classifier that does best on the validation images, among those of each C in STRENGTHS; and its C.
+    """The classifier with the best validation accuracy among all C in STRENGTHS, and its C.
 
-    features: (N, d) float32 on the CPU, each class present. Of equals the more strongly regularised one is taken. lbfgs has one
+    features: (N, d) float32 on the CPU, with every class. Of equal ones the more strongly regularised is taken. lbfgs has one
     optimum and no seed.
     """
     best: tuple[float, nn.Linear, float] | None = None
@@ -30,7 +30,7 @@ def fit_logistic(
 
 
 def _as_layer(model: LogisticRegression, classes: int) -> nn.Linear:
-    """The fitted model as a linear layer; of two classes scikit-learn keeps one row, which is their difference."""
+    """The fitted model as a linear layer; for two classes scikit-learn stores one row, their difference."""
     weight, bias = torch.from_numpy(model.coef_).float(), torch.from_numpy(model.intercept_).float()
     if classes == 2:
         weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2

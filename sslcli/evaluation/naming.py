@@ -1,4 +1,4 @@
-"""What runs, experiments and data sets are called: in a sentence, and as a piece of a file's name. Imports no torch."""
+"""Names of runs, experiments and data sets, in sentences and in file names. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sslcli.runs.run import FIRST_METHOD, Run
 
 
 def folder_name(run: Run) -> str:
-    """Where the pictures of an experiment go: its name, or its protocol if that is not the usual one; and the labels' part.
+    """The folder name for pictures of an experiment: its name (or its protocol, if not the usual one) and label fraction.
 
-    And the method, of every method but the first that there was.
+    Also the method, except for SimCLR, the first one.
     """
     usual = run.protocol is None or usual_of(run.experiment) == PROTOCOLS.get(run.protocol)
     name = run.experiment if usual else (run.protocol or "").replace("-", "_")
@@ -22,18 +22,18 @@ def folder_name(run: Run) -> str:
 
 
 WORDS = {"pretrain": "pretraining"} | {name: protocol_named(None, name).name for name in evaluations()}
-"""Every experiment in words: one of evaluations by its usual protocol."""
+"""Every experiment in words; evaluations by their usual protocol."""
 
 
 def in_words(experiment: str, label_fraction: float | None, at_epoch: int | None = None, protocol: str | None = None) -> str:
-    """An experiment in words, with the part of the labels and the epoch of the encoder if they are not all and the last."""
+    """An experiment in words, with the label fraction if it is not 1 and the encoder's epoch if it is not the last."""
     labels = "" if label_fraction in (None, 1) else f" on {100 * label_fraction:g} % of the labels"
     name = PROTOCOLS[protocol].name if protocol in PROTOCOLS else WORDS[experiment]
     return name + labels + (f" after epoch {at_epoch}" if at_epoch else "")
 
 
 def told_apart(places: Sequence[str], differences: Sequence[InitDifference]) -> list[str]:
-    """Places of differences in words that tell them apart: by others' weights, methods and settings, else by their runs."""
+    """Distinct names of differences: by others' weights, methods and settings, else by their runs."""
     settings = settings_with_method(differences)
     words = [f"{place} ({setting})" if setting else place for place, setting in zip(places, settings, strict=True)]
     return [
@@ -43,22 +43,22 @@ def told_apart(places: Sequence[str], differences: Sequence[InitDifference]) -> 
 
 
 def settings_with_method(differences: Sequence[InitDifference]) -> list[str]:
-    """What tells each difference from others: others' weights, the method if there are several, the setting; "" for nothing."""
+    """What distinguishes each difference: others' weights, the method if there are several, the setting; "" if nothing."""
     several = len({found.method for found in differences} - {None}) > 1
     told = [(_others_weights(found), found.method if several else None, found.setting) for found in differences]
     return [", ".join(filter(None, words)) for words in told]
 
 
 def _others_weights(found: InitDifference) -> str | None:
-    """The init of a difference if it is a file of others' weights, or a pretraining that began with one."""
+    """The init of a difference if it is a file of others' weights, or a pretraining that started from one."""
     return None if found.init in (None, *INIT_WORDS) else str(found.init)
 
 
 def listed(words: Sequence[str]) -> str:
-    """Words in a sentence: "a, b and c"."""
+    """A list of words in a sentence: "a, b and c"."""
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def heading(words: str) -> str:
-    """Words as they stand at the head of something; kNN stays as it is."""
+    """Words as a heading, with a capital letter; kNN stays as it is."""
     return words if words[1:2].isupper() else f"{words[:1].upper()}{words[1:]}"

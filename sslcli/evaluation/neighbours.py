@@ -1,4 +1,4 @@
-"""Whom an encoder holds to be alike: the nearest images of a bank, by cosine of their representations."""
+"""The nearest images of a bank, by the cosine of their representations."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ QUERIES = 1024  # at once
 
 
 def nearest(bank: Tensor, queries: Tensor, *, k: int) -> Tensor:
-    """The places (M, k) in the bank (N, d) of what is nearest to each query (M, d) by cosine, the nearest first.
+    """The positions (M, k) in the bank (N, d) that are nearest to each query (M, d) by cosine, the nearest first.
 
-    k is at most N. Of equals any may come first.
+    k is at most N. Equal ones may come in any order.
     """
     return nearest_with_cosines(bank, queries, k=k)[0]
 
 
 def nearest_with_cosines(bank: Tensor, queries: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
-    """What `nearest` gives, and the cosines (M, k)."""
+    """The positions of `nearest`, and the cosines (M, k)."""
     bank = F.normalize(bank)
     found = [(part @ bank.mT).topk(k, dim=1) for part in torch.split(F.normalize(queries), QUERIES)]
     return torch.cat([part.indices for part in found]), torch.cat([part.values for part in found])
 
 
 def share_of_class(neighbours: Tensor, bank_labels: Tensor, query_labels: Tensor) -> float:
-    """The fraction of all neighbours, places (M, k) in the bank, whose label is their query's (M,).
+    """The fraction of neighbours (positions (M, k) in the bank) that have the label of their query (M,).
 
     A StateError if there are none.
     """

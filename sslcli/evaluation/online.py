@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sslcli.data.batches import Batches, hand_over
 from sslcli.evaluation.linear import MOMENTUM, standardisation, zero_head
-from sslcli.training.optim import warmup_cosine
+from sslcli.training.recipe import warmup_cosine
 
 EPOCHS, BATCH, RATE = 10, 256, 0.1  # one rate for every encoder: none is searched for, and nothing chosen
 

@@ -1,4 +1,4 @@
-"""Representations in two dimensions, for the eye: who is near whom. Nothing is measured in it."""
+"""Representations in two dimensions, to look at. Nothing is measured there."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch import Tensor
 from sslcli.evaluation.linear import standardisation
 
 COMPONENTS = 50
-PERPLEXITY = 30.0  # about how many neighbours an image keeps; as in van der Maaten and Hinton 2008 (5 to 50)
+PERPLEXITY = 30.0  # the approximate number of neighbours of an image; van der Maaten and Hinton 2008 use 5 to 50
 
 
 @dataclass(frozen=True)
 class Map:
-    """Places (N, 2), the perplexity that made them, and the number of principal components they were made of."""
+    """Places (N, 2), their perplexity, and the number of principal components that they were computed from."""
 
     points: NDArray[np.float64]
     perplexity: float
@@ -26,9 +26,9 @@ class Map:
 
 
 def flatten(h: Tensor, *, seed: int) -> Map:
-    """Representations (N, d) on the CPU, N at least 4, standardised, reduced by PCA to 50 dimensions, by t-SNE to two.
+    """Standardised representations (N, d) on the CPU, N at least 4, reduced by PCA to 50 dimensions and by t-SNE to two.
 
-    The perplexity is a third of the images if they are few. Images that are all represented alike lie in one place.
+    With few images the perplexity is a third of them. If all representations are equal, all places are.
     """
     mean, deviation = standardisation(h)
     standard = ((h - mean) / deviation).double().numpy()
@@ -37,6 +37,6 @@ def flatten(h: Tensor, *, seed: int) -> Map:
         return Map(np.zeros((len(h), 2)), perplexity, components)
     reduced = PCA(components, random_state=seed).fit_transform(standard)
     if components == 1:
-        reduced = np.hstack([reduced, np.zeros_like(reduced)])  # init="pca" takes two
+        reduced = np.hstack([reduced, np.zeros_like(reduced)])  # init="pca" needs two
     tsne = TSNE(2, perplexity=perplexity, init="pca", random_state=seed)
     return Map(tsne.fit_transform(reduced).astype(np.float64), perplexity, components)

@@ -1,4 +1,4 @@
-"""What a frozen encoder made of a data set's images."""
+"""The representations of a data set by a frozen encoder."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Represented:
-    """Representations (N, dim) as the encoder made them, with labels (N,): of training, validation and test images.
+    """Representations (N, dim), not standardised, with labels (N,): of training, validation and test images.
 
-    `rows` are the training images' places in the data set; `mean` and `std` (dim,) standardise h by the training ones.
+    `rows` are the training images' positions in the data set; `mean` and `std` (dim,) are those of the training images' h.
     """
 
     train: Tensor

@@ -1,9 +1,9 @@
-"""How far a difference of accuracies can be told from chance. Imports neither torch nor scipy: comparing must be quick.
+"""Intervals for differences of accuracies. Imports neither torch nor scipy: comparing must be fast.
 
-Every interval is at least as wide as the test images alone make it: Bonett and Price's for paired proportions (2012, Statistics
-in Medicine 31), with Student's quantile for the normal one and a continuity correction of one image. Over a grid of seeds,
-images, accuracies and correlations these cover at least 93 % of the truths and call 5 % of studies without an effect, or fewer,
-a gain or a loss, as far as a simulation can tell: docs/intervals.md, made by python -m tests.benchmarks.intervals.
+Every interval is at least as wide as the test images alone require: Bonett and Price's for paired proportions (2012, Statistics
+in Medicine 31), with Student's quantile instead of the normal one and a continuity correction of one image. In simulations over
+a grid of seeds, images, accuracies and correlations, at least 93 % of the intervals cover the truth, and at most 5 % of studies
+without an effect are called a gain or a loss: docs/intervals.md, made by python -m tests.benchmarks.intervals.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from functools import cache
 from math import exp, lgamma, log, log1p, sqrt
 from statistics import NormalDist, fmean, variance
 
-TAIL = 0.05  # the chance that an interval of 95 % leaves out
+TAIL = 0.05  # the probability outside of a 95 % interval
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of accuracies (fractions) with its interval from `low` to `high`, all in [-1, 1]; of 95 % by default."""
+    """A difference of accuracies (fractions) with its interval from `low` to `high`, all in [-1, 1]; 95 % by default."""
 
     value: float
     low: float
@@ -28,10 +28,10 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class InitDifference:
-    """What one setting's pretraining, here or by others, changes: accuracies (fractions), and their mean difference.
+    """The effect of pretraining (here or by others) in one setting: accuracies (fractions) and their mean difference.
 
-    `low` and `high` are the difference's 95 % interval, and `interval` says what that is made of. `_sd` are deviations over
-    seeds, None of one seed. `setting` says in words what tells it from others of its protocol.
+    `low` and `high` are the difference's 95 % interval, and `interval` says how it is computed. `_sd` are deviations over
+    seeds, None for one seed. `setting` distinguishes it from others of its protocol, in words.
     """
 
     experiment: str
@@ -62,22 +62,22 @@ class InitDifference:
 
     @property
     def verdict(self) -> str:
-        """gain, loss, or chance where the interval holds 0."""
+        """gain, loss, or chance if the interval contains 0."""
         return "gain" if self.low > 0 else "loss" if self.high < 0 else "chance"
 
 
 @dataclass(frozen=True)
 class SeedSpread:
-    """How differences vary over seeds, known from more runs than a difference's own: a variance and its degrees of freedom."""
+    """The variance of differences over seeds, estimated from more runs than a difference's own, and its degrees of freedom."""
 
     variance: float
     freedom: int
 
 
 def paired(first: int, second: int, both: int, images: int) -> Difference:
-    """The difference of two classifiers that have `first` and `second` of the same images right, `both` of them in common.
+    """The difference of two classifiers that have `first` and `second` of the same images right, and `both` in common.
 
-    It speaks of these two classifiers: other images are accounted for, other seeds are not.
+    It holds for these two classifiers: it accounts for other images, but not for other seeds.
     """
     return over_seeds([(first - second) / images], [(first + second - 2 * both) / images], [], images)
 
@@ -91,13 +91,13 @@ def over_seeds(
     tail: float = TAIL,
     spread: SeedSpread | None = None,
 ) -> Difference:
-    """The mean of the differences of some seeds, over other images and, if there are several, over other seeds alike.
+    """The mean difference of some seeds, with an interval for other images and, if there are several seeds, for other seeds.
 
-    Of each seed `disagreements` has the share of images on which its two classifiers disagree; of every two seeds `products`
-    has the mean over images of their differences' product, where pretrained alone right is 1, scratch alone -1, else 0.
+    For each seed, `disagreements` is the fraction of images on which its two classifiers disagree. For every two seeds,
+    `products` is the mean over images of the product of their differences (1: only pretrained right, -1: only scratch, else 0).
     """
     mean, seeds = fmean(differences), len(differences)
-    square = (sum(disagreements) + 2 * sum(products)) / seeds**2  # of an image's difference, averaged over the seeds
+    square = (sum(disagreements) + 2 * sum(products)) / seeds**2  # of the difference on an image, averaged over the seeds
     of_one = _smoothed(square, mean, images)
     shared = of_one
     if seeds > 1:
@@ -113,10 +113,10 @@ def unpaired(
     tail: float = TAIL,
     spread: SeedSpread | None = None,
 ) -> Difference:
-    """The mean of first - second, accuracies of some seeds on `images` test images of which is not known which were right.
+    """The mean of first - second, accuracies of some seeds on `images` test images, if it is unknown which were right.
 
-    As for independent counts (Agresti and Caffo 2000, The American Statistician 54). Classifiers that are right on the same
-    images differ more surely than this says: it is on the careful side.
+    As for independent counts (Agresti and Caffo 2000, The American Statistician 54). This is conservative if both classifiers
+    are right on the same images.
     """
     means, differences = (fmean(first), fmean(second)), [a - b for a, b in zip(first, second, strict=True)]
     smoothed = [(images * mean + 1) / (images + 2) for mean in means]
@@ -125,7 +125,7 @@ def unpaired(
 
 
 def _smoothed(square: float, mean: float, images: int) -> float:
-    """The variance over images of a difference with this mean and mean square, with one image more of 1 and one of -1."""
+    """The variance over images of a difference with this mean and mean square, with one more image of 1 and one of -1."""
     more = images + 2
     return max(0.0, (images * square + 2) / more - (images * mean / more) ** 2)
 
@@ -140,14 +140,14 @@ def _interval(
     tail: float,
     spread: SeedSpread | None,
 ) -> Difference:
-    """The interval about a mean difference, from its variance over images, and of several seeds from theirs too.
+    """The interval around a mean difference, from its variance over images and, with several seeds, over seeds.
 
-    Of one seed: Student's quantile times the standard error over images. Of several the larger of this and the root of two
-    squares: Student's t times the standard error over seeds, and the quantile times that over the images that all seeds
-    share, `shared` being the covariance of two seeds. (The variances are those of several readers of the same cases,
-    Obuchowski and Rockette 1995, with seeds for readers. One t for their sum with Satterthwaite's degrees of freedom covers
-    too little with few seeds, since both are small by the same chance.) A `spread` over seeds that is known from more runs
-    has its own degrees of freedom; where the differences vary more than it says, their own variance counts.
+    One seed: Student's quantile times the standard error over images. Several: the larger of this and the root of two squares,
+    Student's t times the standard error over seeds, and the quantile times that over the images that all seeds share, where
+    `shared` is the covariance of two seeds. (The variances are those of several readers of the same cases, Obuchowski and
+    Rockette 1995, with seeds as readers. A single t with Satterthwaite's degrees of freedom covers too little with few seeds,
+    because both variances are small by the same chance.) A `spread` over seeds from more runs has its own degrees of freedom;
+    if the differences vary more than it says, their own variance counts.
     """
     seeds, more = len(differences), images + 2
     quantile = t_quantile(max(1, images - 1), tail)
@@ -163,15 +163,15 @@ def _interval(
 
 @cache
 def t_quantile(freedom: float, tail: float = TAIL) -> float:
-    """What Student's t exceeds on either side with the chance `tail`, at most 0.05; degrees of freedom any number from 1.
+    """The value that |t| exceeds with probability `tail`, at most 0.05; degrees of freedom from 1 on.
 
-    To nine digits for 95 %. By bisection; from 200 degrees on by the expansion about the normal (Abramowitz and Stegun 26.7.5).
+    To nine digits for 95 %. By bisection; from 200 degrees on by an expansion around the normal (Abramowitz and Stegun 26.7.5).
     """
     if freedom > 200:
         z = NormalDist().inv_cdf(1 - tail / 2)
         terms = ((z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96, (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384)
         return z + sum(term / freedom**power for power, term in enumerate(terms, 1))
-    low, high = 1.9, 13.0  # of 95 %: at infinity 1.96, at one degree 12.7
+    low, high = 1.9, 13.0  # for 95 %: 1.96 at infinity, 12.7 at one degree
     while _tails(high, freedom) > tail:
         high *= 2
     while high - low > 1e-10 * max(1.0, high / 13):
@@ -184,7 +184,7 @@ def t_quantile(freedom: float, tail: float = TAIL) -> float:
 
 
 def _tails(t: float, freedom: float) -> float:
-    """The probability of more than t on either side: the incomplete beta function at df / (df + t^2), by its series."""
+    """The probability of |T| > t: the incomplete beta function at df / (df + t^2), by its series."""
     a, b, x = freedom / 2, 0.5, freedom / (freedom + t * t)
     front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x)) / a
     term = total = 1.0

@@ -1,4 +1,4 @@
-"""What an evaluation keeps of the test images: its logits, so that every figure can be made again. Imports no torch."""
+"""The test logits that an evaluation saves, so that every metric can be recomputed. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sslcli.files import atomic_write
 
 FILE = "test_logits.npz"
 DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error)
-"""What numpy and zipfile raise on a file that is not what was written."""
+"""The errors of numpy and zipfile for a damaged or foreign file."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """Logits (N, classes) float32, true classes (N,) int64, and the images' places (N,) int64 in the test set.
+    """Logits (N, classes) float32, true classes (N,) int64, and the images' positions (N,) int64 in the test set.
 
-    Of kNN the logits are logarithms of the shares of votes.
+    For kNN the logits are the logarithms of the shares of votes.
     """
 
     logits: NDArray[np.float32]
@@ -31,18 +31,18 @@ class Kept:
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Whether each image's class has the largest logit; among equals the first counts."""
+        """Whether each image's class has the largest logit; of equal logits the first counts."""
         found: NDArray[np.bool_] = self.logits.argmax(1) == self.labels
         return found
 
 
 def keep(path: Path, kept: Kept) -> None:
-    """Write what is kept, whole or not at all."""
+    """Write the file, whole or not at all."""
     atomic_write(path, lambda file: np.savez_compressed(file, **vars(kept)))
 
 
 def read_kept(path: Path) -> Kept:
-    """Read what `keep` wrote; a StateError if it is missing, damaged, or no such file."""
+    """Read the file of `keep`; a StateError if it is missing, damaged, or another kind of file."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             found = Kept(**{name: arrays[name] for name in Kept.__dataclass_fields__})

@@ -1,1 +1,1 @@
-"""Encoders out: loaded in Python, or written for programs that do not have this one."""
+"""Encoders for use elsewhere: loaded in Python, or written for other programs."""

@@ -1,4 +1,4 @@
-"""`load_encoder`: a trained encoder, its transform and its provenance, out of a run, a checkpoint or an export."""
+"""`load_encoder`: a trained encoder, its transform and provenance, from a run, a checkpoint or an export."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from sslcli.runs.run import Run, Settled
 from sslcli.training.checkpoint import State, encoder_in, load_checkpoint, parse_checkpoint
 
 ABOUT = "encoder.json"
-"""The file of an export that says what it is, for programs."""
+"""The file of an export that describes it, for programs."""
 TOLD = ("id", "name", "experiment", "protocol", "init", "parent", "dataset", "backbone", "seed", "epochs", "label_fraction",
         "at_epoch", "created", "metrics", "device", "versions", "data", "note")  # fmt: skip
-"""What of a run's record is provenance; its options come beside it."""
+"""The fields of a run's record that are provenance, beside its options."""
 OF_THE_PLACE = ("data_dir", "download", "device", "name", "init")
-"""Options that say where things were, of no meaning elsewhere; a run's own `init` says which weights it began with."""
+"""Options that name local places, which mean nothing elsewhere; the `init` of a run names the weights it started from."""
 
 
 class Loaded(NamedTuple):
-    """An encoder in evaluation mode on the CPU, what turns a picture into its input, and where it comes from."""
+    """An encoder in evaluation mode on the CPU, the transform of pictures to its input, and its provenance."""
 
     encoder: Encoder
     transform: Transform
@@ -40,11 +40,11 @@ class Loaded(NamedTuple):
 def load_encoder(
     source: str | Path = "latest", *, project: str | Path | None = None, data_dir: str | Path | None = None
 ) -> Loaded:
-    """The encoder of a finished run, of a checkpoint, or of a folder that `ssl export` wrote.
+    """The encoder of a finished run, a checkpoint, or a folder from `ssl export`.
 
     source: a run's id, name or unique prefix; "latest", the newest finished pretrain run; or a path. project: the folder of
     the runs; default: the nearest with a registry.yaml. data_dir: the folder of the data sets, read only for a pretrain
-    run that recorded no normalisation. What is not there or not finished is a StateError, what is no encoder a UsageError.
+    run that recorded no normalisation. A StateError for a missing or unfinished source, a UsageError if it has no encoder.
 
         encoder, transform, provenance = load_encoder("latest")
         h = encoder(transform(picture)[None])  # (1, encoder.dim)
@@ -64,7 +64,7 @@ def _path(named: str | Path | None) -> Path | None:
 
 
 def finished_run(registry: Registry, selector: str) -> Run:
-    """The finished run that is meant; "latest" is the newest pretrain run, as for `ssl probe`."""
+    """The finished run with this id, name or prefix; "latest" is the newest pretrain run, as for `ssl probe`."""
     if selector == "latest":
         return registry.find(selector, experiment="pretrain", status="finished")
     if os.sep in selector:
@@ -72,16 +72,16 @@ def finished_run(registry: Registry, selector: str) -> Run:
     try:
         return registry.find(selector, status="finished")
     except StateError:
-        found = registry.find(selector)  # says what is wrong with the name, if that is it
+        found = registry.find(selector)  # raises if the name is wrong
         raise StateError(f"run {found.id} is {registry.status(found)}; accepted is a finished run made here") from None
 
 
 def encoder_of_run(registry: Registry, run: Run, *, data_dir: Path | None = None, file: str | None = None) -> Loaded:
-    """The encoder in a finished run's checkpoint: its last.pt of pretraining, best.pt of an evaluation, or `file`."""
+    """The encoder in a finished run's checkpoint: last.pt of a pretraining, best.pt of an evaluation, or `file`."""
     record = registry.load(run)
     name = file or ("last" if record.experiment == "pretrain" else "best")
     state = load_checkpoint(registry, record, name)
-    best = "backbone" in state  # an evaluation's best.pt, which holds all that it takes
+    best = "backbone" in state  # an evaluation's best.pt, which is complete by itself
     transform = _transform_of(state) if best else _recorded_transform(registry, record, data_dir)
     options = state if best else record.settled
     encoder = _encoder_in(state, options, f"run {record.id}: {name}.pt")
@@ -96,7 +96,7 @@ def encoder_of_run(registry: Registry, run: Run, *, data_dir: Path | None = None
 
 
 def provenance_of(registry: Registry, record: Run) -> dict[str, Any]:
-    """Where a run's encoder comes from, in plain data: the run, its options, and of an evaluation the pretraining too."""
+    """The provenance of a run's encoder as plain data: the run, its options, and for an evaluation also the pretraining."""
     told = {name: value for name in TOLD if (value := getattr(record, name)) not in (None, {})}
     told["run"] = told.pop("id")
     told |= {"method": record.encoder_method} if record.encoder_method else {}
@@ -110,7 +110,7 @@ def provenance_of(registry: Registry, record: Run) -> dict[str, Any]:
 
 
 def _recorded_transform(registry: Registry, record: Run, data_dir: Path | None) -> Transform:
-    """As recorded when the run began; of a run that recorded none, from its data."""
+    """The recorded transform; if the run recorded none, from its data."""
     if "mean" in record.data:
         return _transform_of(record.data)
     return _transform_of(preprocessing(data_of_run(registry, record, data_dir)))
@@ -123,7 +123,7 @@ def _transform_of(known: Mapping[str, Any]) -> Transform:
 
 
 def _encoder_in(state: State, options: State | Settled, place: str) -> Encoder:
-    """The encoder whose weights a checkpoint holds, in evaluation mode; a UsageError if it holds none."""
+    """The encoder in a checkpoint, in evaluation mode; a UsageError if it holds none."""
     weights = encoder_in(state)
     if not weights:
         raise UsageError(f"{place} holds no encoder, only the classifier trained on one; accepted is best.pt of this run")
@@ -133,7 +133,7 @@ def _encoder_in(state: State, options: State | Settled, place: str) -> Encoder:
 
 
 def _of_file(path: Path, data_dir: Path | None) -> Loaded:
-    """A checkpoint in its run's folder, checked against the record; or an evaluation's best.pt that was taken out of it."""
+    """The encoder in a checkpoint in its run's folder (checked against the record), or in an evaluation's best.pt elsewhere."""
     record = path.resolve().parent.parent / "run.yaml"
     if record.is_file():
         registry = Registry(record.parents[3])
@@ -152,7 +152,7 @@ def _of_file(path: Path, data_dir: Path | None) -> Loaded:
 
 
 def _of_export(folder: Path) -> Loaded:
-    """What `ssl export` wrote, if its weights are what it wrote."""
+    """The encoder in a folder from `ssl export`, if its weights are unchanged."""
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         path, known = folder / about["weights"], about["sha256"]

@@ -1,4 +1,4 @@
-"""The encoder of a run as others use it, checked against the encoder before it is called done."""
+"""Export the encoder of a run for other programs, and compare the result with the encoder."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
 IMAGES = 256  # test images that export and encoder are compared on
-CLOSE = 1e-4  # the largest difference, as a part of the largest value; sums in another order give about 1e-6
+CLOSE = 1e-4  # the largest difference, as a fraction of the largest value; sums in another order give about 1e-6
 
 
 def export(registry: Registry, selector: str, *, name: str, out: Path | None, data_dir: Path | None) -> Path:
-    """Write the encoder of a run in the format `name`, whole or not at all; the folder, by default in results/export.
+    """Write the encoder of a run in the format `name`, whole or not at all. Returns the folder, by default in results/export.
 
-    A UsageError where the backbone does not have the format, or `out` something else in it.
+    A UsageError if the format is not possible for the backbone, or if `out` contains other files.
     """
     record = registry.load(finished_run(registry, selector))
     backbone, stem, kind = record.settled["backbone"], record.settled["stem"], FORMATS[name]
@@ -56,7 +56,9 @@ def export(registry: Registry, selector: str, *, name: str, out: Path | None, da
         about = {"format": name, "backbone": backbone, "stem": stem, "dim": loaded.encoder.dim}
         _describe(loaded, kind, lines, compared, about, built)
         folder.mkdir(parents=True, exist_ok=True)
-        for path in sorted(built.iterdir(), key=lambda path: path.name == ABOUT):  # it says that the rest is there
+        for path in sorted(
+            built.iterdir(), key=lambda path: path.name == ABOUT
+        ):  # its presence means that the rest is complete
             shutil.copyfile(path, folder / path.name)
     print(f"{record.id}: {compared}")
     say(f"wrote {os.path.relpath(folder)}; to use it, read {os.path.relpath(folder / 'README.md')}")
@@ -64,7 +66,7 @@ def export(registry: Registry, selector: str, *, name: str, out: Path | None, da
 
 
 def _hold_to_packages(name: str, kind: Format) -> None:
-    """A StateError if a package that the format takes is not installed."""
+    """A StateError if a package that the format needs is not installed."""
     missing = []
     for package in kind.extra:
         try:
@@ -76,7 +78,7 @@ def _hold_to_packages(name: str, kind: Format) -> None:
 
 
 def _hold_to_place(folder: Path, name: str) -> None:
-    """A UsageError if the folder has something else in it than an earlier export in the same format."""
+    """A UsageError if the folder contains anything but an earlier export in the same format."""
     if folder.is_file():
         raise UsageError(f"--out {folder} is a file; accepted is a folder")
     if not folder.is_dir() or not any(folder.iterdir()):
@@ -92,9 +94,9 @@ def _hold_to_place(folder: Path, name: str) -> None:
 
 
 def _images(registry: Registry, record: Run, loaded: Loaded, data_dir: Path | None) -> tuple[Tensor, str]:
-    """Test images (N, 3, kept, kept) uint8, of which the encoder was shown the centre, and what they are in words.
+    """Test images (N, 3, kept, kept) uint8, whose centres the encoder sees, and their description.
 
-    Training images where there is no test, random ones where the data are not there.
+    Training images if there is no test part, random ones if the data are missing.
     """
     try:
         data = data_of_run(registry, record, data_dir)
@@ -109,9 +111,9 @@ def _images(registry: Registry, record: Run, loaded: Loaded, data_dir: Path | No
 
 
 def _compare(loaded: Loaded, images: Tensor, what: str, lines: str, kind: Format, folder: Path) -> str:
-    """Run the card's own lines, and say by how much what they give differs from the encoder; a StateError if by too much.
+    """Run the card's own lines, and say how much their output differs from the encoder; a StateError if too much.
 
-    The first image goes through the lines that take one picture, the others, and the odd pictures, in a batch.
+    The first image goes through the lines for one picture; the others, and the odd pictures, go in a batch.
     """
     pictures = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in images]
     odd = odd_pictures(loaded.transform.kept)

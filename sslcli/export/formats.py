@@ -1,7 +1,7 @@
-"""The formats that an encoder is exported in: which files, and the lines of Python that build the plain model from them.
+"""The formats of an exported encoder: their files, and the lines of Python that build the plain model from them.
 
-The lines know nothing of this program. In every format `preprocess` makes an input (3, size, size) of a PIL picture, by a file
-that is this program's own `prepare`, and the last lines make h (1, dim) of a picture.
+The lines do not use this program. In every format `preprocess` turns a PIL picture into an input (3, size, size), with a copy
+of this program's `prepare`, and the last lines turn a picture into h (1, dim).
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from sslcli.models.convolution import plain_convolutions
 from sslcli.models.encoder import Encoder
 
 FOLDER = 'folder = Path(".")  # where this file is'
-"""The line that says where the files are; whoever runs the lines from elsewhere gives `folder` in its place."""
+"""The line with the place of the files; replace it by `folder` to run the lines from elsewhere."""
 Write = Callable[[Encoder, Transform, str, str, Path], str]
 """Writes the files of an encoder, its transform, backbone and stem into a folder; returns the lines that build the model."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """A format: how it is written, its file of weights, the packages that its lines need, the ones that writing takes
-    beyond those of every install, and the lines that make h of a picture. `of_library`: the lines build the net of the
-    library that the format is called by, so a backbone has to be one of its own.
+    """A format: how it is written, its file of weights, the packages that its lines need, those that writing needs beyond
+    a normal install, and the lines that turn a picture into h. `of_library`: the lines build the network from the library
+    that the format is named after, so the library must have the backbone.
     """
 
     write: Write
@@ -48,7 +48,7 @@ class Format:
 
 
 def stem_lines(encoder: Encoder, stem: str) -> str:
-    """The lines that give a plain ResNet the encoder's stem."""
+    """The lines that replace a plain ResNet's stem by the encoder's."""
     if stem == "conv7-pool":
         return ""
     first: Any = encoder.backbone.conv1
@@ -87,7 +87,7 @@ def _safetensors(encoder: Encoder, transform: Transform, backbone: str, stem: st
     if "torchvision" in BACKBONES[backbone].libraries:
         imports = "import torch\nimport torchvision\n"
         build = f"model = torchvision.models.{name}()\n{stem_lines(encoder, stem)}model.fc = torch.nn.Identity()\n"
-    else:  # a net of this program's: its file goes along
+    else:  # a network of this program: its file is copied
         file = f"{module.rpartition('.')[2]}.py"
         (folder / file).write_text(inspect.getsource(importlib.import_module(module)), encoding="utf-8")
         imports = "import torch\n"
@@ -110,7 +110,7 @@ def _timm(encoder: Encoder, transform: Transform, backbone: str, stem: str, fold
 
     save_file(_weights_of(encoder), folder / "model.safetensors", metadata={"format": "pt"})
     size = transform.size
-    share = size / (transform.kept + 0.25)  # of which timm takes the floor of the inverse
+    share = size / (transform.kept + 0.25)  # timm takes the floor of its inverse
     mode = "center" if transform.fit == "crop" else "border"
     preprocessing = {"input_size": [3, size, size], "mean": transform.mean, "std": transform.std, "crop_pct": share,
                      "crop_mode": mode, "interpolation": "bicubic"}  # fmt: skip
@@ -165,7 +165,7 @@ def _onnx(encoder: Encoder, transform: Transform, backbone: str, stem: str, fold
     size = transform.size
     net = _Normalising(plain_convolutions(encoder), transform).eval()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what the exporter itself uses
+        warnings.simplefilter("ignore")  # about what the exporter itself uses
         program = torch.onnx.export(
             net, (torch.rand(2, 3, size, size),), input_names=["images"], output_names=["h"], dynamo=True, verbose=False,
             dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
@@ -217,7 +217,7 @@ FORMATS = {
 
 
 def formats_of(backbone: str) -> list[str]:
-    """The formats that an encoder can be exported in: onnx always, safetensors unless timm alone can build it."""
+    """The formats for a backbone: always onnx, and safetensors unless only timm can build it."""
     if backbone.startswith(TIMM):
         return ["timm", "onnx"]
     return [name for name, form in FORMATS.items() if not form.of_library or name in BACKBONES[backbone].libraries]

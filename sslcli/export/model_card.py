@@ -50,7 +50,7 @@ It takes {", ".join(packages)}, and not the program that trained it.
 
 
 def _of_timm(transform: Transform) -> str:
-    """What timm's own transform does otherwise."""
+    """How timm's own transform differs."""
     aside = "; the centre that it shows lies one pixel aside" * ((transform.kept - transform.size) % 4 == 3)
     border = "; its border has the mean colour instead of grey" * (transform.fit == "pad")
     return f"""
@@ -69,13 +69,13 @@ def _rounded(values: tuple[float, ...]) -> str:
 
 
 def _trained_with_labels(provenance: dict[str, Any]) -> bool:
-    """Whether it comes from an evaluation that trained the encoder, too."""
+    """Whether it comes from an evaluation that also trained the encoder."""
     experiment = provenance.get("experiment")
     return experiment in evaluations() and not protocol_named(provenance.get("protocol"), experiment).frozen
 
 
 def _origin(provenance: dict[str, Any]) -> str:
-    """How the encoder came about, in a sentence; a random one is called random."""
+    """The origin of the encoder in a sentence; a random one is called random."""
     data = provenance.get("dataset")
     begun = f"begun from others' weights ({origin['file']})" if (origin := provenance.get("data", {}).get("init")) else ""
     if _trained_with_labels(provenance):
@@ -90,13 +90,13 @@ def _origin(provenance: dict[str, Any]) -> str:
 
 
 def _method(provenance: dict[str, Any]) -> Any:
-    """The method that trained the encoder without labels; where an earlier version did not say, by the options."""
+    """The method that trained the encoder without labels; if an earlier version did not record it, from the options."""
     options = provenance.get("pretraining", provenance).get("options", {})
     return provenance.get("method", options.get("method"))
 
 
 def _table(provenance: dict[str, Any], backbone: str, stem: str) -> str:
-    """What is known of the training, a line each."""
+    """The facts about the training, one line each."""
     trained = provenance.get("pretraining", provenance)
     versions = provenance.get("versions", {})
     program = f"sslcli {versions.get('sslcli')}, commit {versions.get('commit', 'unknown')}, torch {versions.get('torch')}"

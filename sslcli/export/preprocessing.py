@@ -1,6 +1,6 @@
-"""How an exported encoder's pictures are prepared: this program's own file beside the weights, and the lines that call it.
+"""Prepare pictures for an exported encoder: a copy of this program's file beside the weights, and the lines that call it.
 
-`odd_pictures` are those that an export is tried on beside the data set's own.
+`odd_pictures` are unusual pictures that an export is tested on, beside those of the data set.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from sslcli.data.prepare import PADDING
 from sslcli.data.transform import Transform
 
 PREPARE = 'prepare = runpy.run_path(str(folder / "prepare.py"))["prepare"]'
-"""The line that takes the function which brings a picture of any kind to the square; its file lies beside every export."""
+"""The line that imports the function that makes any picture square; its file is part of every export."""
 
 
 def sides_of(transform: Transform) -> dict[str, Any]:
-    """How a picture becomes square, in plain data, sides in pixels: for encoder.json, and an ONNX file's metadata."""
+    """How a picture becomes square, as plain data with sides in pixels: for encoder.json and the metadata of ONNX."""
     return {"image_size": transform.size, "kept_size": transform.kept, "fit": transform.fit}
 
 
 def steps_of(transform: Transform) -> list[str]:
-    """What prepare.py does, in words, for whoever writes it anew."""
+    """What prepare.py does, in words, for people who implement it again."""
     size, kept = transform.size, transform.kept
     square = "the central square" if transform.fit == "crop" else f"the whole picture in the middle of grey ({PADDING})"
     return [
@@ -42,17 +42,17 @@ def steps_of(transform: Transform) -> list[str]:
 
 
 def write_prepare(folder: Path) -> None:
-    """Put the file beside an export whose function its lines prepare a picture with: the source of this program's own."""
+    """Copy the file whose function prepares pictures, from the source of this program, into an export."""
     (folder / "prepare.py").write_text(inspect.getsource(prepare), encoding="utf-8")
 
 
 def call_lines(transform: Transform) -> str:
-    """The call of that function, to (3, size, size) uint8."""
+    """The call of that function, which gives uint8 (3, size, size)."""
     return f'prepare(picture, {transform.size}, kept={transform.kept}, fit="{transform.fit}")'
 
 
 def preprocess_lines(transform: Transform) -> str:
-    """The lines that define `preprocess` by torch: to the bit what `load_encoder`'s transform gives."""
+    """The lines that define `preprocess` with torch; equal to `load_encoder`'s transform to the bit."""
     known = f"{list(transform.mean)}, {list(transform.std)}"
     return f"""\
 {PREPARE}
@@ -65,8 +65,8 @@ def preprocess(picture):  # as Image.open gives it: no convert("RGB") before
 
 
 def odd_pictures(side: int) -> dict[str, Image.Image]:
-    """Pictures of every kind that is prepared in its own way, by what they are, as Image.open gives them; `side` is the side of
-    the square that they will be brought to, in pixels.
+    """One picture of each kind that needs its own preparation, by name, as Image.open gives them; `side` is the side in pixels
+    of the square that they become.
     """
     wide, tall = (2 * side + 1, side + 2), (side + 1, 3 * side)
     colours, turned, clear = _noise(wide), Image.Exif(), _noise(wide).quantize(16)
@@ -88,19 +88,19 @@ def odd_pictures(side: int) -> dict[str, Image.Image]:
 
 
 def _noise(size: tuple[int, int]) -> Image.Image:
-    """An RGB picture of coarse stains, the same ones every time: its edges and its resizing are seen, and survive JPEG."""
+    """An RGB picture of coarse stains, the same every time: edges and resizing show, and survive JPEG."""
     coarse = np.random.default_rng(0).integers(0, 256, (7, 5, 3), np.uint8)
     return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
 
 
 def _saved(picture: Image.Image, form: str, **options: Any) -> Image.Image:
-    """The picture as it is after it was saved and opened: with what its file says."""
+    """The picture after saving and opening, with the metadata of its file."""
     picture.save(file := io.BytesIO(), form, **options)
     return Image.open(file)
 
 
 def swapped_profile() -> bytes:
-    """A colour profile of which red is sRGB's green, and the other way round: whether it was heeded is seen at once."""
+    """A colour profile that swaps sRGB's red and green, so that it is obvious whether it was applied."""
     made = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     for entry in range(struct.unpack(">I", made[128:132])[0]):
         at = 132 + 12 * entry

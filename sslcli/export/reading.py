@@ -1,4 +1,4 @@
-"""What embed and neighbours share: the encoder of a finished run, ready to read images as it did in its run."""
+"""The encoder of a finished run, with images read as in its run; for embed and neighbours."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from sslcli.training.device import choose_device
 
 @dataclass(frozen=True)
 class Reader:
-    """A run's encoder: `pictures` reads a person's own as it was shown pictures, and `h` gives the representations (N, d), on
-    the CPU, of such images (N, 3, S, S) uint8.
+    """A run's encoder: `pictures` reads own pictures as in its training, and `h` gives the representations (N, d), on the
+    CPU, of such images (N, 3, S, S) uint8.
 
     `data` loads the data set that it was trained on, once.
     """
@@ -38,9 +38,9 @@ class Reader:
 
 
 def reader_of(registry: Registry, selector: str | None, *, data_dir: Path | None, device: str) -> Reader:
-    """The encoder of the finished run that is named, else of the newest pretrain run.
+    """The encoder of the named finished run, by default of the newest pretrain run.
 
-    An evaluation's checkpoint holds all that is needed; for a pretrain run the images' mean and deviation come from its data.
+    An evaluation's checkpoint is complete; for a pretrain run the images' mean and deviation come from its data.
     """
     found = registry.find(selector or "latest", experiment=None if selector else "pretrain", status="finished")
     record, known = registry.load(found), list[ImageData]()
@@ -66,6 +66,6 @@ def reader_of(registry: Registry, selector: str | None, *, data_dir: Path | None
 
 
 def own_pictures(reader: Reader, names: Sequence[str]) -> tuple[list[Path], Tensor]:
-    """Pictures of a person's own, or folders of them, as the encoder gets them: paths, and images (N, 3, size, size)."""
+    """Own pictures, or folders of them, as the encoder gets them: paths, and images (N, 3, size, size)."""
     read = reader.pictures(names)
     return [path for path, _ in read], torch.stack([pixels for _, pixels in read])

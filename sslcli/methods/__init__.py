@@ -1,7 +1,7 @@
-"""Methods of self-supervised learning, a file each in this folder. This file imports no torch: it says what there is.
+"""Methods of self-supervised learning, one file each in this folder. This file imports no torch: it only lists them.
 
-A method's file imports torch, and `ssl --help` does not wait for that. So its text is read here: the class whose base is
-`Method`, and the class `Options`, which alone is run. `Options` may use what LIGHT has, and nothing else of its file.
+A method's file imports torch, and `ssl --help` should not wait for that. So its text is read here: the class whose base is
+`Method`, and the class `Options`, the only part that is run. `Options` may use LIGHT, and nothing else of its file.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ LIGHT = ("collections.abc", "dataclasses", "typing", "typer")
 
 @dataclass(frozen=True)
 class OptionOfMethod:
-    """An option: its annotation, which has the help and the bounds, and its default."""
+    """An option: its annotation, with help and bounds, and its default."""
 
     hint: Any
     default: Any
 
 
 class Source(NamedTuple):
-    """A file outside the program, as it was read: what is trained goes on with this content, whatever the file has later."""
+    """A file outside the program, as it was read. A training keeps this content, even if the file changes."""
 
     method: str
-    """What --method says: FILE.py:CLASS."""
+    """The value of --method: FILE.py:CLASS."""
     path: str
     kind: str
     content: bytes
@@ -36,18 +36,18 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MethodFile:
-    """What a method's file says without being run: its name, where its class is, its first line, and its options."""
+    """The description of a method from its file, which is not run: name, place of the class, first line, options."""
 
     name: str
     path: str
     about: str
     options: Mapping[str, OptionOfMethod]
     in_minutes: Mapping[str, Any] = field(default_factory=dict)
-    """Values of its options that short trainings learn most with: for --minutes."""
+    """Option values that are best for short trainings, for --minutes."""
     backbones: tuple[str, ...] = ()
-    """The backbones that it takes; all, if it names none."""
+    """The backbones that it takes; all, if empty."""
     source: Source | None = None
-    """Of a method outside the program, its file."""
+    """The file of a method outside the program."""
 
 
 def classes_in(tree: ast.Module) -> dict[str, ast.ClassDef]:
@@ -56,7 +56,7 @@ def classes_in(tree: ast.Module) -> dict[str, ast.ClassDef]:
 
 
 def options_in(tree: ast.Module, file: str | Path, *, module: str) -> Any:
-    """The class `Options` of a method's file, which is run with the imports from LIGHT; what it raises, if it does."""
+    """The class `Options` of a method's file, run with the imports from LIGHT. Raises what that code raises."""
     light = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module in LIGHT]
     found: dict[str, Any] = {"__name__": module}
     only = ast.Module([*light, classes_in(tree)["Options"]], [])
@@ -65,7 +65,7 @@ def options_in(tree: ast.Module, file: str | Path, *, module: str) -> Any:
 
 
 def described(tree: ast.Module, kind: Any, *, name: str, path: str, source: Source | None = None) -> MethodFile:
-    """What a method's file says, whose class `Options` is `kind`; a TypeError if an option has no default."""
+    """The description of a method whose class `Options` is `kind`; a TypeError if an option has no default."""
     options = {f.name: OptionOfMethod(f.type, f.default) for f in fields(kind)}
     if without := [option for option, of in options.items() if of.default is MISSING]:
         raise TypeError(f"the options {', '.join(without)} have no default")
@@ -86,16 +86,16 @@ def _found() -> Iterator[MethodFile]:
 
 
 FILES = {method.name: method for method in _found()}
-"""Name of a method, as --method has it, to what its file says. A new method is a new file in this folder, and no more."""
+"""Each method, by its name in --method, to its description. A new file in this folder is all that a new method needs."""
 METHODS = {name: file.path for name, file in FILES.items()}
-"""Name to the class, a final `Method`."""
+"""Each method to "module:class" of its `Method`."""
 
 
 def options_of(method: str) -> Mapping[str, OptionOfMethod]:
-    """The options that belong to a method of the program; none of another."""
+    """The own options of a built-in method; empty for any other name."""
     return FILES[method].options if method in FILES else {}
 
 
 def methods_with(option: str) -> list[str]:
-    """The methods that an option belongs to."""
+    """The methods that have an option."""
     return [name for name, file in FILES.items() if option in file.options]

@@ -17,21 +17,21 @@ from sslcli.models.encoder import Encoder
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What can be chosen of BYOL. The heads are the paper's."""
+    """The options of BYOL. The heads are the paper's."""
 
     projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.")] = 4096
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 256
     predictor_hidden: Annotated[int, Option(min=1, help="Width of the predictor's hidden layer.")] = 4096
-    # The paper's 0.996 is for hundreds of thousands of steps: in a few thousand such a teacher hardly moves (not measured).
+    # The paper's 0.996 is for hundreds of thousands of steps; in a few thousand that teacher hardly moves (not measured).
     teacher_momentum: Annotated[float, Option(min=0, max=1, help="Teacher momentum (EMA) at first; it rises to 1.")] = 0.99
 
 
 class BYOL(Method):
-    """From each view of an image the student predicts what the teacher projects of the others.
+    """From each view of an image the student predicts the teacher's projection of the others.
 
-    Deviations from the paper, whose effects were not measured: both views are drawn alike, because at 32 pixels the field
-    leaves out the blur, and the views here have no solarisation, in which the paper's two differ. The optimizer is the run's,
-    not LARS. More than two views make the mean over all ordered pairs.
+    Deviations from the paper, effects not measured: both views have the same distribution. (The paper's differ in blur, which
+    the field leaves out at 32 pixels, and in solarisation, which does not exist here.) The optimizer is the run's, not LARS.
+    With more than two views the loss is the mean over all ordered pairs.
     """
 
     views = (ViewSpec(count=2),)
@@ -45,7 +45,7 @@ class BYOL(Method):
         self.teacher = teacher_of(nn.Sequential(encoder, self.projector))
 
     def forward(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """The squared distance of unit-length prediction and target, for both views as the one that predicts: 0 to 8."""
+        """The squared distance of unit-length prediction and target, summed over both directions: 0 to 8."""
         z = [self.project(self.encoder(view)) for view in batch.views]
         p = [self.predictor(one) for one in z]
         with torch.no_grad():

@@ -17,7 +17,7 @@ from sslcli.models.encoder import Encoder
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What can be chosen of DCL. The projector is this program's SimCLR's, around which the paper puts its loss."""
+    """The options of DCL. The projector is that of SimCLR here; the paper, too, uses SimCLR's."""
 
     projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.")] = 1024
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 128
@@ -29,7 +29,7 @@ class Options:
 
 
 class DCL(Method):
-    """Two views of an image agree, views of different images do not; a pair has no part in its own denominator."""
+    """Two views of an image agree, views of different images do not; the positive pair is not in the denominator."""
 
     views = (ViewSpec(count=2),)
     same_each_step = True
@@ -40,7 +40,7 @@ class DCL(Method):
         self.projector = mlp(encoder.dim, options.projector_hidden, options.projector_dim)
 
     def forward(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of equation 6, weighted as in section 3.2 if so chosen: the mean over all views."""
+        """The loss of equation 6, optionally weighted as in section 3.2: the mean over all views."""
         z = unit(self.project(self.encoder(torch.cat(batch.views))))
         first, second = (gather(view) for view in z.chunk(2))
         loss = decoupled(first, second, temperature=self.temperature, sigma=self.sigma, rows=own_part(len(first)))
@@ -55,11 +55,12 @@ class DCL(Method):
 def decoupled(
     first: Tensor, second: Tensor, *, temperature: float, sigma: float | None = None, rows: slice = slice(None)
 ) -> Tensor:
-    """The mean over both views of the images in `rows` of minus the weighted similarity of the pair, plus the logarithm
-    of the sum over all views of other images (a scalar; of one image alone it is minus infinity).
+    """The negative weighted similarity of the pair plus the logarithm of the sum over all views of other images, as a mean
+    over both views of the images in `rows` (a scalar; minus infinity for a single image).
 
-    first, second: (B, d) of unit length. Without `sigma` all weights are 1; with it they are 2 - exp(s / sigma) over its mean
-    over the batch, s being the pair's similarity: a constant for the gradient. Memory grows with the square of the batch.
+    first, second: (B, d) of unit length. Without `sigma` all weights are 1. With it they are 2 - exp(s / sigma) divided by
+    its mean over the batch, where s is the pair's similarity; they are constants for the gradient. Memory grows with the
+    square of the batch.
     """
     z = torch.cat([first, second])
     views = torch.arange(len(z), device=z.device).view(2, -1)[:, rows]

@@ -16,12 +16,12 @@ from sslcli.methods.method import Batch, Method
 from sslcli.methods.multi_view import large_and_small, representations
 from sslcli.models.encoder import Encoder
 
-COOL, WARMING = 0.04, 0.3  # the teacher's temperature at first, and for which part of training it rises: 30 epochs of 100
+COOL, WARMING = 0.04, 0.3  # the teacher's first temperature, and the fraction of training in which it rises: 30 epochs of 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What can be chosen of DINO.
+    """The options of DINO.
 
     Smaller than the paper's, for two cores and few steps: 1024 prototypes instead of 65536, a head 512 wide instead of 2048, z
     128 long instead of 256, four small views (the work of one large one) instead of eight, a teacher momentum of 0.99 instead
@@ -44,7 +44,7 @@ class Options:
 
 
 class Head(nn.Module):
-    """h to its cosines with prototypes (B, K): the paper's last layer has weights of unit length. There is no batch norm."""
+    """h to its cosines with the prototypes (B, K): the weights of the paper's last layer have unit length. No batch norm."""
 
     def __init__(self, dim: int, options: Options) -> None:
         super().__init__()
@@ -59,9 +59,9 @@ class Head(nn.Module):
 
 
 class DINO(Method):
-    """From every view the student predicts to which prototypes the teacher assigns another, large, view.
+    """From every view the student predicts the prototypes that the teacher assigns to another, large view.
 
-    Deviations from the paper whose effects were not measured: the large views are drawn alike, without solarisation; the
+    Deviations from the paper, effects not measured: the large views have the same distribution, without solarisation; the
     optimizer is the run's, weight decay does not rise, gradients are not clipped.
     """
 
@@ -94,7 +94,7 @@ class DINO(Method):
         return average(torch.stack(losses).mean()), z_std(self.project(h.detach().chunk(len(logits))[0]))
 
     def _teacher_temperature(self) -> Tensor:
-        """It warms up in a line."""
+        """The teacher's temperature rises linearly."""
         cool, warm = min(COOL, self.options.teacher_temperature), self.options.teacher_temperature
         return cool + (warm - cool) * (self.progress / WARMING).clamp(max=1)
 
@@ -104,7 +104,7 @@ class DINO(Method):
         return z
 
     def before_step(self, progress: float) -> None:
-        """The prototypes stay as they are at first."""
+        """The prototypes are frozen at first."""
         if progress < self.options.frozen:
             self.head.prototypes.grad = None
 

@@ -1,4 +1,4 @@
-"""What several methods put around their encoder: projectors, predictors, a teacher that follows, projections of unit length."""
+"""Parts that several methods put around their encoder: projectors, predictors, a teacher, projections of unit length."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def mlp(*widths: int, norm: bool = True, last_norm: bool = False, last_affine: b
     """Linear layers (B, widths[0]) to (B, widths[-1]) with ReLU between them: a projector or a predictor.
 
     `norm` puts batch norm before each ReLU, `last_norm` after the last layer, without scale and offset if not `last_affine`.
-    A layer that batch norm follows has no bias: the norm would take it away.
+    A layer before batch norm has no bias: the norm would remove it.
     """
     *hidden, (last_inputs, outputs) = pairwise(widths)
     layers: list[nn.Module] = []
@@ -31,30 +31,30 @@ def mlp(*widths: int, norm: bool = True, last_norm: bool = False, last_affine: b
 
 
 def unit(z: Tensor) -> Tensor:
-    """z (B, d) at unit length, in float32 at least: in bfloat16 a similarity would keep three digits."""
+    """z (B, d) at unit length, at least in float32: in bfloat16 a similarity has only three digits."""
     return F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)))
 
 
 def similarities(first: Tensor, second: Tensor, *, temperature: float) -> Tensor:
-    """Logits (N, M) of rows of unit length, (N, d) and (M, d): cosines over the temperature, never in bfloat16."""
+    """Logits (N, M) of rows of unit length, (N, d) and (M, d): cosines divided by the temperature, never in bfloat16."""
     with torch.autocast(first.device.type, enabled=False):
         return (first / temperature) @ second.mT
 
 
 def cosine(first: Tensor, second: Tensor) -> Tensor:
-    """The mean cosine of rows (B, d) and (B, d), in float32 at least."""
+    """The mean cosine of rows (B, d) and (B, d), at least in float32."""
     return (unit(first) * unit(second)).sum(1).mean()
 
 
 def z_std(z: Tensor) -> dict[str, Tensor]:
-    """The deviation over the whole batch of unit-length z (B, d): near 1/sqrt(d) in health and 0 in collapse."""
+    """The deviation of unit-length z (B, d) over the whole batch: near 1/sqrt(d) if healthy, 0 in collapse."""
     return {"z_std": gather(unit(z.detach())).std(0).mean()}
 
 
 def teacher_of(student: M) -> M:
-    """A copy that no gradient trains: `follow` moves it.
+    """A copy without gradients, which `follow` moves.
 
-    It computes as its student does, in training mode: its batch norm takes its statistics from the batch.
+    It computes like its student, in training mode: its batch norm takes its statistics from the batch.
     """
     return deepcopy(student).requires_grad_(False)
 
@@ -67,5 +67,5 @@ def follow(teacher: nn.Module, student: nn.Module, *, momentum: float) -> None:
 
 
 def rising(momentum: float, progress: float) -> float:
-    """A teacher's momentum after a part of training: up to 1 along half a cosine (BYOL, arXiv:2006.07733, section 3.2)."""
+    """A teacher's momentum after a fraction of training; it rises to 1 along half a cosine (BYOL, 2006.07733, section 3.2)."""
     return 1 - (1 - momentum) * (math.cos(math.pi * progress) + 1) / 2

@@ -23,9 +23,9 @@ HEAD = 32  # width of a head of the decoder's attention, as in the paper
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What can be chosen of MAE. The decoder is smaller than the paper's, as the encoders here are.
+    """The options of MAE. The decoder is smaller than the paper's, like the encoders here.
 
-    By default it has half the width of vit-tiny and a third of its blocks; the paper's has 512 of 1024, and 8 of 24.
+    By default it has half the width of vit-tiny and a third of its blocks, as the paper's has 512 of 1024 and 8 of 24.
     """
 
     BACKBONES = ("vit-tiny", "vit-small")
@@ -36,11 +36,11 @@ class Options:
 
 
 class MAE(Method):
-    """From the patches that are shown the pixels of those that are hidden are predicted, each patch normalised by its own.
+    """The pixels of hidden patches are predicted from the shown ones; each patch is normalised by its own mean and deviation.
 
     The class token is in the encoder's input as in the paper (A.1), and is the h that is measured. The images are cropped and
-    mirrored, and keep their colours. Deviations from the paper whose effects were not measured: the encoder's positions are
-    learned; the optimizer is the run's, not AdamW at the paper's rates.
+    flipped, and keep their colours. Deviations from the paper, effects not measured: the encoder's positions are learned;
+    the optimizer is the run's, not AdamW at the paper's rates.
     """
 
     views = (ViewSpec(augmentation={"jitter": 0.0, "grey": 0.0, "blur": 0.0}),)
@@ -74,14 +74,14 @@ class MAE(Method):
         return average((made - wanted).square().mean()), {}
 
     def _shown(self, patches: int) -> int:
-        """How many patches are shown: one at least is, and one is not."""
+        """The number of patches to show; at least one is shown, and at least one is hidden."""
         return min(patches - 1, max(1, int(patches * (1 - self.mask_ratio))))
 
     def after_step(self, progress: float) -> None:
-        """The masks of the next step are others. A number that is no tensor would have a compiled step compiled anew."""
+        """The next step gets other masks. With a plain number a compiled step would be compiled again."""
         self.step += 1
 
 
 def _vit(encoder: Encoder) -> AnySizeViT:
-    """The encoder's net, which is one of BACKBONES."""
+    """The encoder's network, one of BACKBONES."""
     return cast(AnySizeViT, encoder.backbone)

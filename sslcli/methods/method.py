@@ -1,4 +1,4 @@
-"""What a method is: views in, loss out."""
+"""The contract of a method: views in, loss out."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from sslcli.models.encoder import Encoder
 
 @dataclass(frozen=True, kw_only=True)
 class ViewSpec:
-    """`count` views of each image, drawn alike.
+    """`count` views of each image, with the same distribution.
 
-    Their side is `part` of the side that --view-sizes says. `augmentation` holds fields of `Augmentation` whose values take the
-    place of the run's, such as {"blur": 1.0} for one of two views that differ.
+    Their side is `part` times the side of --view-sizes. `augmentation` holds fields of `Augmentation` that replace the run's
+    values, such as {"blur": 1.0} for one of two views that differ.
     """
 
     count: int = 1
@@ -26,9 +26,9 @@ class ViewSpec:
 
 
 class Batch(NamedTuple):
-    """What a step shows a method: `views`, each (B, 3, S, S) and normalised, in the order of the method's specifications.
+    """The input of a step: `views`, each (B, 3, S, S) and normalised, in the order of the method's specifications.
 
-    `rows` (B,) int64 are the places of their images among the training images, on the views' device: for banks and queues.
+    `rows` (B,) int64 are the positions of their images among the training images, on the views' device: for banks and queues.
     """
 
     views: list[Tensor]
@@ -37,10 +37,10 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ParameterGroup:
-    """Parameters that train at a rate or a weight decay of their own.
+    """Parameters with their own learning rate or weight decay.
 
-    Their rate is `lr_scale` times the run's; with `constant_lr` times the run's highest rate, at every step. `weight_decay`
-    None is the run's. Biases and norms do not decay in any group.
+    Their learning rate is `lr_scale` times the run's; with `constant_lr` it is `lr_scale` times the run's peak at every step.
+    `weight_decay` None is the run's. Biases and norms have no weight decay in any group.
     """
 
     parameters: Sequence[nn.Parameter]
@@ -50,15 +50,15 @@ class ParameterGroup:
 
 
 class Method(nn.Module, ABC):
-    """An objective around an encoder. It is built when the encoder has its first weights, those of --init FILE included.
+    """An objective around an encoder. It is built after the encoder has its first weights, including those of --init FILE.
 
     So a teacher is a copy of the encoder, made in the constructor: a submodule without gradients. Queues and counters are
-    persistent buffers. All that outlives a step is a parameter or such a buffer: so it is in every checkpoint, and several
-    processes begin with the first one's.
+    persistent buffers. Everything that outlives a step is a parameter or such a buffer: so it is in every checkpoint, and
+    several processes start with the first one's.
 
-    `views` says what the method wants to see. `z_dim` is the length of the projections that its loss compares; None where it
-    compares none, as a masked autoencoder. `same_each_step` says that forward computes the same at each step but for what
-    batch, parameters and buffers hold, and draws nothing at random: with --compile a GPU then records it once and replays it.
+    `views` specifies the views. `z_dim` is the length of the projections that the loss compares; None if it compares none, as
+    in a masked autoencoder. `same_each_step` says that forward does the same operations at each step (only the values of
+    batch, parameters and buffers change) and draws nothing at random: with --compile a GPU records it once and replays it.
     """
 
     views: tuple[ViewSpec, ...]
@@ -73,16 +73,16 @@ class Method(nn.Module, ABC):
     def forward(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss (scalar, float32) and scalars worth logging.
 
-        Of several processes each gets its part of the batch, and the mean of their losses is trained. A loss that is a mean
-        over images is right as it is. One that compares images, or takes a statistic over them, first puts what it compares
-        through `sslcli.distributed.gather`: the rows of all processes, in the order of the batch, with gradients. Then it may
-        compute the whole batch's loss on every process, or that of its own rows, put through `average` to be shown as the
-        whole batch's. What was not gathered is logged of the first process's part. Batch norm is over all processes by
-        itself. A buffer must be made of gathered values, to be the same on all.
+        With several processes each gets its part of the batch, and the mean of their losses is trained. A loss that is a mean
+        over images is right as it is. One that compares images, or takes a statistic over them, first passes these values
+        through `sslcli.distributed.gather`: it gives the rows of all processes, in the order of the batch, with gradients.
+        Then each process may compute the loss of the whole batch, or of its own rows; `average` turns the latter into the
+        whole batch's for display. Values that were not gathered are logged for the first process's part. Batch norm covers
+        all processes by itself. A buffer must be computed from gathered values, to be the same on all processes.
         """
 
     def project(self, h: Tensor) -> Tensor:
-        """The projection z (B, z_dim) of representations h (B, dim): what the loss compares. Asked for only if z_dim is set."""
+        """The projection z (B, z_dim) of representations h (B, dim), which the loss compares. Called only if z_dim is set."""
         raise NotImplementedError(f"{type(self).__name__} has a z_dim, and no project")
 
     @property
@@ -91,13 +91,13 @@ class Method(nn.Module, ABC):
         return self.encoder
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """The parameters that have a rate or a decay of their own, such as a predictor's. The others train as the run says."""
+        """The parameters with their own learning rate or weight decay, such as a predictor's. The others use the run's."""
         return []
 
     def before_step(self, progress: float) -> None:
-        """Called when the gradients are there, before the optimizer takes its step, with the fraction of training done.
+        """Called after the backward pass and before the optimizer's step, with the fraction of training that is done.
 
-        E.g. to keep a layer as it is: a parameter whose gradient is None does not move.
+        E.g. to freeze a layer: a parameter whose gradient is None does not move.
         """
 
     def after_step(self, progress: float) -> None:
@@ -105,7 +105,7 @@ class Method(nn.Module, ABC):
 
 
 class Projecting(nn.Module):
-    """A method's way from normalised images (B, 3, H, W) to z (B, d)."""
+    """Normalised images (B, 3, H, W) to a method's z (B, d)."""
 
     def __init__(self, method: Method) -> None:
         super().__init__()
@@ -117,6 +117,6 @@ class Projecting(nn.Module):
 
 
 def evaluated_name(method: Method) -> str:
-    """By which name the method's state has the encoder that is measured."""
+    """The name, in the method's state, of the encoder that is measured."""
     names: dict[nn.Module, str] = {module: name for name, module in method.named_modules()}
     return names[method.evaluated]

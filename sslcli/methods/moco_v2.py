@@ -19,9 +19,9 @@ from sslcli.models.encoder import Encoder
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What can be chosen of MoCo v2. Head and temperature are the paper's, queue and momentum the authors' for CIFAR-10.
+    """The options of MoCo v2. Head and temperature are the paper's, queue and momentum the authors' for CIFAR-10.
 
-    For ImageNet they have a queue of 65536 keys and a momentum of 0.999: of CIFAR-10 such a queue would hold each image twice.
+    For ImageNet they use a queue of 65536 keys, which is more than CIFAR-10 has images, and a momentum of 0.999.
     """
 
     projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.")] = 2048
@@ -32,10 +32,10 @@ class Options:
 
 
 class MoCoV2(Method):
-    """The student's query of one view finds the teacher's key of the other among the keys of earlier batches.
+    """The student's query from one view finds the teacher's key from the other among the keys of earlier batches.
 
-    Deviations from the paper whose effects were not measured: batch norm is over the whole batch of all processes, and the
-    keys are not shuffled between processes; biases and norms do not decay.
+    Deviations from the paper, effects not measured: batch norm covers the whole batch of all processes, and the keys are
+    not shuffled between processes; biases and norms have no weight decay.
     """
 
     views = (ViewSpec(count=2),)
@@ -48,7 +48,7 @@ class MoCoV2(Method):
         self.queue = Queue(options.queue_size, options.projector_dim)
 
     def forward(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of equation 1 (arXiv:1911.05722), in nats; the batch's keys enter the queue after it."""
+        """The loss of equation 1 (arXiv:1911.05722), in nats; then the batch's keys enter the queue."""
         query = unit(self.project(self.encoder(batch.views[0])))
         with torch.no_grad():
             key = unit(self.teacher(batch.views[1]))

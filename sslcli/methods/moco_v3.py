@@ -16,14 +16,14 @@ from sslcli.methods.method import Batch, Method, ViewSpec
 from sslcli.models.encoder import Encoder
 
 PATCHES = ("backbone.conv_proj.", "backbone.patch_embed.")
-"""What the parameters of a transformer's patch projection begin with: torchvision's, and timm's."""
+"""Prefixes of the parameters of a transformer's patch projection: torchvision's, and timm's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What can be chosen of MoCo v3. The projector's layers are as for a ResNet, the temperature is as for a ViT.
+    """The options of MoCo v3. The number of projector layers is that for a ResNet, the temperature that for a ViT.
 
-    In the authors' program the temperature is 1.0 for a ResNet. The effect was not measured.
+    The authors' program has temperature 1.0 for a ResNet. The effect was not measured.
     """
 
     projector_layers: Annotated[int, Option(min=1, help="Layers of the projector; the paper has 3 for a ViT.")] = 2
@@ -35,11 +35,11 @@ class Options:
 
 
 class MoCoV3(Method):
-    """The student's prediction from one view finds the teacher's key of the other among those of the batch.
+    """The student's prediction from one view finds the teacher's key from the other among the keys of the batch.
 
-    The patch projection of a vision transformer stays as it was at first (section 4.2). Deviations from the paper whose effects
-    were not measured: its two views differ in blur and solarisation, here they are drawn alike; the predictor has no norm at
-    its end, as the authors' for a ResNet, with a ViT too. The optimizer is the run's, not LARS or AdamW at its rates.
+    The patch projection of a vision transformer is frozen (section 4.2). Deviations from the paper, effects not measured: the
+    paper's two views differ in blur and solarisation, here they have the same distribution; the predictor has no norm at its
+    end (as the authors' for a ResNet), with a ViT too. The optimizer is the run's, not LARS or AdamW at the paper's rates.
     """
 
     views = (ViewSpec(count=2),)
@@ -56,7 +56,7 @@ class MoCoV3(Method):
         self.teacher = teacher_of(nn.Sequential(encoder, self.projector))
 
     def forward(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of algorithm 1: of both views as the one that asks, times twice the temperature."""
+        """The loss of algorithm 1, in both directions, times twice the temperature."""
         z = [self.project(self.encoder(view)) for view in batch.views]
         with torch.no_grad():
             first, second = (gather(unit(self.teacher(view))) for view in batch.views)

@@ -1,4 +1,4 @@
-"""Means over the whole batch of what projections are: for losses that hold their variances and correlations to something."""
+"""Moments of projections over the whole batch, for losses on variances and correlations."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from sslcli.distributed import gather
 
 
 def of_the_batch(z: Tensor, *, views: int) -> Tensor:
-    """Projections (views, B, d) of all processes' images, in float32 at least, from (views b, d) of this process's."""
+    """Projections (views, B, d) of all processes' images, at least in float32, from this process's (views b, d)."""
     images_first = z.to(torch.promote_types(z.dtype, torch.float32)).reshape(views, -1, z.shape[1]).transpose(0, 1)
     return gather(images_first).transpose(0, 1)
 
 
 def off_diagonal(first: Tensor, second: Tensor) -> Tensor:
-    """The sum of the squares of firstᵀ second (d, d) but for its diagonal, of first and second (N, d), never in bfloat16.
+    """The sum of the squares of firstᵀ second (d, d) without its diagonal, for first and second (N, d), never in bfloat16.
 
-    Of fewer rows than columns the whole sum of squares is had from matrices of (N, N): |firstᵀ second|² is the sum over all
-    products of first firstᵀ and second secondᵀ.
+    With fewer rows than columns the whole sum of squares comes from (N, N) matrices: |firstᵀ second|² is the sum of the
+    elementwise product of first firstᵀ and second secondᵀ.
     """
     with torch.autocast(first.device.type, enabled=False):
         if len(first) < first.shape[1]:

@@ -19,10 +19,10 @@ from sslcli.models.encoder import Encoder
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What can be chosen of NNCLR. Heads and temperature are the paper's.
+    """The options of NNCLR. Heads and temperature are the paper's.
 
-    Its queue for ImageNet, 98304 long, is a thirteenth of those images. One longer than the data set would hold each image
-    itself, which is then its own nearest neighbour; this one is a third of CIFAR-10's (not measured).
+    The paper's queue of 98304 is a thirteenth of ImageNet's images. If a queue is longer than the data set, it contains the
+    image itself, which is then its own nearest neighbour. This queue is a third of CIFAR-10 (effect not measured).
     """
 
     projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's two hidden layers.")] = 2048
@@ -33,9 +33,9 @@ class Options:
 
 
 class NNCLR(Method):
-    """The prediction from one view agrees with what is nearest, among earlier images, to the projection of the other.
+    """The prediction from one view agrees with the earlier projection that is nearest to the projection of the other.
 
-    A deviation from the paper whose effect was not measured: the optimizer is the run's, not LARS.
+    Deviation from the paper, effect not measured: the optimizer is the run's, not LARS.
     """
 
     views = (ViewSpec(count=2),)
@@ -49,7 +49,7 @@ class NNCLR(Method):
         self.queue = Queue(options.queue_size, options.projector_dim)
 
     def forward(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of equation 3 made symmetric, in nats, the mean over the views; the first view's z enter the queue."""
+        """The symmetric loss of equation 3, in nats, the mean over the views; then the first view's z enter the queue."""
         z = [self.project(self.encoder(view)) for view in batch.views]
         p = [gather(unit(self.predictor(one))) for one in z]
         near = [gather(self.nearest(unit(one.detach()))) for one in z]
@@ -63,7 +63,7 @@ class NNCLR(Method):
         return rows[similarities(z, rows, temperature=1).argmax(1)]
 
     def _contrast(self, near: Tensor, p: Tensor) -> Tensor:
-        """Of this process's images: each neighbour among all predictions, and each prediction among all neighbours."""
+        """For this process's images: each neighbour among all predictions, and each prediction among all neighbours."""
         own = own_part(len(p))
         places = torch.arange(len(p), device=p.device)[own]
         pairs = ((near[own], p), (p[own], near))

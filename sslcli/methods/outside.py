@@ -1,4 +1,4 @@
-"""A method in a file outside the program, which --method names as FILE.py:CLASS. No torch, until the file imports it."""
+"""A method in a file outside the program: --method FILE.py:CLASS. Imports no torch until the file does."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sslcli.methods import FILES, LIGHT, MethodFile, OptionOfMethod, Source, cla
 from sslcli.runs.naming import class_word, file_of_method, plain_word
 
 NAME = "NAME"
-"""The attribute of a method's class with its name, where that is not to be the class's own."""
+"""The attribute of a method's class that gives it a name other than the class's."""
 PLAIN = (int, float, str, bool)
 
 
@@ -37,13 +37,13 @@ def read_source(method: str) -> Source:
 
 
 def sha256_of(source: Source) -> str:
-    """Of the file's content."""
+    """The sha256 of the file's content."""
     return hashlib.sha256(source.content).hexdigest()
 
 
 @lru_cache(maxsize=32)
 def read_method(source: Source) -> MethodFile:
-    """What the file says of its class, of which `Options` alone is run; a UsageError if that is no method's file."""
+    """The description of a method from its file, of which only `Options` is run; a UsageError if it is not a method's file."""
     try:
         tree = ast.parse(source.content, source.path)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -51,14 +51,14 @@ def read_method(source: Source) -> MethodFile:
     classes = classes_in(tree)
     for wanted in (source.kind, "Options"):
         if wanted not in classes:
-            _refuse(source, f"it has no class {wanted}, which must stand at its top; it has: {', '.join(classes) or 'none'}")
+            _refuse(source, f"it has no class {wanted} at its top level; it has: {', '.join(classes) or 'none'}")
     try:
         kind = options_in(tree, source.path, module=_module_name(source))
         file = described(tree, kind, name=_name_in(source, classes[source.kind]), path=source.method, source=source)
     except UserError:
         raise
     except Exception as error:  # a person's code raises what it likes
-        _refuse(source, f"its class Options cannot be read: {_said(error)}. It may use {', '.join(LIGHT)} alone", error)
+        _refuse(source, f"its class Options cannot be read: {_said(error)}. It may use only {', '.join(LIGHT)}", error)
     for name, option in file.options.items():
         _hold_to_kinds(source, name, option)
     return file
@@ -72,7 +72,7 @@ def class_of(file: MethodFile) -> tuple[Any, Any]:
     module = _module_of(source)
     kind = getattr(module, source.kind)
     if not issubclass(kind, Method):
-        _refuse(source, f"{source.kind} has not the base sslcli.methods.method.Method")
+        _refuse(source, f"{source.kind} is not a subclass of sslcli.methods.method.Method")
     return module.Options, kind
 
 
@@ -121,7 +121,7 @@ def _name_in(source: Source, node: ast.ClassDef) -> str:
     name = plain_word(str(ast.literal_eval(given[NAME])))[:40].strip("-") if NAME in given else class_word(node.name)
     taken = {known.replace("-", ""): known for known in FILES}.get(name.replace("-", ""))
     if not name or taken:
-        of_the_program = f"{taken} is a method of the program" if taken else "of the class's name no letter is ASCII"
+        of_the_program = f"{taken} is a built-in method" if taken else "the class's name has no ASCII letter"
         _refuse(source, f'{of_the_program}; give the class another name, or a line {NAME} = "my-method"')
     return name
 

@@ -1,4 +1,4 @@
-"""Patches of images, row after row of their grid: their pixels, their places, and an order that hides some at random."""
+"""Patches of images, row by row of their grid: their pixels, their positions, and a random order to hide some."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ GOLDEN = -0x61C8864680B583EB  # 0x9E3779B97F4A7C15 as a signed number: its multi
 
 
 def pixels_of(images: Tensor, side: int) -> Tensor:
-    """The pixels (B, N, 3 side side) of the patches of images (B, 3, H, W); what fills no patch is left out."""
+    """The pixels (B, N, 3 side side) of the patches of images (B, 3, H, W); pixels that do not fill a patch are left out."""
     height, width = (length // side for length in images.shape[-2:])
     whole = images[..., : height * side, : width * side]
     grid = whole.reshape(len(images), 3, height, side, width, side).permute(0, 2, 4, 3, 5, 1)
@@ -17,12 +17,12 @@ def pixels_of(images: Tensor, side: int) -> Tensor:
 
 
 def taken(tokens: Tensor, places: Tensor) -> Tensor:
-    """The tokens (B, K, d) that stand at so many places (B, K) of tokens (B, N, d)."""
+    """The tokens (B, K, d) at the positions (B, K) of tokens (B, N, d)."""
     return tokens.gather(1, places[:, :, None].expand(-1, -1, tokens.shape[-1]))
 
 
 def positions_of(height: int, width: int, dim: int, like: Tensor) -> Tensor:
-    """Positions (height width, dim) of a grid's patches, as `like` in format and device: sines and cosines of row and column.
+    """Positions (height width, dim) of a grid's patches, with format and device of `like`: sines and cosines of row, column.
 
     A quarter of the dimensions each, at wavelengths from 2 pi to 20,000 pi (Vaswani et al. 2017, arXiv:1706.03762).
     """
@@ -35,8 +35,8 @@ def positions_of(height: int, width: int, dim: int, like: Tensor) -> Tensor:
 def shuffled(count: int, *, key: int, step: Tensor, rows: Tensor) -> Tensor:
     """A random order (B, count) of patches for each image: a pure function of key, step (int64, scalar) and row (B,).
 
-    Made of whole numbers on the rows' device: each process draws those of its own images, a GPU those of a CPU, and a compiled
-    step reads nothing but tensors.
+    Computed from whole numbers on the rows' device: each process draws the orders of its own images, a GPU and a CPU draw the
+    same, and a compiled step reads only tensors.
     """
     of_images = _mixed(_mixed(step + key) + rows * GOLDEN)
     of_patches = torch.arange(count, device=rows.device) * GOLDEN
@@ -44,12 +44,12 @@ def shuffled(count: int, *, key: int, step: Tensor, rows: Tensor) -> Tensor:
 
 
 def _mixed(x: Tensor) -> Tensor:
-    """int64 numbers that depend on every bit of x, one to one: the end of splitmix64 (Steele et al. 2014)."""
+    """int64 numbers that depend on every bit of x, one to one: the last part of splitmix64 (Steele et al. 2014)."""
     x = (x ^ _right(x, 30)) * -0x40A7B892E31B1A47  # 0xBF58476D1CE4E5B9
     x = (x ^ _right(x, 27)) * -0x6B2FB644ECCEEE15  # 0x94D049BB133111EB
     return x ^ _right(x, 31)
 
 
 def _right(x: Tensor, bits: int) -> Tensor:
-    """x moved to the right by so many bits, zeros put in at the left."""
+    """x shifted to the right by some bits, with zeros from the left."""
     return (x >> bits) & ((1 << (64 - bits)) - 1)

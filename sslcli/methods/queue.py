@@ -1,4 +1,4 @@
-"""A queue of projections from earlier batches, which all processes fill alike."""
+"""A queue of projections from earlier batches, the same on all processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Queue(nn.Module):
-    """The last `size` rows that were pushed: `rows` (size, d), of unit length, in a ring. It begins with random directions."""
+    """The last `size` rows that were pushed: `rows` (size, d) of unit length, in a ring. It starts with random directions."""
 
     rows: Tensor
     next: Tensor
@@ -20,9 +20,9 @@ class Queue(nn.Module):
 
     @torch.no_grad()
     def push(self, rows: Tensor) -> None:
-        """Put rows (B, d) in the place of the oldest, in their order. Several processes push what they gathered.
+        """Replace the oldest rows by rows (B, d), in order. Several processes push gathered rows.
 
-        Where the next row goes stays on the device: nothing waits for it.
+        The position of the next row stays on the device, so nothing waits for it.
         """
         size = len(self.rows)
         rows = rows[-size:]

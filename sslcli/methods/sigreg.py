@@ -22,7 +22,7 @@ REACH, KNOTS = 5.0, 17  # the paper's integral is over [-5, 5], by the trapezoid
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What can be chosen of SIGReg. The paper has 1024 directions a step; a quarter suits two cores (effect not measured)."""
+    """The options of SIGReg. The paper has 1024 directions per step; a quarter suits two cores (effect not measured)."""
 
     projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's two hidden layers.")] = 512
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 64
@@ -62,9 +62,9 @@ class SIGReg(Method):
 
 
 def random_directions(count: int, z: Tensor) -> Tensor:
-    """Directions of unit length (d, count) in the space of z (..., d): the first process's on all.
+    """Directions of unit length (d, count) in the space of z (..., d), the same on all processes.
 
-    The training seeds torch before each step, so that a step has the same directions when it is taken again.
+    The training seeds torch before each step, so a repeated step has the same directions.
     """
     drawn = torch.randn(z.shape[-1], count, dtype=z.dtype, device=z.device)
     return gather(F.normalize(drawn, dim=0)[None])[0]
@@ -73,9 +73,9 @@ def random_directions(count: int, z: Tensor) -> Tensor:
 def epps_pulley(z: Tensor, directions: Tensor, *, reach: float = REACH, knots: int = KNOTS) -> Tensor:
     """Epps and Pulley's statistic of z (V, B, d) along directions (d, D), the mean over views and directions: 0 or more.
 
-    B times the integral over t from -reach to reach of |c(t) - g(t)|² g(t), where c is the mean over the batch of exp(i t x), x
-    a projection onto a direction, and g(t) = exp(-t²/2) what it is for a standard Gaussian. The integrand is even: half of
-    the knots, an odd number, tell the whole.
+    B times the integral over t from -reach to reach of |c(t) - g(t)|² g(t). c is the mean over the batch of exp(i t x), where x
+    is a projection onto a direction; g(t) = exp(-t²/2) is the value of c for a standard Gaussian. The integrand is even, so
+    half of the knots, an odd number, suffice.
     """
     t = torch.linspace(0, reach, knots // 2 + 1, dtype=z.dtype, device=z.device)
     of_gaussian = torch.exp(-t.square() / 2)

@@ -23,7 +23,7 @@ PART = 512  # images whose views are compared with all others at a time
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What can be chosen of SimCLR."""
+    """The options of SimCLR."""
 
     projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.")] = 1024
     projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 128
@@ -37,7 +37,7 @@ class Options:
 class SimCLR(Method):
     """Views of an image agree, views of different images do not; h goes through a two-layer projector to z.
 
-    Of more than two views each pair is compared as two are, among the views of the batch in the same two places.
+    With more than two views, each pair of views is compared like two views, among the same two views of the other images.
     """
 
     same_each_step = True
@@ -51,9 +51,9 @@ class SimCLR(Method):
         self.projector = mlp(encoder.dim, options.projector_hidden, options.projector_dim)
 
     def forward(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss, and `z_std`: the deviation of the unit-length z, near 1/sqrt(d) in health and 0 in collapse."""
+        """Loss, and `z_std`: the deviation of the unit-length z, near 1/sqrt(d) if healthy, 0 in collapse."""
         z = unit(self.project(representations(self.encoder, batch.views)))
-        views = [gather(view) for view in z.chunk(len(batch.views))]  # all of the batch are candidates, on every process
+        views = [gather(view) for view in z.chunk(len(batch.views))]  # the whole batch are candidates, on every process
         rows = own_part(len(views[0]))
         losses = [nt_xent(views[i], views[j], temperature=self.temperature, rows=rows) for i, j in self.pairs]
         return average(torch.stack(losses).mean()), {"z_std": views[0].detach().std(0).mean()}
@@ -65,10 +65,10 @@ class SimCLR(Method):
 
 
 def nt_xent(first: Tensor, second: Tensor, *, temperature: float, rows: slice = slice(None)) -> Tensor:
-    """The loss of equation 1, averaged over the views of the images in `rows`: by default all 2B (a scalar, in nats).
+    """The loss of equation 1, averaged over the views of the images in `rows`, by default all 2B (a scalar, in nats).
 
-    first, second: (B, d) projections of the two views of each image, of unit length, float32 or float64. Of a large batch the
-    similarities are made PART images at a time, and made again for the gradient: memory grows as B, not as its square.
+    first, second: (B, d) projections of the two views of each image, of unit length, float32 or float64. For a large batch
+    the similarities are computed PART images at a time, and again for the gradient: memory grows with B, not with its square.
     """
     start, stop = rows.start or 0, len(first) if rows.stop is None else rows.stop
     if stop - start <= PART:
@@ -84,7 +84,7 @@ def nt_xent(first: Tensor, second: Tensor, *, temperature: float, rows: slice = 
 def _nt_xent_of(first: Tensor, second: Tensor, temperature: float, rows: slice) -> Tensor:
     z = torch.cat([first, second])
     views = torch.arange(len(z), device=z.device).view(2, -1)[:, rows]
-    with torch.autocast(z.device.type, enabled=False):  # in bfloat16 the logits would keep three digits
+    with torch.autocast(z.device.type, enabled=False):  # in bfloat16 the logits would have three digits
         similarity = (z[views.flatten()] / temperature) @ z.mT
-    similarity.scatter_(1, views.reshape(-1, 1), -torch.inf)  # a view is no candidate for itself
+    similarity.scatter_(1, views.reshape(-1, 1), -torch.inf)  # a view is not its own candidate
     return F.cross_entropy(similarity, views.flip(0).flatten())

@@ -17,7 +17,7 @@ from sslcli.models.encoder import Encoder
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What can be chosen of SimSiam. The heads are the paper's for CIFAR-10 (appendix D); ImageNet's projector has 3 layers."""
+    """The options of SimSiam. The heads are the paper's for CIFAR-10 (appendix D); ImageNet's projector has 3 layers."""
 
     projector_layers: Annotated[int, Option(min=1, help="Layers of the projector.")] = 2
     projector_dim: Annotated[int, Option(min=1, help="Width of the projector, and length of the projection z.")] = 2048
@@ -25,10 +25,10 @@ class Options:
 
 
 class SimSiam(Method):
-    """From each view of an image the projection of the other is predicted, through which no gradient flows.
+    """Each view of an image predicts the projection of the other, which gets no gradient.
 
-    Of more than two views each predicts the mean of the others' projections (FastSiam, Pototzky et al. 2022). A deviation from
-    the paper whose effect was not measured: biases and norms do not decay.
+    With more than two views each predicts the mean of the others' projections (FastSiam, Pototzky et al. 2022). Deviation
+    from the paper, effect not measured: biases and norms have no weight decay.
     """
 
     views = (ViewSpec(count=2),)
@@ -41,11 +41,11 @@ class SimSiam(Method):
         self.predictor = mlp(width, options.predictor_hidden, width)
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """The predictor's rate does not fall (section 4.2)."""
+        """The predictor's learning rate is constant (section 4.2)."""
         return [ParameterGroup(parameters=list(self.predictor.parameters()), constant_lr=True)]
 
     def forward(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """The negative cosine of prediction and target, the mean over the views that predict: -1 to 1."""
+        """The negative cosine of prediction and target, averaged over the predicting views: -1 to 1."""
         z = [self.project(self.encoder(view)) for view in batch.views]
         fixed = torch.stack(z).detach()
         others = (fixed.sum(0) - fixed) / (len(z) - 1)

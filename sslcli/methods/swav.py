@@ -21,11 +21,11 @@ ITERATIONS = 3  # of Sinkhorn and Knopp (the paper's)
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What can be chosen of SwAV.
+    """The options of SwAV.
 
-    The paper's 3000 prototypes are for ImageNet's thousand classes, and small batches fill them from a queue; 512 without a
-    queue, as lightly has for CIFAR-10. Its six small views are four, the work of one large one; its hidden layer of 2048 is
-    512. No effect was measured.
+    The paper has 3000 prototypes for ImageNet's thousand classes, with a queue for small batches; here it is 512 without a
+    queue, as in lightly for CIFAR-10. Four small views (the work of one large one) replace the paper's six, and a hidden
+    layer of 512 replaces 2048. Effects were not measured.
     """
 
     projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.")] = 512
@@ -38,11 +38,11 @@ class Options:
 
 
 class SwAV(Method):
-    """From each view the prototypes are predicted to which another view is assigned, equally many images to each prototype.
+    """Each view predicts the prototypes that another view is assigned to; every prototype gets equally many images.
 
-    Small views are predicted from alone. Their crops are of 5 to 40 % of the image, as DINO's: the paper's 14 % at most are 12
-    pixels here. The prototypes stay for a hundredth of training, which is the paper's one epoch of 100. The optimizer is the
-    run's, not LARS. No effect was measured.
+    Small views predict, but are not predicted. Their crops cover 5 to 40 % of the image, as in DINO: the paper's 14 % at most
+    would be 12 pixels here. The prototypes are frozen for a hundredth of training (the paper: one epoch of 100). The
+    optimizer is the run's, not LARS. Effects were not measured.
     """
 
     def __init__(self, encoder: Encoder, options: Options) -> None:
@@ -69,18 +69,18 @@ class SwAV(Method):
         return z
 
     def before_step(self, progress: float) -> None:
-        """The prototypes stay as they are at first."""
+        """The prototypes are frozen at first."""
         if progress < self.options.frozen:
             self.prototypes.grad = None
 
     def after_step(self, progress: float) -> None:
-        """The prototypes are of unit length again."""
+        """Scale the prototypes back to unit length."""
         with torch.no_grad():
             self.prototypes.copy_(unit(self.prototypes))
 
 
 def sinkhorn(scores: Tensor, *, epsilon: float) -> Tensor:
-    """Codes (B, K) of images with scores (B, K), -1 to 1: rows that add up to 1, columns to about B / K (equation 3)."""
+    """Codes (B, K) of images with scores (B, K), -1 to 1: rows add up to 1, columns to about B / K (equation 3)."""
     codes = torch.exp((scores - scores.max()) / epsilon)  # above 0 for epsilons from 0.025 on: scores differ by 2
     for _ in range(ITERATIONS):
         codes = codes / codes.sum(0)

@@ -1,4 +1,4 @@
-"""Encoders and what is built on them. This file imports no torch: it says what there is."""
+"""Encoders and what is built on them. This file imports no torch: it only lists them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Backbone:
-    """`build` is "module:name" of the function or class that builds it, without weights; given the stem if it can be chosen.
+    """`build` is "module:name" of the function or class that builds it without weights; it gets the stem if there is a choice.
 
-    `stems` are those that it can have, the first for small images, the last for large ones. conv3: 3x3 convolution, stride 1,
+    `stems` lists its stems, the first for small images, the last for large ones. conv3: 3x3 convolution, stride 1,
     no pooling (SimCLR appendix B.9); conv3-s2: the same with stride 2, four times cheaper; conv7-pool: ImageNet's 7x7 stride 2
     and max-pool; patchN: a convolution of NxN pixels and stride N; own: the backbone's only one.
-    `libraries` have it too, under the same name, as far as `ssl export` builds theirs.
+    `libraries` have the same backbone under the same name, for `ssl export`.
     """
 
     build: str
@@ -36,12 +36,12 @@ BACKBONES = {
     "resnet9-wide": Backbone("sslcli.models.backbones.resnet9:resnet9_wide"),
     "resnet9-large": Backbone("sslcli.models.backbones.resnet9:resnet9_large"),
 }
-"""Every backbone of the program by its name, a line each, in the order in which they are shown."""
+"""Every backbone of the program by name, one line each, in the order in which they are shown."""
 TIMM = "timm:"
-"""What a backbone's name begins with if timm builds it."""
+"""The prefix of backbones that timm builds."""
 
 SIZED = "size-"
-"""What the stem of timm's backbones begins with: size-N is timm's own, for images of N pixels where the net has to know."""
+"""The prefix of the stems of timm's backbones: size-N is timm's own, for images of N pixels if the network needs to know."""
 
 
 def all_stems() -> tuple[str, ...]:
@@ -50,7 +50,7 @@ def all_stems() -> tuple[str, ...]:
 
 
 def default_stem(backbone: str, image_size: int) -> str:
-    """The stem for images of `image_size` pixels: ImageNet's from 96 on, which halves twice before the first stage."""
+    """The stem for images of `image_size` pixels: from 96 on ImageNet's, which halves the size twice before the first stage."""
     if backbone.startswith(TIMM):
         return f"{SIZED}{image_size}"
     stems = BACKBONES[backbone].stems
@@ -58,7 +58,7 @@ def default_stem(backbone: str, image_size: int) -> str:
 
 
 def stems_in_words(backbone: str) -> str:
-    """What `has_stem` accepts."""
+    """The stems that `has_stem` accepts, in words."""
     return f"{SIZED}N, for images of N pixels" if backbone.startswith(TIMM) else ", ".join(BACKBONES[backbone].stems)
 
 

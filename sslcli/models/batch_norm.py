@@ -1,4 +1,4 @@
-"""Batch norm over the batch of all processes. torch's SyncBatchNorm takes no tensors of the CPU."""
+"""Batch norm over the batch of all processes. torch's SyncBatchNorm does not take CPU tensors."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sslcli.distributed import rank, total, world
 
 
 def share_batch_norm(module: nn.Module) -> None:
-    """Have every batch norm within the module take its statistics over the batch of all processes.
+    """Make every batch norm in the module compute its statistics over the batch of all processes.
 
-    Parameters and buffers stay the very same, and so do their names: a checkpoint fits any number of processes.
+    Parameters, buffers and their names stay the same, so a checkpoint fits any number of processes.
     """
     for name, child in module.named_children() if world() > 1 else ():
         if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d)):
@@ -24,9 +24,9 @@ def share_batch_norm(module: nn.Module) -> None:
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
-    """Batch norm of (B, C) or (B, C, H, W) over the images of all processes, which may hold different numbers of them.
+    """Batch norm of (B, C) or (B, C, H, W) over the images of all processes, which may have different numbers of images.
 
-    In evaluation mode it is torch's, and does not communicate.
+    In evaluation mode it is torch's batch norm and does not communicate.
     """
 
     def __init__(self, like: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
@@ -34,10 +34,10 @@ class SharedBatchNorm(nn.BatchNorm2d):
         vars(self).update(vars(like))
 
     def _check_input_dim(self, input: Tensor) -> None:
-        """Both kinds of input are accepted."""
+        """Accept both kinds of input."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalised input, in its own number format."""
+        """The normalised input, in the number format of the input."""
         if not self.training:
             return super().forward(input)
         mean, var, count = _moments(input.detach())
@@ -55,11 +55,13 @@ class SharedBatchNorm(nn.BatchNorm2d):
 def _moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean (C,), variance (C,) and number (1,) of the values of all processes in each channel of x (B, C, ...).
 
-    Put together from each process's own mean and variance, which loses no digits where a mean is large.
+    Combined from each process's mean and variance, so that no digits are lost if a mean is large.
     """
     channels, dtype = x.shape[1], torch.promote_types(x.dtype, torch.float32)
     scratch = torch.zeros(2, channels, dtype=dtype, device=x.device)
-    mean, var = torch.batch_norm_update_stats(x, scratch[0], scratch[1], 0.0)  # the fastest way on a CPU, and float32 of bf16
+    mean, var = torch.batch_norm_update_stats(
+        x, scratch[0], scratch[1], 0.0
+    )  # the fastest way on a CPU, and float32 results for bf16
     everything = x.new_zeros((world(), 2 * channels + 1), dtype=dtype)
     everything[rank()] = torch.cat([mean, var, mean.new_full((1,), x.numel() // channels)])
     means, variances, counts = torch.split(total(everything), [channels, channels, 1], 1)
@@ -69,9 +71,9 @@ def _moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 class _Normalise(torch.autograd.Function):
-    """Batch norm by given statistics that themselves depend on the input, here and on the other processes.
+    """Batch norm with given statistics that depend on the input, on this and on the other processes.
 
-    torch's own operation for statistics that are constants gives most of the gradient; what is missing of it is
+    torch's operation for constant statistics gives most of the gradient; the missing term is
     (sum of dy + x_hat * sum of dy * x_hat) / count, Ioffe and Szegedy 2015, arXiv:1502.03167, section 3.
     """
 

@@ -19,12 +19,12 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits of normalised images."""
         h = self.encoder(images)
-        with torch.autocast(h.device.type, enabled=False):  # bfloat16 would tie the logits of close classes
+        with torch.autocast(h.device.type, enabled=False):  # in bfloat16 the logits of close classes would be equal
             logits: Tensor = self.head(h.float())
         return logits
 
     @torch.no_grad()
     def fold_standardisation(self, mean: Tensor, std: Tensor) -> None:
-        """Turn a head trained on (h - mean) / std into the equal head on h; mean and std are (dim,)."""
+        """Turn a head trained on (h - mean) / std into the equivalent head on h; mean and std are (dim,)."""
         self.head.bias.sub_(self.head.weight @ (mean / std))
         self.head.weight.div_(std)

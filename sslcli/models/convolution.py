@@ -1,4 +1,4 @@
-"""3x3 convolutions on a CPU as matrix products: without the zeros of the padding on small maps, by Winograd's way on others."""
+"""3x3 convolutions on a CPU as matrix products: on small maps without the zeros of the padding, on others by Winograd."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from torch.autograd.function import once_differentiable
 from sslcli.models import winograd
 
 Module = TypeVar("Module", bound=nn.Module)
-DENSE = 2  # the largest side of a map that is seen as a vector: there every tap of a filter reads one pixel or none
+DENSE = 2  # the largest side of a map that is treated as a vector: there every tap of a filter reads at most one pixel
 SMALL = {torch.bfloat16: 4, torch.float32: 3}
-"""The largest side of an output for which products give the gradient of the weights sooner, by number format."""
-FEWEST, MANY = 64, 512  # input channels: with fewer products are too thin; so many they must be on 4x4 pixels with stride 1
+"""The largest side of an output for which matrix products are faster for the weights' gradient, by number format."""
+FEWEST, MANY = (
+    64,
+    512,
+)  # input channels: with fewer, products are too thin; on 4x4 pixels with stride 1 the second number is needed
 
 WORTH_IT = {"AVX2": 64 * 128, "AVX512": 256 * 256}
-"""From so many weights of a tap on Winograd's way is the quicker one, by the instructions that torch uses on this CPU."""
-WASTE = 1.8  # so many times the map's pixels its tiles may have
+"""The number of weights per tap from which Winograd is faster, by the instructions that torch uses on this CPU."""
+WASTE = 1.8  # the pixels of the tiles may be this many times those of the map
 
 
 def quicken(module: nn.Module) -> None:
-    """Have every plain 3x3 convolution within the module take the quicker of two ways on a CPU; names and weights stay.
+    """Make every plain 3x3 convolution in the module use the faster of two ways on a CPU; names and weights stay.
 
-    Forward and backward together, the way taken here was 2.5 to 9 times as fast on maps of 2x2 and 1x1 pixels, 1.1 to 1.7
-    times on larger ones (`python -m tests.benchmarks.convolution`, two threads of an EPYC, Zen 4): oneDNN multiplies padding,
-    and is slow at such a weight's gradient.
+    Forward and backward together, this was 2.5 to 9 times as fast on maps of 2x2 and 1x1 pixels, and 1.1 to 1.7 times on
+    larger ones (`python -m tests.benchmarks.convolution`, two threads of an EPYC, Zen 4): oneDNN multiplies the padding too,
+    and is slow at the gradient of such weights.
     """
     for name, child in module.named_children():
         if type(child) is nn.Conv2d and _is_plain(child):
@@ -36,14 +39,14 @@ def quicken(module: nn.Module) -> None:
 
 
 def use_winograd(module: nn.Module, *, on: bool) -> None:
-    """Have the module's convolutions train by Winograd's way where that is quicker, or not: its sums round otherwise."""
+    """Let the module's convolutions train with Winograd where it is faster, or not: its sums round differently."""
     for part in module.modules():
         if isinstance(part, QuickConv2d):
             part.winograd = on
 
 
 def plain_convolutions(module: Module) -> Module:
-    """A copy of a module with torch's own convolutions, for what reads a net operation by operation."""
+    """A copy of a module with torch's own convolutions, for tools that read a network operation by operation."""
     copied = copy.deepcopy(module)
     for parent in list(copied.modules()):
         for name, child in parent.named_children():
@@ -61,9 +64,9 @@ def _is_plain(convolution: nn.Conv2d) -> bool:
 
 
 class QuickConv2d(nn.Conv2d):
-    """A 3x3 convolution (B, I, H, W) to (B, O, H', W'), padding 1, no bias; on a CPU by the quicker way.
+    """A 3x3 convolution (B, I, H, W) to (B, O, H', W'), padding 1, no bias; on a CPU in the faster way.
 
-    Without gradients it is torch's own but for small maps, so that a net is measured to the same bits however it was trained.
+    Without gradients it is torch's own except on small maps, so a network gives the same bits however it was trained.
     """
 
     def __init__(self, like: nn.Conv2d) -> None:
@@ -85,9 +88,9 @@ class QuickConv2d(nn.Conv2d):
         return made
 
     def _winograd_is_quicker(self, x: Tensor, dtype: torch.dtype) -> bool:
-        """Of forward and backward together, and in float32 alone: in bfloat16 its sums would round too coarsely.
+        """Whether Winograd is faster, forward and backward together. Only in float32: in bfloat16 its sums round too coarsely.
 
-        What reads the net operation by operation gets torch's own: torch.compile, and tracing.
+        torch.compile and tracing, which read the network operation by operation, get torch's own.
         """
         if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
             return False
@@ -100,7 +103,7 @@ class QuickConv2d(nn.Conv2d):
 
 
 class _Product(torch.autograd.Function):
-    """The convolution with channels last. Sums are those of torch's convolution, in another order."""
+    """The convolution with channels last. The sums are torch's, in another order."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
@@ -128,7 +131,7 @@ class _Product(torch.autograd.Function):
 
 
 class _Winograd(torch.autograd.Function):
-    """The convolution with channels last, stride 1. Its sums are torch's to four digits."""
+    """The convolution with channels last, stride 1. The sums agree with torch's to four digits."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
@@ -150,14 +153,14 @@ def _out(side: int, stride: int) -> int:
 
 
 def _last(x: Tensor) -> Tensor:
-    """Channels moved to the end, where they are in memory."""
+    """Move the channels to the end, where they already are in memory."""
     return x.permute(0, 2, 3, 1)
 
 
 def _as_matrix(weight: Tensor, height: int, width: int, stride: int) -> Tensor:
     """The matrix (H' W' O, H W I) that maps a whole map with channels last to its convolution; sides of at most DENSE.
 
-    Each pixel of the output is reached by each of the input, by one tap of the filter.
+    Every pixel of the input reaches every pixel of the output through one tap of the filter.
     """
     taps = _last(weight)
     return torch.cat([
@@ -167,7 +170,7 @@ def _as_matrix(weight: Tensor, height: int, width: int, stride: int) -> Tensor:
 
 
 def _weight_gradient(x: Tensor, dy: Tensor, stride: int) -> Tensor:
-    """The gradient (O, I, 3, 3) of the weights: for each tap a product over the pixels that it reaches, none of padding."""
+    """The gradient (O, I, 3, 3) of the weights: for each tap a product over the pixels that it reaches, without padding."""
     x, dy = _last(x), _last(dy)
     gradient = x.new_empty(dy.shape[-1], 3, 3, x.shape[-1])
     for row in range(3):
@@ -179,9 +182,9 @@ def _weight_gradient(x: Tensor, dy: Tensor, stride: int) -> Tensor:
 
 
 def _reach(tap: int, side: int, stride: int) -> tuple[slice, slice]:
-    """Along one side: the pixels of the output that a tap serves, and those of the input that it reads for them.
+    """Along one side: the output pixels that a tap contributes to, and the input pixels that it reads for them.
 
-    Pixel o of the output reads pixel o stride + tap - 1 of the input.
+    Output pixel o reads input pixel o stride + tap - 1.
     """
     first = 1 if tap == 0 else 0
     read = range(first * stride + tap - 1, side, stride)[: _out(side, stride) - first]

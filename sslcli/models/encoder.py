@@ -18,7 +18,7 @@ from sslcli.models.convolution import quicken
 
 
 class Encoder(nn.Module):
-    """Normalised images (B, 3, H, W) to representations h (B, `dim`), the input of projector and probe alike."""
+    """Normalised images (B, 3, H, W) to representations h (B, `dim`), the input of projector and probe."""
 
     def __init__(self, backbone: nn.Module, dim: int) -> None:
         super().__init__()
@@ -32,10 +32,10 @@ class Encoder(nn.Module):
 
 
 def build_encoder(backbone: str, *, stem: str, seed: int) -> Encoder:
-    """Build a randomly initialised encoder; the same seed gives the same weights, whatever was drawn before.
+    """Build a randomly initialised encoder. The same seed always gives the same weights.
 
-    backbone: a name in BACKBONES, or timm:NAME. stem: one that `has_stem` accepts of it; a backbone without exchangeable
-    stem takes "own" alone. A UsageError or a StateError if timm has no such model for images of that size, or is not there.
+    backbone: a name in BACKBONES, or timm:NAME. stem: one that `has_stem` accepts for it; a backbone without a choice of
+    stems takes only "own". A UsageError if timm has no such model for images of that size, a StateError if timm is missing.
     """
     build = _timm(backbone, stem) if backbone.startswith(TIMM) else _of_table(backbone, stem)
     with torch.random.fork_rng(devices=[]):
@@ -59,7 +59,7 @@ def _timm(backbone: str, stem: str) -> Callable[[], Any]:
 
 @lru_cache(maxsize=32)
 def hold_to_side(backbone: str, *, stem: str, side: int) -> None:
-    """A UsageError if the encoder cannot make a representation of images of `side` pixels, or cannot on several processes."""
+    """A UsageError if the encoder cannot represent images of `side` pixels, or cannot run on several processes."""
     encoder = build_encoder(backbone, stem=stem, seed=0).eval()
     norms = {type(child) for child in encoder.modules() if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d))}
     if world() > 1 and not norms <= {nn.BatchNorm1d, nn.BatchNorm2d}:
@@ -79,12 +79,12 @@ def hold_to_side(backbone: str, *, stem: str, side: int) -> None:
 
 
 def weights_hash(module: nn.Module) -> str:
-    """sha256 over the names, shapes and values of every parameter and buffer: equal means the same function."""
+    """sha256 over the names, shapes and values of all parameters and buffers. Equal hashes mean the same function."""
     return tensors_hash(module.state_dict())
 
 
 def tensors_hash(tensors: Mapping[str, Tensor]) -> str:
-    """`weights_hash` of a module by its state alone."""
+    """`weights_hash` of a module, from its state."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())

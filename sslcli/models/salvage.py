@@ -1,4 +1,4 @@
-"""The tensors of a file of torch.save that holds more: classes and functions in it become stand-ins, and none is run."""
+"""Extract the tensors of a torch.save file that holds more. Classes and functions become stand-ins; none is run."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from sslcli.errors import UsageError, UserError
 from sslcli.files import atomic_write
 
 MODULE_PARTS = ("_modules", "_parameters", "_buffers")
-"""Where a torch module keeps what it is made of; in its state_dict these words are left out."""
+"""The attributes where a torch module keeps its parts; its state_dict leaves these words out."""
 
 
 class StandIn:
-    """Takes the place of an object of a class that is not imported, and of a call that is not made; keeps what it is given."""
+    """Stands for an object whose class is not imported, or a call that is not made; keeps what it is given."""
 
     def __new__(cls, *given: Any, **named: Any) -> Self:
-        """As a pickle makes objects: without a call of `__init__`."""
+        """Create the object as pickle does: without a call of `__init__`."""
         made = super().__new__(cls)
         made.given, made.named = list(given), dict(named)
         return made
@@ -39,7 +39,7 @@ class StandIn:
         pass
 
     def __call__(self, *given: Any, **named: Any) -> StandIn:
-        """What a call of it would have made, kept likewise."""
+        """A stand-in for the result of a call."""
         return StandIn(*given, **named)
 
     def __setstate__(self, state: Any) -> None:
@@ -59,7 +59,7 @@ class StandIn:
     add = append  # as of a set
 
     def children(self) -> Iterator[tuple[Any, Any]]:
-        """What it was given, by name; of a module by the names of its state_dict."""
+        """What it was given, by name; for a module, by the names of its state_dict."""
         for number, value in enumerate([self.named, *self.given]):
             if isinstance(value, Mapping):
                 yield from (("" if key in MODULE_PARTS else key, child) for key, child in value.items())
@@ -72,7 +72,7 @@ def _without_state(data: Any, *_: Any) -> Any:
 
 
 def _without_type(make: Any, _: Any, given: tuple[Any, ...], __: Any) -> Any:
-    """A tensor of a subclass as a plain one; `make` is one of the functions below, or a stand-in."""
+    """A tensor of a subclass as a plain tensor; `make` is one of the functions below, or a stand-in."""
     return make(*given)
 
 
@@ -98,11 +98,11 @@ PLAIN = {
     **{(module, kind.__name__): kind for module in ("builtins", "__builtin__") for kind in (
         set, frozenset, list, dict, tuple, int, float, complex, bool, str, bytes, bytearray, slice)},
 }  # fmt: skip
-"""What a pickle may name and get: it makes plain data and tensors, and calls nothing else."""
+"""What a pickle may name and use: it makes plain data and tensors, and calls nothing else."""
 
 
 class _Inert(pickle.Unpickler):
-    """Reads a pickle without importing or calling what it names; `foreign` has those names."""
+    """Reads a pickle without importing or calling what it names; `foreign` collects those names."""
 
     foreign: ClassVar[dict[str, None]] = {}
 
@@ -116,21 +116,21 @@ class _Inert(pickle.Unpickler):
 
 
 def read_inertly(content: bytes) -> tuple[Any, list[str]]:
-    """What a file of torch.save holds, with stand-ins for what is neither tensor nor plain data, and what those are called.
+    """The content of a torch.save file, with stand-ins for all but tensors and plain data, and the names of the stand-ins.
 
-    Nothing that the file names is imported or run. Raises whatever torch does with a damaged file.
+    Nothing that the file names is imported or run. Raises torch's errors for a damaged file.
     """
     foreign: dict[str, None] = {}
     reader = type("_Inert", (_Inert,), {"foreign": foreign})
     as_pickle = SimpleNamespace(__name__="inert", Unpickler=reader, load=lambda file, **how: reader(file, **how).load())
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # old files come with the source of their classes, which torch compares
+        warnings.simplefilter("ignore")  # old files contain the source of their classes, which torch compares
         value = torch.load(io.BytesIO(content), map_location="cpu", pickle_module=as_pickle, weights_only=False)
     return value, list(foreign)
 
 
 def tensors_in(value: Any) -> dict[str, Tensor]:
-    """Every tensor in plain data and stand-ins, by its dotted name; of what is in there twice the shorter name counts."""
+    """Every tensor in plain data and stand-ins, by dotted name; a tensor with two names gets the shorter one."""
     found: dict[str, Tensor] = {}
     waiting, seen = deque([("", value)]), set()
     while waiting:
@@ -152,7 +152,7 @@ def _children(value: Any) -> Iterable[tuple[Any, Any]]:
 
 
 def keep_tensors(source: str, target: str) -> None:
-    """Write the tensors that a file of torch.save holds to another, by their dotted names. Says so, or ends the program."""
+    """Write the tensors of a torch.save file to another file, by dotted names. Says so, or ends the program."""
     try:
         tensors = {name: tensor.detach() for name, tensor in tensors_in(read_inertly(Path(source).read_bytes())[0]).items()}
         if not tensors:
@@ -166,7 +166,7 @@ def keep_tensors(source: str, target: str) -> None:
 
 
 def advice(path: Path, *, script: bool = False) -> str:
-    """The line to type that writes a file with a file's tensors alone; `script`: it is an archive of TorchScript."""
+    """The line to type that writes a file with only the tensors; `script`: it is a TorchScript archive."""
     target = "weights.pt" if path.name != "weights.pt" else "tensors.pt"
     if script:
         code = f"import torch; torch.save(torch.jit.load({str(path)!r}, 'cpu').state_dict(), '{target}')"

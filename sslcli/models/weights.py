@@ -1,4 +1,4 @@
-"""Others' weights: a file's tensors, and which of them are the encoder's: all of its own are there, or none is taken."""
+"""Others' weights: find the encoder's tensors in a file. Either all of them are there, or none is taken."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from sslcli.models.salvage import advice, read_inertly, tensors_in
 
 INSTALL = "pip install 'sslcli[export]', or in a checkout: pip install -e '.[export]'"
 COUNTER = "num_batches_tracked"
-"""What torch has counted for averages that are not in use here; old files lack it, and it changes no output."""
+"""torch's counter for averages that are not used here; old files lack it, and it changes no output."""
 TORCH = (b"PK\x03\x04", b"\x80")
-"""How files of torch.save begin, now and before 1.6."""
-ALONE = "so it is not loaded. This line writes a file with its tensors alone:"
+"""First bytes of torch.save files, now and before torch 1.6."""
+ALONE = "so it is not loaded. This line writes a file with only its tensors:"
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 AVERAGED = ("momentum", "encoder_k", "target", "ema", "student")
-"""In names of networks that are kept beside the one to take: moving averages, but of DINO's two the teacher is taken."""
+"""Words in names of networks that are not taken if another is complete: moving averages, but DINO's student, not teacher."""
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
-    """Every tensor in a .pt, .pth, .ckpt (torch.save) or .safetensors file by its dotted name, and the file's sha256.
+    """Every tensor in a .pt, .pth, .ckpt (torch.save) or .safetensors file by dotted name, and the file's sha256.
 
-    Tensors and plain data only: code is never run. A UsageError for what is not there, not such a file, or holds more.
+    Tensors and plain data only: code is never run. A UsageError if the file is missing, of another kind, or holds more.
     """
     if not path.is_file():
         raise UsageError(f"{path} is {_no_file(path)}: accepted is a file of weights")
@@ -67,9 +67,9 @@ def _read_safetensors(content: bytes, path: Path) -> Any:
 
 
 def _read_torch(content: bytes, path: Path) -> Any:
-    if kind_of(content) == TORCHSCRIPT:  # which torch would run
+    if kind_of(content) == TORCHSCRIPT:  # torch would run its code
         raise UsageError(f"{path} is {TORCHSCRIPT}, which holds code, {ALONE} {advice(path, script=True)}")
-    try:  # a Namespace holds plain options, and many training scripts keep theirs in the file
+    try:  # many training scripts store their options as a Namespace, which is plain data
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # torch's readers raise whatever a damaged file leads them to
@@ -77,27 +77,27 @@ def _read_torch(content: bytes, path: Path) -> Any:
 
 
 def _why_unread(content: bytes, path: Path, error: Exception) -> str:
-    """What a file is that torch.load refuses, and if there are tensors in it the line that keeps them."""
+    """The kind of a file that torch.load refuses and, if it contains tensors, the line that extracts them."""
     kind = kind_of(content)
     try:
         _, names = read_inertly(content)
-    except Exception:  # it is damaged, or no such file at all
+    except Exception:  # it is damaged, or another kind of file
         reason = f"it is {kind}" if kind and kind != TORCH_ARCHIVE else first_line(error)
-        return f"is no file of torch.save that can be read: {reason}"
+        return f"cannot be read as a torch.save file: {reason}"
     listed = ", ".join(names[:3]) + ", …" * (len(names) > 3)
     return f"holds more than tensors and plain data ({listed or first_line(error)}), {ALONE} {advice(path)}"
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in a line of 120 characters at most; of one that says nothing its type."""
+    """The text of an error, in one line of at most 120 characters; its type if it has no text."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
 
 
 @dataclass(frozen=True)
 class Found:
-    """Where in a file the weights of a backbone are: its names to the file's, under `prefix`. Counters may be missing.
+    """The place of a backbone's weights in a file: its names to the file's names, below `prefix`. Counters may be missing.
 
-    `others` are the prefixes under which all of them are there, too; `missing` is how many counters are not.
+    `others` are other prefixes with a complete set of weights; `missing` is the number of missing counters.
     """
 
     prefix: str
@@ -106,7 +106,7 @@ class Found:
     missing: int = 0
 
     def renamed(self) -> dict[str, str]:
-        """What the file calls things to what they are here, as few rules as say it all; equal parts at the end left out."""
+        """Names in the file to names here, as the fewest rules that cover all; equal endings are left out."""
         rules = {}
         for ours, theirs in self.names.items():
             mine, other = ours.split("."), theirs.split(".")
@@ -117,7 +117,7 @@ class Found:
         return rules
 
     def dropped(self, tensors: Mapping[str, Tensor]) -> dict[str, int]:
-        """What of the file is not taken, by the part of the name that first differs from the prefix; and how many tensors."""
+        """What is not taken from the file, by the first part of the name that differs from the prefix, with their number."""
         taken, path = set(self.names.values()), self.prefix.split(".")[:-1]
         groups: Counter[str] = Counter()
         for name in tensors:
@@ -129,9 +129,9 @@ class Found:
 
 
 def find_weights(tensors: Mapping[str, Tensor], encoder: Encoder, *, place: str, net: str) -> Found:
-    """Where in a file all weights of an encoder's backbone are, each with its shape; else a UsageError.
+    """Find all weights of an encoder's backbone in a file, each with the right shape; else a UsageError.
 
-    Under any prefix; by torchvision's names, or numbered as nn.Sequential does with a network's children. `place` names
+    Below any prefix, by torchvision's names, or numbered as in an nn.Sequential of the network's children. `place` names
     the file and `net` the encoder in messages.
     """
     wanted = encoder.backbone.state_dict()
@@ -150,7 +150,7 @@ def find_weights(tensors: Mapping[str, Tensor], encoder: Encoder, *, place: str,
 
 
 def _candidates(tensors: Mapping[str, Tensor], backbone: nn.Module, *, without_relu: bool = False) -> list[Found]:
-    """For each prefix and each way of naming what of the backbone is there."""
+    """The parts of the backbone that are there, for each prefix and each way of naming."""
     made: list[Found] = []
     for calls in _namings(backbone, without_relu=without_relu):
         under: dict[str, dict[str, str]] = {}
@@ -166,9 +166,9 @@ def _candidates(tensors: Mapping[str, Tensor], backbone: nn.Module, *, without_r
 def _namings(backbone: nn.Module, *, without_relu: bool = False) -> list[dict[str, str]]:
     """The ways in which programs name a backbone's tensors: each maps their names, without prefix, to its own.
 
-    torchvision's names (timm, VISSL, MoCo, solo-learn have them, too); numbered by the place among the children (lightly's
-    examples), or among those that do something; and each with `shortcut` for `downsample`. `without_relu`: numbered among
-    the children that have weights, between which a program has lost what stands in no module.
+    torchvision's names (also timm, VISSL, MoCo, solo-learn); numbered by position among the children (lightly's examples),
+    or among the children that do something; and each of these with `shortcut` for `downsample`. `without_relu`: numbered
+    among the children with weights; such a program has lost the operations between them that are not modules.
     """
     children = [name for name, _ in backbone.named_children()]
     active = [name for name, child in backbone.named_children() if not isinstance(child, nn.Identity)]
@@ -194,17 +194,17 @@ def _is_whole(found: Found, tensors: Mapping[str, Tensor], wanted: Mapping[str, 
 
 
 def _misfits(found: Found, tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
-    """What of a backbone is not there, or of another shape or kind, in words."""
+    """What is missing of a backbone, or has another shape or kind, in words."""
     words = []
     for name, own in wanted.items():
         theirs = tensors[found.names[name]] if name in found.names else None
         if theirs is None:
-            words += [f"{name} is not there"] * (not name.endswith(COUNTER))
+            words += [f"{name} is missing"] * (not name.endswith(COUNTER))
         elif theirs.shape != own.shape or theirs.is_floating_point() != own.is_floating_point():
             kind = "" if theirs.shape != own.shape else f" of {theirs.dtype}"
             words.append(f"{name} is {tuple(theirs.shape)}{kind}, not {tuple(own.shape)}")
         elif not torch.isfinite(theirs).all():
-            words.append(f"{name} has values that are no numbers")
+            words.append(f"{name} has values that are not numbers")
     return words
 
 
@@ -218,11 +218,11 @@ def _why_not(candidates: list[Found], tensors: Mapping[str, Tensor], wanted: Map
         return f"{place} does not hold the weights of {net}{advice}. It has {len(tensors)} tensors: {has or 'none'}"
     listed = "; ".join(wrong[:4]) + (f"; and {len(wrong) - 4} more" if wrong[4:] else "")
     under = f" under {most.prefix}*" if most.prefix else ""
-    return f"{place} holds the weights of {net} in part alone{under}: {listed}{advice}"
+    return f"{place} holds only some weights of {net}{under}: {listed}{advice}"
 
 
 def _nets_that_have(tensors: Mapping[str, Tensor]) -> list[str]:
-    """The options of the backbones and stems whose weights a file does hold. Strides cannot be told from weights."""
+    """The options of backbones and stems whose weights the file does hold. Weights do not show strides."""
     fits = []
     for backbone, entry in BACKBONES.items():
         for stem in entry.stems:
@@ -241,6 +241,6 @@ def _shapes(backbone: str, stem: str) -> nn.Module:
 
 
 def load_weights(encoder: Encoder, tensors: Mapping[str, Tensor], found: Found) -> None:
-    """Put what was found into the encoder's backbone, where missing counters stay 0."""
+    """Load what was found into the encoder's backbone; missing counters stay 0."""
     state = encoder.backbone.state_dict()
     encoder.backbone.load_state_dict(state | {ours: tensors[theirs] for ours, theirs in found.names.items()})

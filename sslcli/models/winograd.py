@@ -1,7 +1,7 @@
 """3x3 convolutions with a quarter of the multiplications: Winograd's F(4x4, 3x3), after Lavin and Gray, arXiv:1509.09308.
 
-A map is cut into tiles of 4x4 pixels, each read with a border of one. A tile is taken to 36 numbers, where the convolution is a
-product of matrices over the channels, and back. All maps here are (B, H, W, channels), contiguous.
+A map is cut into tiles of 4x4 pixels, each read with a border of one pixel. A tile is transformed to 36 numbers, where the
+convolution is a matrix product over the channels, and back. All maps here are (B, H, W, channels), contiguous.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 CACHED = 2 << 20
-"""Numbers that the tiles of one turn may have: 8 MB stay in the cache of most CPUs, and are rows enough for a product."""
+"""Numbers in the tiles of one pass: 8 MB stay in the cache of most CPUs, and give enough rows for a product."""
 Columns = Sequence[Tensor]
 _G = torch.tensor(
     [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]], dtype=torch.float64
@@ -31,7 +31,7 @@ def convolve(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def gradients(x: Tensor, weight: Tensor, dy: Tensor, *, of_x: bool, of_weight: bool) -> tuple[Tensor | None, Tensor | None]:
-    """The gradients of `convolve`'s x and weight, where asked for, from that of its result, dy (B, H, W, O)."""
+    """The gradients of `convolve`'s x and weight, if asked for, from the gradient of its result, dy (B, H, W, O)."""
     (height, width), filters = x.shape[1:3], _filters(weight)
     dx = torch.empty_like(x) if of_x else None
     d_filters = x.new_zeros(36, *weight.shape[:2])
@@ -50,12 +50,12 @@ def gradients(x: Tensor, weight: Tensor, dy: Tensor, *, of_x: bool, of_weight: b
 
 
 def count(side: int) -> int:
-    """How many tiles cover a side."""
+    """The number of tiles that cover a side."""
     return -(-side // 4)
 
 
 def _turns(x: Tensor, *, like: Tensor | None = None) -> tuple[Tensor, ...]:
-    """Maps in as many at a time as fit `CACHED`."""
+    """Maps in groups that fit `CACHED`."""
     of = x if like is None else like
     return torch.split(x, max(1, CACHED // (36 * count(of.shape[1]) * count(of.shape[2]) * of.shape[3])))
 
@@ -71,7 +71,7 @@ def _filters(weight: Tensor) -> Tensor:
 
 
 def _tiles(x: Tensor) -> Tensor:
-    """Maps (B, H, W, C) as their tiles' numbers (6, 6, B, h, w, C)."""
+    """Maps (B, H, W, C) as the numbers of their tiles (6, 6, B, h, w, C)."""
     (height, width), (h, w) = x.shape[1:3], map(count, x.shape[1:3])
     padded = nn.functional.pad(x, (0, 0, 1, 4 * w + 1 - width, 1, 4 * h + 1 - height))
     rows = x.new_empty(6, len(x), h, 4 * w + 2, x.shape[3])
@@ -113,7 +113,7 @@ def _out_of_tile(m: Tensor, out: Tensor) -> None:
 
 
 def _tiles_of_maps(dy: Tensor) -> Tensor:
-    """The gradient of `_maps`' products (6, 6, B, h, w, O), from that of its maps (B, H, W, O)."""
+    """The gradient of `_maps`' products (6, 6, B, h, w, O), from the gradient of its maps (B, H, W, O)."""
     (height, width), (h, w) = dy.shape[1:3], map(count, dy.shape[1:3])
     if height % 4 or width % 4:
         dy = nn.functional.pad(dy, (0, 0, 0, 4 * w - width, 0, 4 * h - height))
@@ -139,7 +139,7 @@ def _back_into_tile(y: Columns, out: Tensor) -> None:
 
 
 def _overlapped(numbers: Tensor) -> Tensor:
-    """The gradient of `_tiles`' padded maps (B, 4 h + 2, 4 w + 2, C), from that of its numbers (6, 6, B, h, w, C)."""
+    """The gradient of `_tiles`' padded maps (B, 4 h + 2, 4 w + 2, C), from that of the numbers (6, 6, B, h, w, C)."""
     _, _, images, h, w, channels = numbers.shape
     rows = numbers.new_empty(6, images, h, 4 * w + 2, channels)
     _out_of_overlap(numbers.transpose(0, 1), lambda k: rows[:, :, :, k : k + 4 * w - 3 : 4], rows[:, :, :, 4 * w :])
@@ -149,7 +149,7 @@ def _overlapped(numbers: Tensor) -> Tensor:
 
 
 def _out_of_overlap(v: Tensor, pixels: Callable[[int], Tensor], border: Tensor) -> None:
-    """Six numbers to six pixels, the paper's B, added where the tiles overlap: the last two are the next tile's first."""
+    """Six numbers to six pixels, the paper's B, added where tiles overlap: the last two pixels are the next tile's first."""
     near, near_odd, far, far_odd = v[1] + v[2], v[1] - v[2], v[3] + v[4], v[3] - v[4]
     torch.mul(v[0], 4, out=pixels(0))
     torch.sub(v[5], near_odd, out=pixels(1)).mul_(4).sub_(far_odd, alpha=2)

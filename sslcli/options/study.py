@@ -11,7 +11,7 @@ from sslcli.options.annotations import MAX_SEED, DataDir, Device, Download, Labe
 from sslcli.options.command import Command
 from sslcli.options.preset_files import presets_in_words
 
-PRESETS_TAKE = "Presets, with the time of pretraining on two CPU cores of class bf16 (AMD Zen 4, Intel Sapphire Rapids, newer):"
+PRESETS_TAKE = "Presets, with the time of pretraining on two CPU cores of class bf16 (since AMD Zen 4, Intel Sapphire Rapids):"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -161,7 +161,7 @@ def changed(record: Run, evidence: Sequence[Evidence]) -> list[str]:
             here, there = told.get(name, ABSENT), item.values.get(name, ABSENT)
             if name not in found and not _equal(here, there, within=item.within):
                 shown = name.replace("metrics.", "metric ", 1)
-                found[name] = f"changed: {shown} is {here} on record, and {there} by {SOURCES[item.source]}"
+                found[name] = f"changed: {shown} is recorded as {here}, but {there} according to {SOURCES[item.source]}"
     return list(found.values())
 
 

@@ -58,7 +58,9 @@ class Registry:
         """The absolute form of a path in the project; a UsageError if it, or a link in it, leaves the project."""
         path = (self.root / relative).resolve()
         if not path.is_relative_to(self._real_root):
-            raise UsageError(f"{relative!r} in the registry leaves the project {self.root}: paths are relative and stay in it")
+            raise UsageError(
+                f"{relative!r} in the registry is outside the project {self.root}; accepted are relative paths inside it"
+            )
         return path
 
     def runs(self) -> list[Run]:

@@ -1,1 +1,1 @@
-"""A study: trainings that belong together, done once each, then pictures, the page and the comparison."""
+"""A study: related trainings, each done once, then pictures, the page and the comparison."""

@@ -1,4 +1,4 @@
-"""The trainings of a study, each done once: what is finished is not repeated, what was interrupted goes on."""
+"""The trainings of a study, each done once: finished ones are not repeated, interrupted ones continue."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sslcli.workflows.table import WORKFLOWS
 
 
 def hold_to_labels(registry: Registry, steps: list[Step]) -> None:
-    """A UsageError before anything is trained where the data have not the labels that an evaluation needs."""
+    """A UsageError, before anything is trained, if the data lack the labels that an evaluation needs."""
     own = [
         evaluation for kind, arguments in steps if not {"dataset", "labels"} & set(arguments)
         if not isinstance(evaluation := build(TRAININGS[kind], arguments), Pretrain)
@@ -39,7 +39,7 @@ def hold_to_labels(registry: Registry, steps: list[Step]) -> None:
 
 
 def train_all(registry: Registry, name: str, steps: list[Step], *, seed: int, whole: bool) -> Run:
-    """Every training of the study at one seed; returns the pretraining. `whole` probes its kept checkpoints too."""
+    """Do every training of the study for one seed; returns the pretraining. `whole` also probes its kept checkpoints."""
     pretrained = do(registry, name, steps[0][0], {**steps[0][1], "seed": seed})
     probes = [step for step in steps if step[0] == "probe"]
     done: list[Run] = []
@@ -52,7 +52,7 @@ def train_all(registry: Registry, name: str, steps: list[Step], *, seed: int, wh
 
 
 def do(registry: Registry, study: str, kind: str, arguments: Mapping[str, object]) -> Run:
-    """One training: nothing if it is finished, the rest of it if it was interrupted, else all of it."""
+    """Do one training: nothing if it is finished, the rest if it was interrupted, else all of it."""
     workflow = WORKFLOWS[kind]
     before = [run for run in registry.runs() if run.study == study and run.status != "published"]
     arguments, choices = _settled_before(registry, before, arguments)
@@ -81,9 +81,9 @@ def do(registry: Registry, study: str, kind: str, arguments: Mapping[str, object
 def _settled_before(
     registry: Registry, before: list[Run], arguments: Mapping[str, object]
 ) -> tuple[Mapping[str, object], Choices]:
-    """A pretraining's arguments with what an earlier one of the study settled for the same minutes, and its choices.
+    """A pretraining's arguments with the settings that an earlier one of the study found for the same minutes, and its choices.
 
-    So another seed has the same steps, and a study that is started again repeats nothing, however busy the machine is now.
+    So another seed has the same steps, and a restarted study repeats nothing, however busy the machine is now.
     """
     minutes, method = arguments.get("minutes"), Pretrain.file_of(str(arguments.get("method", Pretrain.method)))
     if not minutes or method is None:

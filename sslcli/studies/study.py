@@ -26,7 +26,7 @@ from sslcli.training.device import choose_device, tell_of_speed
 
 
 def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
-    """Do what of the study is not done yet, then compare; the study's name, and its page where there are evaluations."""
+    """Do the missing parts of the study, then compare. Returns its name, and its page if there are evaluations."""
     command, preset = recipe_of(command)
     for assignment in command.set or []:
         assign(preset, assignment)
@@ -35,7 +35,9 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
         raise UsageError(f"--name {name!r}: accepted are lower-case letters, digits, '.', '_' and '-'")
     steps = trainings_of(preset, command)
     methods = sum(kind == "pretrain" for kind, _ in steps)
-    again = (methods - 1) * sum(arguments.get("init") == "pretrained" for _, arguments in steps)  # scratch is done once for all
+    again = (methods - 1) * sum(
+        arguments.get("init") == "pretrained" for _, arguments in steps
+    )  # all methods share one scratch run
     per_seed = f" for each of {command.seeds} seeds" * (command.seeds > 1)
     say(f"study {name} in {registry.root}: {len(steps) + again} trainings{per_seed}")
     tell_of_speed(choose_device(command.device), [build(TRAININGS[kind], arguments).precision for kind, arguments in steps])
@@ -61,7 +63,7 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
 
 
 def draw_pictures(registry: Registry, name: str, pretrained: list[Run], command: Study, evaluations: list[Step]) -> None:
-    """The study's pictures: curves, the views of each pretraining, and predictions with the same images for all."""
+    """Draw the study's pictures: curves, the views of each pretraining, and predictions for the same images."""
     written = curves.draw(registry, study=name, out=registry.path("results/figures"))
     written += [views.draw(registry, Views(run=run.id, data_dir=command.data_dir)) for run in pretrained]
     protocols = [

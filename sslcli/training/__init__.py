@@ -1,1 +1,1 @@
-"""How anything is trained: the loop, optimizers, devices, signals, logs. Knows no method and no data set."""
+"""Training in general: the loop, optimizers, devices, signals, logs. Knows no method and no data set."""

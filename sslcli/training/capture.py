@@ -1,6 +1,6 @@
-"""CUDA graphs: the hundreds of small pieces of a step are recorded once, and then handed over to the GPU as one.
+"""CUDA graphs: record the hundreds of kernels of a step once, then launch them together.
 
-Nets for small images are so quick on a large GPU that it waits for the host: see docs/gpu.md.
+Networks for small images are so fast on a large GPU that it waits for the host: see docs/gpu.md.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from torch.autograd.function import once_differentiable
 from sslcli.training.step import Batch, Loss, Training
 
 WARM_UP = 3
-"""Calls that run as they are before the next is recorded: what is made once, as workspaces and compiled code, is there then."""
+"""Calls that run normally before the next one is recorded; then workspaces and compiled code exist."""
 
 Work = Callable[..., list[Tensor]]
 Replay = Callable[[], None]
 
 
 def record(work: Work, inputs: Sequence[Tensor], pool: Any) -> tuple[list[Tensor], Replay]:
-    """Record what work does with these very inputs on a GPU: its outputs, and what does it with what the inputs then hold.
+    """Record work on these inputs on a GPU: its outputs, and a function that repeats it with the inputs' new values.
 
-    Recording itself does nothing.
+    Recording itself computes nothing.
     """
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
@@ -35,10 +35,10 @@ def record(work: Work, inputs: Sequence[Tensor], pool: Any) -> tuple[list[Tensor
 
 @dataclass
 class Recorded:
-    """Pieces of work, each by its key, run as they are at first and then replayed.
+    """Pieces of work, by key, that run normally at first and are then replayed.
 
-    A piece must do the same each time but for what its inputs hold, and must not wait for the device. Its next replay writes
-    over its outputs. Pieces with one `pool` share their scratch memory, so they must run one after the other.
+    A piece must do the same operations each time (only the values of its inputs change), and must not wait for the device.
+    Its next replay overwrites its outputs. Pieces with the same `pool` share scratch memory, so they must run in turn.
     """
 
     pool: Any = None
@@ -51,7 +51,7 @@ class Recorded:
         return cls(torch.cuda.graph_pool_handle())
 
     def run(self, work: Work, inputs: Sequence[Tensor], *, key: Hashable) -> list[Tensor]:
-        """The outputs of the work for these inputs; a key stands for work and for the inputs' shapes."""
+        """The outputs of the work for these inputs; a key identifies the work and the shapes of its inputs."""
         if key not in self.made:
             self.seen[key] = self.seen.get(key, 0) + 1
             if self.seen[key] <= WARM_UP:
@@ -66,7 +66,7 @@ class Recorded:
 
 
 def captured(training: Training) -> Training:
-    """The training whose loss and gradients are recorded and replayed, for each size of the views."""
+    """The training with loss and gradients recorded and replayed, for each size of the views."""
     recorded = Recorded()
     parameters = [p for p in training.module.parameters() if p.requires_grad]
     anchor = torch.zeros((), requires_grad=True, device=parameters[0].device)
@@ -93,7 +93,7 @@ def captured(training: Training) -> Training:
 
 
 class _Known(torch.autograd.Function):
-    """A loss whose gradients are known already: going backward from it hands them over."""
+    """A loss whose gradients are already known; backward() passes them on."""
 
     @staticmethod
     def forward(ctx: Any, _: Tensor, loss: Tensor, parameters: list[nn.Parameter], gradients: list[Tensor]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Checkpoints: written atomically, hashed as they are written, and never loaded unless the hash agrees."""
+"""Checkpoints: written atomically, hashed, and loaded only if the hash agrees."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Fixed(TypedDict):
-    """What classifiers on representations rest on: how h is standardised, (dim,) each, and which encoder made it."""
+    """The basis of classifiers on representations: how h is standardised, (dim,) each, and which encoder made it."""
 
     mean: Tensor
     std: Tensor
@@ -32,9 +32,9 @@ class Fixed(TypedDict):
 
 
 class State(TypedDict, total=False):
-    """What a checkpoint holds: all of a training (last.pt), an evaluation's classifier (best.pt), or a method's weights.
+    """The content of a checkpoint: a whole training (last.pt), an evaluation's classifier (best.pt), or a method's weights.
 
-    `evaluated` names the encoder that is measured, where that is not "encoder". Sides are in pixels; `mean` and `std` (3,)
+    `evaluated` names the encoder that is measured, if that is not "encoder". Sides are in pixels; `mean` and `std` (3,)
     normalise values in [0, 1].
     """
 
@@ -59,18 +59,18 @@ class State(TypedDict, total=False):
 
 
 def save_checkpoint(registry: Registry, run: Run, name: str, state: State) -> None:
-    """Write `state`, and beside it "record", what the run is, as checkpoints/<name>.pt; last.pt becomes previous.pt first.
+    """Write `state`, and a copy of the run's record as "record", to checkpoints/<name>.pt; last.pt becomes previous.pt first.
 
-    The newest "last" or "best" is the run's checkpoint in the registry; others are kept beside it. Weights that are no
-    numbers are a DivergedError, and nothing is written.
-    run.yaml names the new hash beside the old one before the file is replaced, so that a crash between the two leaves
-    a file that one of them fits.
+    The newest "last" or "best" is the run's checkpoint in the registry; others are kept beside it. If a weight is not a
+    number, that is a DivergedError, and nothing is written.
+    run.yaml gets the new hash beside the old one before the file is replaced. So after a crash between the two, one of the
+    hashes fits.
     """
     if broken := [key for key, weights in state.get("model", {}).items() if not torch.isfinite(weights).all()]:
         raise DivergedError(f"training diverged: {broken[0]} is not finite")
     file = f"{name}.pt"
     path = registry.path(f"{run.folder}/checkpoints/{file}")
-    buffer = io.BytesIO()  # torch.save into a file hides a full disk behind an error of its own
+    buffer = io.BytesIO()  # torch.save to a file hides a full disk behind its own error
     torch.save(state | {"record": sealed(run)}, buffer)
     sha256 = hashlib.sha256(buffer.getbuffer()).hexdigest()
 
@@ -90,7 +90,7 @@ def save_checkpoint(registry: Registry, run: Run, name: str, state: State) -> No
 
 
 def load_checkpoint(registry: Registry, run: Run, name: str) -> State:
-    """Read checkpoints/<name>.pt of a run onto the CPU: tensors and plain data only, after its hash was found right."""
+    """Read checkpoints/<name>.pt of a run to the CPU, after checking its hash: tensors and plain data only."""
     file = f"{name}.pt"
     path = registry.path(f"{run.folder}/checkpoints/{file}")
     if run.status == "published":
@@ -109,7 +109,7 @@ def load_checkpoint(registry: Registry, run: Run, name: str) -> State:
 
 
 def parse_checkpoint(content: bytes, place: str) -> State:
-    """What a file of torch.save holds, on the CPU: tensors and plain data only; `place` names it in messages."""
+    """The content of a torch.save file on the CPU: tensors and plain data only; `place` names it in messages."""
     try:
         state: State = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -122,7 +122,7 @@ def parse_checkpoint(content: bytes, place: str) -> State:
 
 
 def encoder_in(state: State) -> dict[str, Tensor]:
-    """The weights of the encoder that is measured, out of a checkpoint: a method's teacher where "evaluated" says so."""
+    """The weights of the measured encoder in a checkpoint: a method's teacher if "evaluated" says so."""
     prefix = f"{state.get('evaluated', 'encoder')}."
     return {name.removeprefix(prefix): value for name, value in state["model"].items() if name.startswith(prefix)}
 

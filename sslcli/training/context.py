@@ -1,4 +1,4 @@
-"""Where and on what a training works."""
+"""The context of a training."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sslcli.data.image_data import ImageData
 
 @dataclass(frozen=True)
 class Context:
-    """Where and on what a training works: the data on the device, and how forward passes and products compute.
+    """The context of a training: the data on the device, and how forward passes and products compute.
 
-    `watched` are other labelled images, on the device too, on which a pretraining is measured and not trained.
+    `watched` are other labelled images, also on the device, on which a pretraining is measured but not trained.
     """
 
     data: ImageData

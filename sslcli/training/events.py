@@ -1,4 +1,4 @@
-"""TensorBoard's event files read back: every point that its own pages show, whoever wrote them. Imports no torch."""
+"""Read TensorBoard's event files, from any program: every point that TensorBoard itself shows. Imports no torch."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ Points = list[tuple[float, float]]
 
 @dataclass
 class Scalars:
-    """What a folder's event files hold: finite points (step, value) by tag, by step; and what is not drawn of it, in words."""
+    """The event files of a folder: finite points (step, value) by tag, sorted by step; and what is not drawn, in words."""
 
     series: dict[str, Points] = field(default_factory=dict)
     losses: list[str] = field(default_factory=list)
 
     @property
     def points(self) -> dict[str, Points]:
-        """The points by name, as `names_of` this folder alone."""
+        """The points by the names that `names_of` gives for only this folder."""
         return {name: self.series[tag] for tag, name in names_of([self.series]).items()}
 
 
 def event_folders(root: Path) -> list[Path]:
-    """The folders from `root` downwards that hold event files."""
+    """The folders with event files, from `root` downwards."""
     return sorted({path.parent for path in root.rglob("*tfevents*") if path.is_file()})
 
 
 def read_scalars(folder: Path) -> Scalars:
-    """Read all event files of a folder. Of a damaged file what stands before the damage is read, and the loss named."""
+    """Read all event files of a folder. A damaged file is read up to the damage, and the loss is named."""
     found, reader = Scalars(), _Reader()
     paths = [path for path in sorted(folder.glob("*tfevents*")) if _is_readable(path, found.losses)]
     for number, path in enumerate(sorted(paths, key=_began)):
@@ -57,10 +57,10 @@ def read_scalars(folder: Path) -> Scalars:
 
 
 class _Reader:
-    """Takes a run's events in the order in which they were written, and forgets what a restart took back.
+    """Takes a run's events in the order in which they were written, and drops points that a restart replaced.
 
-    The rules are those of TensorBoard's EventAccumulator. From version 2 of event files on a session's start takes back every
-    point from its step on, of all tags; before that, a step that goes back takes back the points of its event's tags.
+    The rules are those of TensorBoard's EventAccumulator. Since version 2 of event files, the start of a session drops the
+    points of all tags from its step on; before that, a step that goes back drops the points of its event's tags.
     """
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class _Reader:
         self._newest_step = -1
 
     def take(self, event: Any, file: int) -> None:
-        """Take an event from the file of this number."""
+        """Add an event from the file with this number."""
         if event.HasField("file_version"):
             self._version = _version(event.file_version)
         if self._version >= 2:
@@ -85,7 +85,7 @@ class _Reader:
             self.series.setdefault(tag, []).append((event.step, value, file))
 
     def kept(self, tag: str) -> list[tuple[int, float]]:
-        """The points of a tag. What a later file goes through again is the later's: a restart need not say that it is one."""
+        """The points of a tag. If a later file repeats steps, its points count, even if the restart is not marked."""
         kept: list[tuple[int, float]] = []
         bound, lowest, newest = math.inf, math.inf, math.inf
         for step, value, file in reversed(self.series[tag]):
@@ -104,18 +104,18 @@ class _Reader:
             self.taken_back += len(before) - len(self.series[tag])
 
     def _values(self, event: Any) -> Iterator[tuple[str, float]]:
-        """Tag and value of each scalar of an event, in either form that TensorBoard has for them."""
+        """Tag and value of each scalar of an event, in both of TensorBoard's forms."""
         for value in event.summary.value:
             if value.HasField("simple_value"):
                 yield value.tag, value.simple_value
             if value.metadata.plugin_data.plugin_name == "scalars":
-                self._scalars.add(value.tag)  # said with the first point alone
+                self._scalars.add(value.tag)  # stated only with the first point
             if value.HasField("tensor") and value.tag in self._scalars:
                 yield value.tag, _number(value.tensor)
 
 
 def _version(text: str) -> float:
-    """The number in "brain.Event:2"; -1 where there is none, as TensorBoard has it."""
+    """The number in "brain.Event:2"; -1 if there is none, as in TensorBoard."""
     try:
         return float(text.rpartition("brain.Event:")[2])
     except ValueError:
@@ -123,13 +123,13 @@ def _version(text: str) -> float:
 
 
 def _number(tensor: Any) -> float:
-    """A tensor's one number; NaN where it is not one number."""
+    """The number in a tensor; NaN if it is not a single number."""
     from tensorboard.util.tensor_util import make_ndarray
 
     try:
         array = make_ndarray(tensor)
         return float(array.item()) if array.size == 1 and array.dtype.kind not in "OSUc" else math.nan
-    except (TypeError, ValueError):  # of a kind that it does not know, or with fewer numbers than its shape says
+    except (TypeError, ValueError):  # an unknown type, or fewer numbers than its shape says
         return math.nan
 
 
@@ -144,12 +144,12 @@ def _is_readable(path: Path, losses: list[str]) -> bool:
 
 
 def _began(path: Path) -> float:
-    """When a file's first event was written, in seconds; 0 of a file that has none."""
+    """The time of a file's first event, in seconds; 0 if it has none."""
     return next((event.wall_time for event in _events(path, [])), 0.0)
 
 
 def _events(path: Path, losses: list[str]) -> Iterator[Any]:
-    """The events of a file, up to where it is damaged."""
+    """The events of a file, up to any damage."""
     from google.protobuf.message import DecodeError
     from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
     from tensorboard.compat.proto.event_pb2 import Event
@@ -159,7 +159,7 @@ def _events(path: Path, losses: list[str]) -> Iterator[Any]:
         try:
             record = next(records, None)
             event = Event.FromString(record or b"")
-        except (DecodeError, MemoryError, OverflowError):  # the last two: a length that no file has
+        except (DecodeError, MemoryError, OverflowError):  # the last two: an impossible length
             break
         if record is None:
             break

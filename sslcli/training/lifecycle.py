@@ -1,4 +1,4 @@
-"""A run's life: claimed, running, and then finished, interrupted or failed. Signals are handled here and only here."""
+"""The life of a run: claimed, running, then finished, interrupted or failed. Signals are handled only here."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Attempt, Run
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP") if name in signal.Signals.__members__]
-BEAT_EVERY = 10.0  # seconds between two signs of life
-PATIENCE = 2.0  # seconds to wait for a run that another process asks the status of
+BEAT_EVERY = 10.0  # seconds between two heartbeats
+PATIENCE = 2.0  # seconds to wait for a run while another process asks for its status
 
 
 class Stop:
-    """A request to stop. Outside `deferred` it takes effect at once, inside it when the block ends and it was agreed on.
+    """A request to stop. Outside `deferred` it takes effect at once; inside, at the end of the block, after agreement.
 
-    Of several processes one alone cannot stop at once: there it always waits to be agreed on. `requested` is the number of
-    the signal that takes effect, or 0. A second signal does not wait.
+    With several processes, one process cannot stop alone: there a request always waits for agreement. `requested` is the
+    number of the signal that takes effect, or 0. A second signal does not wait.
     """
 
     def __init__(self) -> None:
@@ -42,13 +42,13 @@ class Stop:
             raise Interrupted(number)
 
     def agreed(self) -> int:
-        """The request that is to take effect, the same on every process: whichever of them was asked."""
+        """Agree on the request that takes effect, the same on every process, whichever of them got it."""
         self.requested = largest(self._asked)
         return self.requested
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Let the block (a step and the saving after it) finish before a request to stop takes effect."""
+        """Finish the block (a step and its saving) before a request to stop takes effect."""
         self._deferring = True
         try:
             yield
@@ -58,14 +58,14 @@ class Stop:
             raise Interrupted(self.requested)
 
     def heed(self) -> None:
-        """Let a request take effect that came too late for the last step's end to agree on it."""
+        """Let a request take effect that came too late for agreement at the end of the last step."""
         if self.agreed():
             raise Interrupted(self.requested)
 
 
 @contextmanager
 def _beating(registry: Registry, run: Run) -> Iterator[None]:
-    """Write the run's heartbeat at once, and then every BEAT_EVERY seconds from a thread of its own."""
+    """Write the run's heartbeat at once, then every BEAT_EVERY seconds from a thread."""
     over = threading.Event()
 
     def beat() -> None:
@@ -84,7 +84,7 @@ def _beating(registry: Registry, run: Run) -> Iterator[None]:
 
 @contextmanager
 def _listening(stop: Stop) -> Iterator[None]:
-    """Have signals be requests to stop, but for SIGHUP under nohup, which has it ignored; only Python's main thread can."""
+    """Turn signals into requests to stop, except SIGHUP under nohup, which ignores it. Only Python's main thread can."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -99,10 +99,10 @@ def _listening(stop: Stop) -> Iterator[None]:
 
 @contextmanager
 def running(registry: Registry, run: Run) -> Iterator[Stop]:
-    """Hold a run while it is worked on, and write down how that ended.
+    """Hold a run during the work on it, and record how the work ended.
 
-    Leaving the block normally makes the run finished; Interrupted makes it interrupted, and so does a process that is lost;
-    any other exception failed. Of several processes the first does it for all.
+    A normal end of the block makes the run finished; Interrupted or a lost process makes it interrupted; any other exception
+    makes it failed. With several processes the first does this for all.
     """
     stop = Stop()
     if rank() > 0:
@@ -110,7 +110,7 @@ def running(registry: Registry, run: Run) -> Iterator[Stop]:
             yield stop
         return
     with registry.claim(run, patience=PATIENCE):
-        vars(run).update(vars(registry.load(run)))  # another process may have gone on with it meanwhile
+        vars(run).update(vars(registry.load(run)))  # another process may have continued it since
         if run.status == "finished":
             raise StateError(f"run {run.id} is finished; there is nothing to resume")
         if elsewhere := registry.elsewhere(run):

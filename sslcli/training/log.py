@@ -1,4 +1,4 @@
-"""What a person sees while a run works (a bar, or lines when piped), and TensorBoard's event files."""
+"""The progress of a run (a bar, or lines in a pipe), and TensorBoard's event files."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from torch.utils.tensorboard import SummaryWriter
 from sslcli.console.progress import LINE_EVERY, duration, progress_bar, terminal
 
 SAVE_EVERY = 120.0  # seconds between checkpoints
-RECENT = 60.0  # seconds; speed and the time that is left are told by the last of them: compiling the first step is no measure
+RECENT = 60.0  # seconds; speed and remaining time come from this last period, because compiling slows the first step
 
 
 class Log:
-    """Shows and records one run of `steps` steps, `epoch_steps` an epoch, `batch_size` images a step.
+    """Shows and records a run of `steps` steps, `epoch_steps` per epoch, `batch_size` images per step.
 
-    `events` is the folder for TensorBoard's files; None records nothing and shows nothing. Every `record_every` steps
-    the step's loss and rate are recorded. `work_until(step)`, work done by then in any unit, tells the time that is left.
+    `events` is the folder for TensorBoard's files; None records and shows nothing. The loss and learning rate of every
+    `record_every`-th step are recorded. `work_until(step)`, the work done by then in any unit, gives the remaining time.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Log:
         self._epoch_lined = 0.0
         if events and start:
             _wait_for_later_names(events)
-        # A reader that has seen steps which a resume takes back is told so.
+        # Tells readers of steps that a resume drops.
         self._writer = SummaryWriter(str(events), purge_step=start + 1 if start else None) if events else None
         self._bar = (
             progress_bar(title, work_until(steps), completed=work_until(start), text="starting")
@@ -62,12 +62,12 @@ class Log:
             self._writer.add_scalar("train/lr", lr, step)
 
     def show(self, step: int, *, loss: float) -> None:
-        """Say how far it is: `step` is the last that is done."""
+        """Show the progress: `step` is the last finished one."""
         if self._writer:
             self._show(step, f"loss {loss:.4g}")
 
     def epoch(self, step: int, metrics: dict[str, float]) -> None:
-        """Record an epoch's metrics, by tag, and say them in a line; of epochs shorter than a second not every one."""
+        """Record an epoch's metrics, by tag, and print them in a line; for epochs below a second not every one."""
         if self._writer is None:
             return
         for tag, value in metrics.items():
@@ -80,12 +80,12 @@ class Log:
         (self._bar.console if self._bar else terminal(soft_wrap=True)).print(line, markup=False, highlight=False)
 
     def flush(self) -> None:
-        """Bring what was recorded to the disk."""
+        """Flush the records to the disk."""
         if self._writer:
             self._writer.flush()
 
     def save_is_due(self) -> bool:
-        """Whether the last checkpoint is SAVE_EVERY seconds old; asking counts as saving."""
+        """Whether the last checkpoint is SAVE_EVERY seconds old; a True answer counts as saving."""
         due = time.monotonic() - self._saved > SAVE_EVERY
         if due:
             self._saved = time.monotonic()
@@ -117,9 +117,9 @@ def _figure(tag: str, value: float) -> str:
 
 
 def _wait_for_later_names(events: Path) -> None:
-    """Wait, a second at most, until a new event file comes after those that are there.
+    """Wait, at most a second, until the name of a new event file sorts after the existing ones.
 
-    TensorBoard reads them in the order of their names, which begin with the second, and end with a number that counts 9, 10.
+    TensorBoard reads files in the order of their names, which start with the second and end with a counter (9, 10).
     """
     seconds = [int(part) for path in events.glob("events.*") if (part := path.name.split(".")[3]).isdigit()]
     newest = max(seconds, default=0)

@@ -20,12 +20,12 @@ from sslcli.training.log import Log
 
 Metrics = dict[str, float]
 LOOK_EVERY = {"cpu": (1, 0.0)}
-"""Steps and seconds between two looks at the losses, by kind of device. One that computes on its own waits for each look."""
+"""Steps and seconds between two checks of the losses, by kind of device. An asynchronous device has to wait for each."""
 LOOK_ELSEWHERE = (10, 0.5)
 
 
 class Best(TypedDict, total=False):
-    """The best epoch's entry in the history, and the weights after it; empty before the first validation."""
+    """The history entry and the weights of the best epoch; empty before the first validation."""
 
     metrics: Metrics
     weights: dict[str, Tensor]
@@ -43,12 +43,12 @@ class Held(TypedDict):
 
 @dataclass
 class Progress:
-    """How far a training is: what a checkpoint holds beside the weights and the optimizer."""
+    """The progress of a training: what a checkpoint holds beside the weights and the optimizer."""
 
     step: int = 0
     seconds: float = 0.0  # spent so far, over all attempts
     total: dict[str, float] = field(default_factory=dict)  # sums over the epoch's steps so far
-    history: list[Metrics] = field(default_factory=list)  # one entry an epoch: epoch, step, seconds until then, metrics
+    history: list[Metrics] = field(default_factory=list)  # one entry per epoch: epoch, step, seconds until then, metrics
     best: Best = field(default_factory=Best)
 
     def held(self) -> Held:
@@ -56,12 +56,12 @@ class Progress:
         return {"step": self.step, "seconds": self.seconds, "total": self.total, "history": self.history, "best": self.best}
 
     def add(self, values: Metrics) -> None:
-        """Count one step's values towards the epoch's means."""
+        """Add one step's values to the epoch's means."""
         for key, value in {"steps": 1.0, **values}.items():
             self.total[key] = self.total.get(key, 0.0) + value
 
     def close_epoch(self) -> Metrics:
-        """The means over the epoch's steps; counting starts anew."""
+        """The means over the epoch's steps; the counters are reset."""
         steps = self.total.pop("steps")
         means = {f"train/{key}": value / steps for key, value in self.total.items()}
         self.total = {}
@@ -96,10 +96,10 @@ def fit(
 ) -> None:
     """Train `module` from `progress.step` to `steps`.
 
-    `loss_at(step)` gives the loss and scalars worth averaging over the epoch, `lr_at(step)` the rate; both depend on
-    the step alone. After every epoch of `epoch_steps` comes `evaluate(epoch)`, and the best epoch's weights are kept
-    where it measures `val/acc`. `save()` is called every few minutes, at a request to stop, and at the end. Between two
-    looks at the losses nothing waits for the device; a loss that is no number is a DivergedError at the next look.
+    `loss_at(step)` gives the loss and scalars to average over the epoch, `lr_at(step)` the learning rate; both depend only on
+    the step. `evaluate(epoch)` is called after every `epoch_steps` steps; if it measures `val/acc`, the best epoch's weights
+    are kept. `save()` is called every few minutes, at a request to stop, and at the end. Between two checks of the losses
+    nothing waits for the device; a loss that is not a number is a DivergedError at the next check.
     """
     module.train()
     began = time.monotonic() - progress.seconds
@@ -108,7 +108,7 @@ def fit(
     looked = time.monotonic()
 
     def look() -> None:
-        """Bring the losses since the last look to the host, hold them to being numbers, count and show them."""
+        """Copy the losses since the last check to the host, check that they are numbers, add and show them."""
         nonlocal looked
         columns = {key: torch.stack([scalars[key] for scalars in unseen]).tolist() for key in (unseen or [{}])[0]}
         for i, step in enumerate(range(progress.step - len(unseen), progress.step)):

@@ -15,18 +15,18 @@ from sslcli.training.capture import Recorded
 from sslcli.training.recipe import Recipe
 
 BETAS, EPS = (0.9, 0.95), 1e-8  # of AdamW
-ADAM_RATE = 1 / 30  # Muon's rate 0.06 goes with 0.002 for the parameters that are left to AdamW
+ADAM_RATE = 1 / 30  # with Muon's rate 0.06, AdamW trains its parameters at 0.002
 
 
 def build_optimizer(
     module: nn.Module, name: str, *, lr: float, weight_decay: float, momentum: float, precision: str = "fp32",
     own: Sequence[ParameterGroup] = (), replayed: bool = False,
 ) -> Optimizer:  # fmt: skip
-    """Build "sgd", "adamw" or "muon" over the parameters that need a gradient; the products of Muon are in `precision`.
+    """Build "sgd", "adamw" or "muon" over the parameters that need a gradient; Muon's products are in `precision`.
 
-    Weights decay; biases and norms (one-dimensional), and a transformer's class token and positions or a layer's scale
-    (three-dimensional), do not. Each group's `lr_scale` is what `lr_at` is multiplied by. Groups of their `own` come last.
-    `replayed` has Muon record its products on a GPU, where gradients keep their places.
+    Weights have weight decay; biases and norms (one-dimensional), and a transformer's class token and positions or a layer's
+    scale (three-dimensional) have none. `lr_at` is multiplied by each group's `lr_scale`. A method's `own` groups come last.
+    With `replayed` Muon records its products on a GPU, where gradients keep their memory.
     """
     apart = {id(p) for group in own for p in group.parameters}
     usual = [p for p in module.parameters() if p.requires_grad and id(p) not in apart]
@@ -53,7 +53,7 @@ def optimizer_for(
 
 
 def _by_decay(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
-    """The groups of SGD and AdamW: what decays, and what does not."""
+    """The groups of SGD and AdamW: with and without weight decay."""
     matrices = [p for p in parameters if p.ndim in (2, 4)]
     vectors = [p for p in parameters if p.ndim not in (2, 4)]
     groups: list[dict[str, Any]] = [
@@ -64,10 +64,10 @@ def _by_decay(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[d
 
 
 def _for_muon(parameters: Sequence[nn.Parameter], weight_decay: float, *, precision: str) -> list[dict[str, Any]]:
-    """The groups of Muon: what it orthogonalises, and what it leaves to AdamW."""
+    """The groups of Muon: parameters that it orthogonalises, and those for AdamW."""
     matrices = [p for p in parameters if p.ndim in (2, 4)]
     vectors = [p for p in parameters if p.ndim not in (2, 4)]
-    # The first filters see pixels, not features: three channels make no well-conditioned matrix to orthogonalise.
+    # The first filters see pixels, not features: with three channels their matrix is ill-conditioned.
     first = [p for p in matrices if p.ndim == 4 and p.shape[1] == 3]
     rest = [p for p in matrices if all(p is not f for f in first)]
     return [
@@ -77,16 +77,16 @@ def _for_muon(parameters: Sequence[nn.Parameter], weight_decay: float, *, precis
 
 
 def _with_own_rate(made: dict[str, Any], group: ParameterGroup, lr: float) -> dict[str, Any]:
-    """An optimizer's group at the rate of its own: a part of `lr_at`, or the same at every step."""
+    """A group with its own learning rate: a fraction of `lr_at`, or constant."""
     scale = made["lr_scale"] * group.lr_scale
     return made | {"lr_scale": scale} | ({"constant_lr": scale * lr} if group.constant_lr else {})
 
 
 class Muon(Optimizer):
-    """Momentum, orthogonalised (Jordan et al. 2024, kellerjordan.github.io/posts/muon); AdamW for what is no matrix.
+    """Orthogonalised momentum (Jordan et al. 2024, kellerjordan.github.io/posts/muon); AdamW for all but matrices.
 
     Convolution filters (O, I, k, k) are flattened to (O, I k k). Groups with `muon` false take AdamW steps.
-    torch.optim.Muon takes two-dimensional parameters alone, hence this one.
+    torch.optim.Muon takes only two-dimensional parameters, hence this class.
     """
 
     def __init__(self, params: list[dict[str, Any]], *, lr: float, momentum: float, recorded: Recorded | None = None) -> None:
@@ -94,7 +94,7 @@ class Muon(Optimizer):
         self.recorded = recorded
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take a state from a checkpoint; those of earlier versions were trained in bfloat16 and go on so."""
+        """Load a state from a checkpoint; those of earlier versions were trained in bfloat16 and continue so."""
         super().__setstate__(state)
         for group in self.param_groups:
             group.setdefault("precision", "bf16")
@@ -110,7 +110,7 @@ class Muon(Optimizer):
                 torch._foreach_add_(some, directions, alpha=-group["lr"] * length)
 
     def _muon(self, some: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> tuple[list[Tensor], float]:
-        """The directions of parameters of one shape, and how far to go along them."""
+        """The directions for parameters of one shape, and the step sizes."""
         for p in some:
             if not self.state[p]:
                 self.state[p]["momentum"] = torch.zeros_like(p)
@@ -119,17 +119,17 @@ class Muon(Optimizer):
         def turn() -> list[Tensor]:
             return _turned(momenta, gradients, keep=group["momentum"], precision=group["precision"])
 
-        # Gradients that lie where they lay are those of a recorded step: then this is recorded, too.
+        # Gradients at unchanged addresses belong to a recorded step: then this is recorded, too.
         at = tuple(gradient.data_ptr() for gradient in gradients)
         directions = turn() if self.recorded is None else self.recorded.run(turn, [], key=at)
         return directions, max(1.0, shape[0] / shape[1:].numel()) ** 0.5
 
     def _age(self, p: Tensor) -> int:
-        """How many steps of AdamW a parameter has taken."""
+        """The number of AdamW steps that a parameter has taken."""
         return int(self.state[p].get("step", 0))
 
     def _adamw(self, some: list[Tensor], gradients: list[Tensor], _: dict[str, Any]) -> tuple[list[Tensor], float]:
-        """The directions of parameters that have taken as many steps, and how far to go along them."""
+        """The directions for parameters that have taken equally many steps, and the step sizes."""
         (beta1, beta2), count = BETAS, self._age(some[0]) + 1
         for p in some:
             if not self.state[p]:
@@ -146,16 +146,16 @@ class Muon(Optimizer):
 
 
 def _turned(momenta: list[Tensor], gradients: list[Tensor], *, keep: float, precision: str) -> list[Tensor]:
-    """Move the momenta of filters or matrices of one shape, and orthogonalise them, a step ahead as Nesterov's."""
+    """Update the momenta of filters or matrices of one shape, and orthogonalise them with Nesterov's look-ahead."""
     torch._foreach_lerp_(momenta, gradients, 1 - keep)
     nesterov = [moved.movedim(1, -1) for moved in torch._foreach_lerp(gradients, momenta, keep)]
-    matrices = [moved.reshape(len(moved), -1) for moved in nesterov]  # as filters lie in memory; any order does
+    matrices = [moved.reshape(len(moved), -1) for moved in nesterov]  # in memory order; any order works
     turned = [orthogonalise(matrices[0], precision)] if len(matrices) == 1 else orthogonalise(torch.stack(matrices), precision)
     return [direction.view(nesterov[0].shape).movedim(-1, 1) for direction in turned]
 
 
 def _alike(parameters: Sequence[Tensor], key: Callable[[Tensor], object]) -> list[list[Tensor]]:
-    """The parameters in parts that have the same key, in the order of the first of each."""
+    """The parameters grouped by key, in the order of the first of each group."""
     parts: dict[object, list[Tensor]] = {}
     for p in parameters:
         parts.setdefault(key(p), []).append(p)
@@ -163,25 +163,25 @@ def _alike(parameters: Sequence[Tensor], key: Callable[[Tensor], object]) -> lis
 
 
 def shape_on_gpu(p: Tensor) -> object:
-    """What parameters that are orthogonalised at once have in common: on a GPU, which small products leave idle, their shape.
+    """The key of parameters that are orthogonalised together: on a GPU, which small products leave idle, their shape.
 
-    On a CPU each goes alone.
+    On a CPU each parameter is alone.
     """
     return p.shape if p.device.type != "cpu" else id(p)
 
 
 ITERATIONS = 3
-"""Of Jordan's five. Large singular values come near 1 all the same, small ones are raised 40 times. The contrastive loss fell
-as far in 292 steps of ResNet-18 (2.81 against 2.82) and 488 of ResNet-9 (1.97 both); ResNet-18's optimizer took 0.12 s a step
+"""Instead of Jordan's five. Large singular values still come near 1, small ones are raised 40 times. The contrastive loss fell
+as far in 292 steps of ResNet-18 (2.81 against 2.82) and 488 of ResNet-9 (1.97 both); ResNet-18's optimizer took 0.12 s per step
 instead of 0.20."""
 
 
 def orthogonalise(matrix: Tensor, precision: str) -> Tensor:
-    """Bring the large singular values of `matrix` (m, n) near 1 by Newton and Schulz's quintic iterations.
+    """Bring the large singular values of `matrix` (m, n), or of each of (N, m, n), near 1 by Newton-Schulz iterations.
 
-    Of several (N, m, n) each is brought there. In "bf16" it is as good as in "fp32"; which is faster depends on the machine.
-    One is x <- q x with q = a + b g + c g^2 and g = x x^T; the next g is q g q. So x is needed only where the iterations
-    begin and end, and between is only the smaller side.
+    "bf16" is as good as "fp32"; which is faster depends on the machine. An iteration is x <- q x with q = a + b g + c g^2
+    and g = x x^T; the next g is q g q. So x is needed only at the beginning and the end; in between all matrices have the
+    smaller side.
     """
     tall = matrix.shape[-2] > matrix.shape[-1]
     x = (matrix.mT if tall else matrix).to(torch.bfloat16 if precision == "bf16" else torch.float32).contiguous()
@@ -198,7 +198,7 @@ def orthogonalise(matrix: Tensor, precision: str) -> Tensor:
 
 
 def _quintic(gram: Tensor) -> Tensor:
-    """a + b g + c g^2. The coefficients are Jordan's: values end in about 0.7 to 1.2, not at 1, but sooner."""
+    """a + b g + c g^2. With Jordan's coefficients values end between about 0.7 and 1.2, not at 1, but sooner."""
     product = torch.addmm if gram.ndim == 2 else torch.baddbmm
     made = product(gram, gram, gram, beta=-4.7750, alpha=2.0315)
     made.diagonal(dim1=-2, dim2=-1).add_(3.4445)

@@ -1,4 +1,4 @@
-"""A training in its parts: what `fit` goes through at each step, and `ssl bench` times."""
+"""The parts of a training: `fit` runs them at each step, and `ssl bench` times them."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 Batch = tuple[Tensor, ...]
-"""The chosen images (B, 3, H, W) uint8, or their representations (B, dim), and labels (B,) where there are some."""
+"""The images of a batch (B, 3, H, W) uint8, or their representations (B, dim), and labels (B,) if there are any."""
 Loss = tuple[Tensor, dict[str, Tensor]]
-"""A scalar, and scalars worth averaging over the epoch."""
+"""A scalar, and scalars to average over the epoch."""
 
 
 def _nothing(_: float) -> None:
-    """Nothing is done before a step, or after it."""
+    """Do nothing before or after a step."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """`module` trained by `optimizer` for `steps` steps of `batch_size` images, `epoch_steps` to an epoch.
+    """`module`, trained by `optimizer` for `steps` steps of `batch_size` images, `epoch_steps` per epoch.
 
-    A step chooses its batch, makes views of it, and computes their loss; each part depends on the step alone. `work_until`
-    gives the work of so many steps, in any unit, where steps differ: it tells how much time is left. Where losses and gradients
-    are replayed on a GPU, `not_replayed` is the same training with each operation handed over anew.
+    A step chooses its batch, makes views of it, and computes their loss; each part depends only on the step. If steps differ,
+    `work_until` gives the work up to a step, in any unit, to estimate the remaining time. If losses and gradients are replayed
+    on a GPU, `not_replayed` is the same training with every operation launched normally.
     """
 
     module: nn.Module
@@ -49,5 +49,5 @@ class Training:
 
 
 def batch_itself(_: int, batch: Batch) -> list[Tensor]:
-    """No views: what is trained on is the batch as it is."""
+    """No views: the batch itself is trained on."""
     return [batch[0]]

@@ -1,4 +1,4 @@
-"""What the tags of event files are called in file names and on figures: lower-case ASCII, every tag a name of its own."""
+"""Names for the tags of event files, in file names and on figures: lower-case ASCII, different for every tag."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Collection, Sequence
 
 LONGEST = 60  # characters of a name
 OLD_NAMES = {"train_epoch": "train_loss_epoch"}
-"""Names that the original study used, and what they are called here."""
+"""Names of the original study to the names here."""
 PLAIN = re.compile(rf"[a-z0-9/_. -]{{1,{LONGEST}}}", re.IGNORECASE | re.ASCII)
-"""A tag whose name tells all of it but upper case and what stands between its words."""
+"""A tag whose name loses only upper case and the separators between words."""
 RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
-"""Names that Windows gives to devices, with any ending."""
+"""Names that Windows reserves for devices, with any suffix."""
 
 
 def plain(text: str, *, empty: str) -> str:
-    """A text as a name in lower-case ASCII that every file system takes; `empty` where nothing of it can be written so.
+    """A text as a name in lower-case ASCII that every file system accepts; `empty` if no character remains.
 
-    Accents are left out. Where letters of other scripts are left out, a mark made of the whole text tells it from others.
+    Accents are dropped. If letters of other scripts are dropped, digits from a hash of the whole text make the name unique.
     """
     letters = [c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c)]
     name = _joined("".join(letters))
@@ -33,7 +33,7 @@ def _joined(text: str) -> str:
 
 
 def marked(name: str, text: str) -> str:
-    """The name with eight hexadecimal digits of the sha256 of the text that it stands for."""
+    """The name with eight hexadecimal digits of the sha256 of its text."""
     return f"{name[: LONGEST - 9]}_{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:8]}"
 
 
@@ -44,9 +44,9 @@ def name_of(tag: str) -> str:
 
 
 def names_of(folders: Sequence[Collection[str]]) -> dict[str, str]:
-    """The name of each tag, where `folders` are the tags of event folders whose curves share figures.
+    """The name of each tag; `folders` are the tags of event folders whose curves share figures.
 
-    Tags that differ in case or separators alone share a name if no folder has two of them; else each has its own.
+    Tags that differ only in case or separators share a name if no folder has two of them; else each has its own name.
     """
     claims: dict[str, list[str]] = {}
     for tag in sorted({tag for tags in folders for tag in tags}):

@@ -1,1 +1,1 @@
-"""Is every run as recorded? Files, fields and figures held to what proves them."""
+"""Is every run as recorded? Check files, fields and metrics against their sources."""

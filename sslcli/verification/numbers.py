@@ -1,4 +1,4 @@
-"""A record held to its checkpoints and test logits; and these to weights and data."""
+"""Check a record against its checkpoints and test logits, and these against weights and data."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from sslcli.training.device import choose_device
 from sslcli.verification.records import by_itself, file_of
 from sslcli.workflows.finishing import MOST, count_both_right, figures_of, kin_of
 
-SAME = 1e-9  # of figures from the same logits
-ROUNDED = 1e-6  # of what is computed in float32
-CLOSE = 0.002  # of an accuracy from weights and data: another machine rounds otherwise
+SAME = 1e-9  # tolerance for metrics from the same logits
+ROUNDED = 1e-6  # tolerance for values computed in float32
+CLOSE = 0.002  # tolerance for an accuracy from weights and data: another machine rounds differently
 _load = cache(load_data)
 
 
 class Prover:
-    """Holds the records of a project to their checkpoints and logits; encoders of parents are read once."""
+    """Checks the records of a project against their checkpoints and logits; encoders of parents are read once."""
 
     def __init__(self, registry: Registry, *, from_checkpoint: bool, data_dir: Path | None, device: str) -> None:
         self.registry, self.from_checkpoint = registry, from_checkpoint
@@ -48,12 +48,12 @@ class Prover:
         self._parents: dict[tuple[str, int | None], str | None] = {}
 
     def look(self, run: Run) -> tuple[list[str], list[str]]:
-        """What of a run's record is not as its files say, in words; and what an earlier version left without a proof."""
+        """What in a run's record contradicts its files, in words; and what an earlier version left unproven."""
         try:
             record = self.registry.load(run)
             done = replace(record, status="finished") if record.status == "published" else record
             if done.status != "finished" and "last.pt" not in done.checkpoints:
-                return [], []  # it was stopped before its first checkpoint
+                return [], []  # it stopped before its first checkpoint
             states = {file: load_checkpoint(self.registry, done, file.removesuffix(".pt")) for file in _wanted(done)}
             evidence = self._evidence(done, states)
             problems = changed(record, [by_itself(record), *evidence])
@@ -76,7 +76,7 @@ class Prover:
                 *of_logits(self.registry, record, kept, held, all_kin="record" not in best)]  # fmt: skip
 
     def _of_parent(self, record: Run) -> list[Evidence]:
-        """What the pretrain run says of an evaluation: which encoder was frozen, and which test pictures that had seen."""
+        """Evidence from the pretrain run about an evaluation: the frozen encoder, and the test pictures that it had seen."""
         found = [Evidence("parent", {"data.encoder_sha256": sha256})] if (sha256 := self.frozen_sha256(record)) else []
         lists = [self.registry.path(f"runs/{place}/{MANIFEST}") for place in
                  (f"pretrain/{record.parent}", f"{record.experiment}/{record.id}")]  # fmt: skip
@@ -86,7 +86,7 @@ class Prover:
         return found
 
     def frozen_sha256(self, record: Run) -> str | None:
-        """The sha256 of the encoder that an evaluation took from its parent and left as it was; None where it is not here."""
+        """The sha256 of the encoder that an evaluation took from its parent and froze; None if it is not here."""
         if record.parent is None or not protocol_named(record.protocol, record.experiment).frozen:
             return None
         key = record.parent, record.at_epoch
@@ -95,13 +95,13 @@ class Prover:
             try:
                 parent = self.registry.load(self.registry.find(record.parent, experiment="pretrain"))
                 self._parents[key] = _encoder_hash(load_checkpoint(self.registry, parent, name))
-            except UserError:  # said of that run itself, or it was deleted
+            except UserError:  # reported for that run itself, or it was deleted
                 self._parents[key] = None
         return self._parents[key]
 
 
 def _wanted(record: Run) -> set[str]:
-    """The checkpoints that say something of a record."""
+    """The checkpoints that are evidence for a record."""
     return {file_of(record)} | ({"last.pt"} & set(record.checkpoints))
 
 
@@ -110,20 +110,20 @@ def _encoder_hash(state: State) -> str:
 
 
 def of_copy(record: Run, held: State) -> list[Evidence]:
-    """What a checkpoint's copy of the record says; of a run that is not finished the record has gone on since."""
+    """Evidence from a checkpoint's copy of the record; the record of an unfinished run has changed since."""
     if "record" not in held:
         return []
     copy = unsealed(held["record"], f"the copy in the checkpoint of run {record.id}")
     whole = tuple(copy)
     if record.status != "finished":
         copy, whole = {name: value for name, value in copy.items() if name not in ("attempts", "both_right")}, ()
-    elif record.experiment == "pretrain":  # it may have been killed between its last checkpoint and its end
+    elif record.experiment == "pretrain":  # it may have been killed after its last checkpoint
         whole = tuple(name for name in whole if name != "attempts")
     return [Evidence("checkpoint", by_name(copy, attempts=len(record.attempts)), whole)]
 
 
 def of_best(record: Run, best: State, held: State) -> list[Evidence]:
-    """What an evaluation's best.pt says beside the copy of the record, which those of earlier versions do not have."""
+    """Evidence from an evaluation's best.pt beside the copy of the record, which earlier versions did not write."""
     identity = {"data.sha256" if name == "data" else name: value for name, value in best.get("run", {}).items()}
     keyed = tuple(f"options.{name}" for name in record.options if name not in NOT_IN_PAIR) if "pair" in identity else ()
     read = {name: best[name] for name in ("image_size", "kept_size", "fit", "classes") if name in best}
@@ -141,13 +141,13 @@ def of_best(record: Run, best: State, held: State) -> list[Evidence]:
 
 
 def of_training(held: State, *, whole: bool = True) -> list[Evidence]:
-    """What the state of a training says of its history; where there is none, there was no training by steps."""
+    """Evidence about the history from the state of a training; without a state there was no training by steps."""
     history = held["progress"]["history"] if held else []
     return [Evidence("training", by_name({"history": history}, attempts=0), ("history",) if whole else (), within=SAME)]
 
 
 def of_pretraining(record: Run, held: State) -> list[Evidence]:
-    """What the last epoch says of the figures, and of whether it was the last that there was to be."""
+    """Evidence from the last epoch about the metrics, and about whether it was the final one."""
     last = held["progress"]["history"][-1]
     measured = {key.replace("/", "_"): value for key, value in last.items() if key.startswith("val/")}
     figures = {"loss": last["train/loss_epoch"], "seconds": held["progress"]["seconds"], **measured}
@@ -157,11 +157,11 @@ def of_pretraining(record: Run, held: State) -> list[Evidence]:
 
 
 def of_logits(registry: Registry, record: Run, kept: Kept, held: State, *, all_kin: bool) -> list[Evidence]:
-    """What the test logits say. `all_kin`: also of the runs that neither record names; that is for the later of the two."""
+    """Evidence from the test logits. `all_kin`: also about runs that neither record names, as for the later of the two."""
     history = held["progress"]["history"] if held else []
     made = figures_of(kept, record.protocol, history)
     counts, kin = count_both_right(registry, record, kept), kin_of(registry, record)
-    asked = all_kin and len(kin) <= MOST  # of more the newest alone were counted
+    asked = all_kin and len(kin) <= MOST  # of more only the newest were counted
     missing = {
         run.id for run in kin if asked and record.id not in run.both_right and (run.created or "") < (record.created or "")
     }
@@ -170,7 +170,7 @@ def of_logits(registry: Registry, record: Run, kept: Kept, held: State, *, all_k
 
 
 def from_checkpoint(registry: Registry, record: Run, data_dir: Path | None, device: str) -> list[str]:
-    """What an evaluation's weights say of the test images today, where that differs from the accuracy on record."""
+    """The accuracy on the test images, recomputed from the weights, if it differs from the recorded one."""
     if record.experiment == "pretrain":
         return []
     try:
@@ -183,15 +183,15 @@ def from_checkpoint(registry: Registry, record: Run, data_dir: Path | None, devi
     if not np.array_equal(kept.labels, data.test_labels.numpy()[kept.indices]):
         return ["changed: the labels kept beside the logits are not the data set's"]
     if abs(accuracy - record.metrics["test_acc"]) > CLOSE:
-        return [f"changed: test_acc is {record.metrics['test_acc']} on record, its weights reach {accuracy}"]
+        return [f"changed: test_acc is recorded as {record.metrics['test_acc']}, but its weights reach {accuracy}"]
     alike = float((made.argmax(1) == kept.logits.argmax(1)).mean())
     recorded_acc = record.metrics["test_acc"]
-    say(f"{record.id}: from its weights {accuracy:.2%}, on record {recorded_acc:.2%}; {alike:.2%} equal predictions")
+    say(f"{record.id}: recomputed from its weights {accuracy:.2%}, recorded {recorded_acc:.2%}; {alike:.2%} equal predictions")
     return []
 
 
 def _logits_again(registry: Registry, record: Run, data: ImageData, device: str) -> Any:
-    """The test images' logits (N, classes), by the classifier in best.pt; of kNN the votes' logarithms."""
+    """The test images' logits (N, classes) from the classifier in best.pt; for kNN the logarithms of the votes."""
     classifier, artifact = load_classifier(registry, record)
     of = outputs_as_in(record, artifact, choose_device(device))
     protocol, encoder = protocol_named(record.protocol, record.experiment), classifier.encoder

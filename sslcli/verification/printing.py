@@ -1,4 +1,4 @@
-"""What ssl runs verify prints: a line for every run, and how many there are of each state."""
+"""The output of ssl runs verify: a line for every run, and the number of runs in each state."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sslcli.verification.records import BAD, LookCloser, look
 
 
 def print_states(registry: Registry, look_closer: LookCloser | None) -> None:
-    """Print a line for every run, and how many there are of each state; a StateError at the end if one is not as recorded."""
+    """Print a line for every run, then the number of runs in each state; a StateError at the end if one is not as recorded."""
     states = Counter[str]()
     for run in registry.runs():
         state, words = look(registry, run, look_closer)
@@ -24,13 +24,13 @@ def print_states(registry: Registry, look_closer: LookCloser | None) -> None:
         folder = path.parent.relative_to(registry.root).as_posix()
         if folder not in known:
             states[BAD] += 1
-            print(f"{folder}: orphaned, not in the registry; to take it in, type: {registry.command('ssl runs rebuild')}")
+            print(f"{folder}: orphaned, not in the registry; to add it, type: {registry.command('ssl runs rebuild')}")
     say(f"{states.total()} runs" + "".join(f"; {count} {state}" for state, count in states.items()))
     if states[BAD]:
         raise StateError(f"{states[BAD]} of these runs are not as recorded")
 
 
 def print_fields() -> None:
-    """Print what proves each field of a record."""
+    """Print what each field of a record is checked against."""
     rows = [{"field": name, "by": "; ".join(SOURCES[by] for by in proofs) or "not provable"} for name, proofs in PROOFS.items()]
     print_rows(rows, {"field": "field", "by": "proven by"}, style="table")

@@ -1,4 +1,4 @@
-"""Every run's files against their recorded hashes, and every field of its record against what proves it."""
+"""Check every run's files against their recorded hashes, and every field of its record against its sources."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from sslcli.runs.run import INDEX_FIELDS, Attempt, Code, Origin, Run
 LookCloser = Callable[[Run], tuple[list[str], list[str]]]
 
 NAMED_TWICE = ("name", "protocol", "at_epoch", "dataset", "backbone", "seed", "label_fraction")
-"""Fields that stand in the options, too."""
+"""Fields that are also in the options."""
 GOOD, BAD = "as recorded", "not as recorded"
 PUBLISHED = "published: numbers only, not provable here"
 
 
 def look(registry: Registry, run: Run, look_closer: LookCloser | None) -> tuple[str, str]:
-    """A run's state in a word or two, and what there is to say of it beside, "" for nothing.
+    """A run's state in a word or two, and a remark ("" for none).
 
-    `look_closer` looks into its checkpoints and logits, too: what is not as recorded, and what nothing proves.
+    `look_closer` also checks its checkpoints and logits: what is not as recorded, and what is unproven.
     """
     if registry.status(run) == "running":
         return "running, not looked at", ""
@@ -41,7 +41,7 @@ def look(registry: Registry, run: Run, look_closer: LookCloser | None) -> tuple[
 
 
 def made_here(registry: Registry, run: Run) -> bool:
-    """Whether a run that is called published left files here, or a record of more than its line in the index and a note."""
+    """Whether a run marked as published has files here, or a record with more than its index entry and a note."""
     folder = registry.path(run.folder)
     if any(path.is_file() and path.name != "run.yaml" and path.name[0] != "." for path in folder.rglob("*")):
         return True
@@ -53,7 +53,7 @@ def made_here(registry: Registry, run: Run) -> bool:
 
 
 def check(registry: Registry, run: Run) -> list[str]:
-    """What is wrong with a run's files, and with its record by itself, in words; empty if nothing is."""
+    """What is wrong with a run's files, and within its record, in words; empty if nothing is."""
     if not registry.path(f"{run.folder}/run.yaml").exists():
         return [f"missing: {run.folder}/run.yaml"]
     try:
@@ -65,13 +65,13 @@ def check(registry: Registry, run: Run) -> list[str]:
     if unequal := [f"{key} ({index.get(key)} against {own.get(key)})" for key in index | own if index.get(key) != own.get(key)]:
         remedy = registry.command("ssl runs rebuild")
         problems.append(
-            f"changed: registry.yaml and run.yaml disagree in {', '.join(unequal)}; where run.yaml is right, type: {remedy}"
+            f"changed: registry.yaml and run.yaml disagree in {', '.join(unequal)}; if run.yaml is right, type: {remedy}"
         )
     return problems + _files(registry, record) + _kept_code(registry, record) + changed(record, [by_itself(record)])
 
 
 def _files(registry: Registry, record: Run) -> list[str]:
-    """Checkpoints that are not there, are not as they were written, or are not on record."""
+    """Checkpoints that are missing, changed, or not recorded."""
     problems, folder = [], registry.path(f"{record.folder}/checkpoints")
     for file, hashes in record.checkpoints.items():
         path = registry.path(f"{record.folder}/checkpoints/{file}")
@@ -80,14 +80,14 @@ def _files(registry: Registry, record: Run) -> list[str]:
         elif (found := hashlib.sha256(path.read_bytes()).hexdigest()) not in hashes:
             recorded = f"recorded is {hashes[0][:12]}…" if hashes else "none is recorded"
             problems.append(f"damaged: {path} has sha256 {found[:12]}…, {recorded}")
-    if record.status in ("finished", "published"):  # one that is not may have died before it wrote its record
+    if record.status in ("finished", "published"):  # an unfinished run may have died before it wrote its record
         foreign = sorted(path for path in folder.glob("*.pt") if path.name not in record.checkpoints)
-        problems += [f"foreign: {path} is not on record" for path in foreign]
+        problems += [f"foreign: {path} is not recorded" for path in foreign]
     return problems
 
 
 def _kept_code(registry: Registry, record: Run) -> list[str]:
-    """The run's copy of its method's file, where it is not there or not what was trained."""
+    """The run's copy of its method's file, if it is missing or not the one that was trained."""
     if not (recorded := _code(record).get("sha256")):
         return []
     path = registry.path(f"{record.folder}/{CODE}")
@@ -98,7 +98,7 @@ def _kept_code(registry: Registry, record: Run) -> list[str]:
 
 
 def by_itself(record: Run) -> Evidence:
-    """What a record's fields say of each other: twice the same, the pair by the options, the end of its last attempt."""
+    """Evidence from a record's own fields: repeated values, the pair from the options, the end of its last attempt."""
     options, origin = record.options, _origin(record)
     values: dict[str, object] = {name: options[name] for name in NAMED_TWICE if name in options}
     if record.method is not None and "method" in options:
@@ -121,20 +121,20 @@ def by_itself(record: Run) -> Evidence:
 
 
 def file_of(record: Run) -> str:
-    """The checkpoint that says what a run is: the last of pretraining and of what is not finished, else the best."""
+    """The main checkpoint of a run: last.pt of pretraining and of unfinished runs, else best.pt."""
     evaluated = record.experiment != "pretrain" and record.status in ("finished", "published")
     return "best.pt" if evaluated else "last.pt"
 
 
 def _origin(record: Run) -> Origin:
-    """The file that a run began with, if it did; {} of a record that has no such thing in its place."""
+    """The file that a run started from; {} if the record has no valid entry for one."""
     origin = record.data.get("init")
     known = isinstance(origin, dict) and all(isinstance(origin.get(name), str) for name in ("file", "sha256"))
     return origin if origin and known else {}
 
 
 def _code(record: Run) -> Code:
-    """What a record says of its method's file, of a method outside the program; {} without one."""
+    """The record of the file of a method outside the program; {} without one."""
     code = record.data.get("method")
     return code if isinstance(code, dict) else {}
 
@@ -145,7 +145,7 @@ def _last_attempt(record: Run) -> Attempt:
 
 
 def _status(record: Run) -> str:
-    """How a run's last attempt ended. One without an end was killed, or still works."""
+    """How a run's last attempt ended. One without an end was killed, or is still running."""
     unknown = record.status if record.status == "running" else "interrupted"
     return str(_last_attempt(record).get("status", unknown))
 
@@ -153,5 +153,5 @@ def _status(record: Run) -> str:
 def _key(record: Run, fingerprint: str, *, but: tuple[str, ...] = ()) -> str | None:
     try:
         return pair_key(record.experiment, record.options, fingerprint, but=but)
-    except TypeError:  # edited into something that no option is
+    except TypeError:  # edited into something that is not an option
         return None

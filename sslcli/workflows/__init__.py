@@ -1,1 +1,1 @@
-"""What pretrain, probe, finetune and resume do: a settled plan in, a finished run out."""
+"""The work of pretrain, probe, finetune and resume: a settled plan in, a finished run out."""

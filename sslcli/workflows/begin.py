@@ -1,4 +1,4 @@
-"""A training from its options to its finished run: what ssl pretrain, probe and finetune do."""
+"""From the options of ssl pretrain, probe and finetune to a finished run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sslcli.workflows.table import FINETUNE, PRETRAIN, PROBE, Workflow
 
 
 def pretrain(registry: Registry, command: Pretrain) -> Run | None:
-    """Start a new run, or go on with the one that --run names; its record. With --dry-run say what it would be: None."""
+    """Start a new run, or continue the one that --run names; returns its record. With --dry-run only print the plan: None."""
     if command.run is not None:
         if (begun := continued(registry, command)) is not None:
             return begun
@@ -31,7 +31,7 @@ def pretrain(registry: Registry, command: Pretrain) -> Run | None:
 
 
 def _show_plan(registry: Registry, command: Pretrain) -> None:
-    """Print every option with its origin, and the expected time, measured on a few steps."""
+    """Print every option with its origin, and the expected time from a few timed steps."""
     costs = Costs()
     settled = plan(registry, command, fit_to_minutes=fit_to_minutes, load=costs.load)
     options = settled.options

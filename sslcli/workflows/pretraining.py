@@ -1,4 +1,4 @@
-"""Pretraining carried out: an encoder trained without labels."""
+"""Carry out a pretraining: train an encoder without labels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sslcli.workflows.training_run import train
 
 
 def carry_out(registry: Registry, run: Run, options: Pretrain, context: Context) -> Run:
-    """Train a run that is in the registry, from its last checkpoint if it has one, to its end."""
+    """Train a run of the registry, from its last checkpoint if it has one, to the end."""
     say(f"run {run.id}; to watch it, type: tensorboard --logdir {os.path.relpath(registry.path('runs/pretrain'))}")
     say(f"{run.id}: {_in_words(options, context)}")
     if not run.checkpoints and "minutes" not in run.choices:
@@ -44,11 +44,11 @@ def carry_out(registry: Registry, run: Run, options: Pretrain, context: Context)
 
 
 def _in_words(options: Pretrain, context: Context) -> str:
-    """What of a training follows from the size of its images."""
+    """The settings that follow from the size of the images, in words."""
     jitter = "/".join(f"{value:g}" for value in (options.brightness, options.contrast, options.saturation, options.hue))
     return (
         f"images of {context.data.image_size} pixels: {options.backbone}, stem {options.stem}; views of {options.view_sizes}, "
-        f"crops from {options.crop_min:g} of the area on, jitter {jitter}, grey {options.grey:g}, blur {options.blur:g}"
+        f"crops of at least {options.crop_min:g} of the area, jitter {jitter}, grey {options.grey:g}, blur {options.blur:g}"
     )
 
 
@@ -72,7 +72,7 @@ def _fit(registry: Registry, run: Run, options: Pretrain, context: Context, stop
     epochs = -(-training.steps // training.epoch_steps)
 
     def evaluate(epoch: int) -> Metrics:
-        if rank() > 0:  # the first process measures, the others wait for it at the next step
+        if rank() > 0:  # the first process measures; the others wait for it at the next step
             return {}
         if is_kept(epoch, options, training.steps, training.epoch_steps):
             state: State = {"model": method.state_dict()}

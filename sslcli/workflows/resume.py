@@ -1,4 +1,4 @@
-"""An interrupted run goes on from its last checkpoint."""
+"""Continue an interrupted run from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from sslcli.training.device import describe, tell_of_speed
 from sslcli.workflows.table import WORKFLOWS
 
 MOVABLE = ("data_dir", "device", "download")
-"""What may be another when a run goes on: where things are."""
+"""Options that may change when a run continues: the places of things."""
 
 
 def resume(registry: Registry, selector: str | None, *, data_dir: Path | None, device: str | None, force: bool) -> None:
-    """Go on with the run that was named, or the newest interrupted one; with `force` also if another machine was running it."""
+    """Continue the named run, or the newest interrupted one; with `force` even if another machine was running it."""
     chosen = on_first(lambda: _claimed(registry, selector, force=force))
     if world() > 1 and chosen.experiment != "pretrain":
         raise UsageError(f"run {chosen.id} is of {WORDS[chosen.experiment]}; several processes can only resume pretraining")
@@ -39,7 +39,7 @@ def resume(registry: Registry, selector: str | None, *, data_dir: Path | None, d
 
 
 def continued(registry: Registry, command: Pretrain) -> Run | None:
-    """Go on with the pretrain run that `--run` names, if there is one, unless it is finished; its record, None without one."""
+    """Continue the pretrain run that `--run` names, unless it is finished; returns its record, or None if there is none."""
     if command.run == "" or command.name not in (None, command.run):
         raise UsageError(f"--run {command.run!r} with --name {command.name!r}: leave --name out; --run names the run")
     run = on_first(lambda: _called(registry, command.run))
@@ -57,7 +57,7 @@ def continued(registry: Registry, command: Pretrain) -> Run | None:
 
 
 def _called(registry: Registry, name: str | None) -> Run | None:
-    """The record of the newest run whose id or name this is; a StateError if it is none that pretraining can go on with."""
+    """The record of the newest run with this id or name; a StateError if pretraining cannot continue it."""
     found = called(registry.runs(), name or "")
     if not found:
         return None
@@ -71,7 +71,7 @@ def _called(registry: Registry, name: str | None) -> Run | None:
 
 
 def _hold_to_record(registry: Registry, command: Pretrain, run: Run) -> None:
-    """A UsageError if an option was given that the run was not begun with."""
+    """A UsageError if an option differs from the one that the run started with."""
     for name, value in recorded(registry, command.options()).items():
         if command.was_chosen(name) and name not in (*MOVABLE, "name") and value not in (None, "auto", run.options.get(name)):
             option, began_with = "--" + name.replace("_", "-"), run.options.get(name)
@@ -82,7 +82,7 @@ def _hold_to_record(registry: Registry, command: Pretrain, run: Run) -> None:
 
 
 def _claimed(registry: Registry, selector: str | None, *, force: bool) -> Run:
-    """The run to go on with, no longer called running by a machine that is declared dead."""
+    """The run to continue; with `force`, no longer marked as running on another machine."""
     chosen = _chosen(registry, selector)
     if force and registry.elsewhere(chosen):
         chosen = registry.load(chosen)
@@ -107,7 +107,7 @@ def _chosen(registry: Registry, selector: str | None) -> Run:
 
 
 def carry_on(registry: Registry, run: Run, changed: Mapping[str, object]) -> Run:
-    """Go on with a run of any kind to its end, with the options on record but for what has moved since; its record."""
+    """Continue a run of any kind to its end, with the recorded options except for moved places; returns its record."""
     record = on_first(lambda: registry.load(run))
     command = EXPERIMENTS[record.experiment]
     workflow = WORKFLOWS[command]
@@ -117,7 +117,7 @@ def carry_on(registry: Registry, run: Run, changed: Mapping[str, object]) -> Run
     context, options = workflow.prepare(registry, {**arguments, **changed})
     if context.fingerprint != record.data.get("sha256"):
         raise StateError(f"run {run.id}: the data set {options.dataset} has changed since the run started (its sha256 differs)")
-    on_first(lambda: keep_manifest(registry, record, context.data))  # it may have been killed before
+    on_first(lambda: keep_manifest(registry, record, context.data))  # it may have been killed before this
     if (here := describe(context.device)) != record.device:
         say(f"{run.id}: started on {record.device}, continues on {here}: results can differ in the last bits")
     tell_of_speed(context.device, [options.precision], settled=True)
@@ -125,7 +125,7 @@ def carry_on(registry: Registry, run: Run, changed: Mapping[str, object]) -> Run
 
 
 def as_begun(record: Run, context: Context) -> Context:
-    """The context with images normalised as when the run began; runs of earlier versions did not record it."""
+    """The context with the normalisation from the run's start; runs of earlier versions did not record it."""
     if not {"mean", "std"} <= set(record.data):
         return context
     moments = (torch.tensor(record.data["mean"]), torch.tensor(record.data["std"]))

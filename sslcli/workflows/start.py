@@ -1,4 +1,4 @@
-"""A settled training enters the registry, and is carried out."""
+"""Enter a settled training into the registry and carry it out."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from sslcli.training.device import (
 
 
 def new_run(registry: Registry, plan: Plan[TrainingOptions], *, study: str | None) -> Run:
-    """Enter a run into the registry with all that is known before its first step."""
+    """Enter a run into the registry with everything that is known before its first step."""
     options = plan.options
     values = recorded(registry, options.options())
     at_epoch = options.at_epoch if isinstance(options, Probe) else None
@@ -76,7 +76,7 @@ def new_run(registry: Registry, plan: Plan[TrainingOptions], *, study: str | Non
 
 
 def data_of(plan: Plan[TrainingOptions]) -> Data:
-    """What a run records of the images that it is trained on, and of the files that it begins with."""
+    """The record of the images that a run is trained on, and of the files that it starts from."""
     as_input = preprocessing(plan.context.data)
     data: Data = {
         "sha256": plan.context.fingerprint, "image_size": as_input["image_size"], "kept_size": as_input["kept_size"],
@@ -90,12 +90,12 @@ def data_of(plan: Plan[TrainingOptions]) -> Data:
 
 
 def _plain(name: str) -> str:
-    """A name as part of a folder's: what is no letter or digit becomes a hyphen."""
+    """A name as part of a folder name, with a hyphen for everything but letters and digits."""
     return re.sub("[^a-z0-9]+", "-", name.lower())
 
 
 def start(registry: Registry, plan: Plan[OptionsT], carry_out: Callable[[Registry, Run, OptionsT, Context], Run]) -> Run:
-    """Enter a settled training into the registry, carry it out, and say what to type next; the finished run's record."""
+    """Enter a settled training into the registry, carry it out, and say what to type next. Returns the finished record."""
     tell_of_speed(plan.context.device, [plan.options.precision])
     made = carry_out(registry, on_first(lambda: new_run(registry, plan, study=None)), plan.options, plan.context)
     say(f"next, type: {next_command(registry)}")
@@ -103,7 +103,7 @@ def start(registry: Registry, plan: Plan[OptionsT], carry_out: Callable[[Registr
 
 
 def versions() -> dict[str, str]:
-    """What computed: versions of Python, torch, torchvision and this program, with its git commit where it has one."""
+    """The versions of Python, torch, torchvision and this program, with its git commit if there is one."""
     found = {"sslcli": sslcli.__version__, "python": platform.python_version(), "platform": platform.platform()}
     found |= {"torch": str(torch.__version__), "torchvision": str(torchvision.__version__)}
     checkout = Path(sslcli.__file__).parents[1]

@@ -1,4 +1,4 @@
-"""The trainings by the command that makes them: how each is settled, and how it is carried out."""
+"""The table of trainings, by command: how each is settled and carried out."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ class Workflow(Generic[OptionsT]):
     @property
     def kind(self) -> type[OptionsT]:
         """The class of its options."""
-        return cast(type[OptionsT], TRAININGS[self.command])  # by the same name in both tables
+        return cast(type[OptionsT], TRAININGS[self.command])  # both tables use the same name
 
     def settle(self, registry: Registry, values: Mapping[str, object], *, origin: str) -> Plan[OptionsT]:
-        """The plan of a training with these values of its options, which come from `origin`."""
+        """The plan of a training with these option values, which come from `origin`."""
         return self.plan(registry, self.kind().because(origin, **values))
 
     def prepare(self, registry: Registry, values: Mapping[str, object]) -> tuple[Context, OptionsT]:
-        """Where a training goes on that was settled before, and its options, of which these are the values on record."""
+        """The context and the options of a training that was settled before; `values` are its recorded options."""
         return prepare(registry, build(self.kind, values))
 
     def go_on(self, registry: Registry, run: Run, options: TrainingOptions, context: Context) -> Run:
-        """`carry_out` with options that `settle` or `prepare` of the same workflow gave."""
-        own = cast(OptionsT, options)  # `settle` and `prepare` give no others
+        """`carry_out` with options from `settle` or `prepare` of the same workflow."""
+        own = cast(OptionsT, options)  # `settle` and `prepare` return only these
         return self.carry_out(registry, run, own, context)
 
 

@@ -1,4 +1,4 @@
-"""A run's training: from its last checkpoint, or from the start, to its end."""
+"""The training of a run, from its last checkpoint or from the start, to its end."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def train(
 ) -> Progress:
     """`fit` from the run's last checkpoint, or from the start, with a bar, event files and checkpoints.
 
-    Returns the progress with its history and, where it was validated, the best weights. Of several processes the first
-    alone reads and writes files; the others begin with what it has. `begun` is that checkpoint where it was read already, and
-    `fixed` what was measured before the first step, which every checkpoint holds: a resume takes it from there.
-    `marked` is what else a checkpoint says of its weights.
+    Returns the progress with its history and, if it was validated, the best weights. With several processes only the first
+    reads and writes files; the others start from its state. `begun` is the checkpoint, if it was already read. `fixed` are
+    measurements from before the first step; every checkpoint holds them, and a resume takes them from there. `marked` is
+    what else a checkpoint says about its weights.
     """
     module, optimizer, steps = training.module, training.optimizer, training.steps
     events = registry.path(run.folder)
@@ -49,7 +49,7 @@ def train(
     progress = _restored(run, state, module, optimizer, events, of=steps) if first else Progress()
     _begin_alike(module, optimizer, progress)
     saved = progress.step
-    winograd = on_first(lambda: not state or "winograd" in state)  # runs of earlier versions go on without it
+    winograd = on_first(lambda: not state or "winograd" in state)  # runs of earlier versions continue without it
     use_winograd(module, on=winograd)
     log = Log(
         run.id, events=events if first else None, start=progress.step, steps=steps, epoch_steps=training.epoch_steps,
@@ -92,18 +92,18 @@ def train(
 
 
 def begun_state(registry: Registry, run: Run) -> State:
-    """A run's last checkpoint; {} where it has none yet, and so begins."""
+    """A run's last checkpoint; {} if it has none yet, so that it starts from the beginning."""
     folder = registry.path(f"{run.folder}/checkpoints")
     if any((folder / file).exists() for file in ("last.pt", "previous.pt")):
         return load_last(registry, run)
-    if run.attempts[1:]:  # it died before its first checkpoint was in place
+    if run.attempts[1:]:  # it ended before its first checkpoint was written
         say(f"{run.id}: no checkpoint yet; starting from the beginning")
     run.checkpoints.clear()
     return {}
 
 
 def _restored(run: Run, state: State, module: nn.Module, optimizer: Optimizer, events: Path, *, of: int) -> Progress:
-    """Bring module, optimizer and event files to a checkpoint; without one, to the start."""
+    """Restore module, optimizer and event files from a checkpoint; without one, reset them."""
     _cut_events(events, state.get("events", {}))
     if not state:
         return Progress()
@@ -115,7 +115,7 @@ def _restored(run: Run, state: State, module: nn.Module, optimizer: Optimizer, e
 
 
 def _begin_alike(module: nn.Module, optimizer: Optimizer, progress: Progress) -> None:
-    """Bring every process's module, optimizer and progress to where the first one's are."""
+    """Copy module, optimizer and progress of the first process to all others."""
     if world() == 1:
         return
     state = on_first(lambda: (module.state_dict(), optimizer.state_dict(), vars(progress)))
@@ -126,7 +126,7 @@ def _begin_alike(module: nn.Module, optimizer: Optimizer, progress: Progress) ->
 
 
 def load_last(registry: Registry, run: Run) -> State:
-    """The run's last checkpoint; if that is damaged or gone, said so and the one before it."""
+    """The run's last checkpoint; if it is damaged or missing, say so and take the one before it."""
     try:
         return load_checkpoint(registry, run, "last")
     except StateError as error:
@@ -135,12 +135,12 @@ def load_last(registry: Registry, run: Run) -> State:
         say(f"ssl: {error}; continuing from previous.pt")
         last = registry.path(f"{run.folder}/checkpoints/last.pt")
         if last.exists():
-            last.replace(last.with_name("last.pt.damaged"))  # or the next checkpoint would move it over previous.pt
+            last.replace(last.with_name("last.pt.damaged"))  # otherwise the next checkpoint would move it over previous.pt
         return load_checkpoint(registry, run, "previous")
 
 
 def _cut_events(folder: Path, sizes: dict[str, int]) -> None:
-    """Cut the event files to what they held at the checkpoint, so that no step is recorded twice."""
+    """Cut the event files back to their size at the checkpoint, so that no step is recorded twice."""
     for path in folder.glob("events.*"):
         if path.name in sizes:
             os.truncate(path, min(sizes[path.name], path.stat().st_size))

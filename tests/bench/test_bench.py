@@ -398,7 +398,7 @@ def test_a_resumed_run_keeps_its_precision_and_is_told_where_that_is_slow(
     assert ssl(line).code == 3
     monkeypatch.setattr(device, "bfloat16_gain", lambda _: gain)
     result = ssl("resume")
-    words = "bfloat16: float32 is 4 times as fast on this machine; the run began with it and keeps it"
+    words = "bfloat16: float32 is 4 times as fast on this machine; the run started with it and keeps it"
     assert result.err.count(f"slower than it could be: {words}") == result.err.count("slower than") == told
 
 

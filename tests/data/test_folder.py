@@ -125,7 +125,7 @@ def test_a_csv_file_names_classes_and_parts(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("", "first line is ''"), ("name,class\na,b\n", "accepted is path,label or path,label,split"),
-        ("path,label\na.png\n", "line 2: 1 values where the head has 2"), ("path,label\n,cat\n", "line 2: no path"),
+        ("path,label\na.png\n", "line 2: 1 values, but the first line has 2"), ("path,label\n,cat\n", "line 2: no path"),
         ("path,label\na,b\n./a,c\n", "line 3: 'a' a second time"),
         ("path,label,split\na,b,later\n", "line 2: split 'later'; accepted: train, val, test"),
     ],
@@ -281,7 +281,7 @@ def test_broken_pictures_are_named_in_a_file_and_more_than_a_tenth_stops(picture
     said: list[str] = []
     data = load_folder(pictures, tmp_path / "cache", Reading(say=said.append))
     assert len(data.train_images) + len(data.test_images) == 60
-    assert "3 of 63 pictures cannot be read, 1 other files are none" in said[0]
+    assert "3 of 63 pictures cannot be read, 1 other files are not pictures" in said[0]
     file = re.search(r"named in (.+?\.csv)", said[0])
     assert file
     text = Path(file[1]).read_text()
@@ -353,7 +353,7 @@ def test_pretraining_without_labels_then_few_labels_from_a_file(pictures: Path, 
     unknown.write_text("path,label\nnowhere.png,red\n")
     result = ssl("probe --labels unknown.csv")
     assert result.code == 2
-    assert "1 of its 1 paths are not in the folder, the first is 'nowhere.png'" in result.err
+    assert "1 of its 1 paths are not in the folder; the first is 'nowhere.png'" in result.err
 
 
 def test_given_parts_are_respected(pictures: Path, tmp_path: Path) -> None:

@@ -85,13 +85,13 @@ def test_a_delimiter_may_stand_in_values_of_a_file_with_another(tmp_path: Path) 
     [
         (TEXT.encode("latin-1"), r"line 2: label b'K\xe4tzchen' is not in UTF-8: save it as CSV in UTF-8"),
         ("path,label\ncäts/1.png,cat\n".encode("cp1252"), r"(b'c\xe4ts/1.png' is not in UTF-8: save it as CSV in UTF-8)"),
-        (TEXT.encode("utf-16-le"), "no plain text: it has NUL bytes (a workbook, or UTF-16 without its mark?): save it"),
-        (codecs.BOM_UTF16_LE + b"p", "no CSV file that can be read"), (b"PK\3\4\0\0", "no CSV file: it is an archive"),
+        (TEXT.encode("utf-16-le"), "not plain text: it has NUL bytes (a workbook, or UTF-16 without its mark?): save it"),
+        (codecs.BOM_UTF16_LE + b"p", "cannot be read as CSV"), (b"PK\3\4\0\0", "not a CSV file: it is an archive"),
         (b"path:label\na:b\n", "its first line is 'path:label'; accepted is path,label or path,label,split (semi"),
-        (b"path;label\ncats/1.png,cat\n", "line 2: 1 values where the head has 2"),
-        (b"path,label\ncats/1.png,cat,dog\n", "line 2: 3 values where the head has 2"),
+        (b"path;label\ncats/1.png,cat\n", "line 2: 1 values, but the first line has 2"),
+        (b"path,label\ncats/1.png,cat,dog\n", "line 2: 3 values, but the first line has 2"),
         (b"path,label\n  ,cat\n", "line 2: no path"), (b'path,label\n"a\nb",c\n,d\n', "line 4: no path"),
-        (b'path,label\n"a"b,c\n', "no CSV file that can be read: ',' expected after '\"' in line 2"),
+        (b'path,label\n"a"b,c\n', "cannot be read as CSV: ',' expected after '\"' in line 2"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_read_so_says_why_in_words(content: bytes, message: str, root: Path) -> None:
@@ -149,7 +149,7 @@ def test_one_file_named_in_two_ways_is_refused_with_both(other: str, root: Path)
 )  # fmt: skip
 def test_paths_that_are_not_found_are_said(path: str, why: str, root: Path) -> None:
     (root / ".hidden.png").write_bytes(b"x")
-    with pytest.raises(UsageError, match=re.escape(f"1 of its 2 paths are not in the folder, the first is {path!r}{why}")):
+    with pytest.raises(UsageError, match=re.escape(f"1 of its 2 paths are not in the folder; the first is {path!r}{why}")):
         labels_of(root, "cats/1.png", path)
 
 

@@ -78,7 +78,7 @@ def test_thumbnails_and_waste_of_network_drives_are_neither_classes_nor_test_pic
     assert data.classes == ("cats", "dogs")
     assert (len(data.train_labels), len(data.test_labels)) == (16, 4)
     assert data.fingerprint == plain.fingerprint
-    named = re.search(r"named in (.+?\.csv): 21 hidden or system files or folders passed over", said[0])
+    named = re.search(r"named in (.+?\.csv): 21 hidden or system files or folders skipped", said[0])
     assert named, said
     rows = dict(csv.reader(Path(named[1]).read_text().splitlines()))
     assert rows["cats/@eaDir"] == rows["dogs/Thumbs.db"] == "made by a system or a program"
@@ -214,7 +214,7 @@ def test_a_folder_without_pictures_says_what_it_holds(tmp_path: Path) -> None:
         list_pictures(root)
     for words in (
         "no picture in this folder", "3 pictures behind 3 links out of the folder", "1 link to nothing that can be read",
-        "4 files of other kinds (2 .txt, 1 no suffix, 1 .heif)", "1 hidden or system file or folder passed over",
+        "4 files of other kinds (2 .txt, 1 no suffix, 1 .heif)", "1 hidden or system file or folder skipped",
         f"lead to: {store / 'cats'}", "Accepted are files that end in .jpg",
     ):  # fmt: skip
         assert words in str(refused.value)
@@ -273,8 +273,8 @@ def test_own_pictures_are_those_that_a_data_set_reads(tmp_path: Path) -> None:
     assert [path.relative_to(root).as_posix() for path, _ in own] == found
     assert found == ["cats/0.png", "cats/1.png", "dogs/young/0.png", "dogs/young/1.png", "top.png"]
     (line,) = said
-    assert "2 of 7 pictures cannot be read (1 of them behind links out of the folder), 1 other files are none" in line
-    assert "2 hidden or system files or folders passed over. 'cut.png': " in line
+    assert "2 of 7 pictures cannot be read (1 of them behind links out of the folder), 1 other files are not pictures" in line
+    assert "2 hidden or system files or folders skipped. 'cut.png': " in line
     assert "'out.png': a link that leaves the folder" in line
     assert read_images([root / "out.png"], size=8)[0][0].name == "out.png"  # named itself, a link is followed
 
@@ -290,7 +290,7 @@ def test_own_pictures_that_are_all_damaged_are_an_error_and_so_is_a_damaged_one_
     with pytest.raises(UsageError, match=r"cut.png cannot be read as a picture"):
         read_images([str(tmp_path / "cut.png")], size=8)
     (tmp_path / "whole" / "a.png").unlink()
-    with pytest.raises(UsageError, match=r"no picture that can be read: 1 of 1 pictures cannot be read\. 'cut.png': "):
+    with pytest.raises(UsageError, match=r"no readable picture: 1 of 1 pictures cannot be read\. 'cut.png': "):
         read_images([str(tmp_path)], size=8)
 
 

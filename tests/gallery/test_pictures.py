@@ -512,7 +512,7 @@ def test_bad_input_beside_runs_is_answered_too(
         ("predict --out x.png", 2, "--run"),
         (f"predict --run {study['pretrain'].id}", 2, "names no classes"),
         ("predict --images none.png", 2, "no picture"),
-        ("predict --images cut.png", 2, "no picture"),
+        ("predict --images cut.png", 2, "cut.png cannot be read as a picture"),
         ("predict --images nowhere.png", 3, "no such file"),
         ("predict --images empty", 3, "no picture in this folder"),
         ("predict --images whole.png --encoder-seed 3", 2, "leave it out"),

@@ -153,7 +153,7 @@ def test_without_its_file_a_run_is_measured_exported_looked_at_and_verified(ssl:
 def test_verify_finds_an_edited_name_and_an_edited_copy_of_the_code(ssl: Cli, near: Run, registry: Registry) -> None:
     near.method = "another"
     registry.save(near)
-    assert "changed: method is another on record, and my-near by other fields" in ssl("runs verify").out
+    assert "changed: method is recorded as another, but my-near according to other fields" in ssl("runs verify").out
     near.method = "my-near"
     registry.save(near)
     path = registry.path(f"{near.folder}/method.py")
@@ -223,7 +223,7 @@ def test_run_with_a_name_goes_on_wherever_it_is_typed(
 
 BAD: dict[str, tuple[Callable[[str], str], str]] = {
     "syntax": (lambda text: text.replace("class MyNear(Method):", "class MyNear(Method:"), "line 25: SyntaxError: "),
-    "no class": (lambda text: text.replace("MyNear", "Other"), "it has no class MyNear, which must stand at its top; it has"),
+    "no class": (lambda text: text.replace("MyNear", "Other"), "it has no class MyNear at its top level; it has"),
     "no options": (lambda text: text.replace("class Options", "class Choices"), "it has no class Options"),
     "no dataclass": (lambda text: text.replace("@dataclass(frozen=True, kw_only=True)", ""), "its class Options cannot be"),
     "no default": (lambda text: text.replace("] = 64", "]"), "TypeError: the options width have no default"),
@@ -233,10 +233,13 @@ BAD: dict[str, tuple[Callable[[str], str], str]] = {
     "taken": (lambda text: text.replace("width", "epochs"), "its options epochs have names that are taken; rename them"),
     "default": (lambda text: text.replace("] = 64", "] = 0"), "wrong default: --width 0: accepted is a whole number from 1"),
     "import": (lambda text: text.replace("from torch import", "import nowhere\nfrom torch import"), "it cannot be imported: M"),
-    "base": (lambda text: text.replace("MyNear(Method)", "MyNear(nn.Module)"), "has not the base sslcli.methods.method.Method"),
+    "base": (
+        lambda text: text.replace("MyNear(Method)", "MyNear(nn.Module)"),
+        "MyNear is not a subclass of sslcli.methods.method.Method",
+    ),
     "a method of ours": (
         lambda text: text.replace("    views =", "    NAME = 'Sim CLR'\n    views ="),
-        "simclr is a method of the program; give the class another name, or a line NAME = ",
+        "simclr is a built-in method; give the class another name, or a line NAME = ",
     ),
     "constructor": (lambda text: text.replace("encoder.dim,", "encoder.size,"), "line 33: AttributeError: 'Encoder' object"),
     "forward": (lambda text: text.replace("first - second)", "first - third)"), "line 37: NameError: name 'third' is not def"),

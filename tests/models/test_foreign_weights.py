@@ -146,9 +146,9 @@ def test_counters_that_an_old_file_lacks_are_the_only_thing_that_may_be_missing(
     encoder = build_encoder("resnet18", stem="conv7-pool", seed=1)
     without = {name: value for name, value in PLAIN.items() if name != "layer3.1.bn2.running_var"}
     for state, wrong in (
-        (without, r"in part alone: layer3\.1\.bn2\.running_var is not there"),
-        (PLAIN | {"bn1.bias": torch.rand(63)}, r"in part alone: bn1\.bias is \(63,\), not \(64,\)"),
-        (PLAIN | {"bn1.bias": torch.full((64,), torch.nan)}, r"bn1\.bias has values that are no numbers"),
+        (without, r"holds only some weights of .*: layer3\.1\.bn2\.running_var is missing"),
+        (PLAIN | {"bn1.bias": torch.rand(63)}, r"holds only some weights of .*: bn1\.bias is \(63,\), not \(64,\)"),
+        (PLAIN | {"bn1.bias": torch.full((64,), torch.nan)}, r"bn1\.bias has values that are not numbers"),
         (PLAIN | {"bn1.bias": torch.ones(64, dtype=torch.int8)}, r"bn1\.bias is \(64,\) of torch\.int8"),
         ({"a.weight": torch.rand(2)}, r"does not hold the weights of resnet18\. It has 1 tensors: a\.weight"),
         ({}, r"It has 0 tensors: none"),
@@ -159,7 +159,10 @@ def test_counters_that_an_old_file_lacks_are_the_only_thing_that_may_be_missing(
 
 def test_weights_of_another_backbone_or_stem_say_which_options_they_fit(tmp_path: Path) -> None:
     torch.save(under("module.", resnet("conv3").state_dict()), tmp_path / "small.pth")
-    fits = r"in part alone under module\.\*: conv1\.weight is .*it fits --backbone resnet18 --stem conv3 and .* --stem conv3-s2"
+    fits = (
+        r"holds only some weights of .* under module\.\*: conv1\.weight is .*"
+        r"it fits --backbone resnet18 --stem conv3 and .* --stem conv3-s2"
+    )
     with pytest.raises(UsageError, match=fits):
         taken(tmp_path / "small.pth")
     encoder = build_encoder("resnet9-small", stem="own", seed=1)
@@ -176,8 +179,8 @@ class Bomb:
     ("make", "text"),
     [
         (lambda path: torch.save({"state_dict": PLAIN, "x": Bomb()}, path), "holds more than tensors and plain data"),
-        (lambda path: path.write_bytes(b"no weights"), "is no file of torch.save that can be read"),
-        (lambda path: path.write_bytes(b""), "is no file of torch.save that can be read"),
+        (lambda path: path.write_bytes(b"no weights"), "cannot be read as a torch.save file"),
+        (lambda path: path.write_bytes(b""), "cannot be read as a torch.save file"),
         (lambda path: path.mkdir(), "is a folder; name a file in it"),
         (lambda _: None, "accepted are pretrained, scratch, or a file of weights; there is no such file"),
     ],

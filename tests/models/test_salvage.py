@@ -107,7 +107,7 @@ def advised(ssl: Cli, name: str) -> str:
     assert (result.code, "holds more than tensors and plain data" in result.err or "TorchScript" in result.err) == (2, True), (
         result.err
     )
-    return result.err.rstrip("\n").partition("its tensors alone: ")[2]
+    return result.err.rstrip("\n").partition("only its tensors: ")[2]
 
 
 def accepted(path: Path) -> None:
@@ -274,7 +274,7 @@ def test_config_preset_registry_and_labels_are_called_what_they_are(ssl: Cli, tm
         assert (result.code, f"it is {words}" in result.err) == (2, True), result.err
     with pytest.raises(UserError) as error:
         read_labels(tmp_path / "labels.csv")
-    assert f"no CSV file: it is {words}" in str(error.value)
+    assert f"not a CSV file: it is {words}" in str(error.value)
     with pytest.raises(UserError):
         load_yaml(tmp_path / "config.yaml")
 

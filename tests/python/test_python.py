@@ -91,7 +91,7 @@ def test_what_a_person_gets_wrong_is_an_error_with_the_accepted_values() -> None
         sslcli.pretrain(optimzer="sgd")
     with pytest.raises(UsageError, match=r"sslcli\.pretrain: --epochs takes a whole number, not 'two'"):
         sslcli.pretrain(epochs="two")
-    with pytest.raises(UsageError, match=r"sslcli\.compare: format is an option of the command line alone"):
+    with pytest.raises(UsageError, match=r"sslcli\.compare: only the command line has the option format"):
         sslcli.compare(format="json")
     with pytest.raises(StateError, match="ssl pretrain"):
         sslcli.probe(quiet=True)

@@ -198,7 +198,9 @@ def test_a_run_under_another_id_or_experiment_is_named(ssl: Cli, made: dict[str,
     shutil.copytree(registry.path(run.folder), registry.path(renamed.folder))
     renamed.checkpoint = f"{renamed.folder}/checkpoints/best.pt"
     registry.save(renamed)
-    assert f"{renamed.id}: changed: id is {renamed.id} on record, and {run.id} by" in ssl("runs verify --numbers").out
+    assert (
+        f"{renamed.id}: changed: id is recorded as {renamed.id}, but {run.id} according to" in ssl("runs verify --numbers").out
+    )
 
 
 @pytest.mark.parametrize("kind", ["linear", "pretrain"])
@@ -210,7 +212,10 @@ def test_a_run_that_is_called_published_by_hand_is_checked_in_full(
     registry.save(run)
     result = ssl("runs verify --numbers")
     assert result.code == 3
-    assert f"{run.id}: changed: status is published on record, and finished by other fields of the record" in result.out
+    assert (
+        f"{run.id}: changed: status is recorded as published, but finished according to other fields of the record"
+        in result.out
+    )
     assert "changed: metric val_acc is 0.99" in result.out
     assert f"{run.id}: changed: status" in ssl("runs verify").out
     run.attempts, run.checkpoints, run.checkpoint, run.sha256 = [], {}, None, None
@@ -292,7 +297,7 @@ def test_of_runs_of_an_earlier_version_what_is_not_proven_is_said_and_is_no_faul
         ("knn", "options", "k", 200, "changed: pair is"),
         ("pretrain", "options", "temperature", 0.1, "changed: pair is"),
         ("pretrain", "data", "sha256", "0" * 64, "changed: pair is"),
-        ("pretrain", "options", "seed", 2, "changed: seed is 1 on record, and 2 by"),
+        ("pretrain", "options", "seed", 2, "changed: seed is recorded as 1, but 2 according to"),
         ("linear", "data", "encoder_sha256", "0" * 64, "changed: data.encoder_sha256 is"),
         ("linear", "data", "mean", [0.1, 0.2, 0.3], "changed: data.mean.0 is 0.1"),
         ("linear scratch", "both_right", None, {}, "changed: both_right."),

@@ -1,1 +1,1 @@
-"""A person's own pictures: a folder of files as one data set."""
+"""Own pictures: a folder of files as a data set."""

@@ -44,7 +44,7 @@ class Contents:
         behind = f" ({links:,} of them behind links out of the folder)" if links else ""
         words = [
             f"{broken + lost:,} of {tried + lost:,} pictures cannot be read{behind}" if broken + lost else "",
-            f"{others:,} other files are none" if others else "",
+            f"{others:,} other files are not pictures" if others else "",
             self._passed_over_in_words(),
         ]
         return ", ".join(filter(None, words))
@@ -82,7 +82,7 @@ class Contents:
 
     def _passed_over_in_words(self) -> str:
         count = len(self.passed_over)
-        return f"{_number(count, 'hidden or system file')} or folder{'s' * (count != 1)} passed over" if count else ""
+        return f"{_number(count, 'hidden or system file')} or folder{'s' * (count != 1)} skipped" if count else ""
 
 
 def contents(root: Path, *, called: str) -> Contents:

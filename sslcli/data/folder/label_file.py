@@ -38,7 +38,7 @@ def read_labels(file: Path) -> dict[str, Entry]:
         path = os.path.normpath(path).replace(os.sep, "/") if path.strip() else ""
         part = PARTS_TOO.get(part.strip().lower(), part.strip().lower())
         problem = (
-            f"{len(row)} values where the head has {len(head)}" if len(row) != len(head)
+            f"{len(row)} values, but the first line has {len(head)}" if len(row) != len(head)
             else "no path" if not path else f"{path!r} a second time" if path in found
             else f"split {part!r}; accepted: {', '.join(PARTS)}" if part not in ("", *PARTS)
             else f"label {_bytes_of(label)!r} is not in UTF-8: {SAVE}" if not _is_text(label) else ""
@@ -74,7 +74,7 @@ class Places:
         why = why if _is_text(written) else f" ({_bytes_of(written)!r} is not in UTF-8: {SAVE})"
         example = next(iter(self._paths), "cats/1.jpg")
         return (
-            f"paths are not in the folder, the first is {written!r}{why}; accepted are paths below the folder, like {example!r}"
+            f"paths are not in the folder; the first is {written!r}{why}; accepted are paths below the folder, like {example!r}"
         )
 
     def _readings(self, written: str) -> Iterator[str]:
@@ -105,12 +105,12 @@ def _text_of(file: Path) -> str:
     except FileNotFoundError:
         raise StateError(f"--labels {file}: there is no such file") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--labels {file} is no CSV file that can be read: {error}") from error
+        raise UsageError(f"--labels {file} cannot be read as CSV: {error}") from error
     if kind := marked_kind(content):
-        raise UsageError(f"--labels {file} is no CSV file: it is {kind}")
+        raise UsageError(f"--labels {file} is not a CSV file: it is {kind}")
     if "\0" in text:
         raise UsageError(
-            f"--labels {file} is no plain text: it has NUL bytes (a workbook, or UTF-16 without its mark?): {SAVE}"
+            f"--labels {file} is not plain text: it has NUL bytes (a workbook, or UTF-16 without its mark?): {SAVE}"
         )
     return text
 
@@ -138,7 +138,7 @@ def _rows(file: Path, text: str, *, strict: bool = False, delimiter: str, skipin
             if any(cell.strip() for cell in row):
                 yield reader.line_num, row
     except csv.Error as error:
-        raise UsageError(f"--labels {file} is no CSV file that can be read: {error} in line {reader.line_num}") from error
+        raise UsageError(f"--labels {file} cannot be read as CSV: {error} in line {reader.line_num}") from error
 
 
 def _up_to(row: list[str], count: int) -> list[str]:

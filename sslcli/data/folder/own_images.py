@@ -68,7 +68,7 @@ def _in_folder(root: Path, read: Callable[[Path], Tensor], say: Callable[[str], 
     mendable = counted(other.reason for other in found.of(Kind.OTHER))
     words = ". ".join(filter(None, (counts, some, *mendable, found.advice())))
     if not own:
-        raise UsageError(f"{root}: no picture that can be read: {words}")
+        raise UsageError(f"{root}: no readable picture: {words}")
     if words:
         say(f"{root}: skipped: {words}")
     return own

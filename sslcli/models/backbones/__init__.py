@@ -1,1 +1,1 @@
-"""Backbones: nets without a classifier, a family each in a file of its own."""
+"""Backbones: networks without a classifier, one file per family."""

@@ -14,9 +14,9 @@ def _block(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> nn
 class ResNet9(nn.Module):
     """Images (B, 3, H, W) to representations (B, num_features): a 4x4 stride-2 stem, three stages, one residual block.
 
-    `widths` are the channels of the stem and of the three stages. The spatial mean and the maximum of the last stage
-    are added, so that a thing in a corner counts as much as one that fills the picture; `apart`, they stand side by side, twice
-    as many features.
+    `widths` are the channels of the stem and of the three stages. The spatial mean and maximum of the last stage are
+    added, so that a thing in a corner counts as much as one that fills the picture. With `apart` they are concatenated,
+    which gives twice as many features.
     """
 
     def __init__(self, *, widths: tuple[int, int, int, int] = (32, 64, 128, 512), apart: bool = False) -> None:
@@ -47,7 +47,7 @@ def resnet9_small() -> ResNet9:
 
 
 def resnet9_wide() -> ResNet9:
-    """Half as wide again but for the representation, which stays 512 long: for more than a few minutes of training."""
+    """One and a half times as wide, except the representation, which stays 512 long: for more than a few minutes."""
     return ResNet9(widths=(48, 96, 192, 512))
 
 

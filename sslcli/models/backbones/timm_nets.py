@@ -13,11 +13,11 @@ from sslcli.errors import StateError, UsageError
 from sslcli.models import TIMM
 
 SIZES_TAKEN: tuple[dict[str, bool], ...] = ({"dynamic_img_size": True}, {})
-"""What goes with the image size, the first that a model takes: transformers then resize their positions for other sizes."""
+"""Arguments beside the image size; the first set that a model takes is used. Transformers then resize their positions."""
 
 
 def hold_to_known(backbone: str) -> Any:
-    """timm, if it is installed and knows a backbone by the name after "timm:"; a StateError or a UsageError if not."""
+    """The module timm. A StateError if it is not installed, a UsageError if it has no model with the name after "timm:"."""
     name = backbone.removeprefix(TIMM)
     try:
         timm: Any = importlib.import_module("timm")
@@ -34,7 +34,7 @@ def hold_to_known(backbone: str) -> Any:
 
 
 def build(backbone: str, size: int) -> nn.Module:
-    """The model, made for images of `size` pixels where it takes a size, with `num_features` as long as what it gives.
+    """The model for images of `size` pixels, if it takes a size; `num_features` is the length of its output.
 
     A UsageError if it does not take images of that size.
     """
@@ -58,11 +58,11 @@ def _created(timm: Any, name: str, size: int) -> Any:
 
 
 def arguments_for(timm: Any, name: str, size: int) -> dict[str, Any]:
-    """What timm is to be told beyond the name, to make a model for images of `size` pixels: nothing where it need not know."""
+    """The arguments, beside the name, for a timm model for images of `size` pixels; empty if it does not need the size."""
     for more in SIZES_TAKEN:
         try:
             timm.create_model(name, pretrained=False, num_classes=0, img_size=size, **more)
-        except TypeError:  # timm's word for an argument that a model does not know
+        except TypeError:  # timm's error for an argument that a model does not take
             continue
         return {"img_size": size, **more}
     return {}

@@ -38,7 +38,7 @@ def resnet50(stem: str) -> nn.Module:
 def convnext_tiny(stem: str) -> nn.Module:
     """ConvNeXt-T (Liu et al. 2022, arXiv:2201.03545), 768 features, after its last layer norm.
 
-    patch4 is its own stem; with patch2 images of 32 pixels enter the first stage at 16x16 and leave the last at 2x2.
+    patch4 is its own stem. With patch2, images of 32 pixels enter the first stage at 16x16 and leave the last at 2x2.
     """
     net: Any = models.convnext_tiny()
     side = {"patch2": 2, "patch4": 4}[stem]
@@ -55,11 +55,11 @@ def convnext_tiny(stem: str) -> nn.Module:
 def efficientnet_b0(stem: str) -> nn.Module:
     """EfficientNet-B0 (Tan and Le 2019, arXiv:1905.11946), 1280 features.
 
-    conv3-s2 is its own stem; with conv3, stride 1, images of 32 pixels leave the last stage at 2x2.
+    conv3-s2 is its own stem. With conv3 (stride 1), images of 32 pixels leave the last stage at 2x2.
     """
     net: Any = models.efficientnet_b0()
     net.features[0][0].stride = {"conv3": (1, 1), "conv3-s2": (2, 2)}[stem]
     net.num_features = net.classifier[1].in_features
-    net.classifier = nn.Identity()  # its dropout too: h is what the last stage says
+    net.classifier = nn.Identity()  # removes its dropout too: h is the output of the last stage
     made: nn.Module = net
     return made

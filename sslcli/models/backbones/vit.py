@@ -8,14 +8,14 @@ from torch import Tensor, nn
 from torchvision.models import VisionTransformer
 
 MADE_FOR = {"patch4": (4, 32), "patch8": (8, 96), "patch16": (16, 224)}
-"""Stem to the side of a patch and of the images that the positions are made for: a convolution of that side and stride."""
+"""Each stem to the side of its patches (a convolution of that side and stride) and of the images its positions are for."""
 
 
 class AnySizeViT(VisionTransformer):  # type: ignore[misc]  # torchvision says nothing of types
     """torchvision's transformer for images (B, 3, H, W) of any size: to its class token (B, num_features).
 
-    On images of the size that it is made for it is torchvision's; for others its learned positions are resized, bicubic.
-    Rows and columns of pixels that fill no patch are left out, at the bottom and on the right.
+    On images of the size that it is made for it equals torchvision's; for others its learned positions are resized (bicubic).
+    Rows and columns at the bottom and right that do not fill a patch are left out.
     """
 
     def __init__(self, stem: str, *, dim: int, heads: int) -> None:
@@ -29,9 +29,9 @@ class AnySizeViT(VisionTransformer):  # type: ignore[misc]  # torchvision says n
         return self.tokens(x)[:, 0]
 
     def tokens(self, x: Tensor, shown: Tensor | None = None) -> Tensor:
-        """The class token and those of the patches (B, 1 + N, num_features), row after row.
+        """The class token and the tokens of the patches (B, 1 + N, num_features), row by row.
 
-        Of the patches with the numbers `shown` (B, K) alone, in their order, (B, 1 + K, num_features): no other is computed.
+        With `shown` (B, K) only the patches with these numbers are computed, in this order: (B, 1 + K, num_features).
         """
         patches = self.conv_proj(x)
         positions = self.positions(*patches.shape[-2:])
@@ -43,7 +43,7 @@ class AnySizeViT(VisionTransformer):  # type: ignore[misc]  # torchvision says n
         return made
 
     def positions(self, height: int, width: int) -> Tensor:
-        """The positions (1, 1 + height width, dim) of the class token and of a grid of patches, row after row."""
+        """The positions (1, 1 + height width, dim) of the class token and of a grid of patches, row by row."""
         known: Tensor = self.encoder.pos_embedding
         side = self.image_size // self.patch_size
         if (height, width) == (side, side):
@@ -55,12 +55,12 @@ class AnySizeViT(VisionTransformer):  # type: ignore[misc]  # torchvision says n
 
 
 def bicubic(grid: Tensor, height: int, width: int) -> Tensor:
-    """A grid (1, C, H, W) in other sizes, bicubic."""
+    """Resize a grid (1, C, H, W), bicubic."""
     return F.interpolate(grid, (height, width), mode="bicubic", align_corners=False)
 
 
 def bicubic_by_products(grid: Tensor, height: int, width: int) -> Tensor:
-    """The same but for rounding, with a gradient that is deterministic on CUDA too, where torch has none of its own."""
+    """The same except for rounding, with a gradient that is deterministic on CUDA, where torch has none."""
     rows, columns = (
         bicubic(torch.eye(old, device=grid.device, dtype=grid.dtype)[None, None], new, old)
         for old, new in zip(grid.shape[-2:], (height, width), strict=True)
