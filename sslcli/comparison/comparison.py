@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sslcli.comparison.answer import answer
 from sslcli.comparison.differences import (
-    answer,
     difference_of,
     in_order,
     over_settings,

@@ -7,7 +7,6 @@ from itertools import combinations
 from statistics import fmean, stdev
 from typing import Any
 
-from sslcli.evaluation.naming import in_words, told_apart
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.evaluation.statistics import TAIL, Difference, InitDifference, SeedSpread, over_seeds, unpaired
 from sslcli.runs.run import Run
@@ -140,51 +139,6 @@ def _right(run: Run) -> int:
 def images_of(run: Run) -> int:
     """The number of test images of a run."""
     return int(run.metrics.get("test_images", 10_000))
-
-
-ASKED = "Does pretraining help?"
-
-
-def answer(differences: Sequence[InitDifference]) -> str:
-    """One sentence: does pretraining help? A difference whose interval spans 0 is never called a gain or a loss."""
-    if not differences:
-        return "There is no pair of pretrained and scratch runs with otherwise equal options, so no difference to state."
-    parts = []
-    for found, where in zip(differences, places_in_words(differences), strict=True):
-        figures = f"{found.pretrained:.2%} against {found.scratch:.2%}"
-        figures += ", best epoch on the test images" if found.metric == "best_test_acc" else ""
-        low, high = 100 * found.low, 100 * found.high
-        if low > 0:
-            gain = f"yes, by {100 * found.difference:.1f} points (95 % interval {low:.1f} to {high:.1f}; {figures})"
-        elif high < 0:
-            gain = f"no, it costs {-100 * found.difference:.1f} points (95 % interval {-high:.1f} to {-low:.1f}; {figures})"
-        else:
-            gain = f"no difference that can be told from chance (95 % interval {low:+.1f} to {high:+.1f} points; {figures})"
-        parts.append(f"{where}, {gain}")
-    return f"{ASKED} In {'; in '.join(parts)}. {_seeds_in_words(differences)}"
-
-
-def places_in_words(differences: Sequence[InitDifference]) -> list[str]:
-    """Distinct names of what each difference was measured on."""
-    words = [in_words(found.experiment, found.label_fraction, found.at_epoch, found.protocol) for found in differences]
-    return told_apart(words, differences)
-
-
-def speaks_of(differences: Sequence[InitDifference]) -> str:
-    """What the differences hold for, in sentences: which accuracy, which seeds."""
-    chosen = [found.metric == "best_test_acc" for found in differences]
-    whose = "Accuracies are" if all(chosen) else "Some accuracies are"
-    best = f"{whose} of the best epoch on the test images. " if any(chosen) else ""
-    return best + _seeds_in_words(differences)
-
-
-def _seeds_in_words(differences: Sequence[InitDifference]) -> str:
-    numbers = sorted({len(found.seeds) for found in differences})
-    if numbers == [1]:
-        return "One seed: this holds for these encoders; other seeds can differ by more."
-    words = " to ".join(str(n) for n in dict.fromkeys((numbers[0], numbers[-1])))
-    single = "; those of one seed hold for its encoders only" if numbers[0] == 1 else ""
-    return f"Means over {words} seeds; the intervals are over seeds and test images{single}."
 
 
 def in_order(run: Run) -> tuple[Any, ...]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from sslcli.comparison.answer import brief_answer
 from sslcli.comparison.comparison import chosen_runs, pretrain_setups, results
-from sslcli.comparison.differences import ASKED, answer, pair_up, places_in_words, speaks_of
+from sslcli.comparison.differences import pair_up
 from sslcli.comparison.options_apart import settings_in_words
 from sslcli.comparison.rows import GAP, PUBLISHED, Row, fitting, shared_words, tables
 from sslcli.console.messages import WIDEST, room_across, wrapped
 from sslcli.console.tables import print_rows, print_within
 from sslcli.evaluation.naming import heading
-from sslcli.evaluation.statistics import InitDifference
 from sslcli.options.pairing import changed_options
 from sslcli.runs.next_step import partner_command, record_or_index
 from sslcli.runs.registry import Registry
@@ -33,16 +33,6 @@ COLUMNS = {
 
 CSV_COLUMNS = ("experiment", "protocol", "init", "dataset", "label_fraction", "at_epoch", "backbone", "epochs", "seed",
                "test_acc", "test_images", "best_test_acc", "test_nll", "test_ece", "run", "setting", "method")  # fmt: skip
-LINES = 3
-KINDS = {"gain": "Yes", "loss": "No, it costs accuracy", "chance": "No difference that can be told from chance"}
-DETAILS = (
-    {"gain": "interval", "loss": "interval", "chance": "interval"},
-    {"gain": "points", "loss": "points", "chance": "points"},
-    {"gain": "number", "loss": "interval", "chance": "interval"},
-    {"gain": "number", "loss": "points", "chance": "points"},
-    {"gain": "number", "loss": "number", "chance": "number"},
-)
-"""The wordings for the differences of each kind, from long to short."""
 
 
 def print_comparison(
@@ -148,46 +138,3 @@ def _identity(registry: Registry, run: Run) -> dict[str, Any]:
     options = record.options or {key: getattr(run, key) for key in ("dataset", "backbone", "seed", "epochs", "label_fraction")}
     data = {"data": record.data["sha256"][:12]} if "sha256" in record.data else {}
     return options | data
-
-
-def brief_answer(differences: Sequence[InitDifference], room: int) -> list[str]:
-    """Does pretraining help? The longest wording that fits LINES lines of `room` characters, else the shortest."""
-    lines: list[str] = []
-    for words in _wordings(differences):
-        lines = wrapped(words, room)
-        if len(lines) <= LINES:
-            break
-    return lines
-
-
-def _wordings(differences: Sequence[InitDifference]) -> Iterator[str]:
-    """Wordings of the answer, from long to short."""
-    yield answer(differences)
-    if not differences:
-        return
-    named = list(zip(differences, places_in_words(differences), strict=True))
-    for details in DETAILS:
-        clauses, units = [], True  # the first number has the unit of all
-        for kind, detail in details.items():
-            mine = [(found, name) for found, name in named if found.verdict == kind]
-            if mine and detail == "number":
-                clauses.append(f"{KINDS[kind]} in {len(mine)} of {len(named)} comparisons{_range(kind, mine)}.")
-            elif mine:
-                told = [_figures(*one, detail, units=units and one is mine[0]) for one in mine]
-                clauses.append(f"{KINDS[kind]}: {', '.join(told)}.")
-                units = False
-        yield " ".join([ASKED, *clauses, speaks_of(differences)])
-
-
-def _range(kind: str, mine: Sequence[tuple[InitDifference, str]]) -> str:
-    """The range of gains or losses in points; "" for chance."""
-    sizes = sorted(abs(100 * found.difference) for found, _ in mine)
-    return "" if kind == "chance" else f", by {sizes[0]:.1f} to {sizes[-1]:.1f} points"
-
-
-def _figures(found: InitDifference, name: str, detail: str, *, units: bool) -> str:
-    """A difference with its name, in points: "kNN +12.7 (+8.0 to +17.2)"."""
-    points = f"{name} {100 * found.difference:+.1f}{' points' * units}"
-    if detail == "points":
-        return points
-    return f"{points} ({'95 % interval ' * units}{100 * found.low:+.1f} to {100 * found.high:+.1f})"

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from math import floor, log10
 from typing import Any
 
-from sslcli.evaluation.naming import heading, told_apart
+from sslcli.comparison.answer import clause, places_in_words
+from sslcli.evaluation.naming import heading
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.evaluation.statistics import InitDifference
 
@@ -56,35 +57,15 @@ def interval(found: InitDifference, digits: int = 1) -> str:
     return f"{points(found.low, digits)} to {points(found.high, digits)}"
 
 
-def places(differences: Sequence[InitDifference]) -> list[str]:
-    """Where each difference was measured, in words that tell them apart."""
-    several = len({found.dataset for found in differences}) > 1
-    words = []
-    for found in differences:
-        labels = "" if found.label_fraction in (None, 1) else f" on {share(found.label_fraction)} of the labels"
-        epoch = f" after epoch {found.at_epoch}" if found.at_epoch else ""
-        best = " (best epoch on the test images)" if found.metric == "best_test_acc" else ""
-        data = f" of {found.dataset}" if several else ""
-        words.append(words_of(protocol_key(found)).inline + labels + epoch + data + best)
-    return told_apart(words, differences)
-
-
 FEW = 4  # differences that a sentence can hold
 
 
 def verdicts(differences: Sequence[InitDifference]) -> list[tuple[str, str]]:
     """The answer's clauses, each the words to stress and the rest; each difference with its interval, many of them counted."""
-    clauses = []
-    shown = list(zip(differences, places(differences), strict=True))
+    shown = list(zip(differences, places_in_words(differences), strict=True))
     if len(shown) > FEW:  # the first that is no chance, if there is one
         shown = sorted(shown, key=lambda pair: pair[0].verdict == "chance")[:1]
-    for found, place in shown:
-        size, low, high = points(found.difference), points(found.low), points(found.high)
-        clauses.append({
-            "gain": (f"Yes in {place}", f", by {size[1:]} points (95\u00a0% interval {low[1:]} to {high[1:]})"),
-            "loss": (f"No in {place}", f": it costs {size[1:]} points (95\u00a0% interval {high[1:]} to {low[1:]})"),
-            "chance": (f"In {place} no difference", f" beyond chance ({size} points, 95\u00a0% interval {low} to {high})"),
-        }[found.verdict])  # fmt: skip
+    clauses = [(f"In {lead}", _typeset(rest)) for lead, rest in (clause(*one) for one in shown)]
     if len(differences) > FEW:
         kinds = Counter(found.verdict for found in differences)
         gains = f"{kinds['gain']} gain{'s' * (kinds['gain'] != 1)}"
@@ -92,6 +73,11 @@ def verdicts(differences: Sequence[InitDifference]) -> list[tuple[str, str]]:
         counted = f"{gains}, {losses}, {kinds['chance']} that cannot be told from chance"
         clauses.append((f"Of all {len(differences)} comparisons", f" {counted}"))
     return clauses
+
+
+def _typeset(text: str) -> str:
+    """Text of the terminal as the page has it: with true minus signs, and no line that ends before a per cent sign."""
+    return text.replace(" %", "\u00a0%").replace("-", "−")
 
 
 def forest(differences: Sequence[InitDifference]) -> dict[str, Any]:
@@ -124,6 +110,6 @@ def forest(differences: Sequence[InitDifference]) -> dict[str, Any]:
                 "low": place(100 * found.low),
                 "high": place(100 * found.high),
             }
-            for name, found in zip(places(differences), differences, strict=True)
+            for name, found in zip(places_in_words(differences), differences, strict=True)
         ],
     }

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sslcli.comparison.answer import places_in_words, speaks_of
 from sslcli.comparison.comparison import compared
-from sslcli.comparison.differences import speaks_of
 from sslcli.errors import StateError
 from sslcli.evaluation.naming import heading
 from sslcli.evaluation.statistics import InitDifference
 from sslcli.figures.canvas import save_svg
 from sslcli.figures.forest import Bar, draw_forest
 from sslcli.figures.palette import DARK, LIGHT
-from sslcli.report.answer import places
 from sslcli.runs.registry import Registry
 
 GROUNDS = {"light": LIGHT, "dark": DARK}
@@ -41,7 +40,7 @@ def bars_of(found: list[InitDifference]) -> list[Bar]:
     """The differences as they are drawn, in points."""
     return [
         Bar(heading(place), 100 * one.difference, 100 * one.low, 100 * one.high, one.verdict)
-        for place, one in zip(places(found), found, strict=True)
+        for place, one in zip(places_in_words(found), found, strict=True)
     ]
 
 

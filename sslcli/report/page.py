@@ -14,8 +14,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sslcli import __version__
+from sslcli.comparison.answer import answer, speaks_of
 from sslcli.comparison.comparison import choose, pretrain_setups, results
-from sslcli.comparison.differences import answer, pair_up, speaks_of
+from sslcli.comparison.differences import pair_up
 from sslcli.comparison.options_apart import settings_in_words
 from sslcli.errors import UsageError
 from sslcli.figures.palette import DARK, LIGHT

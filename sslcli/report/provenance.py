@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sslcli.comparison.answer import places_in_words
 from sslcli.evaluation.naming import WORDS, listed
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.evaluation.statistics import InitDifference
-from sslcli.report.answer import Values, places, protocol_of, share, words_of
+from sslcli.report.answer import Values, protocol_of, share, words_of
 from sslcli.report.tables import Cell, Table
 from sslcli.runs.naming import dataset_word
 from sslcli.runs.run import Run
@@ -143,7 +144,7 @@ def gaps(found: Measured) -> list[str]:
 
 
 def _of_seeds(found: Measured) -> list[str]:
-    names = zip(places(found.differences), found.differences, strict=True)
+    names = zip(places_in_words(found.differences), found.differences, strict=True)
     single = [name for name, difference in names if len(difference.seeds) == 1]
     if not single:
         return []

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from sslcli.bench.minutes import settled_of
-from sslcli.comparison.differences import answer, difference_of, pair_up
+from sslcli.comparison.answer import answer
+from sslcli.comparison.differences import difference_of, pair_up
 from sslcli.console.messages import say
 from sslcli.data.image_data import enough_labels
 from sslcli.options.mapping import build

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from sslcli.comparison.answer import answer
 from sslcli.comparison.comparison import newest, results
-from sslcli.comparison.differences import answer, difference_of, pair_up
+from sslcli.comparison.differences import difference_of, pair_up
 from sslcli.comparison.rows import tables
 from sslcli.console.tables import print_rows
 from sslcli.runs.registry import Registry
@@ -25,8 +26,8 @@ def evaluation(init: str, accuracy: float, **known: Any) -> Run:
     [
         (0.65, 0.40, "yes, by 25.0 points (95 % interval 23.6 to 26.3; 65.00% against 40.00%)"),
         (0.88, 0.90, "no, it costs 2.0 points"),
-        (0.8908, 0.8918, "no difference that can be told from chance"),
-        (0.8918, 0.8908, "no difference that can be told from chance"),
+        (0.8908, 0.8918, "no difference that can be told from chance (-0.1 points,"),
+        (0.8918, 0.8908, "no difference that can be told from chance (+0.1 points,"),
     ],
 )
 def test_a_difference_is_called_a_gain_only_if_its_interval_excludes_zero(
@@ -109,7 +110,7 @@ def test_without_a_chosen_accuracy_the_best_over_epochs_is_compared() -> None:
         del run.metrics["test_acc"]
     found = difference_of([(runs[0], runs[1])])
     assert (found.metric, found.pretrained) == ("best_test_acc", 0.61)
-    assert "61.00% against 41.00%, best epoch on the test images" in answer([found])
+    assert "In linear evaluation (best epoch on the test images), yes, by 20.0 points" in answer([found])
 
 
 def test_tables_show_control_characters_and_markup_literally(capsys: pytest.CaptureFixture[str]) -> None:

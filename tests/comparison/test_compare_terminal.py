@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sslcli.comparison.printing import brief_answer, print_tables
+from sslcli.comparison.answer import brief_answer
+from sslcli.comparison.printing import print_tables
 from sslcli.console.messages import wrapped
 from sslcli.evaluation.statistics import InitDifference, paired
 from sslcli.runs.registry import Registry

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
+from sslcli.comparison.answer import answer
 from sslcli.comparison.comparison import choose, newest
-from sslcli.comparison.differences import answer, both_right, difference_of, over_settings, pair_up
+from sslcli.comparison.differences import both_right, difference_of, over_settings, pair_up
 from sslcli.options.pairing import pair_key
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.stats import binom, multinomial, norm
 from scipy.stats import t as student
 
-from sslcli.comparison.differences import answer, difference_of
+from sslcli.comparison.answer import answer
+from sslcli.comparison.differences import difference_of
 from sslcli.evaluation.statistics import over_seeds, paired, t_quantile, unpaired
 from sslcli.runs.run import Run
 from tests.benchmarks.intervals import Setting, simulate

@@ -91,7 +91,7 @@ def test_the_page_has_the_recipe_the_author_and_no_wall_of_words(ssl: Cli, regis
     assert "By Ada &lt;Lovelace&gt;" in text
     assert "<td>teacher momentum 0.9, epochs 12, batch size 128, optimizer muon<small>without a fixed default: lr 0.06" in text
     (caption,) = re.findall(r'(?s)<figure class="forest">.*?<figcaption>(.*?)<span', text)
-    assert "One seed: this speaks of these encoders" in caption
+    assert "One seed: this holds for these encoders" in caption
     assert len(caption) < 300
     assert "70.0 against 40.0 %" in text
     assert "By " not in read(make(registry, "s")).text
