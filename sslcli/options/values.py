@@ -90,8 +90,11 @@ def _check_range(option: str, kind: type[float], metadata: list[object], value: 
     above = next((item.low for item in metadata if isinstance(item, Above)), None)
     if (low is None or value >= low) and (high is None or value <= high) and (above is None or value > above):
         return
-    words = [f"above {above} and"] * (above is not None) + [f"from {low}"] * (low is not None)
-    words += [f"up to {high}" if low is None else f"to {high}"] * (high is not None)
+    words = [f"above {above} and"] * (above is not None)
+    if low is None:
+        words += [] if high is None else [f"up to {high:,.9g}"]
+    else:
+        words.append(f"of {low} or more" if high is None else f"from {low} to {high}")
     shown = value if kind is int else f"{value:g}"
     raise UsageError(f"{option} {shown}: accepted is {_WORDS[kind]} {' '.join(words)}")
 
