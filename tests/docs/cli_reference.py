@@ -25,7 +25,7 @@ HEAD = """# Command line
 
 Every command with its options, as `ssl COMMAND --help` shows them. This page is made from the commands.
 
-An option without a default is off, or the help says what holds then. `ssl --install-completion` teaches your shell to complete
+An option without a default is off, unless its help names a default. `ssl --install-completion` teaches your shell to complete
 commands and options.
 """
 EVERYWHERE = "Everywhere"
