@@ -13,10 +13,9 @@ from sslcli.errors import UsageError
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.files import load_yaml
 from sslcli.options.mapping import build, from_mapping
-from sslcli.options.preset_files import preset_files
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import OF_PROTOCOL
-from sslcli.options.study import Study
+from sslcli.options.study import Study, preset_files
 from sslcli.options.trainings import TRAININGS
 from sslcli.options.values import did_you_mean
 
@@ -83,7 +82,7 @@ def _on_fractions(kind: str, sections: list[dict[str, object]], fractions: list[
 def read_preset(name: str) -> dict[str, list[dict[str, object]]]:
     """The options of each training, by command name, from a preset of this package or a YAML file."""
     known = preset_files()
-    path = Path(str(known[name])) if name in known else Path(name)
+    path = known.get(name, Path(name))
     if not path.is_file():
         near = did_you_mean(name, known)
         raise UsageError(

@@ -17,9 +17,8 @@ from sslcli.cli import COMMANDS, DATA_COMMANDS, RUNS_COMMANDS
 from sslcli.dispatch import Entry
 from sslcli.methods import FILES
 from sslcli.options.command import Command
-from sslcli.options.help_types import NO_END
 from sslcli.options.of_methods import OF_METHODS, method_hints
-from sslcli.options.values import Above
+from sslcli.options.values import NO_END, Above
 
 HEAD = """# Command line
 
