@@ -32,11 +32,11 @@ from sslcli.errors import UsageError
 from sslcli.exit_codes import errors_to_exit_codes, one_voice
 from sslcli.options.command import Command, annotations_of
 from sslcli.options.finetune import Finetune
-from sslcli.options.help_types import in_help
 from sslcli.options.pictures import DataCheck, Map, Neighbours, Predict, Views
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
 from sslcli.options.study import Study
+from sslcli.options.values import in_help
 
 TYPED_WRONG: Any = typer.BadParameter.__base__
 """Click's UsageError, wherever Typer imports it from."""

@@ -19,10 +19,10 @@ from sslcli.exit_codes import errors_to_exit_codes
 from sslcli.launch import read_launch, read_world
 from sslcli.methods import MethodFile
 from sslcli.options.command import ENVIRONMENT, Command, check_typed
-from sslcli.options.help_types import in_help
 from sslcli.options.of_methods import OF_METHODS, method_hints
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.trainings import TRAININGS, with_file
+from sslcli.options.values import in_help
 
 
 @dataclass(frozen=True)

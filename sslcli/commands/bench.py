@@ -47,7 +47,7 @@ def run(command: Bench) -> None:
     from sslcli.bench.columns import differences, measure, of_preset
     from sslcli.bench.cost import Costs
     from sslcli.bench.shown import show
-    from sslcli.options.preset_files import preset_files
+    from sslcli.options.study import preset_files
 
     first = command.trainings[0]
     registry, costs = open_registry(first), Costs(stand_in=True)

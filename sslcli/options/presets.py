@@ -13,10 +13,9 @@ from sslcli.errors import UsageError
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.files import load_yaml
 from sslcli.options.mapping import build, from_mapping
-from sslcli.options.preset_files import preset_files
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import OF_PROTOCOL
-from sslcli.options.study import Study
+from sslcli.options.study import Study, preset_files
 from sslcli.options.trainings import TRAININGS
 from sslcli.options.values import did_you_mean
 

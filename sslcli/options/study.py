@@ -1,16 +1,18 @@
-"""The options of ssl study."""
+"""The options of ssl study, and the presets of this package, one YAML file each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from typer import Option
 
 from sslcli.options.annotations import MAX_SEED, DataDir, Device, Download, Labels, Minutes, StudyDataset
 from sslcli.options.command import Command
-from sslcli.options.preset_files import presets_in_words
 
+FOLDER_OF_PRESETS = Path(__file__).parents[1] / "presets"
+"""The first line of each file says what the preset is for and how long it takes."""
 PRESETS_TAKE = "Presets, with the time of pretraining on two CPU cores of class bf16 (since AMD Zen 4, Intel Sapphire Rapids):"
 
 
@@ -49,3 +51,15 @@ class Study(Command):
     def about(cls) -> str:
         """What --help says of the command, with every preset and its minutes."""
         return f"{super().about()}\n\n{PRESETS_TAKE}\n\n{presets_in_words()}"
+
+
+def preset_files() -> dict[str, Path]:
+    """The name of each preset to its file."""
+    return {file.stem: file for file in sorted(FOLDER_OF_PRESETS.glob("*.yaml"), key=lambda file: file.stem)}
+
+
+def presets_in_words() -> str:
+    """A line for each preset: its name, and the first line of its file."""
+    about = {name: file.read_text(encoding="utf-8").partition("\n")[0] for name, file in preset_files().items()}
+    width = max(map(len, about), default=0)
+    return "\n".join(f"  {name:{width}}  {line.removeprefix('# ')}" for name, line in about.items())

@@ -1,7 +1,8 @@
-"""Check the value of an option: type, choices, bounds."""
+"""The values of an option: check one (type, choices, bounds), and show in --help what is accepted."""
 
 from __future__ import annotations
 
+import copy
 import difflib
 import re
 import sys
@@ -9,9 +10,9 @@ import types
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from typer.models import ParameterInfo
+from typer.models import OptionInfo, ParameterInfo
 
 from sslcli.errors import UsageError
 
@@ -90,8 +91,11 @@ def _check_range(option: str, kind: type[float], metadata: list[object], value: 
     above = next((item.low for item in metadata if isinstance(item, Above)), None)
     if (low is None or value >= low) and (high is None or value <= high) and (above is None or value > above):
         return
-    words = [f"above {above} and"] * (above is not None) + [f"from {low}"] * (low is not None)
-    words += [f"up to {high}" if low is None else f"to {high}"] * (high is not None)
+    words = [f"above {above} and"] * (above is not None)
+    if low is None:
+        words += [] if high is None else [f"up to {high:,.9g}"]
+    else:
+        words.append(f"of {low} or more" if high is None else f"from {low} to {high}")
     shown = value if kind is int else f"{value:g}"
     raise UsageError(f"{option} {shown}: accepted is {_WORDS[kind]} {' '.join(words)}")
 
@@ -103,3 +107,28 @@ def did_you_mean(value: str, known: Iterable[str]) -> str:
     """The closest known word as a question; "" if none is close."""
     close = difflib.get_close_matches(value, list(known), 1)
     return f"did you mean {close[0]!r}? " if close else ""
+
+
+NO_END = 10**6
+"""A person never reaches an upper bound from here on."""
+_NAMES: dict[object, str] = {bool: "", int: "<int>", float: "<number>", str: "<text>", Path: "<path>", list: "<text>"}
+
+
+def in_help(hint: object) -> object:
+    """The annotation for Typer, without bounds: `check` compares a value with them, and names them when it refuses one."""
+    kind, *metadata = get_args(hint)
+    member = next((member for member in get_args(kind) if member is not types.NoneType), kind)
+    shown = [copy.copy(item) for item in metadata]
+    for item in (item for item in shown if isinstance(item, OptionInfo)):
+        bounds = _bounds(item, next((above.low for above in metadata if isinstance(above, Above)), None))
+        item.metavar = item.metavar or bounds or _NAMES.get(get_origin(member) or member)
+        item.min = item.max = None
+    return Annotated[kind, *shown]
+
+
+def _bounds(option: OptionInfo, above: float | None) -> str:
+    """The range of a number where it has two ends or excludes one; "" otherwise."""
+    high = None if option.max is None or option.max >= NO_END else option.max
+    if above is not None:
+        return f"<above {above:g}>" if high is None else f"<above {above:g} to {high:g}>"
+    return "" if option.min is None or high is None else f"<{option.min:g} to {high:g}>"

@@ -310,7 +310,7 @@ def test_a_preset_costs_what_its_trainings_cost(ssl: Cli, tmp_path: Path, monkey
         f"pretrain: {{{pretrain}, epochs: 3, keep_every: 1}}\n"
         "probe: [{epochs: 2}, {protocol: knn}]\nfinetune: {epochs: 1}\n"
     )
-    monkeypatch.setattr("sslcli.options.preset_files.FOLDER_OF_PRESETS", tmp_path)
+    monkeypatch.setattr("sslcli.options.study.FOLDER_OF_PRESETS", tmp_path)
 
     def alone(line: str) -> float:
         (column,) = json.loads(ssl(f"bench {line} {FAST} --format json").out)["columns"]

@@ -156,21 +156,21 @@ def main() -> None:
 
 PAGE = """# What the intervals cover
 
-`ssl compare` gives each difference a 95 % interval, and calls it a gain or a loss only where the interval excludes 0. This page
-shows how often that is right in simulated studies, in the worst of 120 settings for each number of seeds and test images.
+`ssl compare` gives each difference a 95 % interval, and calls it a gain or a loss only if the interval excludes 0. This page
+shows how often that is right in simulated studies, for each number of seeds and test images, in the worst of 120 settings.
 
-- **covered**: the share of studies whose interval holds the true difference, in the setting where it is least.
-- **false**: the share of studies without an effect that are called a gain or a loss, in the setting where it is most.
-- **covered, unpaired**: the same as covered, where only accuracies are known, not which images were right.
+- **covered**: the share of studies whose interval contains the true difference, in the setting where it is smallest.
+- **false**: the share of studies without an effect that are called a gain or a loss, in the setting where it is largest.
+- **covered, unpaired**: the same as covered, if only accuracies are known, not which images were right.
 
-The settings are all pairs of an expected accuracy of pretrained against scratch, from 0 to 100 %, and three deviations: of the
-images' difficulty, of what an init makes of each image, and of the seeds' skill, in units of the noise of one network on one
+A setting combines the expected accuracies of pretrained and scratch, from 0 to 100 %, with three deviations: of the images'
+difficulty, of the effect of an init on each image, and of the seeds' skill, in units of the noise of one network on one
 image. So networks range from independent guesses to ones that are right on the same images. The three worst settings
-of each row were simulated anew with {again:,} studies (a quarter of that for 10,000 images), and the table shows those.
-A share of 5 % has a standard error of 0.15 points then (0.3 for 10,000 images): one just below 5 % may be shown as 5.3 %. For
+of each row were simulated again with {again:,} studies (a quarter of that for 10,000 images), and the table shows those.
+A share of 5 % then has a standard error of 0.15 points (0.3 for 10,000 images): one just below 5 % may be shown as 5.3 %. For
 one seed the share can be computed exactly, and with 10,000 images and no effect it is 4.9 % at most (a test).
 
-With one seed the truth is the difference of the two networks at hand; with several it is that of all seeds.
+With one seed the true difference is that of the two networks at hand; with several it is that of all seeds.
 
 {table}
 

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from sslcli.options.help_types import in_help
-from sslcli.options.preset_files import preset_files, presets_in_words
 from sslcli.options.pretrain import Pretrain
+from sslcli.options.study import preset_files, presets_in_words
+from sslcli.options.values import in_help
 from tests.conftest import Cli
 from tests.docs.cli_reference import every_command
 

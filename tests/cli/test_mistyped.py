@@ -9,13 +9,13 @@ from sslcli.runs.registry import Registry
 from tests.conftest import TINY, Cli
 
 BAD_LINES = [
-    ("pretrain --epochs -1", 2, "ssl: --epochs -1: accepted is a whole number from 1"),
+    ("pretrain --epochs -1", 2, "ssl: --epochs -1: accepted is a whole number of 1 or more"),
     ("pretrain --epochs many", 2, "ssl: --epochs takes a whole number, not 'many'"),
     ("pretrain --epochs 2.5", 2, "ssl: --epochs takes a whole number, not 2.5"),
     ("pretrain --hue 0.6", 2, "ssl: --hue 0.6: accepted is a number from 0 to 0.5"),
-    ("pretrain --lr -0.1", 2, "ssl: --lr -0.1: accepted is a number from 0"),
+    ("pretrain --lr -0.1", 2, "ssl: --lr -0.1: accepted is a number of 0 or more"),
     ("pretrain --lr fast", 2, "ssl: --lr takes a number, not 'fast'"),
-    ("probe --k 0", 2, "ssl: --k 0: accepted is a whole number from 1"),
+    ("probe --k 0", 2, "ssl: --k 0: accepted is a whole number of 1 or more"),
     ("probe --seed -1", 2, f"ssl: --seed -1: accepted is a whole number from 0 to {2**63 - 1}"),
     ("probe --label-fraction 0", 2, "ssl: --label-fraction 0: accepted is a number above 0 and up to 1"),
     ("finetune --label-fraction 1.5", 2, "ssl: --label-fraction 1.5: accepted is a number above 0 and up to 1"),
@@ -55,7 +55,7 @@ BAD_LINES = [
     ("study --label-fractions few", 2, "like 0.01,0.1,1"),
     ("study --seeds 0", 2, "--seeds"),
     ("probe --protocol svm", 2, "logistic"),
-    ("study --set pretrain.name=2024-99-99 --set pretrain.epochs=0", 2, "--epochs 0: accepted is a whole number from 1"),
+    ("study --set pretrain.name=2024-99-99 --set pretrain.epochs=0", 2, "--epochs 0: accepted is a whole number of 1 or more"),
     ("pretrain --seed 99999999999999999999", 2, "--seed"),
     ("pretrain --view-sizes 32:nan --dataset shapes", 2, "add up to 1"),
     ("pretrain --view-sizes 16:-0.5,32:1.5 --dataset shapes", 2, "add up to 1"),

@@ -17,15 +17,14 @@ from sslcli.cli import COMMANDS, DATA_COMMANDS, RUNS_COMMANDS
 from sslcli.dispatch import Entry
 from sslcli.methods import FILES
 from sslcli.options.command import Command
-from sslcli.options.help_types import NO_END
 from sslcli.options.of_methods import OF_METHODS, method_hints
-from sslcli.options.values import Above
+from sslcli.options.values import NO_END, Above
 
 HEAD = """# Command line
 
 Every command with its options, as `ssl COMMAND --help` shows them. This page is made from the commands.
 
-An option without a default is off, or the help says what holds then. `ssl --install-completion` teaches your shell to complete
+An option without a default is off, unless its help names a default. `ssl --install-completion` teaches your shell to complete
 commands and options.
 """
 EVERYWHERE = "Everywhere"

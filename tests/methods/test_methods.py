@@ -163,7 +163,7 @@ def test_what_is_no_option_of_the_method_is_refused_by_name(with_toy: WithToy, t
         "--method toy --projector-dim 8": foreign,
         "--inertia 0.5": "--inertia 0.5: belongs to toy; with --method simclr leave it out",
         "--method toy --inertia 2": "--inertia 2: accepted is a number from 0 to 1",
-        "--method toy --temperature 0.001": "--temperature 0.001: accepted is a number from 0.01",
+        "--method toy --temperature 0.001": "--temperature 0.001: accepted is a number of 0.01 or more",
         "--method toy --distance far": "--distance 'far': accepted: cosine, euclid",
         "--method other": f"--method 'other': accepted: {known}",
         "--config bounds.yaml": "bounds.yaml: --inertia 3: accepted is a number from 0 to 1",

@@ -231,7 +231,10 @@ BAD: dict[str, tuple[Callable[[str], str], str]] = {
     "no help": (lambda text: text.replace(", help=\"Length of the projection z.\"", ""), "the option width: accepted is name"),
     "a list": (lambda text: text.replace("Annotated[int,", "Annotated[list[int],"), "the option width: accepted is name"),
     "taken": (lambda text: text.replace("width", "epochs"), "its options epochs have names that are taken; rename them"),
-    "default": (lambda text: text.replace("] = 64", "] = 0"), "wrong default: --width 0: accepted is a whole number from 1"),
+    "default": (
+        lambda text: text.replace("] = 64", "] = 0"),
+        "wrong default: --width 0: accepted is a whole number of 1 or more",
+    ),
     "import": (lambda text: text.replace("from torch import", "import nowhere\nfrom torch import"), "it cannot be imported: M"),
     "base": (
         lambda text: text.replace("MyNear(Method)", "MyNear(nn.Module)"),
@@ -263,11 +266,11 @@ def test_a_file_that_is_not_there_and_values_that_are_none_are_refused(ssl: Cli,
         "--method ./code/none.py:MyNear": "./code/none.py cannot be read: No such file or directory; accepted is FILE.py:CLASS",
         "--method ./code/none.py:MyNear --help": "./code/none.py cannot be read: No such file",
         "--method ./code:MyNear": "--method './code:MyNear': accepted: barlow-twins",
-        f"{METHOD} --width 0": "--width 0: accepted is a whole number from 1",
-        f"{METHOD} --temperature 0.4": "--temperature 0.4: accepted is a number from 0.5",
+        f"{METHOD} --width 0": "--width 0: accepted is a whole number of 1 or more",
+        f"{METHOD} --temperature 0.4": "--temperature 0.4: accepted is a number of 0.5 or more",
         f"{METHOD} --power three": "--power 'three': accepted: one, two",
         f"{METHOD} --projector-dim 8": f"with {METHOD} leave it out",
-        "--config own.yaml": "own.yaml: --width 0: accepted is a whole number from 1",
+        "--config own.yaml": "own.yaml: --width 0: accepted is a whole number of 1 or more",
     }
     for line, words in refused.items():
         result = ssl(f"pretrain {line}")

@@ -42,8 +42,8 @@ def page_of(verdicts: Sequence[Verdict], *, minutes: float) -> str:
     return "\n".join([
         "# Planted mutants", "",
         "A mutant is a wrong version of one important line. `python -m tests.mutants` plants each of them in a copy of the "
-        "program, one after the other, and runs the tests that must notice. One that lived would be a wrong number that no "
-        "test notices, so none may.", "",
+        "program, one after the other, and runs the tests that must notice. A mutant that lives is a wrong number that no "
+        "test notices, so none may live.", "",
         f"**{count_of(verdicts)}**, in {minutes:.0f} min. Machine of class {machine_class()}: "
         f"{machine('tests.mutants')}.", "",
         "| file | what is wrong | killed by |", "|---|---|---|", *lines, "",
