@@ -75,7 +75,7 @@ class Map(Command):
     n: Annotated[
         int, Option("--n", min=10, max=10_000, help="How many test images, or all: on the map, and to average over.")
     ] = 2000
-    queries: Annotated[int, Option(min=1, max=40, help="Test images whose nearest training images are shown.")] = 8
+    queries: Annotated[int, Option(min=1, max=40, help="Test images whose nearest training images are shown.")] = 4
     neighbours: Annotated[int, Option(min=1, max=12, help="Nearest training images of each.")] = 5
     seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Chooses the images, and starts the map.")] = 1
     data_dir: DataDir = None
