@@ -6,12 +6,14 @@ import re
 import resource
 import signal
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from PIL import Image
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
@@ -426,20 +428,34 @@ def test_views_shows_what_pretraining_sees(ssl: Cli, figures: dict[str, Figure])
     figure = figures["pretrain/views.png"]
     shapes = [np.asarray(axes.images[0].get_array()).shape[0] for axes in figure.axes]
     assert shapes == [32, 16, 16, 32, 32] * 3
-    text = figure.get_supxlabel()
-    assert "crop_min 1" in text
+    assert any("crop_min 1" in text.get_text() for text in figure.texts)
     first = [np.asarray(axes.images[0].get_array()).astype(float).mean() for axes in figure.axes[:5]]
     assert first == pytest.approx([first[0]] * 5, abs=6)  # nothing but a crop of nearly everything: the same picture
-    assert "0% to 50% of steps\n16 px" in figure.axes[1].get_title()
+    figure.draw_without_rendering()
+    brackets = [line.get_xdata() for line in figure.findobj(Line2D) if line.axes is None]
+    places = [axes.get_position() for axes in figure.axes[:5]]
+    for xs, (first, last) in zip(brackets, ((0, 0), (1, 2), (3, 4)), strict=True):
+        assert (xs[0], xs[-1]) == pytest.approx((places[first].x0, places[last].x1))
+    headings = [text for text in figure.texts if text.get_text().endswith(" px")]
+    assert [text.get_text() for text in headings] == [
+        "image\n32 px",
+        "0 to 50 % of steps\n16 px",
+        "50 to 100 % of steps\n32 px",
+    ]
+    assert all(xs[0] < text.get_position()[0] < xs[-1] for xs, text in zip(brackets, headings, strict=True))
+    boxes = [text.get_window_extent() for text in figure.texts if text.get_text()]
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)
+    assert not any(box.overlaps(other) for box, other in combinations(boxes, 2))
 
 
 def test_views_of_a_run_takes_its_options(ssl: Cli, done: Done, figures: dict[str, Figure]) -> None:
     run = done(f"pretrain {TINY} --max-steps 1 --crop-min 0.5 --blur 0.25 --view-sizes 24")
     assert ssl(f"views --run {run.id} --n 2").code == 0
     figure = figures["pretrain/views.png"]
-    assert "crop_min 0.5" in figure.get_supxlabel()
-    assert "blur 0.25" in figure.get_supxlabel()
-    assert run.id in figure.get_supxlabel()
+    notes = " ".join(text.get_text() for text in figure.texts)
+    assert "crop_min 0.5" in notes
+    assert "blur 0.25" in notes
+    assert run.id in notes
     assert np.asarray(figure.axes[1].images[0].get_array()).shape == (24, 24, 3)
 
 
