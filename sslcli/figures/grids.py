@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 TILE = 1.35  # inches a tile
+LINE = 0.15  # inches a line below a tile
 VIEW = 0.98  # inches a view
 RIGHT = {"color": LIGHT.gain, "linewidth": 1.5, "linestyle": "-"}
 WRONG = {"color": LIGHT.loss, "linewidth": 3.0, "linestyle": (0, (2, 1.2)), "capstyle": "butt"}
@@ -66,13 +67,43 @@ def draw_predictions(tiles: Sequence[Tile], *, title: str, subtitle: str) -> Fig
 
 
 @styled
+def draw_predictions_beside(tiles: Sequence[Sequence[Tile]], *, names: Sequence[str], title: str, subtitle: str) -> Figure:
+    """A grid in which each image stands once, its true class above, and below it what each of several classifiers says.
+
+    `tiles` has an image's tiles, one for each of `names`, which stand left of their lines.
+    """
+    columns = max(2, math.ceil(math.sqrt(len(tiles))))
+    rows = math.ceil(len(tiles) / columns)
+    lines = LINE * len(names)
+    figure = new_figure(columns * TILE + 1.2, rows * (TILE + 0.28 + lines) + 1.2)
+    figure.set_layout_engine("constrained", h_pad=0.09)
+    figure.suptitle(title)
+    figure.supxlabel(subtitle, fontsize=7.5, color=LIGHT.soft, wrap=True)
+    places = figure.subplots(rows, columns, squeeze=False).flat
+    for number, (axes, of_image) in enumerate(zip(places, [*tiles, *[None] * columns], strict=False)):
+        if of_image is None:
+            axes.set_axis_off()
+            continue
+        show(axes, of_image[0].image)
+        axes.set_title(of_image[0].truth or of_image[0].name, fontsize=9, pad=3)
+        axes.spines[:].set(visible=True, **UNKNOWN)
+        for line, (tile, name) in enumerate(zip(of_image, names, strict=True)):
+            y = -0.04 - line * LINE / (TILE - 0.1)
+            colour = (RIGHT if tile.predicted == tile.truth else WRONG)["color"]
+            axes.text(0.5, y, tile.caption, transform=axes.transAxes, ha="center", va="top", fontsize=8, color=colour)
+            if number % columns == 0:
+                axes.text(-0.12, y, name, transform=axes.transAxes, ha="right", va="top", fontsize=8, color=LIGHT.soft)
+    return figure
+
+
+@styled
 def draw_views(rows: Sequence[Sequence[Pixels]], *, groups: Sequence[tuple[str, int]], title: str, subtitle: str) -> Figure:
     """A row for each image: the image itself, then its views, each pixel as the encoder gets it.
 
     `groups` are (heading, columns), left to right: a bracket over the columns has the heading.
     """
     columns = sum(count for _, count in groups)
-    width, notes = max(5.4, columns * VIEW + 0.3), wrapped(subtitle, 13 * max(6, columns))
+    width, notes = max(5.4, columns * VIEW + 0.3), wrapped(subtitle, 15 * max(6, columns))
     below, above = 0.2 + 0.14 * len(notes.splitlines()), 0.95
     height = len(rows) * VIEW + below + above
     figure = new_figure(width, height)
