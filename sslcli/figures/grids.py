@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from sslcli.figures.canvas import new_figure, styled
+from sslcli.figures.canvas import new_figure, styled, wrapped
 from sslcli.figures.palette import LIGHT
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 TILE = 1.35  # inches a tile
+LINE = 0.15  # inches a line below a tile
+VIEW = 0.98  # inches a view
 RIGHT = {"color": LIGHT.gain, "linewidth": 1.5, "linestyle": "-"}
 WRONG = {"color": LIGHT.loss, "linewidth": 3.0, "linestyle": (0, (2, 1.2)), "capstyle": "butt"}
 UNKNOWN = {"color": LIGHT.chance, "linewidth": 1.0, "linestyle": "-"}
@@ -64,18 +67,76 @@ def draw_predictions(tiles: Sequence[Tile], *, title: str, subtitle: str) -> Fig
 
 
 @styled
-def draw_views(rows: Sequence[Sequence[Pixels]], *, headings: Sequence[str], title: str, subtitle: str) -> Figure:
-    """A row for each image: the image itself, then its views, each pixel as the encoder gets it."""
-    figure = new_figure(max(5.0, len(headings) * 0.95), len(rows) * 0.98 + 0.9)
-    figure.suptitle(title, wrap=True)
+def draw_predictions_beside(tiles: Sequence[Sequence[Tile]], *, names: Sequence[str], title: str, subtitle: str) -> Figure:
+    """A grid in which each image stands once, its true class above, and below it what each of several classifiers says.
+
+    `tiles` has an image's tiles, one for each of `names`, which stand left of their lines.
+    """
+    columns = max(2, math.ceil(math.sqrt(len(tiles))))
+    rows = math.ceil(len(tiles) / columns)
+    lines = LINE * len(names)
+    figure = new_figure(columns * TILE + 1.2, rows * (TILE + 0.28 + lines) + 1.2)
+    figure.set_layout_engine("constrained", h_pad=0.09)
+    figure.suptitle(title)
     figure.supxlabel(subtitle, fontsize=7.5, color=LIGHT.soft, wrap=True)
-    for line, panels in zip(rows, figure.subplots(len(rows), len(headings), squeeze=False), strict=True):
-        for axes, image in zip(panels, line, strict=True):
+    places = figure.subplots(rows, columns, squeeze=False).flat
+    for number, (axes, of_image) in enumerate(zip(places, [*tiles, *[None] * columns], strict=False)):
+        if of_image is None:
+            axes.set_axis_off()
+            continue
+        show(axes, of_image[0].image)
+        axes.set_title(of_image[0].truth or of_image[0].name, fontsize=9, pad=3)
+        axes.spines[:].set(visible=True, **UNKNOWN)
+        for line, (tile, name) in enumerate(zip(of_image, names, strict=True)):
+            y = -0.04 - line * LINE / (TILE - 0.1)
+            colour = (RIGHT if tile.predicted == tile.truth else WRONG)["color"]
+            axes.text(0.5, y, tile.caption, transform=axes.transAxes, ha="center", va="top", fontsize=8, color=colour)
+            if number % columns == 0:
+                axes.text(-0.12, y, name, transform=axes.transAxes, ha="right", va="top", fontsize=8, color=LIGHT.soft)
+    return figure
+
+
+@styled
+def draw_views(rows: Sequence[Sequence[Pixels]], *, groups: Sequence[tuple[str, int]], title: str, subtitle: str) -> Figure:
+    """A row for each image: the image itself, then its views, each pixel as the encoder gets it.
+
+    `groups` are (heading, columns), left to right: a bracket over the columns has the heading.
+    """
+    columns = sum(count for _, count in groups)
+    width, notes = max(5.4, columns * VIEW + 0.3), wrapped(subtitle, 15 * max(6, columns))
+    below, above = 0.2 + 0.14 * len(notes.splitlines()), 0.95
+    height = len(rows) * VIEW + below + above
+    figure = new_figure(width, height)
+    figure.set_layout_engine("none")
+    figure.suptitle(title, y=1 - 0.1 / height, va="top")
+    figure.text(0.5, 0.08 / height, notes, ha="center", va="bottom", fontsize=7.5, color=LIGHT.soft)
+    side = (width - columns * VIEW) / 2 / width
+    room = {
+        "left": side,
+        "right": 1 - side,
+        "bottom": below / height,
+        "top": 1 - above / height,
+        "wspace": 0.06,
+        "hspace": 0.06,
+    }
+    panels = figure.subplots(len(rows), columns, squeeze=False, gridspec_kw=room)
+    for line, places in zip(rows, panels, strict=True):
+        for axes, image in zip(places, line, strict=True):
             show(axes, image)
             axes.spines[:].set_visible(False)
-    for axes, heading in zip(figure.axes, headings, strict=False):
-        axes.set_title(heading, fontsize=8, pad=3)
+    first = 0
+    for heading, count in groups:
+        _bracket(figure, panels[0, first], panels[0, first + count - 1], heading, 0.07 / height)
+        first += count
     return figure
+
+
+def _bracket(figure: Figure, first: Axes, last: Axes, heading: str, step: float) -> None:
+    """A bracket over two panels and what is between them, its heading above; `step` is its height, in parts of the figure's."""
+    left, right, top = first.get_position().x0, last.get_position().x1, first.get_position().y1 + step
+    corners = [left, left, right, right], [top, top + step, top + step, top]
+    figure.add_artist(Line2D(*corners, color=LIGHT.soft, linewidth=1.0, transform=figure.transFigure))
+    figure.text((left + right) / 2, top + 1.5 * step, heading, ha="center", va="bottom", fontsize=8.5, linespacing=1.1)
 
 
 def pixels_of(image: Tensor) -> Pixels:

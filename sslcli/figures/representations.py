@@ -17,6 +17,10 @@ from sslcli.figures.palette import LIGHT
 
 COLOURS = ("#08519c", "#e6842a", "#1b7837", "#b2182b", "#6a51a3", "#8c510a", "#d6569f", "#525252", "#8a8a00", "#1c9aa8")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
+PALE = "#d5d3cd"
+"""Of images that are there for comparison."""
+MOST_MAPS, SMALL_MAPS = 10, 5
+"""Classes that have a small map each, and how many of these stand in a row."""
 MARK = 0.012  # half a side of a large marker, where a panel's is 1
 MANY = 20  # classes; of more, the names are written smaller
 WIDE = 24  # characters of a class's name
@@ -44,6 +48,38 @@ def draw_map(panels: Sequence[Panel], *, classes: Sequence[str], title: str, sub
         axes.spines[:].set(visible=True, color=LIGHT.line)
         _name_classes(axes, panel, classes)
     return figure
+
+
+@styled
+def draw_class_maps(panels: Sequence[Panel], *, classes: Sequence[str], title: str, subtitle: str) -> Figure:
+    """For each encoder a small map for each class, in which its images alone are dark: told apart in grey, too."""
+    across = min(SMALL_MAPS, len(classes))
+    down = -(-len(classes) // across)
+    figure = new_figure(max(6.4, 1.75 * across), (1.95 * down + 0.75) * len(panels) + 1.2)
+    figure.suptitle(title, wrap=True)
+    figure.supxlabel(subtitle, fontsize=7.5, color=LIGHT.soft, wrap=True)
+    for part, panel in zip(figure.subfigures(len(panels), 1, squeeze=False)[:, 0], panels, strict=True):
+        part.suptitle(panel.heading, fontsize=9)
+        maps = part.subplots(down, across, squeeze=False).flat
+        for label, axes in enumerate(maps):
+            axes.set_axis_off()
+            if label < len(classes):
+                _draw_class_map(axes, panel, label)
+                axes.set_title(short_name(classes[label], most=WIDE), fontsize=9, pad=3)
+    return figure
+
+
+def _draw_class_map(axes: Axes, panel: Panel, label: int) -> None:
+    """All images pale, those of a class dark and above."""
+    mine = panel.labels == label
+    axes.set(xticks=[], yticks=[], box_aspect=1)
+    axes.set_axis_on()
+    axes.grid(visible=False)
+    axes.spines[:].set(visible=True, color=LIGHT.line)
+    axes.margins(0.04)
+    for chosen, colour, size, order in ((~mine, PALE, 3, 1), (mine, LIGHT.gain, 6, 2)):
+        x, y = panel.points[chosen].T
+        axes.scatter(x, y, size, color=colour, linewidths=0, zorder=order)
 
 
 def _look(label: int) -> tuple[str, str]:
@@ -116,7 +152,7 @@ def draw_neighbours(
     Where the queries have no class nothing is `judged`: names are captions, and all frames are plain.
     """
     counts = [1, *(len(one.rows[0]) for one in found)]
-    figure = new_figure(0.97 * sum(counts) + 0.5, 1.17 * len(queries) + 1.7)
+    figure = new_figure(1.12 * sum(counts) + 0.5, 1.4 * len(queries) + 1.7)
     figure.suptitle(title, wrap=True)
     legend = "✗ and a broken frame: of another class than the query\n" if judged else ""
     figure.supxlabel(f"{legend}{subtitle}", fontsize=7.5, color=LIGHT.soft, wrap=True)
@@ -129,11 +165,11 @@ def draw_neighbours(
 
 def _draw_block(part: SubFigure, found: Found, wanted: Sequence[str] | None) -> None:
     """Rows of images; framed by whether they are of the class wanted in their row, plainly if none is wanted."""
-    part.suptitle(found.heading, fontsize=9)
+    part.suptitle(found.heading, fontsize=10)
     panels = part.subplots(len(found.rows), len(found.rows[0]), squeeze=False)
     for number, (row, line) in enumerate(zip(found.rows, panels, strict=True)):
         for axes, (image, name) in zip(line, row, strict=True):
             show(axes, image)
             alike = wanted is None or name == wanted[number]
-            axes.set_title(name if alike else f"✗ {name}", fontsize=8, pad=3)
+            axes.set_title(name if alike else f"✗ {name}", fontsize=10, pad=3)
             axes.spines[:].set(visible=True, **(UNKNOWN if wanted is None else RIGHT if alike else WRONG))

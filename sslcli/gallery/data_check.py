@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ BETWEEN = {
     "within test": ("test", "test"),
     "training and test": ("train", "test"),
 }
-SHOWN = 12  # pairs in each half of the picture
+SHOWN = 4  # pairs in each half of the picture
 LISTED = 40  # pairs with labels that disagree in the terminal
 
 
@@ -158,14 +159,32 @@ def _draw(path: Path, data: ImageData, check: Check) -> None:
     if not pairs:
         path.unlink(missing_ok=True)
         return
-    sections = [("The closest", pairs[:SHOWN])]
-    if len(pairs) > SHOWN:
-        least = pairs[max(SHOWN, len(pairs) - SHOWN) :]
+    apart = distinct(pairs, check.pairs)
+    sections = [("The closest", apart[:SHOWN])]
+    if len(apart) > SHOWN:
+        least = apart[max(SHOWN, len(apart) - SHOWN) :]
         sections.append((f"The least close that are accepted (threshold {check.threshold:g})", least))
     shown = [(heading, [_shown(pair, data) for pair in part]) for heading, part in sections]
     title = f"{check.dataset}: {len(pairs)} pairs of the same picture across training and test"
     subtitle = "Left a training image, right a test image, as they are. Mirrored: the right one fits when mirrored."
     save_picture(draw_pairs(shown, title=title, subtitle=subtitle), path, description=f"Data {check.fingerprint}")
+
+
+def distinct(pairs: Sequence[Pair], links: Sequence[Pair]) -> list[Pair]:
+    """The first pair of each picture, in order. What `links` join, also by way of others, is one picture."""
+    parent: dict[tuple[str, int], tuple[str, int]] = {}
+
+    def root(image: tuple[str, int]) -> tuple[str, int]:
+        while (above := parent.get(image, image)) != image:
+            image = above
+        return image
+
+    for link in links:
+        parent[root((link.where_a, link.i))] = root((link.where_b, link.j))
+    first: dict[tuple[str, int], Pair] = {}
+    for pair in pairs:
+        first.setdefault(root((pair.where_a, pair.i)), pair)
+    return list(first.values())
 
 
 def _shown(pair: Pair, data: ImageData) -> ShownPair:

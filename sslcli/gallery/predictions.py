@@ -22,7 +22,7 @@ from sslcli.evaluation.classifiers import load_classifier, outputs_as_in
 from sslcli.evaluation.naming import folder_name, in_words
 from sslcli.evaluation.protocols import PROTOCOLS, evaluations, protocol_named
 from sslcli.figures.canvas import png_path, save_picture
-from sslcli.figures.grids import Tile, draw_predictions, pixels_of, short_name
+from sslcli.figures.grids import Tile, draw_predictions, draw_predictions_beside, pixels_of, short_name
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import build_encoder
 from sslcli.options.pictures import Predict
@@ -38,22 +38,30 @@ MEANS_THE_SAME = 0.002  # another machine rounds otherwise: more than so much in
 
 
 def draw(registry: Registry, command: Predict) -> list[Path]:
-    """A grid for each evaluation that is meant; returns the pictures' paths."""
-    records = [registry.load(run) for run in _chosen(registry, command)]
-    if command.out is not None and len(records) > 1:
-        raise UsageError(f"--out {command.out} is one picture, and {len(records)} are drawn; say which with --run")
+    """A grid for each pair of evaluations that is meant; returns the pictures' paths."""
+    groups = [[registry.load(run) for run in group] for group in _groups(registry, command)]
+    if command.out is not None and len(groups) > 1:
+        raise UsageError(f"--out {command.out} is one picture, and {len(groups)} are drawn; say which with --run")
 
     load, written = cache(load_data), []
-    for record in records:
-        data = data_of_run(registry, record, command.data_dir, load=load)
-        path = png_path(command.out, registry.path(f"results/predictions/{_name(record, command.encoder_seed)}.png"))
-        _draw_test_images(registry, record, data, command, path)
+    for records in groups:
+        data = data_of_run(registry, records[0], command.data_dir, load=load)
+        path = png_path(command.out, registry.path(f"results/predictions/{_name(records, command.encoder_seed)}.png"))
+        _draw_test_images(registry, records, data, command, path)
         written.append(path)
     return written
 
 
+def _groups(registry: Registry, command: Predict) -> list[list[Run]]:
+    """What shares a picture: the newest pretrained and scratch of each kind, else the evaluation that was named, alone."""
+    chosen = _chosen(registry, command)
+    if command.run is not None or command.encoder_seed is not None:
+        return [[run] for run in chosen]
+    return newest_pairs(chosen)
+
+
 def _chosen(registry: Registry, command: Predict) -> list[Run]:
-    """The evaluations to draw: the one that was named, else the newest of each kind in the study."""
+    """The evaluations to draw: the one that was named, else all of the study that name classes."""
     if command.run is not None:
         chosen = [registry.find(command.run, status="finished")]
         if not _classifies(chosen[0]):
@@ -68,7 +76,7 @@ def _chosen(registry: Registry, command: Predict) -> list[Run]:
     if not chosen:
         advice = registry.command("ssl probe")
         raise StateError(f"there is no finished evaluation to predict with; to make one, type: {advice}")
-    return chosen if command.run is not None else list({run.id: run for pair in newest_pairs(chosen) for run in pair}.values())
+    return chosen
 
 
 def _classifies(run: Run) -> bool:
@@ -90,12 +98,14 @@ def _scratch_probe(registry: Registry, runs: list[Run], encoder_seed: int, *, na
     return probes
 
 
-def _name(record: Run, encoder_seed: int | None) -> str:
+def _name(records: list[Run], encoder_seed: int | None) -> str:
     if encoder_seed is not None:
         return "scratch_preds"  # the original study's name for the picture with this fault
+    record = records[0]
+    init = f"_{record.init}" if len(records) == 1 else ""
     epoch = f"_e{record.at_epoch}" if record.at_epoch else ""
     first = protocol_named(None, record.experiment)
-    return f"{folder_name(record).replace(first.experiment, first.key)}_{record.init}{epoch}"
+    return f"{folder_name(record).replace(first.experiment, first.key)}{init}{epoch}"
 
 
 @dataclass(frozen=True)
@@ -117,16 +127,47 @@ def _predict(record: Run, loaded: tuple[Classifier, State], images: Images, comm
     return Predictions(classes, confidence, artifact["classes"])
 
 
-def _draw_test_images(registry: Registry, record: Run, data: ImageData, command: Predict, path: Path) -> None:
-    """One run's grid and its line of figures."""
+def _draw_test_images(registry: Registry, records: list[Run], data: ImageData, command: Predict, path: Path) -> None:
+    """The grid of one run, or of a pair's two, and each run's line of figures."""
     total = len(data.test_labels)
     command = command.at_most("n", total)
     if command.n > total:
-        raise UsageError(f"--n {command.n}: accepted is at most the {total} test images of {record.dataset}")
+        raise UsageError(f"--n {command.n}: accepted is at most the {total} test images of {records[0].dataset}")
+    picked = torch.randperm(total, generator=generator(command.seed, "predict"))[: command.n]
+    judged = [_judge(registry, record, data, picked, command) for record in records]
+    legend = "above: the true class; below: the predicted class and its confidence; ✗"
+    ids, chosen = "; ".join(record.id for record in records), f"images chosen by seed {command.seed}"
+    if len(judged) == 1:
+        figure = draw_predictions(
+            judged[0].tiles, title=f"{_title(records[0], command.encoder_seed)}\n{judged[0].figures}",
+            subtitle=f"{legend} and a broken frame: wrong\n{ids}\n{judged[0].most} · {chosen}",
+        )  # fmt: skip
+    else:
+        names = [str(record.init) for record in records]
+        both = [f"{name}: {one.figures}" for name, one in zip(names, judged, strict=True)]
+        figure = draw_predictions_beside(
+            list(zip(*(one.tiles for one in judged), strict=True)), names=names, title="\n".join([_kind(records[0]), *both]),
+            subtitle=f"{legend}: wrong\n{ids}\n{chosen}",
+        )  # fmt: skip
+    told = "; ".join(f"{one.id}: test accuracy {of.accuracy}; {of.most}" for one, of in zip(records, judged, strict=True))
+    save_picture(figure, path, description=f"Runs: {told}")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a run says of the images that are drawn, its accuracy on all, and in words: both, and the class said most."""
+
+    tiles: list[Tile]
+    accuracy: float
+    figures: str
+    most: str
+
+
+def _judge(registry: Registry, record: Run, data: ImageData, picked: Tensor, command: Predict) -> Judged:
+    """Classify all test images, print the run's line, and say what is wrong with it."""
+    labels, total = data.test_labels, len(data.test_labels)
     say(f"{record.id}: {total:,} test images")
     found = _predict(record, load_classifier(registry, record), data.test_images, command)
-    picked = torch.randperm(total, generator=generator(command.seed, "predict"))[: command.n]
-    labels = data.test_labels
     tiles = [
         Tile(pixels_of(data.test_images[i]), found.names[found.classes[i]], float(found.confidence[i]), found.names[labels[i]])
         for i in picked.tolist()
@@ -135,13 +176,6 @@ def _draw_test_images(registry: Registry, record: Run, data: ImageData, command:
     accuracy, sample = int(right.sum()) / total, int(right[picked].sum())
     counts = torch.bincount(found.classes, minlength=len(found.names))
     most = f"most predicted: {found.names[int(counts.argmax())]}, {int(counts.max()) / total:.1%} of all"
-    figures = f"{sample} of {command.n} right here, {accuracy:.2%} of all {total:,} test images"
-    legend = "above: the true class; below: the predicted class and its confidence; ✗ and a broken frame: wrong"
-    figure = draw_predictions(
-        tiles, title=f"{_title(record, command.encoder_seed)}\n{figures}",
-        subtitle=f"{legend}\n{record.id}\n{most} · images chosen by seed {command.seed}",
-    )  # fmt: skip
-    save_picture(figure, path, description=f"Run: {record.id}. Test accuracy {accuracy}; {most}")
     sampled = f"sample accuracy {sample / command.n:.2%} ({sample} of {command.n})"
     print(f"{record.id}: {sampled}, full test accuracy {accuracy:.2%}, {most}")
     known = record.metrics["test_acc"]
@@ -151,13 +185,19 @@ def _draw_test_images(registry: Registry, record: Run, data: ImageData, command:
         say(f"ssl: {record.id} has collapsed: most images are of one class to it; {most}")
     elif abs(accuracy - known) > MEANS_THE_SAME:
         say(f"ssl: {record.id}: on record is {known:.2%}; here its checkpoint reaches {accuracy:.2%}")
+    figures = f"{sample} of {command.n} right here, {accuracy:.2%} of all {total:,} test images"
+    return Judged(tiles, accuracy, figures, most)
+
+
+def _kind(record: Run) -> str:
+    words = in_words(record.experiment, record.label_fraction, record.at_epoch, record.protocol)
+    return words[:1].upper() + words[1:]
 
 
 def _title(record: Run, encoder_seed: int | None = None) -> str:
     if encoder_seed is not None:
         return f"NOT A RESULT: a scratch probe's classifier\non another random encoder (seed {encoder_seed}) than its own"
-    words = in_words(record.experiment, record.label_fraction, record.at_epoch, record.protocol)
-    return f"{words.capitalize()}, {record.init}"
+    return f"{_kind(record)}, {record.init}"
 
 
 def draw_own_images(registry: Registry, command: Predict) -> None:
@@ -165,7 +205,7 @@ def draw_own_images(registry: Registry, command: Predict) -> None:
     if command.encoder_seed is not None:
         raise UsageError("--encoder-seed shows a fault on test images; with --images leave it out")
     names = [*(command.images or []), *(command.more or [])]
-    chosen = _chosen(registry, command)
+    chosen = [run for group in _groups(registry, command) for run in group]
     record = registry.load(next((run for run in chosen if run.init == "pretrained"), chosen[0]))
     loaded = load_classifier(registry, record)
     size = loaded[1]["image_size"]

@@ -22,7 +22,7 @@ from sslcli.evaluation.projection import flatten
 from sslcli.evaluation.protocols import usual
 from sslcli.figures.canvas import save_picture
 from sslcli.figures.grids import Pixels, pixels_of
-from sslcli.figures.representations import Found, Panel, draw_map, draw_neighbours
+from sslcli.figures.representations import MOST_MAPS, Found, Panel, draw_class_maps, draw_map, draw_neighbours
 from sslcli.options.pictures import Map
 from sslcli.plans.data_access import data_of_run
 from sslcli.runs.next_step import partner_command
@@ -155,14 +155,16 @@ def _draw_map(seen: list[Seen], sample: Sample, command: Map, folder: Path) -> P
         for one, flat in zip(seen, maps, strict=True)
     ]
     first = seen[0].run
+    few = len(sample.data.classes) <= MOST_MAPS
+    marks = "dark: the class above the map" if few else "names and large markers at each class's median point"
     subtitle = (
         f"t-SNE of h, standardised and reduced to {maps[0].components} principal components; perplexity "
-        f"{maps[0].perplexity:.3g}, seed {command.seed}; names and large markers at each class's median point\n"
+        f"{maps[0].perplexity:.3g}, seed {command.seed}; {marks}\n"
         "only who is near whom can be read: distances between clusters, their sizes and the axes mean nothing in t-SNE\n"
         f"kNN accuracy: {sample.in_words}, the {K} nearest in all dimensions of h; "
         "ssl probe --protocol knn asks all test images and all labels"
     )
-    figure = draw_map(
+    figure = (draw_class_maps if few else draw_map)(
         panels, classes=sample.data.classes, subtitle=subtitle,
         title=f"Map of the representations h of {len(sample.test):,} test images ({first.backbone} on {first.dataset})",
     )  # fmt: skip
@@ -178,12 +180,12 @@ def _draw_neighbours(seen: list[Seen], sample: Sample, command: Map, folder: Pat
         places = [sample.bank[one.neighbours[row]].tolist() for row in shown]
         return [[(pixels_of(data.train_images[i]), classes[data.train_labels[i]]) for i in line] for line in places]
 
-    shares = ", ".join(f"{one.run.init} {one.share:.2%}" for one in seen)
+    shares = [f"{100 * one.share:.1f} %" for one in seen]
     figure = draw_neighbours(
         queries, [Found(f"{one.run.init}\n{one.run.id}", rows(one)) for one in seen],
-        title="Nearest training images by cosine of h\n"
-        f"of the query's class are, over {_part(len(sample.test), len(data.test_labels))} test images: {shares}",
-        subtitle=f"neighbours: the {command.neighbours} nearest of {sample.bank_in_words}; "
+        title=f"{shares[0]} of neighbours share the class ({seen[1].run.init} {shares[1]})",
+        subtitle=f"shares over {_part(len(sample.test), len(data.test_labels))} test images; "
+        f"neighbours by cosine of h: the {command.neighbours} nearest of {sample.bank_in_words}; "
         f"queries are test images; both chosen by seed {command.seed}",
     )  # fmt: skip
     return _save(

@@ -45,18 +45,18 @@ def draw(registry: Registry, command: Views) -> Path:
     height, width = chosen.shape[-2:]
     augmentation = augmentation_of(command)
     mean, std = torch.zeros(3), torch.ones(3)  # the eye wants them as they are before normalisation
-    columns, headings, since = [chosen], [f"image, {width} px"], 0.0
+    columns, groups, since = [chosen], [(f"image\n{width} px", 1)], 0.0
     for size, until in sizes:
-        for number in range(command.views):
+        for _ in range(command.views):
             parameters = sample_parameters(len(chosen), height, width, augmentation, random)
             columns.append((make_views(chosen, parameters, size=size, mean=mean, std=std) * 255).round().to(torch.uint8))
-            when = "" if len(sizes) == 1 else f"{since:.0%} to {until:.0%} of steps\n"
-            headings.append(f"{when}{size} px" if number == 0 else "")
+        when = "all steps" if len(sizes) == 1 else f"{100 * since:.0f} to {100 * until:.0f} % of steps"
+        groups.append((f"{when}\n{size} px", command.views))
         since = until
     rows = [[pixels_of(column[i]) for column in columns] for i in range(len(chosen))]
     strengths = ", ".join(f"{name} {getattr(augmentation, name):.3g}" for name in vars(augmentation))
     title = f"Views of {command.dataset}: what the encoder sees"
-    figure = draw_views(rows, headings=headings, title=title, subtitle=f"{strengths}\nof {source}, seed {command.seed}")
+    figure = draw_views(rows, groups=groups, title=title, subtitle=f"{strengths}\nof {source}, seed {command.seed}")
     path = png_path(command.out, registry.path(f"results/figures/{folder_of_picture}/views.png"))
     save_picture(figure, path, description=f"Of {source}: view sizes {command.view_sizes}, {strengths}")
     return path

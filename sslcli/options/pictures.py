@@ -78,7 +78,7 @@ class Map(Command):
             "--n", min=10, max=10_000, help="Number of test images, on the map and to average over; all if there are fewer."
         ),
     ] = 2000
-    queries: Annotated[int, Option(min=1, max=40, help="Number of test images to show with their nearest training images.")] = 8
+    queries: Annotated[int, Option(min=1, max=40, help="Number of test images to show with their nearest training images.")] = 4
     neighbours: Annotated[int, Option(min=1, max=12, help="Nearest training images to show for each.")] = 5
     seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Seed of the choice of images and of the map.")] = 1
     data_dir: DataDir = None

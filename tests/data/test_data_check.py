@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ from sslcli.data.loading import load_data
 from sslcli.data.sets import shapes
 from sslcli.errors import StateError
 from sslcli.evaluation.test_logits import FILE, Kept, keep, read_kept
+from sslcli.figures.pairs import ShownPair
+from sslcli.gallery import data_check
+from sslcli.gallery.data_check import distinct
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from tests.conftest import TINY, Cli
@@ -207,3 +210,26 @@ def test_a_damaged_check_is_refused(ssl: Cli, registry: Registry, spoil: Callabl
     path.write_text(json.dumps(spoil(json.loads(path.read_text()))))
     with pytest.raises(StateError, match="damaged"):
         read_check(path)
+
+
+def test_pairs_that_are_shown_are_of_distinct_pictures() -> None:
+    def pair(first: int, second: int, *, where: str = "train", similarity: float = 1.0) -> Pair:
+        return Pair("near", where, first, "test", second, similarity, 0, 0)
+
+    links = [pair(1, 1), pair(2, 1), pair(2, 3), pair(4, 5, where="test"), pair(7, 4), pair(7, 5), pair(8, 9)]
+    across = [link for link in links if link.where_a == "train"]
+    assert [(one.i, one.j) for one in distinct(across, links)] == [(1, 1), (7, 4), (8, 9)]
+
+
+@pytest.mark.usefixtures("with_duplicates")
+def test_the_picture_shows_each_pair_of_distinct_pictures_once_eight_at_most(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[list[tuple[str, Sequence[ShownPair]]]] = []
+    original = data_check.draw_pairs
+    monkeypatch.setattr(
+        data_check, "draw_pairs", lambda sections, **words: drawn.append(sections) or original(sections, **words)
+    )
+    assert ssl("data check --dataset shapes").code == 0
+    ((closest, least),) = drawn
+    shown = [pair for _, pairs in (closest, least) for pair in pairs]
+    assert (len(closest[1]), len(shown)) == (4, len(CHANGES))
+    assert len({pair.second.tobytes() for pair in shown}) == len(shown) <= 8

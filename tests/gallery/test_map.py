@@ -20,7 +20,7 @@ from sslcli.evaluation.classifiers import load_classifier
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.neighbours import nearest, share_of_class
 from sslcli.evaluation.projection import PERPLEXITY, flatten
-from sslcli.figures.representations import MARK, Panel, draw_map, free_places
+from sslcli.figures.representations import MARK, Panel, draw_class_maps, draw_map, free_places
 from sslcli.gallery import representations
 from sslcli.options.pictures import Map
 from sslcli.runs.registry import Registry
@@ -138,6 +138,33 @@ def test_every_class_has_a_look_and_a_name_of_its_own() -> None:
         assert text.xy == pytest.approx(np.median(points[labels == label], 0))  # type: ignore[attr-defined]
 
 
+def test_in_a_small_map_one_class_is_dark_and_all_lie_where_they_do_in_the_others() -> None:
+    labels = np.arange(60) % 6
+    points = np.random.default_rng(0).normal(size=(60, 2))
+    classes = [f"class{i}" * (1 + 5 * (i == 3)) for i in range(6)]
+    figure = draw_class_maps(
+        [Panel("one", points, labels), Panel("two", points, labels)], classes=classes, title="t", subtitle="s"
+    )
+    figure.draw_without_rendering()
+    for part in figure.subfigs:
+        shown = [axes for axes in part.axes if axes.get_title()]
+        assert len(shown) == 6
+        for label, axes in enumerate(shown):
+            pale, dark = axes.collections
+            assert np.asarray(dark.get_offsets()) == pytest.approx(points[labels == label])
+            assert np.asarray(pale.get_offsets()) == pytest.approx(points[labels != label])
+            assert (
+                np.dot(dark.get_facecolor()[0][:3], (0.3, 0.59, 0.11))
+                < 0.4
+                < 0.8
+                < np.dot(  # in grey, too
+                    pale.get_facecolor()[0][:3], (0.3, 0.59, 0.11)
+                )
+            )
+        boxes = [axes.title.get_window_extent() for axes in shown]
+        assert not any(box.overlaps(other) for box, other in combinations(boxes, 2))
+
+
 def test_long_names_of_classes_are_shortened_and_cover_no_other() -> None:
     classes = [f"{letter * 30}\n{letter.upper() * 30}" for letter in "abcde"]
     points = np.random.default_rng(0).normal(size=(50, 2))
@@ -161,11 +188,13 @@ def test_ssl_map_draws_both_pictures_and_says_what_comes_next(
         with Image.open(FOLDER / name) as picture:
             text = picture.text  # type: ignore[attr-defined]
         assert all(run.id in text["Description"] for run in pair)
-    left, right = figures["map.png"].axes
-    for axes, run in zip((left, right), pair, strict=True):
-        assert run.id in axes.get_title()
-        assert sum(len(points.get_offsets()) for points in axes.collections) == 80 + 10  # and a large marker for each class
-        assert {text.get_text() for text in axes.texts} == set(shapes.OUTLINES)
+    data = load_data("shapes", Path("data"))
+    for part, run in zip(figures["map.png"].subfigs, pair, strict=True):
+        assert run.id in part.get_suptitle()
+        assert [axes.get_title() for axes in part.axes] == list(shapes.OUTLINES)
+        for label, axes in enumerate(part.axes):
+            pale, dark = (len(points.get_offsets()) for points in axes.collections)
+            assert (pale + dark, dark) == (80, int((data.test_labels == label).sum()))
     note = figures["map.png"].get_supxlabel()
     assert "perplexity 26.3" in note
     assert "distances between clusters, their sizes and the axes mean nothing" in note
@@ -181,6 +210,7 @@ def test_neighbours_are_training_images_and_their_share_is_over_all_the_test_ima
     assert result.code == 0, result.err
     data = load_data("shapes", Path("data"))
     part = split(data.train_labels, seed=1).train
+    shares = []
     for run, block in zip(pair, unwritten["neighbours.png"].subfigs[1:], strict=True):
         classifier, _ = load_classifier(registry, run)
         h, bank = (
@@ -190,12 +220,14 @@ def test_neighbours_are_training_images_and_their_share_is_over_all_the_test_ima
         near = NearestNeighbors(n_neighbors=3, metric="cosine").fit(bank.numpy()).kneighbors(h.numpy(), return_distance=False)
         alike = data.train_labels[part][torch.from_numpy(near)] == data.test_labels[:, None]
         share = float(alike.float().mean())
-        assert f"{run.init} {share:.2%}" in unwritten["neighbours.png"].get_suptitle()
+        shares.append(f"{100 * share:.1f} %")
         assert f"{run.id}: kNN accuracy" in result.out
         assert f"{share:.2%} of the 3 nearest" in result.out
         shown = {axes.images[0].get_array().tobytes() for axes in block.axes}  # type: ignore[union-attr]
         trained_on = {image.permute(1, 2, 0).numpy().tobytes() for image in data.train_images[part]}
         assert shown <= trained_on
+    title = f"{shares[0]} of neighbours share the class (scratch {shares[1]})"
+    assert unwritten["neighbours.png"].get_suptitle() == title
 
 
 @pytest.mark.usefixtures("pair")
@@ -255,11 +287,11 @@ def test_the_accuracy_of_a_part_of_the_images_says_so(
     assert result.code == 0, result.err
     words = "of 40 of the 80 test images, by 50 of the 220 training images"
     assert result.out.count(words) == 2
-    for axes, run in zip(figures["map.png"].axes, pair, strict=True):
-        assert words in axes.get_title()
-        assert run.id in axes.get_title()
+    for part, run in zip(figures["map.png"].subfigs, pair, strict=True):
+        assert words in part.get_suptitle()
+        assert run.id in part.get_suptitle()
     assert words in figures["map.png"].get_supxlabel()
-    assert "over 40 of the 80 test images" in figures["neighbours.png"].get_suptitle()
+    assert "over 40 of the 80 test images" in figures["neighbours.png"].get_supxlabel()
     for name in ("map.png", "neighbours.png"):
         with Image.open(FOLDER / name) as picture:
             assert words in picture.text["Description"]  # type: ignore[attr-defined]
@@ -272,4 +304,4 @@ def test_the_accuracy_of_a_part_of_the_images_says_so(
 @pytest.mark.usefixtures("pair")
 def test_the_accuracy_of_all_images_says_so_too(ssl: Cli, unwritten: dict[str, Figure]) -> None:
     assert "of all 80 test images, by all 220 training images" in ssl("map").out
-    assert "of all 80 test images, by all 220 training images" in unwritten["map.png"].axes[0].get_title()
+    assert "of all 80 test images, by all 220 training images" in unwritten["map.png"].subfigs[0].get_suptitle()
