@@ -340,6 +340,17 @@ def test_in_a_browser_it_fits_and_asks_for_nothing(browser: Any, study: Registry
     opened.page.close()
 
 
+def test_in_a_browser_the_differences_and_their_intervals_are_aligned(browser: Any, study: Registry) -> None:
+    opened = Opened(browser, make(study, "s").resolve())
+    for part in ("b", "span"):
+        ends = opened.get(
+            f"[...document.querySelectorAll('.forest .value > {part}')].map((e) => e.getBoundingClientRect().right)"
+        )
+        assert len(ends) == 3
+        assert max(ends) - min(ends) < 0.5
+    opened.page.close()
+
+
 def test_in_a_browser_its_structure_can_be_heard(browser: Any, study: Registry) -> None:
     opened = Opened(browser, make(study, "s").resolve())
     levels = opened.get("[...document.querySelectorAll('h1,h2,h3,h4')].map((h) => +h.tagName[1])")
