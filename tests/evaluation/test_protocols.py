@@ -169,9 +169,9 @@ def test_a_run_that_says_it_is_another_is_found(ssl: Cli, done: Done, registry: 
 
     assert edited(r"(?m)^init: .*", "init: OTHER").count("changed: init is") == 2
     assert edited(r"(?m)^( *)init: .*", r"\1init: OTHER").count("changed: init is") == 2  # in the options, too
-    assert edited(r"label_fraction: .*", "label_fraction: 0.5").count("changed: label_fraction is 0.5") == 2
-    assert edited(r"(?m)^epochs: .*", "epochs: 300.0").count("changed: epochs is 300.0") == 2
-    assert edited(r"seed: 1", "seed: 2").count("changed: seed is 2") == 2
+    assert edited(r"label_fraction: .*", "label_fraction: 0.5").count("changed: label_fraction is recorded as 0.5") == 2
+    assert edited(r"(?m)^epochs: .*", "epochs: 300.0").count("changed: epochs is recorded as 300.0") == 2
+    assert edited(r"seed: 1", "seed: 2").count("changed: seed is recorded as 2") == 2
 
 
 @pytest.mark.usefixtures("pretrained")

@@ -216,7 +216,7 @@ def test_a_run_that_is_called_published_by_hand_is_checked_in_full(
         f"{run.id}: changed: status is recorded as published, but finished according to other fields of the record"
         in result.out
     )
-    assert "changed: metric val_acc is 0.99" in result.out
+    assert "changed: metric val_acc is recorded as 0.99" in result.out
     assert f"{run.id}: changed: status" in ssl("runs verify").out
     run.attempts, run.checkpoints, run.checkpoint, run.sha256 = [], {}, None, None
     registry.save(run)
@@ -299,7 +299,7 @@ def test_of_runs_of_an_earlier_version_what_is_not_proven_is_said_and_is_no_faul
         ("pretrain", "data", "sha256", "0" * 64, "changed: pair is"),
         ("pretrain", "options", "seed", 2, "changed: seed is recorded as 1, but 2 according to"),
         ("linear", "data", "encoder_sha256", "0" * 64, "changed: data.encoder_sha256 is"),
-        ("linear", "data", "mean", [0.1, 0.2, 0.3], "changed: data.mean.0 is 0.1"),
+        ("linear", "data", "mean", [0.1, 0.2, 0.3], "changed: data.mean.0 is recorded as 0.1"),
         ("linear scratch", "both_right", None, {}, "changed: both_right."),
     ],
 )
@@ -340,7 +340,7 @@ def test_the_encoder_of_a_frozen_evaluation_is_held_to_its_parents(
     prover = verify_numbers.Prover(registry, from_checkpoint=False, data_dir=None, device="auto")
     state, words = records.look(registry, registry.find(made["linear"].id), prover.look)
     assert state == records.BAD
-    assert f"and {'0' * 64} by the encoder of the pretrain run" in words
+    assert f"but {'0' * 64} according to the encoder of the pretrain run" in words
 
 
 def test_only_what_needs_checkpoints_takes_torch(made: dict[str, Run], registry: Registry) -> None:
