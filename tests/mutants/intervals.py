@@ -13,11 +13,12 @@ HOLM = "test_ranking.py::test_which_methods_are_worse_is_what_holms_procedure_sa
 
 MUTANTS = (
     Mutant(
-        "a difference above 0 is called a gain, whatever its interval", DIFFERENCES,
-        "if low > 0:", 'if found["difference"] > 0:', GAIN,
+        "a difference above 0 is called a gain, whatever its interval", "sslcli/evaluation/statistics.py",
+        '"gain" if self.low > 0 else', '"gain" if self.difference > 0 else', GAIN,
     ),
     Mutant(
-        "an interval around 0 is called a loss", DIFFERENCES, "elif high < 0:", "elif low < 0:", GAIN,
+        "an interval around 0 is called a loss", "sslcli/evaluation/statistics.py",
+        '"loss" if self.high < 0 else', '"loss" if self.low < 0 else', GAIN,
     ),
     Mutant(
         "a difference is scratch minus pretrained", DIFFERENCES,
