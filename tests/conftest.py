@@ -193,7 +193,7 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
     What they draw is tested in test_pictures, what a report draws in test_report and test_quality.
     """
-    monkeypatch.setattr("sslcli.studies.study.draw_pictures", lambda *_: None)
+    monkeypatch.setattr("sslcli.studies.study.save_pictures", lambda *_: None)
     monkeypatch.setattr("sslcli.report.page.quality_figures", lambda *_: [])
 
 

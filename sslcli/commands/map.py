@@ -11,9 +11,9 @@ from sslcli.options.project_folder import open_registry
 
 def run(command: Map) -> None:
     """Draw both pictures and print their numbers."""
-    from sslcli.gallery.representations import draw
+    from sslcli.gallery.representations import save_map
 
     registry = open_registry(command)
-    written = draw(registry, command)
+    written = save_map(registry, command)
     say(f"wrote {', '.join(os.path.relpath(path) for path in written)}")
     say(f"next, type: {registry.command('ssl report')}")

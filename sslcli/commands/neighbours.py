@@ -11,6 +11,6 @@ def run(command: Neighbours) -> None:
     """Draw own pictures beside their nearest training images, and print the names of these."""
     if not command.images:
         raise UsageError("no picture was named; accepted are pictures and folders of them: ssl neighbours A.png FOLDER")
-    from sslcli.gallery.neighbours import draw
+    from sslcli.gallery.neighbours import save_neighbours
 
-    draw(open_registry(command), command)
+    save_neighbours(open_registry(command), command)

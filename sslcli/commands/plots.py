@@ -43,11 +43,13 @@ def run(command: Plots) -> None:
         return
     if command.fix:
         raise UsageError("--fix needs --check; type: ssl plots --check README.md --fix")
-    from sslcli.gallery.curves import draw, draw_foreign
+    from sslcli.gallery.curves import save_curves, save_foreign_curves
 
     registry = open_registry(command)
     out = command.out or registry.path("results/figures")
-    written = draw_foreign(command.logdir, out) if command.logdir else draw(registry, study=command.study, out=out)
+    written = (
+        save_foreign_curves(command.logdir, out) if command.logdir else save_curves(registry, study=command.study, out=out)
+    )
     for path in written:
         print(os.path.relpath(path))
     advice = "" if command.logdir else f"; to see what the runs predict, type: {registry.command('ssl predict')}"

@@ -14,12 +14,12 @@ def run(command: Predict) -> None:
     """Draw the grids, and print their results and those of the whole test set."""
     if command.more and not command.images:
         raise UsageError(f"{' '.join(command.more)!r}: type --images before a picture of your own, --run before a run")
-    from sslcli.gallery.predictions import draw, draw_own_images
+    from sslcli.gallery.predictions import save_own_images, save_predictions
 
     registry = open_registry(command)
     if command.images:
-        draw_own_images(registry, command)
+        save_own_images(registry, command)
         return
-    written = draw(registry, command)
+    written = save_predictions(registry, command)
     say(f"wrote {', '.join(os.path.relpath(path) for path in written)}")
     say(f"next, type: {registry.command('ssl compare')}")

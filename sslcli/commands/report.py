@@ -40,8 +40,8 @@ def run(command: Report) -> None:
     path = make(registry, command.study, command.out, title=command.title, author=command.author)
     print(os.path.relpath(path))
     if command.svg is not None:
-        from sslcli.report.differences import draw_differences
+        from sslcli.report.differences import save_differences
 
-        for drawn in draw_differences(registry, command.study, command.svg):
+        for drawn in save_differences(registry, command.study, command.svg):
             print(os.path.relpath(drawn))
     say(f"wrote {path.stat().st_size / 1e6:.1f} MB; to read it, open it in a browser")

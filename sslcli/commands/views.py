@@ -11,9 +11,9 @@ from sslcli.options.project_folder import open_registry
 
 def run(command: Views) -> None:
     """Draw the views of these options, or those of a pretrain run."""
-    from sslcli.gallery.views import draw
+    from sslcli.gallery.views import save_views
 
     registry = open_registry(command)
-    path = draw(registry, command)
+    path = save_views(registry, command)
     following = registry.command("ssl pretrain --minutes 15")
     say(f"wrote {os.path.relpath(path)}; next, type: {following}, with options whose views look right")

@@ -43,7 +43,7 @@ LABELS = {
 }
 
 
-def draw(registry: Registry, *, study: str | None, out: Path) -> list[Path]:
+def save_curves(registry: Registry, *, study: str | None, out: Path) -> list[Path]:
     """Figures of a study's newest pairs and of its pretraining; returns their paths."""
     runs = study_runs(registry, study)
     written = []
@@ -102,7 +102,7 @@ def _draw_over_time(registry: Registry, pretrain: Run, folder: Path) -> list[Pat
     return [path]
 
 
-def draw_foreign(logdir: Path, out: Path) -> list[Path]:
+def save_foreign_curves(logdir: Path, out: Path) -> list[Path]:
     """Figures of any event files: folders beside each other share a picture, named after the folder that holds them."""
     if not logdir.is_dir():
         raise StateError(f"--logdir {logdir}: there is no such folder")

@@ -25,7 +25,7 @@ MOST_DRAWN = 100  # own pictures; of more all are printed
 WIDE = 14  # characters that fit above an image
 
 
-def draw(registry: Registry, command: Neighbours) -> None:
+def save_neighbours(registry: Registry, command: Neighbours) -> None:
     """Draw own pictures beside their nearest training images, and print which these are."""
     reader = reader_of(registry, command.run, data_dir=command.data_dir, device=command.device)
     paths, images = own_pictures(reader, command.images or [])

@@ -37,7 +37,7 @@ MOST_DRAWN = 400  # pictures of a person's own; of more all are printed
 MEANS_THE_SAME = 0.002  # another machine rounds otherwise: more than so much in accuracy is worth a word
 
 
-def draw(registry: Registry, command: Predict) -> list[Path]:
+def save_predictions(registry: Registry, command: Predict) -> list[Path]:
     """A grid for each pair of evaluations that is meant; returns the pictures' paths."""
     groups = [[registry.load(run) for run in group] for group in _groups(registry, command)]
     if command.out is not None and len(groups) > 1:
@@ -200,7 +200,7 @@ def _title(record: Run, encoder_seed: int | None = None) -> str:
     return f"{_kind(record)}, {record.init}"
 
 
-def draw_own_images(registry: Registry, command: Predict) -> None:
+def save_own_images(registry: Registry, command: Predict) -> None:
     """Classify a person's own pictures with the run that was named, else the newest pretrained linear evaluation."""
     if command.encoder_seed is not None:
         raise UsageError("--encoder-seed shows a fault on test images; with --images leave it out")

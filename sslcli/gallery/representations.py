@@ -80,7 +80,7 @@ class Seen:
     share: float
 
 
-def draw(registry: Registry, command: Map) -> list[Path]:
+def save_map(registry: Registry, command: Map) -> list[Path]:
     """Write map.png and neighbours.png of a study's newest pair of linear evaluations, of each method; returns their paths.
 
     A StateError if there is no such pair, its data are not there, or not those that it was trained on.

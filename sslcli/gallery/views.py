@@ -24,7 +24,7 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
 
-def draw(registry: Registry, command: Views) -> Path:
+def save_views(registry: Registry, command: Views) -> Path:
     """Write the picture; returns its path."""
     source, folder_of_picture = "these options", "pretrain"
     if command.run is not None:

@@ -17,7 +17,7 @@ from sslcli.runs.registry import Registry
 GROUNDS = {"light": LIGHT, "dark": DARK}
 
 
-def draw_differences(registry: Registry, study: str | None, folder: Path) -> list[Path]:
+def save_differences(registry: Registry, study: str | None, folder: Path) -> list[Path]:
     """Write differences_light.svg and differences_dark.svg of a study, else of the newest; returns their paths.
 
     Published runs have differences too. A StateError if there is none, or they cannot be written.

@@ -49,7 +49,7 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
             first = build(Pretrain, arguments).seed
             own = [(kind, arguments), *evaluations]
             pretrained.append(train_all(registry, name, own, seed=first + seeds_done, whole=not seeds_done))
-    draw_pictures(registry, name, pretrained[: len(steps) - len(evaluations)], command, evaluations)
+    save_pictures(registry, name, pretrained[: len(steps) - len(evaluations)], command, evaluations)
     page = make(registry, name) if evaluations else None
     if page is not None:
         say(f"wrote {os.path.relpath(page)}, the page to hand in")
@@ -62,16 +62,16 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
     return name, page
 
 
-def draw_pictures(registry: Registry, name: str, pretrained: list[Run], command: Study, evaluations: list[Step]) -> None:
+def save_pictures(registry: Registry, name: str, pretrained: list[Run], command: Study, evaluations: list[Step]) -> None:
     """Draw the study's pictures: curves, the views of each pretraining, and predictions for the same images."""
-    written = curves.draw(registry, study=name, out=registry.path("results/figures"))
-    written += [views.draw(registry, Views(run=run.id, data_dir=command.data_dir)) for run in pretrained]
+    written = curves.save_curves(registry, study=name, out=registry.path("results/figures"))
+    written += [views.save_views(registry, Views(run=run.id, data_dir=command.data_dir)) for run in pretrained]
     protocols = [
         made_by(kind, options.protocol if isinstance(options := build(TRAININGS[kind], arguments), Probe) else None)
         for kind, arguments in evaluations
     ]
     if any(protocol.classifies for protocol in protocols):
-        written += predictions.draw(registry, Predict(study=name, data_dir=command.data_dir, device=command.device))
+        written += predictions.save_predictions(registry, Predict(study=name, data_dir=command.data_dir, device=command.device))
     if usual() in protocols:
-        written += representations.draw(registry, Map(study=name, data_dir=command.data_dir, device=command.device))
+        written += representations.save_map(registry, Map(study=name, data_dir=command.data_dir, device=command.device))
     say(f"wrote {len(written)} pictures under {os.path.relpath(registry.path('results'))}")

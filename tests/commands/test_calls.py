@@ -21,9 +21,17 @@ Calls = Callable[[str], list[tuple[Any, ...]]]
 PAGE = Path("page.html")
 TRAIN, RESUME, STUDY = "workflows.begin", "workflows.resume.resume", "studies.study.carry_out"
 COMPARE, MAKE, LINKS = "comparison.printing.print_comparison", "report.page.make", "report.links.check"
-CURVES, FOREIGN, VIEWS = "gallery.curves.draw", "gallery.curves.draw_foreign", "gallery.views.draw"
-GRIDS, OWN, NEAR = "gallery.predictions.draw", "gallery.predictions.draw_own_images", "gallery.neighbours.draw"
-MAPS, CHECK, EMBED = "gallery.representations.draw", "gallery.data_check.check_and_show", "gallery.embeddings.write_embeddings"
+CURVES, FOREIGN, VIEWS = "gallery.curves.save_curves", "gallery.curves.save_foreign_curves", "gallery.views.save_views"
+GRIDS, OWN, NEAR = (
+    "gallery.predictions.save_predictions",
+    "gallery.predictions.save_own_images",
+    "gallery.neighbours.save_neighbours",
+)
+MAPS, CHECK, EMBED = (
+    "gallery.representations.save_map",
+    "gallery.data_check.check_and_show",
+    "gallery.embeddings.write_embeddings",
+)
 FIELDS, STATES, EXPORT = "verification.printing.print_fields", "verification.printing.print_states", "export.export.export"
 PROVER, COLUMNS, MEASURE = "verification.numbers.Prover", "bench.shown.show", "bench.columns.measure"
 NOTHING = {"out": None, "data_dir": None}

@@ -251,7 +251,7 @@ def test_a_seed_means_one_picture(
 ) -> None:
     seen = []
     for seed in (3, 3, 4):
-        written = representations.draw(registry, Map(seed=seed, n=40, queries=1))
+        written = representations.save_map(registry, Map(seed=seed, n=40, queries=1))
         assert written == [registry.root / FOLDER / name for name in ("map.png", "neighbours.png")]
         seen.append([path.read_bytes() for path in written])
     assert seen[0] == seen[1]

@@ -13,11 +13,11 @@ HOLM = "test_ranking.py::test_which_methods_are_worse_is_what_holms_procedure_sa
 
 MUTANTS = (
     Mutant(
-        "a difference above 0 is called a gain, whatever its interval", "sslcli/evaluation/statistics.py",
+        "a difference above 0 is called a gain, whatever its interval", STATISTICS,
         '"gain" if self.low > 0 else', '"gain" if self.difference > 0 else', GAIN,
     ),
     Mutant(
-        "an interval around 0 is called a loss", "sslcli/evaluation/statistics.py",
+        "an interval around 0 is called a loss", STATISTICS,
         '"loss" if self.high < 0 else', '"loss" if self.low < 0 else', GAIN,
     ),
     Mutant(

@@ -98,7 +98,7 @@ def test_what_a_person_gets_wrong_is_an_error_with_the_accepted_values() -> None
 
 
 def test_a_study_gives_its_page_and_its_numbers_and_repeats_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sslcli.studies.study.draw_pictures", lambda *_: None)
+    monkeypatch.setattr("sslcli.studies.study.save_pictures", lambda *_: None)
     preset = tmp_path / "small.yaml"
     preset.write_text(json.dumps({"pretrain": SMALL | {"epochs": 1}, "probe": {"protocol": "knn"}}))
     done = sslcli.study(preset=str(preset), quiet=True)

@@ -55,7 +55,7 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     with np.load(HERE / "pictures.npz") as arrays:
         data = ImageData(**{name: torch.from_numpy(arrays[name]) for name in arrays}, classes=tuple(shapes.OUTLINES))
     monkeypatch.setattr(shapes, "load", lambda *_, **__: data)
-    monkeypatch.setattr("sslcli.studies.study.draw_pictures", lambda *_: None)
+    monkeypatch.setattr("sslcli.studies.study.save_pictures", lambda *_: None)
     monkeypatch.setattr("sslcli.report.page.quality_figures", lambda *_: [])
     shutil.copytree(HERE / "project", tmp_path, dirs_exist_ok=True)
     return Registry(tmp_path)

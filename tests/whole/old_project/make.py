@@ -93,7 +93,7 @@ def make() -> None:
     patch = pytest.MonkeyPatch()
     shrink(patch)
     patch.setattr("platform.node", lambda: "a-machine")
-    patch.setattr("sslcli.studies.study.draw_pictures", lambda *_: None)
+    patch.setattr("sslcli.studies.study.save_pictures", lambda *_: None)
     data = shapes.load(Path(), download=False)
     rows = ("train_images", "train_labels", "test_images", "test_labels")
     np.savez_compressed(HERE / "pictures.npz", **{name: getattr(data, name).numpy() for name in rows})
