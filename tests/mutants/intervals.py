@@ -14,7 +14,7 @@ HOLM = "test_ranking.py::test_which_methods_are_worse_is_what_holms_procedure_sa
 MUTANTS = (
     Mutant(
         "a difference above 0 is called a gain, whatever its interval", DIFFERENCES,
-        "if low > 0:", 'if found["difference"] > 0:', GAIN,
+        "if low > 0:", "if found.difference > 0:", GAIN,
     ),
     Mutant(
         "an interval around 0 is called a loss", DIFFERENCES, "elif high < 0:", "elif low < 0:", GAIN,
