@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sslcli.data.batches import generator
 from sslcli.data.image_data import ImageData
-from sslcli.data.sets.shapes import OUTLINES, cover
+from sslcli.data.sets.shapes import OUTLINES, cover, drawn_with
 
 SIZE, ROWS = 32, 2
 SIDE = SIZE // ROWS  # of a patch, in pixels
@@ -26,15 +26,7 @@ TRAIN, TEST = 6_000, 2_000
 
 def load(data_dir: Path, *, download: bool) -> ImageData:
     """Make 6,000 training and 2,000 test pictures, the same every time; nothing is read or downloaded."""
-    train_images, train_labels = make_patchwork(TRAIN, seed=1)
-    test_images, test_labels = make_patchwork(TEST, seed=2)
-    return ImageData(
-        train_images=train_images,
-        train_labels=train_labels,
-        test_images=test_images,
-        test_labels=test_labels,
-        classes=tuple(OUTLINES),
-    )
+    return drawn_with(make_patchwork, TRAIN, TEST)
 
 
 def make_patchwork(count: int, *, seed: int) -> tuple[Tensor, Tensor]:

@@ -65,8 +65,12 @@ def cover(outline: Callable[[Tensor, Tensor], Tensor], u: Tensor, v: Tensor, rad
 
 def load(data_dir: Path, *, download: bool) -> ImageData:
     """Make 10,000 training and 2,000 test pictures, the same every time; nothing is read or downloaded."""
-    train_images, train_labels = make_shapes(TRAIN, seed=1)
-    test_images, test_labels = make_shapes(TEST, seed=2)
+    return drawn_with(make_shapes, TRAIN, TEST)
+
+
+def drawn_with(make: Callable[..., tuple[Tensor, Tensor]], train: int, test: int) -> ImageData:
+    """A data set of outlines: training images that `make` draws from seed 1, and test images from seed 2."""
+    (train_images, train_labels), (test_images, test_labels) = make(train, seed=1), make(test, seed=2)
     return ImageData(
         train_images=train_images,
         train_labels=train_labels,
