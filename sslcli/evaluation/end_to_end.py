@@ -1,4 +1,4 @@
-"""An encoder and a classifier trained end to end: all that makes a step."""
+"""The end-to-end training of encoder and classifier: everything that makes a step."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 
 def batches_of(images: int, options: Options, *, seed: int) -> Batches:
-    """Which of the images that train a step sees; batch norm needs two, so a single one that is left over joins the others."""
+    """The batches of training images. Batch norm needs two images, so a single image left over joins another batch."""
     return Batches(images, options.batch_size, seed=seed, drop_last=False, join_single=True)
 
 
 def end_to_end_training(start: Start, options: Options) -> tuple[Classifier, Training]:
-    """The classifier on the encoder itself, its head drawn from the seed, and its training."""
+    """A classifier that contains this encoder (no copy), its head drawn from the seed, and its training."""
     context, seed = start.context, start.seed
     data, device = context.data, context.device
     train_rows = start.parts.train
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # of the classifier's head
+        torch.manual_seed(seed)  # for the classifier's head
         model = Classifier(start.encoder, len(data.classes))
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     batches = batches_of(len(train_rows), options, seed=seed)

@@ -33,8 +33,8 @@ from sslcli.options.of_protocols import with_options_of_protocols
 class Finetune(Command):
     """Train encoder and classifier end to end, from a pretrained or a random encoder.
 
-    Data set, backbone, stem and seed are the pretrain run's, for --init scratch too, so that the two make a pair. The
-    epoch is chosen on a validation part of the training images; the test images are only scored.
+    Data set, backbone, stem and seed are those of the pretrain run, with --init scratch too, so that the two make a pair.
+    A validation part of the training images chooses the epoch; the test images are only scored.
     """
 
     init: Init = "pretrained"
@@ -56,9 +56,9 @@ class Finetune(Command):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.by_protocol.own(vars(self))  # which may find that two of its options do not go together
+        self.by_protocol.own(vars(self))  # raises if two of its options exclude each other
 
     @property
     def by_protocol(self) -> AnyProtocol:
-        """The protocol that it evaluates by."""
+        """The protocol of the evaluation."""
         return made_by("finetune", None)

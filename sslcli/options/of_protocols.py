@@ -1,8 +1,9 @@
-"""The options of protocols as options of the command that makes their runs: each protocol's own, with its default and help."""
+"""The options of each protocol, as options of the command that makes its runs, with the protocol's defaults and help."""
 
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
@@ -16,9 +17,9 @@ T = TypeVar("T")
 
 
 def with_options_of_protocols(command: str) -> Callable[[type[T]], type[T]]:
-    """Give a class the options of the protocols that a command evaluates by, before its own.
+    """Add the options of a command's protocols to a class, before its own.
 
-    If it has the option `protocol`, that takes their keys, and help says whose an option is.
+    If the class has the option `protocol`, its values are their keys, and help names the protocols of each option.
     """
 
     def give(kind: type[T]) -> type[T]:
@@ -27,7 +28,7 @@ def with_options_of_protocols(command: str) -> Callable[[type[T]], type[T]]:
         for name, keys in own_options(command).items():
             options = PROTOCOLS[keys[0]].options
             hint = get_type_hints(options, include_extras=True)[name]
-            hints[name] = _in_panel(hint, whose=f"Of {', '.join(keys)}: " if chosen else "")
+            hints[name] = _in_panel(hint, whose=f" ({', '.join(keys)})" if chosen else "")
             setattr(kind, name, getattr(options, name))
         kind.__annotations__ = hints | {name: hint for name, hint in kind.__annotations__.items() if name not in hints}
         return kind
@@ -36,7 +37,7 @@ def with_options_of_protocols(command: str) -> Callable[[type[T]], type[T]]:
 
 
 def _choice(command: str) -> object:
-    """The annotation of the option that chooses among the protocols of a command."""
+    """The annotation of the option that chooses a protocol of a command."""
     protocols = [protocol for protocol in PROTOCOLS.values() if protocol.command == command]
     literal: Any = Literal
     help_text = "; ".join(f"{protocol.key}: {protocol.help}" for protocol in protocols)
@@ -46,10 +47,11 @@ def _choice(command: str) -> object:
 
 
 def _in_panel(hint: object, *, whose: str) -> object:
-    """An annotation as --help shows it: among those of training where it names no panel."""
+    """An annotation as --help shows it: `whose` at the end of its first sentence, in the panel of training by default."""
     kind, *metadata = get_args(hint)
     shown = [copy.copy(item) for item in metadata]
     for item in shown:
         if isinstance(item, ParameterInfo):
-            item.help, item.rich_help_panel = f"{whose}{item.help}", item.rich_help_panel or TRAINING
+            item.help = re.sub(r"\.(?= |$)", f"{whose}.", item.help or "", count=1)
+            item.rich_help_panel = item.rich_help_panel or TRAINING
     return Annotated[kind, *shown]

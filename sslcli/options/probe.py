@@ -1,4 +1,4 @@
-"""The options of ssl probe, those of each protocol among them."""
+"""The options of ssl probe, including those of each protocol."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from sslcli.options.command import Command
 from sslcli.options.of_protocols import with_options_of_protocols
 
 OF_PROTOCOL = own_options("probe")
-"""The options of ssl probe that belong to some protocols alone, and the keys of these."""
+"""The options of ssl probe that only some protocols have, and the keys of these."""
 
 
 @dataclass(frozen=True, kw_only=True)
 @with_options_of_protocols("probe")
 class Probe(Command):
-    """Linear evaluation: the encoder is frozen, a linear classifier is trained on its representation. Or kNN.
+    """Measure a frozen encoder: train a linear classifier on its representation, or use kNN.
 
-    Data set, backbone, stem and seed are the pretrain run's, for --init scratch too, so that the two make a pair. What
-    there is to choose is chosen on a validation part of the training images; the test images are only scored.
+    Data set, backbone, stem and seed are those of the pretrain run, with --init scratch too, so that the two make a pair.
+    A validation part of the training images makes every choice; the test images are only scored.
     """
 
     protocol: str = usual().key
@@ -50,7 +50,7 @@ class Probe(Command):
     at_epoch: Annotated[
         int | None,
         Option(
-            min=1, help="Epoch of the pretrain run whose kept checkpoint is probed; default: its last.", rich_help_panel=MODEL
+            min=1, help="Probe the checkpoint that pretraining kept after this epoch. Default: the last.", rich_help_panel=MODEL
         ),
     ] = None
     dataset: ParentsDataset = None
@@ -70,11 +70,11 @@ class Probe(Command):
 
     @property
     def by_protocol(self) -> AnyProtocol:
-        """The protocol that it evaluates by."""
+        """The protocol of the evaluation."""
         return PROTOCOLS[self.protocol]
 
     def foreign(self) -> dict[str, tuple[str, ...]]:
-        """The options whose values would change nothing with this protocol, and the protocols that they belong to."""
+        """The options that were set but have no effect with this protocol, and the protocols that they belong to."""
         return {
             name: of for name, of in OF_PROTOCOL.items() if self.protocol not in of and getattr(self, name) != DEFAULTS[name]
         }

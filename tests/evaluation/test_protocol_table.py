@@ -30,7 +30,7 @@ from sslcli.evaluation.protocols.protocol import Outcome, Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    shrink: Annotated[float, Option(min=0, max=1, help="how far the means move to the middle.")] = 0.0
+    shrink: Annotated[float, Option(min=0, max=1, help="How far the means move to the middle.")] = 0.0
 
 
 def evaluate(frozen, options, _):
@@ -74,7 +74,7 @@ def test_a_protocol_of_one_file_and_one_line_is_an_option_and_in_the_study_the_t
     helped, studied, compared, verified, costed, refused, foreign = shown
     assert codes == [0, 0, 0, 0, 0, 2, 2], shown
     assert "nearest-mean: the nearest mean" in helped
-    assert "Of nearest-mean: how far the means move to the middle." in helped
+    assert "How far the means move to the middle (nearest-mean)." in helped
     assert "In nearest class mean, " in studied
     assert "\nNearest class mean\n" in compared
     assert compared.count("pretrained-simclr-resnet9-small-shapes") == compared.count("scratch-resnet9-small-shapes") == 1

@@ -1,4 +1,4 @@
-"""Protocols: ways to measure an encoder, a file each. Imports no torch: a protocol's file imports it where it computes."""
+"""Protocols: ways to measure an encoder, one file each. Imports no torch: protocols import it inside their functions."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ PROTOCOLS: dict[str, AnyProtocol] = {
         finetune.PROTOCOL,
     )
 }
-"""Every protocol by its key, in the order in which they are shown. The first is what `ssl probe` does if not told otherwise."""
+"""Every protocol by key, in display order. The first is the default of `ssl probe`."""
 
 
 def usual() -> AnyProtocol:
-    """The protocol of `ssl probe` where none was chosen."""
+    """The default protocol of `ssl probe`."""
     return next(iter(PROTOCOLS.values()))
 
 
 def made_by(command: str, chosen: str | None) -> AnyProtocol:
-    """The protocol of a command's runs: the one that its options name, else the first that the command makes."""
+    """The protocol with the key `chosen`; without a key, the first protocol of the command."""
     return PROTOCOLS[chosen or next(key for key, protocol in PROTOCOLS.items() if protocol.command == command)]
 
 
 def usual_of(experiment: str) -> AnyProtocol | None:
-    """The first protocol whose runs an experiment holds; None if it holds no evaluations."""
+    """The first protocol of an experiment; None if the experiment holds no evaluations."""
     return next((protocol for protocol in PROTOCOLS.values() if protocol.experiment == experiment), None)
 
 
 def protocol_named(key: str | None, experiment: str) -> AnyProtocol:
-    """The protocol that a record names; of a record that names none, the usual one of its experiment.
+    """The protocol that a record names; if it names none, the first protocol of its experiment.
 
-    One that is not known here, as a newer version could have written it, is its key and nothing else.
+    An unknown protocol, perhaps of a newer version, has only its key as a name, and cannot evaluate.
     """
     if key is None and (found := usual_of(experiment)) is not None:
         return found
@@ -49,20 +49,20 @@ def protocol_named(key: str | None, experiment: str) -> AnyProtocol:
 
 
 def _not_known(*_: object) -> NoReturn:
-    raise StateError("this version of ssl does not know the run's protocol; use the version that began the run, or a newer one")
+    raise StateError("this version of ssl does not know the run's protocol; use the version that started it, or a newer one")
 
 
 def own_options(command: str) -> dict[str, tuple[str, ...]]:
-    """The options of a command that belong to some protocols alone, to the keys of these protocols.
+    """For each option of a command that only some protocols have: the keys of these protocols.
 
-    A TypeError where two protocols mean different things by one name: they share a class of options, or differ in names.
+    A TypeError if two protocols use the same name for options of different classes.
     """
     found: dict[str, tuple[str, ...]] = {}
     for protocol in PROTOCOLS.values():
         for option in fields(protocol.options) if protocol.command == command else ():
             others = found.get(option.name, ())
             if any(PROTOCOLS[key].options is not protocol.options for key in others):
-                raise TypeError(f"two classes of options of protocols have an option {option.name!r}")
+                raise TypeError(f"two classes of protocol options have an option {option.name!r}")
             found[option.name] = (*others, protocol.key)
     return found
 

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from sslcli.training.step import Training
 
 FACTORS = (0.1, 0.3, 1.0, 3.0)
-"""The rates that --search-lr tries, as parts of the default rate, from low to high."""
+"""The rates that --search-lr tries, relative to the default rate, from low to high."""
 SHARE = 5
-"""A trial of --search-lr takes one epoch for so many of the training's."""
+"""A trial of --search-lr has one epoch for every SHARE epochs of the training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,13 +71,13 @@ class Options:
 
 
 def settle(options: Options) -> dict[str, float]:
-    """Rate, weight decay and warm-up where they were left open; a rate that is to be searched stays open."""
+    """Defaults for rate, weight decay and warm-up if they are None; with --search-lr the rate stays None."""
     filled = defaults_of_open(options)
     return {name: value for name, value in filled.items() if not (name == "lr" and options.search_lr)}
 
 
 def evaluate(start: Start, options: Options, steps: Steps) -> Outcome:
-    """Search the rate if that is asked for, then train; the epoch is chosen on the validation images."""
+    """With --search-lr choose the rate, then train; the validation images choose the epoch."""
     from sslcli.data.on_disk import chosen
     from sslcli.evaluation.end_to_end import end_to_end_training
     from sslcli.evaluation.features import outputs
@@ -110,7 +110,7 @@ def _search(
     validate: Callable[[Classifier], Metrics],
     tried: Mapping[float, float],
 ) -> Iterator[dict[float, float]]:
-    """The validation accuracy of each rate that was not tried yet. Every trial begins with the same encoder and seed."""
+    """The validation accuracy of each rate not tried yet. Every trial starts from the same encoder and seed."""
     from sslcli.evaluation.end_to_end import end_to_end_training
 
     rates = trial_rates(options)
@@ -123,13 +123,13 @@ def _search(
 
 
 def trial_rates(options: Options) -> list[float]:
-    """The rates that --search-lr tries, from low to high: the same for every init."""
+    """The rates that --search-lr tries, from low to high; they are the same for every init."""
     middle = default_rate(options.optimizer, options.batch_size, options.epochs)
     return [factor * middle for factor in FACTORS]
 
 
 def trial_options(options: Options, *, rate: float) -> Options:
-    """The recipe of one trial: the training's own at this rate, its schedule run to its end in a share of the epochs."""
+    """The options of one trial: those of the training, with this rate and the whole schedule in 1/SHARE of the epochs."""
     epochs = math.ceil(options.epochs / SHARE)
     steps = None if options.max_steps is None else math.ceil(options.max_steps / SHARE)
     warmup = (options.warmup_epochs or 0.0) * epochs / options.epochs
@@ -137,14 +137,14 @@ def trial_options(options: Options, *, rate: float) -> Options:
 
 
 def training(start: Start, options: Options) -> Training:
-    """The training at the rate of the options."""
+    """The training with the rate of the options."""
     from sslcli.evaluation.end_to_end import end_to_end_training
 
     return end_to_end_training(start, options)[1]
 
 
 def seconds(start: Start, options: Options, pace: Pace) -> dict[str, float]:
-    """Seconds to measure validation and test images after each epoch, and of the trials."""
+    """Seconds for measuring validation and test images after each epoch, and for the trials."""
     from sslcli.evaluation.end_to_end import batches_of
 
     epoch_steps = batches_of(len(start.parts.train), options, seed=start.seed).epoch_steps

@@ -1,4 +1,4 @@
-"""k nearest neighbours: the labelled training images vote, and nothing is trained."""
+"""k nearest neighbours: the labelled training images vote; nothing is trained."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Who votes, and how much each vote weighs."""
+    """How many neighbours vote, and how their votes are weighted."""
 
-    k: Annotated[int, Option("--k", min=1, help="neighbours.")] = 10
+    k: Annotated[int, Option("--k", min=1, help="Number of neighbours.")] = 10
     temperature: Annotated[
-        float | None, Option(min=1e-3, help="votes weigh exp(cosine / temperature); default: all the same.")
+        float | None, Option(min=1e-3, help="Weight votes by exp(cosine / temperature). Default: equal weights.")
     ] = None
 
 
 def check(options: Options, labelled: int) -> None:
-    """There are that many neighbours."""
+    """A UsageError if k exceeds the number of labelled images."""
     if options.k > labelled:
         raise UsageError(f"--k {options.k}: accepted is at most the {labelled:,} images that have labels")
 
 
 def logits(h: Represented, options: Options) -> Tensor:
-    """The logarithms of the shares of votes. All labelled training images answer: nothing is chosen, so none is held out."""
+    """Logarithms of the vote fractions, (N, classes). All labelled training images vote: no choice needs a validation split."""
     import torch
 
     from sslcli.evaluation.knn import knn_votes
@@ -48,7 +48,7 @@ def evaluate(frozen: Frozen, options: Options, _: Steps) -> Outcome:
 
 
 def seconds(frozen: Frozen, options: Options, _: Pace) -> dict[str, float]:
-    """Seconds for all test images to find their neighbours, tried on some."""
+    """Seconds to find the neighbours of all test images, extrapolated from some of them."""
     from sslcli.evaluation.neighbours import QUERIES
     from sslcli.training.device import seconds_of
 
@@ -62,7 +62,7 @@ PROTOCOL = Protocol(
     name="kNN",
     help="nearest neighbours, nothing trained",
     meaning="The nearest training images in the representation vote; nothing is trained.",
-    limits="Votes are no probabilities.",
+    limits="Votes are not probabilities.",
     experiment="knn",
     probabilities=False,
     options=Options,

@@ -1,4 +1,4 @@
-"""Linear evaluation: a linear layer, trained by SGD on what the frozen encoder made of each image once."""
+"""Linear evaluation: a linear layer, trained by SGD on representations that the frozen encoder computes once."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from sslcli.training.loop import Metrics
     from sslcli.training.step import Training
 
-TIMED_STEPS = 50  # of the search of a rate, at least
+TIMED_STEPS = 50  # at least; they time the rate search
 
 
 @dataclass(frozen=True, kw_only=True)
 class BySgd:
-    """How long a linear layer is trained by SGD, and on how many images a step."""
+    """Epochs and batch size of a linear layer's training by SGD."""
 
-    epochs: Annotated[int, Option(min=1, help="passes over the training images.")] = 30
-    batch_size: Annotated[int, Option(min=2, help="images a step.")] = 256
+    epochs: Annotated[int, Option(min=1, help="Passes over the training images.")] = 30
+    batch_size: Annotated[int, Option(min=2, help="Images per step.")] = 256
 
 
 def evaluate(frozen: Frozen, options: BySgd, steps: Steps) -> Outcome:
-    """Search the rate, then train at the best one; the epoch is chosen on the validation images."""
+    """Search the rate, then train with the best one; the validation images choose the epoch."""
     import torch
 
     from sslcli.evaluation.linear import linear_training
@@ -34,7 +34,7 @@ def evaluate(frozen: Frozen, options: BySgd, steps: Steps) -> Outcome:
 
     h = frozen.h
     val_h, test_h = h.standardised(h.val), h.standardised(h.test)
-    rate = steps.rate_of(lambda tried: [] if tried else [_search(frozen, options)])  # all at once
+    rate = steps.rate_of(lambda tried: [] if tried else [_search(frozen, options)])  # all rates at once
     head, training = linear_training(
         h, rate=rate, epochs=options.epochs, batch_size=options.batch_size, seed=frozen.seed
     )  # fmt: skip
@@ -62,7 +62,7 @@ def _search(frozen: Frozen, options: BySgd) -> dict[float, float]:
 
 
 def training(frozen: Frozen, options: BySgd) -> Training:
-    """The training at some rate."""
+    """The training, with rate 1."""
     from sslcli.evaluation.linear import linear_training
 
     h, epochs = frozen.h, options.epochs
@@ -70,7 +70,7 @@ def training(frozen: Frozen, options: BySgd) -> Training:
 
 
 def seconds(frozen: Frozen, options: BySgd, _: Pace) -> dict[str, float]:
-    """Seconds to choose the rate, tried on some epochs."""
+    """Seconds to choose the rate, extrapolated from some epochs."""
     from sslcli.training.device import seconds_of
 
     some = min(options.epochs, math.ceil(TIMED_STEPS / math.ceil(len(frozen.h.train) / options.batch_size)))
@@ -83,7 +83,7 @@ def seconds(frozen: Frozen, options: BySgd, _: Pace) -> dict[str, float]:
 PROTOCOL = Protocol(
     key="linear",
     name="linear evaluation",
-    help="SGD on representations made once",
+    help="SGD on representations computed once",
     meaning="The encoder is frozen; one linear layer is trained on its representation. It shows what the encoder had learned "
     "before it saw a label.",
     limits="It cannot say how good the encoder would be after fine-tuning.",

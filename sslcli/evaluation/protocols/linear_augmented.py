@@ -1,4 +1,4 @@
-"""Linear evaluation on augmented images: the frozen encoder sees another crop of each training image every epoch."""
+"""Linear evaluation on augmented images: the frozen encoder sees a new crop of each training image every epoch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(frozen: Frozen, options: BySgd, steps: Steps) -> Outcome:
-    """Train a layer at every rate at once; rate and epoch are chosen on the validation images, together."""
+    """Train one layer for each rate, all at once; the validation images choose rate and epoch together."""
     import torch
 
     from sslcli.evaluation.linear import RATES
@@ -26,7 +26,7 @@ def evaluate(frozen: Frozen, options: BySgd, steps: Steps) -> Outcome:
 
     @torch.no_grad()
     def measure(_: int) -> Metrics:
-        """The best rate's figures: which one that is, validation alone says."""
+        """The metrics of the best rate, which only the validation images choose."""
         val = [score(logits, h.val_labels, prefix="val") for logits in heads(val_h)]
         best = max(range(len(RATES)), key=lambda i: (val[i]["val/acc"], -val[i]["val/loss"]))
         return val[best] | score(heads(test_h)[best], h.test_labels, prefix="test") | {"rate": RATES[best]}
@@ -49,16 +49,16 @@ def _heads_and_training(frozen: Frozen, options: BySgd) -> tuple[HeadPerRate, Tr
 
 
 def training(frozen: Frozen, options: BySgd) -> Training:
-    """The training of all rates at once."""
+    """The training of the layers of all rates at once."""
     return _heads_and_training(frozen, options)[1]
 
 
 PROTOCOL = Protocol(
     key="linear-augmented",
     name="linear evaluation on augmented images",
-    help="on those of augmented images",
-    meaning="As linear evaluation, with representations of augmented training images.",
-    limits="Augmentation helps in its own way, so compare it with no protocol that lacks it.",
+    help="SGD on representations of augmented images",
+    meaning="Like linear evaluation, but with representations of augmented training images.",
+    limits="Augmentation itself can help, so do not compare it with protocols without augmentation.",
     by_steps=True,
     options=BySgd,
     evaluate=evaluate,

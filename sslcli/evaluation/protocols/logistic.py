@@ -1,4 +1,4 @@
-"""Logistic regression, solved to rest, on what the frozen encoder made of each image once."""
+"""Logistic regression, solved to convergence, on representations that the frozen encoder computes once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ TIMED_IMAGES = 2000
 
 
 def evaluate(frozen: Frozen, _: NoOptions, __: Steps) -> Outcome:
-    """The regression whose strength does best on the validation images."""
+    """Fit the regression; the validation images choose its regularisation strength."""
     import torch
 
     from sslcli.evaluation.logistic import fit_logistic
@@ -25,7 +25,7 @@ def evaluate(frozen: Frozen, _: NoOptions, __: Steps) -> Outcome:
 
 
 def seconds(frozen: Frozen, _: NoOptions, __: Pace) -> dict[str, float]:
-    """Seconds, roughly: how many iterations it takes depends on the representation, so real images are tried."""
+    """Seconds, roughly, timed on real images because the number of iterations depends on the representation."""
     import numpy as np
     import torch
 
@@ -37,7 +37,7 @@ def seconds(frozen: Frozen, _: NoOptions, __: Pace) -> dict[str, float]:
 
     context, data = frozen.context, frozen.context.data
     rows = data.split(seed=0).train
-    rows = rows[torch.randperm(len(rows), generator=generator(0, "regression"))]  # some sets come class by class
+    rows = rows[torch.randperm(len(rows), generator=generator(0, "regression"))]  # some data sets are sorted by class
     one_of_each = torch.from_numpy(np.unique(data.train_labels.cpu()[rows].numpy(), return_index=True)[1])
     rows = rows[torch.cat([one_of_each, torch.arange(len(rows))])[:TIMED_IMAGES]]
     h = outputs(frozen.encoder, chosen(data.train_images, rows), normalise=data.normalise, autocast=context.autocast).cpu()
@@ -51,7 +51,7 @@ PROTOCOL = Protocol(
     key="logistic",
     name="logistic regression",
     help="scikit-learn's logistic regression",
-    meaning="A logistic regression, solved to rest, on the representation of the frozen encoder.",
+    meaning="A logistic regression, solved to convergence, on the representation of the frozen encoder.",
     limits="It cannot say how good the encoder would be after fine-tuning.",
     evaluate=evaluate,
     seconds=seconds,

@@ -1,4 +1,4 @@
-"""What a protocol is: all that the rest of the program knows about one. Imports no torch."""
+"""The class of a protocol: everything that the rest of the program knows about one. Imports no torch."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from sslcli.training.step import Training
 
 Search = Callable[[Mapping[float, float]], "Iterable[Mapping[float, float]]"]
-"""From the rates that are on record, to their validation accuracies, to those of the rates that are still to be tried."""
+"""A function from {rate: validation accuracy} of the recorded rates to such mappings for the rates still to be tried."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """What an evaluation begins with: the encoder, the data, and the labelled images that train and those that choose."""
+    """The input of an evaluation: the encoder, the data, and the split of the labelled images into training and validation."""
 
     encoder: Encoder
     context: Context
@@ -34,12 +34,12 @@ class Start:
 
 @dataclass(frozen=True)
 class Frozen(Start):
-    """What an evaluation of a frozen encoder begins with: the encoder in evaluation mode, and what it made of the images."""
+    """The input of an evaluation of a frozen encoder: the encoder in evaluation mode, and its representations of the images."""
 
     h: Represented
 
     def classifier(self, head: nn.Linear | None) -> Classifier:
-        """The encoder and a head that was trained on standardised h, as one; with None the head is random, and never used."""
+        """One classifier of the encoder and a head trained on standardised h; with None the head is random and never used."""
         from sslcli.models.classifier import Classifier
 
         made = Classifier(self.encoder, self.h.classes).to(self.context.device)
@@ -53,14 +53,14 @@ class Frozen(Start):
 class Steps:
     """How a protocol trains by steps in its run.
 
-    `train(training, evaluate=...)` goes from the run's last checkpoint, or from the start, to the end. `evaluate(epoch)` gives
-    val/acc, val/loss, test/acc and test/loss, of which the validation ones choose the epoch.
+    `train(training, evaluate=...)` trains from the run's last checkpoint, or from the start, to the end. `evaluate(epoch)`
+    returns val/acc, val/loss, test/acc and test/loss; only the first two choose the epoch.
 
-    `rate_of(search)` is the rate on record. If there is none, it is the best that the search yields: what the search yields is
-    put on record at once, so that a run that is stopped goes on with the next rate.
+    `rate_of(search)` is the recorded rate, or else the best rate that the search yields. Each result of the search is recorded
+    at once, so that a stopped run continues with the next rate.
 
-    `trial(training, validate=..., name=...)` is the validation accuracy of the best epoch of a short training, of which nothing
-    is kept. `validate()` gives val/acc and val/loss. One that diverges has accuracy 0.
+    `trial(training, validate=..., name=...)` is the validation accuracy of the best epoch of a short training; nothing of it
+    is saved. `validate()` returns val/acc and val/loss. A training that diverges has accuracy 0.
     """
 
     train: Callable[..., Progress]
@@ -70,8 +70,8 @@ class Steps:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an evaluation ended with: the classifier, the test images' logits (N, classes), the progress of its training if it
-    was trained by steps, and figures of its own.
+    """The result of an evaluation: the classifier, the test images' logits (N, classes), the progress of its training if it
+    trained by steps, and further metrics.
     """
 
     classifier: Classifier
@@ -82,8 +82,8 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Pace:
-    """What was timed here, in seconds: a full step of the protocol's training (0 without one), and an image's way through the
-    encoder in evaluation mode.
+    """Measured seconds: for a full step of the protocol's training (0 without one), and per image for the encoder in
+    evaluation mode.
     """
 
     step: float
@@ -92,31 +92,31 @@ class Pace:
 
 @dataclass(frozen=True)
 class NoOptions:
-    """The options of a protocol that has none of its own."""
+    """The options of a protocol without options."""
 
 
 Own = TypeVar("Own", bound="DataclassInstance")
 """The class of a protocol's own options."""
 Begun = TypeVar("Begun", bound=Start)
-"""What a protocol begins with: Frozen, or where it trains the encoder too, Start."""
+"""The input of a protocol: Frozen, or Start if it also trains the encoder."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol(Generic[Begun, Own]):
     """A way to measure an encoder, for the options, the tables, the page, the pictures, the costs and the checks.
 
-    `key` is what a record calls it. `name` stands in a sentence, `help` in `ssl probe --help`. `meaning` says what the accuracy
-    tells, `limits` what it cannot. `experiment` is the folder of its runs, below runs/, and `command` what makes them.
-    `by_steps`: it trains by steps, so that it has epochs, curves, and checkpoints to go on from. `frozen`: the encoder stays as
-    it was. `probabilities`: its outputs are probabilities, so that likelihood and calibration mean something.
+    `key` is its name in records, `name` its name in sentences, `help` its text in `ssl probe --help`. `meaning` says what the
+    accuracy shows, `limits` what it cannot show. `experiment` is the folder of its runs below runs/, `command` the command that
+    makes them. `by_steps`: it trains by steps, and so has epochs, curves and checkpoints. `frozen`: the encoder does not
+    change. `probabilities`: its outputs are probabilities, so likelihood and calibration have a meaning.
 
-    `options` is a dataclass of its own options, annotated as those of a command; two protocols may share one.
-    `settle(options)` gives values for options that were left open. `check(options, labelled)` raises a UsageError where they do
-    not fit so many labelled images.
+    `options` is a dataclass of its own options, annotated like those of a command; two protocols may share one.
+    `settle(options)` returns values for options that are None. `check(options, labelled)` raises a UsageError if the options
+    do not fit the number of labelled images.
 
-    `evaluate(start, options, steps)` gives the Outcome. `training(start, options)` is its training, if it is `by_steps`.
-    `logits(h, options)` are the test logits of a protocol whose classifier cannot give them, to be made again from h.
-    `seconds(start, options, pace)` says how long its parts take here, steps left out, where h holds random numbers; without it
+    `evaluate(start, options, steps)` returns the Outcome. `training(start, options)` is its training, if it is `by_steps`.
+    `logits(h, options)` recomputes the test logits from h, for a protocol whose classifier cannot compute them.
+    `seconds(start, options, pace)` are the seconds of its parts here, without steps; h then holds random numbers. Without it,
     `evaluate` is timed.
     """
 
@@ -131,7 +131,7 @@ class Protocol(Generic[Begun, Own]):
     by_steps: bool = False
     frozen: bool = True
     probabilities: bool = True
-    options: type[Own] = field(default=cast(type[Own], NoOptions))  # of whoever names no other, Own is NoOptions
+    options: type[Own] = field(default=cast(type[Own], NoOptions))  # without other options, Own is NoOptions
     settle: Callable[[Own], Mapping[str, object]] = lambda _: {}
     check: Callable[[Own, int], None] | None = None
     training: Callable[[Begun, Own], Training] | None = None
@@ -140,14 +140,14 @@ class Protocol(Generic[Begun, Own]):
 
     @property
     def classifies(self) -> bool:
-        """Whether its best.pt says the class of any picture by itself."""
+        """Whether its best.pt alone can classify any picture."""
         return self.logits is None
 
     def own(self, values: Mapping[str, object]) -> Own:
-        """Its own options out of all options of a command or a record; what is not there is at its default."""
+        """Its own options from all options of a command or a record; missing options have their defaults."""
         built: Callable[..., Own] = self.options
         return built(**{f.name: values[f.name] for f in fields(self.options) if f.name in values})
 
 
 AnyProtocol = Protocol[Any, Any]
-"""A protocol out of a table, which has several classes of options: that its functions take its own, its file's types say."""
+"""A protocol from the table, with any class of options; the types in its own file say which class its functions take."""
