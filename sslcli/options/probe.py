@@ -9,27 +9,8 @@ from typer import Option
 
 from sslcli.evaluation.protocols import PROTOCOLS, own_options, usual
 from sslcli.evaluation.protocols.protocol import AnyProtocol
-from sslcli.options.annotations import (
-    MODEL,
-    DataDir,
-    Deterministic,
-    Device,
-    Download,
-    EncoderRun,
-    ImageSize,
-    Init,
-    LabelFraction,
-    Labels,
-    Name,
-    ParentsBackbone,
-    ParentsDataset,
-    ParentsFit,
-    ParentsSeed,
-    ParentsStem,
-    Precision,
-)
-from sslcli.options.command import Command
-from sslcli.options.of_protocols import with_options_of_protocols
+from sslcli.options.annotations import MODEL
+from sslcli.options.evaluation import Evaluation, with_options_of_protocols
 
 OF_PROTOCOL = own_options("probe")
 """The options of ssl probe that only some protocols have, and the keys of these."""
@@ -37,7 +18,7 @@ OF_PROTOCOL = own_options("probe")
 
 @dataclass(frozen=True, kw_only=True)
 @with_options_of_protocols("probe")
-class Probe(Command):
+class Probe(Evaluation):
     """Measure a frozen encoder: train a linear classifier on its representation, or use kNN.
 
     Data set, backbone, stem and seed are those of the pretrain run, with --init scratch too, so that the two make a pair.
@@ -45,28 +26,12 @@ class Probe(Command):
     """
 
     protocol: str = usual().key
-    init: Init = "pretrained"
-    encoder: EncoderRun = "latest"
     at_epoch: Annotated[
         int | None,
         Option(
             min=1, help="Probe the checkpoint that pretraining kept after this epoch. Default: the last.", rich_help_panel=MODEL
         ),
     ] = None
-    dataset: ParentsDataset = None
-    labels: Labels = None
-    image_size: ImageSize = None
-    fit: ParentsFit = None
-    data_dir: DataDir = None
-    download: Download = False
-    label_fraction: LabelFraction = 1.0
-    backbone: ParentsBackbone = None
-    stem: ParentsStem = None
-    seed: ParentsSeed = None
-    device: Device = "auto"
-    precision: Precision = "auto"
-    deterministic: Deterministic = False
-    name: Name = None
 
     @property
     def by_protocol(self) -> AnyProtocol:

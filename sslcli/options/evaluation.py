@@ -1,19 +1,67 @@
-"""The options of each protocol, as options of the command that makes its runs, with the protocol's defaults and help."""
+"""The options that ssl probe and ssl finetune share, and those of each protocol, with its defaults and help."""
 
 from __future__ import annotations
 
 import copy
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 from typer import Option
 from typer.models import ParameterInfo
 
 from sslcli.evaluation.protocols import PROTOCOLS, own_options
+from sslcli.evaluation.protocols.protocol import AnyProtocol
+from sslcli.options.annotations import (
+    DataDir,
+    Deterministic,
+    Device,
+    Download,
+    EncoderRun,
+    ImageSize,
+    Init,
+    LabelFraction,
+    Labels,
+    Name,
+    ParentsBackbone,
+    ParentsDataset,
+    ParentsFit,
+    ParentsSeed,
+    ParentsStem,
+    Precision,
+)
+from sslcli.options.command import Command
 from sslcli.training.recipe import TRAINING
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(Command):
+    """Measure an encoder: the options of every command that does."""
+
+    init: Init = "pretrained"
+    encoder: EncoderRun = "latest"
+    dataset: ParentsDataset = None
+    labels: Labels = None
+    image_size: ImageSize = None
+    fit: ParentsFit = None
+    data_dir: DataDir = None
+    download: Download = False
+    label_fraction: LabelFraction = 1.0
+    backbone: ParentsBackbone = None
+    stem: ParentsStem = None
+    seed: ParentsSeed = None
+    device: Device = "auto"
+    precision: Precision = "auto"
+    deterministic: Deterministic = False
+    name: Name = None
+
+    @property
+    def by_protocol(self) -> AnyProtocol:
+        """The protocol of the evaluation."""
+        raise NotImplementedError
 
 
 def with_options_of_protocols(command: str) -> Callable[[type[T]], type[T]]:
