@@ -1,1 +1,1 @@
-"""What a training costs here, and what fits into so many minutes."""
+"""The cost of a training here, and what fits into a number of minutes."""

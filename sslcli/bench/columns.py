@@ -1,4 +1,4 @@
-"""What ssl bench measures: a training's step taken apart, the time of its command, and the time of each preset."""
+"""The measurements of ssl bench: the parts of a training's step, the time of its command, and the time of each preset."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sslcli.training.device import describe, tell_of_speed
 
 
 def differences(trainings: list[Any]) -> list[str]:
-    """Each training by the options in which they differ; by its command if it is alone."""
+    """A name for each training: the options in which they differ, or its command if none differ."""
     values = [training.options() for training in trainings]
     differing = [name for name in values[0] if any(other[name] != values[0][name] for other in values)]
     if not differing:
@@ -29,7 +29,7 @@ def differences(trainings: list[Any]) -> list[str]:
 
 
 def settle(registry: Registry, command: Any, costs: Costs) -> Plan[TrainingOptions]:
-    """A training that is fully determined. What an encoder was trained to costs nothing: a random one stands in for it."""
+    """A fully determined training. A random encoder replaces a pretrained one, because it costs the same."""
     if isinstance(command, Pretrain):
         return pretraining.plan(registry, command, fit_to_minutes=fit_to_minutes, load=costs.load)
     earlier = {"at_epoch": None} if "at_epoch" in command.options() else {}
@@ -38,7 +38,7 @@ def settle(registry: Registry, command: Any, costs: Costs) -> Plan[TrainingOptio
 
 
 def measure(registry: Registry, command: Any, costs: Costs) -> dict[str, Any]:
-    """A column: the training's step, its memory, and the seconds that the command takes."""
+    """A column: the training's step, its memory, and the seconds of the whole command."""
     plan = settle(registry, command, costs)
     device, options = plan.context.device, plan.options
     tell_of_speed(device, [options.precision])
@@ -71,7 +71,7 @@ def _of_step(cost: Cost, peak: float) -> dict[str, Any]:
 
 
 def of_preset(registry: Registry, name: str, like: Any, costs: Costs) -> dict[str, float]:
-    """Seconds of a preset's study, without its pictures, by kind of training; on the device and the data of `like`."""
+    """Seconds of a preset's study without its pictures, by kind of training, on the device and the data of `like`."""
     study = Study(preset=name, data_dir=like.data_dir, device=like.device)
     steps = trainings_of(read_preset(name), study)
     start = pretraining.plan(registry, build(Pretrain, steps[0][1]), fit_to_minutes=fit_to_minutes, load=costs.load)

@@ -1,4 +1,4 @@
-"""What a training costs here: its step in its parts, and the time of the whole command, added up from what it does."""
+"""The cost of a training here: the parts of its step, and the time of the whole command as the sum of its parts."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ from sslcli.training.log import SAVE_EVERY
 from sslcli.training.step import Training
 
 STARTING = time.process_time()
-"""Seconds of computing that it took to start: the interpreter, importing torch and the rest. A cold disk comes on top."""
+"""CPU seconds of starting: the interpreter, importing torch and the rest. Waiting for a cold disk is not included."""
 FREE = ("epochs", "lr", "weight_decay", "momentum", "temperature", "warmup_epochs", "max_steps", "seed", "view_sizes", "name",
         "knn_every", "knn_images", "keep_every", "data_dir", "download", "init", "encoder", "label_fraction",
         "at_epoch", "search_lr")  # fmt: skip
-"""Options that leave a step's cost as it is."""
+"""Options that do not change the cost of a step."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command does and how long that takes: `step` is the mean step, None where there is none; `expected` holds seconds
-    by part of the command.
+    """The cost of a command: `step` is the mean step, None without training steps; `expected` holds the seconds of each part of
+    the command.
     """
 
     expected: dict[str, float]
@@ -65,15 +65,15 @@ class Cost:
 
     @property
     def seconds(self) -> float:
-        """Of the whole command."""
+        """The seconds of the whole command."""
         return sum(self.expected.values())
 
 
 class Costs:
-    """Times trainings; what two of them have in common is timed once, until `forget`.
+    """Times trainings; parts that several of them share are timed once, until `forget`.
 
-    `stand_in`: a data set that is not there is stood in for by random images. `in_part`: long steps are timed with a part
-    of their images. `budget`: seconds that the repeats of each timing take together.
+    `stand_in`: random images replace a missing data set. `in_part`: long steps are timed with a part of their images.
+    `budget`: the total seconds for the repeats of each timing.
     """
 
     def __init__(self, *, stand_in: bool = False, budget: float | None = None) -> None:
@@ -84,11 +84,11 @@ class Costs:
         self._known: dict[Hashable, Any] = {}
 
     def forget(self) -> None:
-        """Time everything anew from here on; the data stay."""
+        """Time everything again from now on; loaded data are kept."""
         self._known.clear()
 
     def load(self, name: str, data_dir: Path, *, download: bool = False, reading: Reading | None = None) -> ImageData:
-        """`load_data`, timed."""
+        """`load_data`, with its time measured."""
         key = (name, data_dir, reading)
         if key not in self._data:
             data, seconds = self._found(name, data_dir, download=download, reading=reading)
@@ -98,14 +98,14 @@ class Costs:
         return self._data[key][0]
 
     def _found(self, name: str, data_dir: Path, *, download: bool, reading: Reading | None) -> tuple[ImageData, float]:
-        """The data, and the seconds of reading them."""
+        """The data, and the seconds for reading them."""
         began = time.perf_counter()
         try:
             return load_data(name, data_dir, download=download, reading=reading), time.perf_counter() - began
         except StateError:
             if download or not self.stand_in or name not in DATASETS or DATASETS[name].size is None:
                 raise
-        say(f"{name} is not in {data_dir}: timed on random images of its number and size, reading them left out")
+        say(f"{name} is not in {data_dir}: timed on as many random images of its size, without reading")
         return random_data(name), 0.0
 
     def of(self, plan: Plan[TrainingOptions]) -> Cost:
@@ -148,7 +148,7 @@ class Costs:
         return Cost(expected, mean, steps, training.epoch_steps, training.batch_size)
 
     def _measuring(self, plan: Plan[TrainingOptions], options: Pretrain, method: Method) -> float:
-        """Seconds of measuring h and z once: of the whole, or where that takes long of fewer images, times their share."""
+        """Seconds for measuring h and z once; if that takes long, extrapolated from fewer images."""
         context = plan.context
         images = measured_images(options, context.data)
         some = max(BATCH, int(self.budget / self.seeing(plan, method.encoder)))
@@ -180,14 +180,14 @@ class Costs:
         return Cost(expected, mean, training.steps, training.epoch_steps, training.batch_size)
 
     def _steps(self, plan: Plan[TrainingOptions], training: Training, images: int) -> tuple[StepTime, float]:
-        """A full step, and the seconds of all: an epoch's last one has fewer of the `images`, but updates all weights."""
+        """A full step, and the seconds of all steps: the last of an epoch has fewer `images`, but updates all weights."""
         full = min(images, training.batch_size)
         step: StepTime = self._once((*_signature(plan), full), lambda: self._step(training, 0))
         share, optimizer = images / (full * training.epoch_steps), step.split["optimizer"]
         return step, training.steps * (optimizer + share * (step.seconds - optimizer))
 
     def seeing(self, plan: Plan[TrainingOptions], net: nn.Module) -> float:
-        """Seconds for an image to go through an encoder in evaluation mode."""
+        """Seconds per image of an encoder in evaluation mode."""
         data, device = plan.context.data, plan.context.device
 
         def see(count: int) -> float:
@@ -216,7 +216,7 @@ class Costs:
 
 
 def _signature(plan: Plan[TrainingOptions]) -> tuple[object, ...]:
-    """Equal for trainings whose full steps cost the same."""
+    """A key that is equal for trainings whose full steps cost the same."""
     values = plan.options.options()
     return plan.experiment, *((name, value) for name, value in values.items() if name not in FREE)
 
@@ -228,5 +228,5 @@ def _encoder(plan: Plan[TrainingOptions]) -> Encoder:
 
 
 def _saves(seconds: float) -> int:
-    """How many checkpoints a training of so many seconds writes on its way and at its end."""
+    """The number of checkpoints, including the last, that a training of `seconds` writes."""
     return int(seconds // SAVE_EVERY) + 1

@@ -1,4 +1,4 @@
-"""Pretraining that takes so many minutes here: what fits is found by timing a few steps."""
+"""ssl pretrain --minutes: time a few steps to find what fits into the minutes here."""
 
 from __future__ import annotations
 
@@ -28,39 +28,39 @@ from sslcli.training.recipe import total_steps
 T = TypeVar("T")
 
 RECIPE: dict[str, Any] = {"optimizer": "muon", "momentum": 0.95, "batch_size": 256}
-"""What short pretrainings of CIFAR-10 learned most with, by validation accuracy (results/speedrun.md); more in each method."""
+"""The best options for short pretrainings of CIFAR-10, by validation accuracy (results/speedrun.md); methods have more."""
 SETTLED = (*RECIPE, "backbone", "stem", "epochs", "max_steps", "view_sizes", "knn_every")
-"""The options that `fit_to_minutes` may settle, beside the method's own."""
+"""The options that `fit_to_minutes` may set, besides those of the method."""
 SMALL_NETS = (("resnet9-large", 1_200_000), ("resnet9-wide", 300_000), ("resnet9", 0))
-"""For images below LARGE on a CPU: the first of these encoders for which so many images fit into the minutes.
+"""For images below LARGE on a CPU, take the first encoder that can see this number of images within the minutes.
 
-The numbers follow the budgets of the speedruns; they were not searched.
+The numbers follow the budgets of the speedruns; they were not tuned.
 """
 SHARES = ((0.5, 0.375), (0.75, 0.5), (1.0, 0.125))
-"""The sides of the views as parts of the image's, and for which part of training: most is learned on small ones."""
-FEW = 100_000  # images; so few are all seen at half their side
-LOOKS = 4  # times that kNN accuracy and health are measured
-PATIENCE = (0.6, 0.02, 3.0)  # seconds for the repeats of one timing: at least, of the minutes, at most
-LONG = 2 * 3600  # seconds; of a longer pretraining on a CPU the person is told before it begins
-NEVER_LONG = 10_000  # images; to see so few takes no net LONG
+"""The sides of the views relative to the image, and their fractions of training: small views teach most per second."""
+FEW = 100_000  # images; if no more are seen, all views have half the side
+LOOKS = 4  # measurements of kNN accuracy and health
+PATIENCE = (0.6, 0.02, 3.0)  # repeats of one timing: least seconds, fraction of the minutes, most seconds
+LONG = 2 * 3600  # seconds; before a longer pretraining on a CPU a message tells its time
+NEVER_LONG = 10_000  # images; no network takes LONG for this few
 
 
 def recipe_of(method: MethodFile) -> dict[str, Any]:
-    """RECIPE, and the options of the method that short trainings learn most with."""
+    """RECIPE, and the method's own best options for short trainings."""
     return RECIPE | dict(method.in_minutes)
 
 
 def settled_of(method: MethodFile) -> tuple[str, ...]:
-    """The options that `fit_to_minutes` may settle with a method."""
+    """The options that `fit_to_minutes` may set, with this method."""
     return (*SETTLED, *method.in_minutes)
 
 
 def fit_to_minutes(command: Pretrain, options: Pretrain, context: Context) -> Pretrain:
-    """Settle by a few timed steps what `--minutes` leaves open, as plain options: the run can be repeated without it.
+    """Time a few steps, and set the options that fit into `--minutes`; the run can be repeated with them, without it.
 
-    Epochs and steps follow from the time of a step here. The encoder, the sides of the views and RECIPE are settled only where
-    the `command` does not choose them; `options` are what came of it. Of several processes each times its part, and all take
-    what the first settles. A UsageError where epochs or steps were chosen too, or the minutes are too few.
+    Epochs and steps follow from the time of a step here. Encoder, sides of the views and RECIPE are set only if the `command`
+    did not choose them; `options` are its options so far. With several processes each times its part, and all take the
+    values of the first. A UsageError if epochs or steps were chosen too, or the minutes are too few.
     """
     for name in ("epochs", "max_steps"):
         if command.was_chosen(name):
@@ -78,7 +78,7 @@ def fit_to_minutes(command: Pretrain, options: Pretrain, context: Context) -> Pr
 
 
 def _with_net(command: Pretrain, options: Pretrain, context: Context, budget: float, origin: str) -> tuple[Pretrain, float]:
-    """The options with the largest net that sees enough images within the budget, and about how many those are."""
+    """The options with the largest network that sees enough images within the budget, and about how many it sees."""
     small = context.device.type == "cpu" and context.data.image_size < LARGE
     chosen = any(map(command.was_chosen, ("backbone", "stem", "init")))
     nets = SMALL_NETS if small and not chosen else ((options.backbone, 0),)
@@ -97,7 +97,7 @@ def _with_net(command: Pretrain, options: Pretrain, context: Context, budget: fl
 
 
 def sides_of_views(options: Pretrain, size: int, seen: float) -> str:
-    """The plan of the views' sides: multiples of 8 that the encoder takes."""
+    """The plan of the views' sides: multiples of 8 that the encoder accepts."""
     sides = [max(8, round(size * part / 8) * 8) for part, _ in SHARES[:-1]]
     try:
         for side in sides:
@@ -112,18 +112,18 @@ def sides_of_views(options: Pretrain, size: int, seen: float) -> str:
 
 
 def _of_first(value: T) -> T:
-    """The first process's value, on all."""
+    """The value of the first process, on all processes."""
     return on_first(lambda: value)
 
 
 def _with_steps(command: Pretrain, options: Pretrain, context: Context, budget: float, origin: str) -> Pretrain:
-    """The options with as many epochs and steps as fit into the budget with what is measured and saved on the way."""
+    """The options with the epochs and steps that fit into the budget together with measuring and saving."""
     least, share, most = PATIENCE
     costs = Costs(budget=min(max(least, share * budget), most))
     cost = _of_first(costs.of(Plan(resolve(options, context), context, "pretrain")))
     a_step, measuring, saving = cost.expected["steps"] / cost.steps, cost.expected["measuring"], cost.expected["checkpoints"]
     steps, knn_every = 0, options.knn_every
-    for _ in range(3):  # each part depends on the other a little
+    for _ in range(3):  # steps and measurements depend on each other a little
         epochs = max(1, math.ceil(steps / cost.epoch_steps))
         if not command.was_chosen("knn_every"):
             knn_every = max(1, math.ceil(epochs / LOOKS)) if LOOKS * measuring < budget / 10 else epochs
@@ -132,14 +132,14 @@ def _with_steps(command: Pretrain, options: Pretrain, context: Context, budget: 
         steps = int((budget - measured * measuring - saving) / a_step)
     if steps < 10:
         few = (10 * a_step + measuring + saving) / 60
-        raise UsageError(f"{origin}: ten steps and what is measured take {few:.2g} minutes here; accepted is more than that")
+        raise UsageError(f"{origin}: ten steps and the measurements take {few:.2g} minutes here; accepted is more than that")
     epochs = math.ceil(steps / cost.epoch_steps)
     whole = steps == epochs * cost.epoch_steps
     return options.because(origin, epochs=epochs, max_steps=None if whole else steps, knn_every=knn_every)
 
 
 def tell_of_hours(registry: Registry, run: Run, options: Pretrain, context: Context) -> None:
-    """Say before a pretraining on a CPU that it takes more than two hours, if it does, and what to type for a result sooner."""
+    """Before a pretraining of over two hours on a CPU, print its expected time and a command for an earlier result."""
     steps = total_steps(options, max(1, len(context.data.train_images) // options.batch_size))
     if context.device.type != "cpu" or world() > 1 or steps * options.batch_size < NEVER_LONG:
         return
@@ -147,6 +147,6 @@ def tell_of_hours(registry: Registry, run: Run, options: Pretrain, context: Cont
     if seconds > LONG:
         sooner = recorded_command(registry, run, "--minutes 15", without=("--epochs", "--max-steps", "--run"))
         say(
-            f"{run.id}: this will take about {duration(seconds)} on this CPU, by two small steps; for a result sooner, press "
-            f"Ctrl-C and type: {sooner}"
+            f"{run.id}: this will take about {duration(seconds)} on this CPU, measured on two small steps; for a result "
+            f"sooner, press Ctrl-C and type: {sooner}"
         )

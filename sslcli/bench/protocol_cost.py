@@ -1,4 +1,4 @@
-"""What the protocols cost here beside their own steps: in seconds, tried on some of the work."""
+"""The seconds of protocols here besides their training steps, extrapolated from a part of the work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sslcli.training import device
 
 
 def random_h(dim: int, data: ImageData, parts: Split) -> Represented:
-    """Random numbers in the place of representations: computing with them takes as long."""
+    """Random numbers instead of representations; computing with them takes as long."""
     place = data.train_labels.device
     train_rows, val_rows = parts.train.to(place), parts.val.to(place)
     train, val, test = (torch.randn(len(rows), dim, device=place) for rows in (train_rows, val_rows, data.test_labels))
@@ -24,7 +24,7 @@ def random_h(dim: int, data: ImageData, parts: Split) -> Represented:
 
 
 def parts_of(protocol: AnyProtocol, start: Start, options: Any, pace: Pace) -> dict[str, float]:
-    """Seconds by part of the work, steps left out: as the protocol says, else of the whole, timed."""
+    """Seconds by part of the work, without steps: from the protocol's `seconds`, or else by timing `evaluate`."""
     if protocol.seconds is not None:
         return protocol.seconds(start, options, pace)
     if protocol.by_steps:

@@ -1,4 +1,4 @@
-"""What ssl bench measured, as a person or another program reads it."""
+"""Print the measurements of ssl bench, for people or other programs."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ def _preset_row(name: str, of: dict[str, float]) -> dict[str, str]:
 
 
 def in_words(column: dict[str, Any]) -> dict[str, str]:
-    """A column as a person reads it: the lines' names and what stands in them."""
+    """A column in words: the names of its lines and their text."""
     lines = {}
     if "split" in column:
-        lines = {"seconds a step": f"{column['seconds_per_step']:.4g}"}
+        lines = {"seconds per step": f"{column['seconds_per_step']:.4g}"}
         lines |= {
             f"  {phase}": f"{seconds:.4g} ({seconds / column['seconds_per_step']:.0%})"
             for phase, seconds in column["split"].items()
         }
-        lines["images a second"] = f"{column['images_per_second']:,.0f}"
+        lines["images per second"] = f"{column['images_per_second']:,.0f}"
         share, peak, precision = column["matmul_share"], column["matmul_peak"], column["precision"]
-        lines["share of the peak of products"] = f"{share:.0%} of {peak / 1e12:.3g} TFLOP/s, {precision}"
+        lines["fraction of peak matmul speed"] = f"{share:.0%} of {peak / 1e12:.3g} TFLOP/s, {precision}"
     if column["peak_memory"] is not None:
-        lines["most memory, all in all"] = f"{column['peak_memory'] / 2**30:.2f} GiB"
+        lines["peak memory"] = f"{column['peak_memory'] / 2**30:.2f} GiB"
     lines["expected time"] = duration(column["expected_seconds"])
     return lines | {f"  {part}": duration(seconds) for part, seconds in column["expected"].items()}

@@ -1,4 +1,4 @@
-"""How fast a training's step is here, in its parts, beside the fastest matrix product; and how much memory it takes."""
+"""The speed of a training's step and its parts here, compared with the fastest matrix product, and its peak memory."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from sslcli.training.loop import Progress, fit
 from sslcli.training.step import Training
 
 PHASES = ("batch", "augmentation", "forward", "backward", "optimizer")
-"""What a step does, in order; forward includes the loss."""
-BUDGET = 3.0  # seconds that the repeats of one step may take together
+"""The parts of a step, in order; forward includes the loss."""
+BUDGET = 3.0  # seconds for all repeats of one step together
 LONG = 4.0  # seconds; a step that takes longer is not repeated
-PART = 8  # of its images a step has so much less when it is taken to warm up
-SHORT = 0.05  # seconds; steps shorter than this are timed by the dozen, so that what surrounds them does not count
+PART = 8  # a step to warm up has 1/PART of the images
+SHORT = 0.05  # seconds; shorter steps are timed ten at a time, so that the overhead does not count
 Shape = Sequence[int]
-PRODUCT = {"cpu": 2048, "cuda": 8192}  # side of the square matrices whose product is the peak
+PRODUCT = {"cpu": 2048, "cuda": 8192}  # side of the square matrices whose product measures the peak
 
 
 def _attention(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
-    """The operations of fused attention, from shapes (..., length, dim): scores, and values weighted by them."""
+    """The operations of fused attention, from shapes (..., length, dim): the scores, and the weighted sum of values."""
     return 2 * math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
 
 def _attention_backward(_: Shape, query: Shape, key: Shape, value: Shape, *__: Any, **___: Any) -> int:
-    """Those of its gradients: twice the forward's. That the scores are made again to save memory is not counted."""
+    """The operations of its gradients: twice the forward's. Recomputing the scores to save memory is not counted."""
     return 2 * _attention(query, key, value)
 
 
@@ -52,20 +52,20 @@ ATTENTION = {
     for name in FUSED
     for end, count in (("", _attention), ("_backward", _attention_backward))
 }
-"""What torch's counter does not know (on a CPU), or counts otherwise than the same products one by one (on a GPU)."""
+"""Operations that torch's counter misses (on a CPU), or counts differently from the same separate products (on a GPU)."""
 
 
 @dataclass(frozen=True)
 class StepTime:
-    """Seconds of a step as training takes it, and of each of PHASES; floating-point operations of its matrix products,
-    convolutions and attention: augmentation's resizing, forward, backward and the optimizer's."""
+    """Seconds of a step in training, and of each of PHASES; floating-point operations of its matrix products, convolutions
+    and attention, in augmentation (resizing), forward, backward and the optimizer."""
 
     seconds: float
     split: dict[str, float]
     operations: float
 
     def times(self, factor: float) -> StepTime:
-        """Everything multiplied, to make a mean of several."""
+        """All values multiplied by `factor`, for a weighted mean."""
         split = {phase: factor * seconds for phase, seconds in self.split.items()}
         return StepTime(factor * self.seconds, split, factor * self.operations)
 
@@ -75,7 +75,7 @@ class StepTime:
 
 
 def rough_seconds(training: Training) -> float:
-    """The seconds of a whole training, by two steps with an eighth of the images: right within a third or so."""
+    """The seconds of a whole training, within about a third, from two steps with an eighth of the images."""
     part, times = _part_of(_always(training, 0))
     with torch.compiler.set_stance("force_eager"):
         _seconds_a_step(part, 1)
@@ -84,18 +84,17 @@ def rough_seconds(training: Training) -> float:
 
 
 def time_step(training: Training, step: int, *, in_part: bool = False, budget: float | None = None) -> StepTime:
-    """Time `step` of a training: medians over repeats in the very loop of training, at rate 0, after some to warm up.
+    """Time `step` of a training: medians over repeats in the loop of training itself, at rate 0, after a warm-up.
 
-    The repeats take `budget` seconds together, or BUDGET. A step that takes longer than LONG is taken once, after two with a
-    part of its images to warm up; with `in_part` it is not taken at all, but what the part takes is multiplied.
+    All repeats together take `budget` seconds, by default BUDGET. A step longer than LONG runs once, after two warm-up steps
+    with a part of its images; with `in_part` it does not run, and the time of the part is multiplied.
 
-    Of a step that is replayed on a GPU the whole is timed as it is replayed, and its parts, which together may take longer, as
-    they are without.
+    If the step is replayed on a GPU, the whole is timed with replay and the parts without, so the parts can add up to more.
     """
     whole, same = _always(training, step), _always(training.not_replayed or training, step)
     part, times = _part_of(same)
     compiled = training.module._compiled_call_impl is not None
-    with torch.compiler.set_stance("force_eager"):  # of what is compiled no operations can be counted
+    with torch.compiler.set_stance("force_eager"):  # operations cannot be counted in compiled code
         _seconds_a_step(part, 1)
         seconds = times * _seconds_a_step(part, 1)
         long = on_first(lambda: seconds > LONG) and not compiled
@@ -104,8 +103,8 @@ def time_step(training: Training, step: int, *, in_part: bool = False, budget: f
     if long:
         return replace(grown(first, times) if in_part else first, operations=counter.get_total_flops())
     if compiled:
-        _seconds_a_step(same, 1)  # it is compiled here
-    seconds = on_first(lambda: first.seconds)  # all processes take as many steps
+        _seconds_a_step(same, 1)  # compiles it
+    seconds = on_first(lambda: first.seconds)  # all processes take the same number of steps
     found = _repeated(whole, same, max(1, min(5, int((budget or BUDGET) / seconds))), 10 if seconds < SHORT else 1)
     return replace(found, operations=counter.get_total_flops())
 
@@ -113,7 +112,7 @@ def time_step(training: Training, step: int, *, in_part: bool = False, budget: f
 def _repeated(whole: Training, parts: Training, repeats: int, count: int) -> StepTime:
     """Medians of `repeats` times `count` steps.
 
-    On a device that computes on its own the parts are waited for one by one, and the whole step is timed apart from that.
+    On an asynchronous device, timing the parts waits for each of them, so the whole step is timed separately.
     """
     found = _watched(parts, repeats, count)
     if next(whole.module.parameters()).device.type == "cpu":
@@ -122,7 +121,7 @@ def _repeated(whole: Training, parts: Training, repeats: int, count: int) -> Ste
 
 
 def _watched(training: Training, repeats: int, count: int) -> StepTime:
-    """Medians of `repeats` times `count` steps whose parts are waited for one by one."""
+    """Medians of `repeats` times `count` steps, waiting for each part."""
     laps = _Laps(next(training.module.parameters()).device)
     with laps.over(training) as watched:
         whole = [_seconds_a_step(watched, count) for _ in range(repeats)]
@@ -130,7 +129,7 @@ def _watched(training: Training, repeats: int, count: int) -> StepTime:
 
 
 def _part_of(training: Training) -> tuple[Training, float]:
-    """The training with an eighth of its images, and how many times as many a whole step has."""
+    """The training with 1/PART of its images, and the factor by which a whole step has more."""
     whole = len(training.batch_at(0)[0])
     images = max(2, whole // PART)
     batch_at = training.batch_at
@@ -138,13 +137,13 @@ def _part_of(training: Training) -> tuple[Training, float]:
 
 
 def grown(part: StepTime, times: float) -> StepTime:
-    """The time of a step with so many times the images: of all but the optimizer, whose work they do not change."""
+    """The time of a step with `times` as many images. The optimizer's time does not depend on them."""
     split = {phase: seconds * (1 if phase == "optimizer" else times) for phase, seconds in part.split.items()}
     return StepTime(sum(split.values()), split, 0)
 
 
 def _always(training: Training, step: int) -> Training:
-    """The training as if each step were `step`: with its images and the size of its views."""
+    """The training with the images and view size of `step` at every step, at rate 0."""
     return replace(
         training,
         batch_at=lambda _: training.batch_at(step),
@@ -154,7 +153,7 @@ def _always(training: Training, step: int) -> Training:
 
 
 def _seconds_a_step(training: Training, count: int) -> float:
-    """Take `count` steps as a run does, without keeping anything; the mean of their seconds."""
+    """The mean seconds of `count` steps, taken as in a run but without saving anything."""
     log = Log("", events=None, start=0, steps=count, epoch_steps=count, batch_size=training.batch_size, record_every=count)
     began = time.perf_counter()
     fit(
@@ -167,7 +166,7 @@ def _seconds_a_step(training: Training, count: int) -> float:
 
 
 class _Laps:
-    """Notes how long each part of every step takes, in `seconds` by phase."""
+    """Records the seconds of each part of every step, in `seconds` by phase."""
 
     def __init__(self, device: torch.device) -> None:
         self.device, self.last = device, 0.0
@@ -175,7 +174,7 @@ class _Laps:
 
     @contextmanager
     def over(self, training: Training) -> Iterator[Training]:
-        """The same training, watched."""
+        """The same training, with its parts timed."""
         before = training.optimizer.register_step_pre_hook(lambda *_: self._lap("backward"))
         after = training.optimizer.register_step_post_hook(lambda *_: self._lap("optimizer"))
         yield replace(
@@ -206,9 +205,9 @@ class _Laps:
 
 
 def matmul_peak(device: torch.device, precision: str, *, budget: float = 0.5) -> float:
-    """Floating-point operations a second of the fastest of some products of large square matrices, in "bf16" or "fp32"."""
+    """Floating-point operations per second of the fastest of some large square matrix products, in "bf16" or "fp32"."""
     quick = precision == choose_precision("auto", device) or precision == "fp32"
-    side = PRODUCT.get(device.type, 4096) if quick else 512  # else it would take minutes on a CPU
+    side = PRODUCT.get(device.type, 4096) if quick else 512  # otherwise it could take minutes on a CPU
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     times = [seconds_of(lambda: a @ b, device) for _ in range(2)]
@@ -218,13 +217,13 @@ def matmul_peak(device: torch.device, precision: str, *, budget: float = 0.5) ->
 
 
 def forget_peak_memory(device: torch.device) -> None:
-    """Have `peak_memory` count from here on, where the system can: on a GPU, and for a process on Linux."""
+    """Reset what `peak_memory` returns, where the system can: on a GPU, and for a process on Linux."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
     gc.collect()
     if platform.libc_ver()[0] == "glibc":
-        ctypes.CDLL(None).malloc_trim(0)  # what training keeps from step to step
+        ctypes.CDLL(None).malloc_trim(0)  # returns freed memory to the system
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5): resets the peak of the resident set
     except OSError:
@@ -232,7 +231,7 @@ def forget_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """The most memory, in bytes: that torch had allocated on a GPU, else that the whole process had in use; None: unknown."""
+    """The peak memory in bytes: allocated by torch on a GPU, else used by the whole process; None if unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     status = Path("/proc/self/status")
@@ -241,7 +240,7 @@ def peak_memory(device: torch.device) -> int | None:
         return int(found[1]) * 1024 if found else None
     if sys.platform == "win32":
         return None
-    import resource  # which Windows lacks
+    import resource  # not on Windows
 
-    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2) counts in bytes there, in kilobytes elsewhere
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2) counts bytes on macOS, kilobytes elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,4 +1,4 @@
-"""Where a command's data come from: a data set by its name, a folder of pictures, or what a run has recorded."""
+"""Loading a command's data: a data set by name, a folder of pictures, or the data of a recorded run."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from sslcli.runs.run import EXPERIMENTS, Run
 from sslcli.training.device import usable_cores
 
 OF_DATA = ("dataset", "labels", "image_size", "fit", "data_dir")
-"""The options that say which data a run reads, and how."""
+"""The options that define which data a run reads, and how."""
 Load = Callable[..., ImageData]
-"""`load_data`, or what does the same with what is there already."""
+"""`load_data`, or a function like it that reuses data in memory."""
 
 
 def reading_of(registry: Registry, options: TrainingOptions | Views | DataCheck) -> Reading | None:
     """How a folder of pictures is read; None for another data set.
 
-    A UsageError for options that belong to a folder alone, and for a folder in which the project lies: its pictures would be
-    data of the next run.
+    A UsageError for options that only a folder takes, and for a folder that contains the project: the next run would read the
+    project's own pictures as data.
     """
     if (options.dataset or "").startswith(FOLDER):
         hold_beside_project(registry, options.dataset or "", option="--dataset")
@@ -46,57 +46,57 @@ def reading_of(registry: Registry, options: TrainingOptions | Views | DataCheck)
     given = [name for name in ("labels", "image_size") if getattr(options, name) is not None] + ["fit"] * (options.fit == "pad")
     if given:
         names = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise UsageError(f"{names}: of --dataset folder:PATH alone; with {options.dataset} leave it out")
+        raise UsageError(f"{names}: for --dataset folder:PATH only; with {options.dataset} leave it out")
     return None
 
 
 def hold_beside_project(registry: Registry, dataset: str, *, option: str) -> None:
-    """A UsageError for folder:PATH in which the project lies."""
+    """A UsageError if the folder of folder:PATH contains the project."""
     folder = Path(absolute_dataset(dataset).removeprefix(FOLDER))
     if registry.root.resolve().is_relative_to(folder.resolve()):
         raise UsageError(
-            f"{option} {dataset}: the project {registry.root} lies in this folder, and draws pictures; accepted "
+            f"{option} {dataset}: the folder contains the project {registry.root}, which writes pictures; accepted "
             "is a folder beside the project or below it, or another --project"
         )
 
 
 def data_folder(registry: Registry, named: Path | None) -> Path:
-    """The folder of data sets: the one named, else `data` in the project."""
+    """The folder of data sets: `named`, by default `data` in the project."""
     return named if named is not None else registry.root / "data"
 
 
 def data_of_run(registry: Registry, record: Run, named: Path | None, *, load: Load = load_data) -> ImageData:
-    """The data that a run was trained on, from the folder named, else from where the run had them.
+    """The data that a run was trained on, read from the folder `named`, by default from the run's own folder.
 
-    A StateError if they are not there, or are others. `load` may keep what it has read.
+    A StateError if they are missing or have changed. `load` may reuse data in memory.
     """
     command, known = TRAININGS[EXPERIMENTS[record.experiment]], located(registry, record.options)
-    of_data = {name: value for name, value in known.items() if name in OF_DATA}  # what else there is may need a method's file
+    of_data = {name: value for name, value in known.items() if name in OF_DATA}  # the other options may need a method's file
     options = build(command, from_mapping(command, of_data, f"{record.folder}/run.yaml"))
     data = load(str(options.dataset), data_folder(registry, named or options.data_dir), reading=reading_of(registry, options))
     if data.fingerprint != record.data.get("sha256"):
-        raise StateError(f"run {record.id}: {record.dataset} is not the data that it was trained on (its sha256 is another)")
+        raise StateError(f"run {record.id}: {record.dataset} is not the data that it was trained on (its sha256 differs)")
     return data
 
 
 def take_labels(options: Probe | Finetune, data: ImageData) -> Split:
-    """Which images train an evaluation's classifier and which choose, of the part of the labels that it is to have.
+    """The split of an evaluation's labelled images, a fraction of all, into training and validation.
 
-    A UsageError where that are too few; said where they are over a tenth more than was asked for.
+    A UsageError if they are too few. A message tells the number if it exceeds the requested one by more than 10 %.
     """
     share = options.label_fraction
     enough_labels(data, share, dataset=options.dataset or "")
     parts = data.split(seed=options.seed or 0, label_fraction=share)
     taken, whole = len(parts.train) + len(parts.val), int((data.train_labels != UNLABELLED).sum())
     if taken > 1.1 * share * whole:
-        say(f"--label-fraction {share:g}: {taken:,} of {whole:,} labels, {taken / whole:.2g}: each class has one to choose by")
+        say(f"--label-fraction {share:g}: {taken:,} of {whole:,} labels, {taken / whole:.2g}: each class needs one held out")
     return parts
 
 
 def keep_manifest(registry: Registry, run: Run, data: ImageData) -> None:
-    """Write which pictures a run sees, beside it, if that is not there yet.
+    """Write the list of a run's pictures into its folder, unless it exists.
 
-    Records, and says, how many of an evaluation's test pictures its encoder was pretrained on, without their labels.
+    Records and reports how many of an evaluation's test pictures its encoder was pretrained on, without their labels.
     """
     file = registry.path(f"{run.folder}/{MANIFEST}")
     if not data.manifest or file.exists():

@@ -1,4 +1,4 @@
-"""An evaluation as it is settled."""
+"""The plan of an evaluation."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from sslcli.runs.run import Run
 
 
 def plan(registry: Registry, command: EvaluationT) -> Plan[EvaluationT]:
-    """Settle every option, most of them from the pretrain run, and load the data."""
+    """Set every option, most of them from the pretrain run, and load the data."""
     inherited, parent = inherit(registry, settle_encoder(registry, command))
     return settle(registry, settle_epoch(inherited, parent), parent)
 
 
 def settle(registry: Registry, inherited: EvaluationT, parent: Run | None, *, load: Load = load_data) -> Plan[EvaluationT]:
-    """The plan of a command that has its pretrain run's options already.
+    """The plan of a command that already has its pretrain run's options.
 
-    What a study sets for all its probes stays at its default where the protocol has no use for it: equal numbers, equal key.
+    Options that the protocol does not use get their defaults, even if a study sets them for all probes: equal numbers then
+    have equal keys.
     """
     if isinstance(inherited, Probe):
         inherited = inherited.because("default", **{name: DEFAULTS[name] for name in inherited.foreign()})

@@ -1,4 +1,4 @@
-"""Where the encoder of an evaluation comes from, and the options that it takes from there."""
+"""The encoder of an evaluation: its source, and the options that it inherits from there."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WITHOUT_PARENT = {"dataset": "cifar10", "backbone": "resnet18", "stem": "auto", 
 
 
 def settle_encoder(registry: Registry, command: EvaluationT) -> EvaluationT:
-    """`--encoder` as the id of the pretrain run that it names, for the record; as it is where there is none to name."""
+    """The command with the id of the pretrain run as `--encoder`, for the record; unchanged if there is no such run."""
     try:
         found = registry.find(command.encoder, experiment="pretrain", status="finished")
     except StateError:
@@ -46,10 +46,10 @@ def _any_run(registry: Registry, selector: str) -> Run | None:
 
 
 def inherit(registry: Registry, command: EvaluationT) -> tuple[EvaluationT, Run | None]:
-    """Take data set, backbone, stem and seed from a pretrain run where none was given; returns the parent too.
+    """Take data set, backbone, stem and seed, where they are None, from a pretrain run; returns the parent too.
 
-    A scratch encoder, or one of others' weights, has no parent, but takes the setting of the newest finished pretrain run,
-    so as to be its partner.
+    A scratch encoder, or one with weights from elsewhere, has no parent, but takes the settings of the newest finished pretrain
+    run, so that it becomes its partner.
     """
     if command.init == "pretrained":
         parent = registry.load(registry.find(command.encoder, experiment="pretrain", status="finished"))
@@ -75,23 +75,23 @@ def inherit(registry: Registry, command: EvaluationT) -> tuple[EvaluationT, Run 
 
 
 def settle_epoch(command: EvaluationT, parent: Run | None) -> EvaluationT:
-    """Hold --at-epoch to the checkpoints that the parent has kept; its last epoch is what is evaluated without it."""
+    """Check that the parent has kept the checkpoint of --at-epoch. None stands for its last epoch."""
     if (at_epoch := command.options().get("at_epoch")) is None:
         return command
     if weights_path(command.init) is not None:
-        raise UsageError(f"--at-epoch {at_epoch}: --init {command.init} is a file, of no epochs; leave the option out")
+        raise UsageError(f"--at-epoch {at_epoch}: --init {command.init} is a file without epochs; leave the option out")
     if parent is None:
         raise UsageError(f"--at-epoch {at_epoch}: a scratch encoder was never trained; leave the option out")
     if at_epoch == parent.epochs:
         return command.because(f"the last epoch of {parent.id}", at_epoch=None)
     if at_epoch not in (kept := kept_epochs(parent)):
-        accepted = ", ".join(map(str, kept)) or "none but the last (pretrain with --keep-every to keep more)"
-        raise StateError(f"--at-epoch {at_epoch}: {parent.id} has kept the checkpoints of these epochs: {accepted}")
+        accepted = ", ".join(map(str, kept)) or "only the last (use ssl pretrain --keep-every to keep more)"
+        raise StateError(f"--at-epoch {at_epoch}: {parent.id} did not keep this epoch's checkpoint; accepted: {accepted}")
     return command
 
 
 def fill(command: EvaluationT, values: Mapping[str, object], origin: str) -> EvaluationT:
-    """The command with data set, how it is read, backbone, stem and seed from `values` where none was given."""
+    """The command with data set, reading options, backbone, stem and seed from `values` where they are None."""
     values = {**OF_FOLDER, **values}
     same_data: bool = command.dataset is None or absolute_dataset(command.dataset) == absolute_dataset(str(values["dataset"]))
     taken = [*FROM_PRETRAINING, "image_size", "fit", *["labels"] * same_data]
@@ -104,7 +104,7 @@ def fill(command: EvaluationT, values: Mapping[str, object], origin: str) -> Eva
 
 
 def starting_encoder(registry: Registry, run: Run, options: Probe | Finetune) -> Encoder:
-    """The parent's encoder, others' weights, or a random one drawn from the seed: as pretraining of that seed began with."""
+    """The parent's encoder, one with weights from elsewhere, or the random one that pretraining with this seed starts from."""
     if run.parent:
         return load_pretrained(registry, registry.find(run.parent, experiment="pretrain"), at_epoch=run.at_epoch)
     encoder = build_encoder(options.backbone or "", stem=options.stem or "", seed=options.seed or 0)

@@ -1,4 +1,4 @@
-"""The file of a method outside the program: what a run keeps of it, and the same code when the run goes on."""
+"""The file of a method outside the program: a run keeps a copy, and continues only with the same code."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from sslcli.runs.run import Code, Run
 
 
 def code_of(file: MethodFile) -> Code:
-    """What a run records of its method's file: the file's name and sha256, and the method's name. {} of the program's own."""
+    """The record of a method's file: the file's name and sha256, and the method's name. {} for a built-in method."""
     if file.source is None:
         return {}
     return {"file": Path(file.source.path).name, "sha256": sha256_of(file.source), "name": file.name}
 
 
 def keep_code(registry: Registry, run: Run, file: MethodFile) -> None:
-    """Write the content of the method's file beside the run, as it was read."""
+    """Write the content of the method's file, as read, into the run's folder."""
     content = file.source.content if file.source else b""
     atomic_write(registry.path(f"{run.folder}/{CODE}"), lambda handle: handle.write(content))
 
 
 def hold_to_code(registry: Registry, run: Run) -> None:
-    """A StateError if the file of a run's method is gone or is not as the run began with it; nothing of the program's own."""
+    """A StateError if the file of a run's method is gone or has changed since the run started. Built-in methods pass."""
     if (named := file_of_method(located(registry, run.options).get("method"))) is None:
         return
     path, known = Path(named[0]), run.data.get("method", {}).get("sha256")
     shown, kept = os.path.relpath(path), registry.path(f"{run.folder}/{CODE}")
-    anew = f"to begin a new run instead, type: {recorded_command(registry, run)}"
+    anew = f"to start a new run instead, type: {recorded_command(registry, run)}"
     back = f"to put it back, type: {shlex.join(['cp', os.path.relpath(kept), shown])}" if kept.exists() else "put it back"
     if not path.is_file():
         raise StateError(f"run {run.id}: {shown}, the file of its method, is gone; {back}")
@@ -47,7 +47,7 @@ def hold_to_code(registry: Registry, run: Run) -> None:
     if (found := hashlib.sha256(content).hexdigest()) != known:
         where = f", first in line {_first_other_line(content, kept.read_bytes())}" if kept.exists() else ""
         raise StateError(
-            f"run {run.id}: {shown}, the file of its method, has changed since the run began{where}: its sha256 is "
+            f"run {run.id}: {shown}, the file of its method, has changed since the run started{where}: its sha256 is "
             f"{found[:12]}…, recorded is {str(known)[:12]}…; {back}; {anew}"
         )
 

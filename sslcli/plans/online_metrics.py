@@ -1,7 +1,7 @@
-"""What pretraining measures on its way: kNN accuracy, the health of h and z, and what tells without labels how good they are.
+"""The metrics of pretraining: kNN accuracy, the health of h and z, and measures of their quality without labels.
 
-The images are training images that the loss sees, too. What is held out of them is their labels: no loss sees any label, and
-in kNN those who ask are never among those who answer.
+They use training images, which the loss sees too. Only the labels are held out: no loss sees any label, and the queries of kNN
+are never in its bank.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from sslcli.plans.watching import KNN_QUERIES, watcher
 from sslcli.training.context import Context
 from sslcli.training.loop import Metrics
 
-LIDAR_IMAGES, LIDAR_VIEWS = 200, 10  # of those; the views as in the paper, whose images are thousands: these are cheap
+LIDAR_IMAGES, LIDAR_VIEWS = 200, 10  # ten views as in the paper, which uses thousands of images: 200 are cheap
 
 
 def meter(method: Method, options: Pretrain, context: Context) -> Callable[[int], Metrics]:
     """The function that measures h and z of some training images after an epoch.
 
-    For kNN accuracy they ask and other training images answer, if there are labels; for the health of z, where the method has
-    one, there are two views of each, and for LiDAR more of fewer, always the same. Without a z RankMe is of h. With --watch it
-    measures accuracies on the watched images, too.
+    These images are the queries of kNN, if there are labels; other training images are its bank. The health of z, if the method
+    has a z, uses two views of each, and LiDAR more views of fewer images; they are always the same views. Without a z, RankMe
+    is that of h. With --watch, the function also measures accuracies on the watched images.
     """
     data = context.data
     bank, queries = asked(options, data)
@@ -64,7 +64,7 @@ def meter(method: Method, options: Pretrain, context: Context) -> Callable[[int]
 
 
 def _view(options: Pretrain, data: ImageData, *words: str | int) -> Callable[[Tensor], Tensor]:
-    """Makes a view of each image that it is shown: a stream of views that the words name, always the same."""
+    """A function that makes one random view of each image; `words` seed its stream of views."""
     (height, width), (mean, std) = data.train_images.shape[-2:], data.normalisation
     random = generator(options.seed, *words)
 
@@ -76,7 +76,7 @@ def _view(options: Pretrain, data: ImageData, *words: str | int) -> Callable[[Te
 
 
 def asked(options: Pretrain, data: ImageData) -> tuple[Tensor, Tensor]:
-    """Places of the training images that answer in kNN, and of those that ask; without labels, none and any."""
+    """Positions of the training images in the bank and of the queries of kNN; without labels the bank is empty."""
     random = generator(options.seed, "knn")
     if (data.train_labels == UNLABELLED).all():
         return torch.empty(0, dtype=torch.int64), torch.randperm(len(data.train_labels), generator=random)[:KNN_QUERIES]
@@ -86,11 +86,11 @@ def asked(options: Pretrain, data: ImageData) -> tuple[Tensor, Tensor]:
 
 
 def measured_images(options: Pretrain, data: ImageData) -> int:
-    """How many times `meter`'s function shows the encoder an image: the bank, the queries, two views of those, ten of some."""
+    """The number of images that `meter`'s function encodes: the bank, the queries, two views of these, ten views of some."""
     bank, queries = asked(options, data)
     return len(bank) + 3 * len(queries) + LIDAR_VIEWS * min(LIDAR_IMAGES, len(queries))
 
 
 def is_measured(epoch: int, options: Pretrain, *, of: int) -> bool:
-    """Whether h and z are measured after an epoch of so many: after the last one always, if at all."""
+    """Whether h and z are measured after an epoch, the last being `of`; if measured at all, then always after the last."""
     return bool(options.knn_every) and (epoch % options.knn_every == 0 or epoch == of)

@@ -1,4 +1,4 @@
-"""A plan: a training that is fully determined."""
+"""A plan: a fully determined training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sslcli.training.context import Context
 
 @dataclass(frozen=True)
 class Plan(Generic[OptionsT_co]):
-    """A training that is fully determined: resolved options, context, and what the registry keeps beside them."""
+    """A fully determined training: resolved options, context, and the other fields of its record."""
 
     options: OptionsT_co
     context: Context
@@ -21,25 +21,25 @@ class Plan(Generic[OptionsT_co]):
     init: str | None = None
     parent: str | None = None
     protocol: str | None = None
-    method: str | None = None  # that trains the encoder, or has trained it
-    origin: Origin = field(default_factory=Origin)  # of the file of others' weights that it begins with
-    code: Code = field(default_factory=Code)  # of the file of a method outside the program
-    choices: Choices = field(default_factory=Choices)  # what was settled by measuring, beside the options
+    method: str | None = None  # that trains or trained the encoder
+    origin: Origin = field(default_factory=Origin)  # of the file of weights that it starts from
+    code: Code = field(default_factory=Code)  # of a method's file outside the program
+    choices: Choices = field(default_factory=Choices)  # values chosen by measuring, apart from the options
 
     @property
     def key(self) -> tuple[object, ...]:
-        """Equal for two trainings that would give the same numbers."""
+        """A key that is equal for trainings that would give the same numbers."""
         values = self.options.options()
         return self.experiment, self.init, self.parent, values.get("at_epoch"), self.pair
 
     @property
     def pair(self) -> str:
-        """Equal for evaluations that differ in init alone; two pretrainings by other weights or code are never equal."""
+        """A key, equal for evaluations that differ only in init; that of a pretraining depends on its weights and code."""
         return pair_key(self.experiment, self.options.options(), self._begun_with)
 
     @property
     def setup(self) -> str:
-        """Equal for trainings that differ in init and seed alone."""
+        """A key that is equal for trainings that differ only in init and seed."""
         return pair_key(self.experiment, self.options.options(), self._begun_with, but=("seed",))
 
     @property

@@ -1,4 +1,4 @@
-"""Pretraining as it is settled: its options, its method, and all that makes a step."""
+"""The plan of a pretraining: its options, its method, and everything that makes a step."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ from sslcli.training.recipe import defaults_of_open, rate_schedule, total_steps
 from sslcli.training.step import Batch, Loss, Training
 
 FitToMinutes = Callable[[Pretrain, Pretrain, Context], Pretrain]
-"""From the command, its options on these data, and the place, to options that take so many minutes."""
+"""A function from the command, its options on these data, and the context to options that fit into --minutes."""
 
 
 def plan(registry: Registry, command: Pretrain, *, fit_to_minutes: FitToMinutes, load: Load = load_data) -> Plan[Pretrain]:
-    """Load the data and settle every option; with --minutes `fit_to_minutes` settles what they leave open."""
+    """Load the data and set every option; with --minutes, `fit_to_minutes` sets those that were not given."""
     context, options = prepare(registry, command, load=load)
     origin = on_first(lambda: take_stock(options))
     if options.minutes is not None:
@@ -55,7 +55,7 @@ def plan(registry: Registry, command: Pretrain, *, fit_to_minutes: FitToMinutes,
 
 
 def resolve(options: Pretrain, context: Context) -> Pretrain:
-    """Fill in what depends on the data: the sizes of the views, then rate, weight decay and warm-up."""
+    """Set the options that depend on the data: the sizes of the views, then rate, weight decay and warm-up."""
     size = context.data.image_size
     options = with_strengths(options, size)
     if options.view_sizes == "auto":
@@ -71,14 +71,14 @@ def resolve(options: Pretrain, context: Context) -> Pretrain:
 def training_of(
     options: Pretrain, context: Context, *, begin: Callable[[Encoder], None] = lambda _: None
 ) -> tuple[Method, Training]:
-    """The method, and its training: all that makes a step. `begin` gives the encoder other first weights than random ones."""
+    """The method, and its training: everything that makes a step. `begin` may replace the encoder's random first weights."""
     images, device = context.data.train_images, context.device
     method = build_method(options, begin=begin).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     replayed = options.compile and world() == 1 and device.type == "cuda" and method.same_each_step
     if options.compile and world() == 1:
-        method.compile(dynamic=False)  # anew for each size of the views
+        method.compile(dynamic=False)  # once for each size of the views
     elif options.compile:
-        say("ssl: --compile serves one process; several go on without it")
+        say("ssl: --compile works with one process only; several processes continue without it")
     batches = Batches(len(images), options.batch_size, seed=options.seed, drop_last=True)
     steps = total_steps(options, batches.epoch_steps)
 
@@ -109,7 +109,7 @@ def training_of(
 
 
 def build_method(options: Pretrain, *, begin: Callable[[Encoder], None] = lambda _: None) -> Method:
-    """The method around its encoder: random weights drawn from the seed, where `begin` does not give the encoder others."""
+    """The method with its encoder: random weights drawn from the seed, unless `begin` replaces those of the encoder."""
     if (accepted := options.file.backbones) and options.backbone not in accepted:
         raise UsageError(f"--method {options.method} with --backbone {options.backbone}: accepted are {', '.join(accepted)}")
     own_options, kind = _classes_of(options.file)
@@ -125,7 +125,7 @@ def build_method(options: Pretrain, *, begin: Callable[[Encoder], None] = lambda
 
 
 def _classes_of(file: MethodFile) -> tuple[Callable[..., object], Callable[[Encoder, object], Method]]:
-    """The class of a method's options, and its own."""
+    """The class of a method's options, and that of the method."""
     if file.source is not None:
         return class_of(file)
     path, _, name = file.path.partition(":")
@@ -134,22 +134,22 @@ def _classes_of(file: MethodFile) -> tuple[Callable[..., object], Callable[[Enco
 
 
 def is_kept(epoch: int, options: Pretrain, steps: int, epoch_steps: int) -> bool:
-    """Whether the checkpoint after an epoch is kept: not the last one's, that is last.pt."""
+    """Whether the checkpoint after an epoch is kept. That of the last epoch is last.pt."""
     return bool(options.keep_every) and epoch % options.keep_every == 0 and epoch * epoch_steps < steps
 
 
 def kept_name(epoch: int) -> str:
-    """The checkpoint that is kept after an epoch."""
+    """The name of the checkpoint that is kept after an epoch."""
     return f"epoch-{epoch:04d}"
 
 
 def kept_epochs(record: Run) -> list[int]:
-    """The epochs whose checkpoints a pretrain run has kept, the last one not among them: that is last.pt."""
+    """The epochs whose checkpoints a pretrain run has kept, without the last one, which is last.pt."""
     return sorted(int(file[6:-3]) for file in record.checkpoints if file.startswith("epoch-"))
 
 
 def load_pretrained(registry: Registry, run: Run, *, at_epoch: int | None = None) -> Encoder:
-    """The encoder of a finished pretrain run, or as it was after a kept epoch; the projector's weights are left behind."""
+    """The encoder of a finished pretrain run, at its end or after a kept epoch, without the projector."""
     record = registry.load(run)
     encoder = build_encoder(record.settled["backbone"], stem=record.settled["stem"], seed=0)
     encoder.load_state_dict(encoder_in(load_checkpoint(registry, record, kept_name(at_epoch) if at_epoch else "last")))

@@ -1,4 +1,4 @@
-"""What every training settles first: device, data, precision, stem."""
+"""The first settings of every training: device, data, precision, stem."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from sslcli.training.device import (
 
 
 def prepare(registry: Registry, options: OptionsT, *, load: Load = load_data) -> tuple[Context, OptionsT]:
-    """Find the device, load the data, and fill in what depends on either: precision and stem.
+    """Find the device, load the data, and set the options that depend on them: precision and stem.
 
-    Of several processes all take what the first fills in, and must have its data.
+    With several processes all take the values of the first one, and must have the same data.
     """
     if options.backbone and options.backbone.startswith(TIMM):
         hold_to_known(options.backbone)
@@ -36,7 +36,7 @@ def prepare(registry: Registry, options: OptionsT, *, load: Load = load_data) ->
     batch = options.options().get("batch_size", world())
     if isinstance(batch, int) and batch % world():
         raise UsageError(
-            f"--batch-size {batch}: {world()} processes cannot take equal parts of it; accepted is a multiple of "
+            f"--batch-size {batch}: {world()} processes cannot share it equally; accepted is a multiple of "
             f"{world()}, or a number of processes that divides {batch}"
         )
     device = choose_device(options.device)
@@ -46,7 +46,7 @@ def prepare(registry: Registry, options: OptionsT, *, load: Load = load_data) ->
         folder, reading = data_folder(registry, options.data_dir), reading_of(registry, options)
         data = load(str(options.dataset), folder, download=options.download, reading=reading)
     if data.fingerprint != on_first(lambda: data.fingerprint):
-        raise StateError(f"the data set {options.dataset} is not what the first process has (its sha256 is another)")
+        raise StateError(f"the data set {options.dataset} is not the data of the first process (its sha256 differs)")
     if str(options.dataset).startswith(FOLDER) and options.image_size is None:
         options = options.because("from the median of the pictures", image_size=data.image_size)
     if options.precision == "auto":

@@ -1,4 +1,4 @@
-"""From the options of views to views: what ssl pretrain trains on and ssl views draws."""
+"""Views from their options: for ssl pretrain to train on, and for ssl views to draw."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from sslcli.training.capture import Recorded
 from sslcli.training.context import Context
 from sslcli.training.step import Batch
 
-LARGE = 96  # pixels a side, from where on images are treated as ImageNet's
+LARGE = 96  # pixels per side, from which on images are treated like those of ImageNet
 OF_LARGE = {"crop_min": 0.08, "brightness": 0.8, "contrast": 0.8, "saturation": 0.8, "hue": 0.2, "grey": 0.2, "blur": 0.5}
-"""SimCLR's own (Chen et al. 2020, arXiv:2002.05709, appendix A), at strength 1."""
+"""The strengths of SimCLR (Chen et al. 2020, arXiv:2002.05709, appendix A), at strength 1."""
 OF_SMALL = {"crop_min": 0.2, "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "grey": 0.1, "blur": 0.0}
-"""What the field uses at 32 pixels: half the jitter, no blur (appendix B.9), crops not as small."""
+"""The usual strengths at 32 pixels: half the jitter, no blur (appendix B.9), larger crops."""
 
 Augmented = TypeVar("Augmented", Pretrain, Views)
 
@@ -36,8 +36,8 @@ def view_maker(
 ) -> Callable[[int, Batch], list[Tensor]]:
     """The function from a step and its images to their views: normalised batches (B, 3, S, S), in the order of `views`.
 
-    Of several processes each makes the views of its part of the batch, as they would be made by one. On a GPU the making can
-    be recorded and `replayed`.
+    With several processes each makes the views of its part of the batch, the same as a single process would. On a GPU this
+    work can be recorded and `replayed`.
     """
     make = _Replaying() if replayed else make_views
     mean, std = context.data.normalisation
@@ -77,15 +77,15 @@ class _Replaying:
 
 
 def side_of(size: int, part: float) -> int:
-    """The side in pixels of views that are a part of `size`: at least 8."""
+    """The side in pixels, at least 8, of views that are `part` of `size`."""
     return size if part == 1 else max(8, round(part * size))
 
 
 def work_of(view_sizes: str, steps: int) -> Callable[[int], float]:
-    """The function from a number of steps to their work, where the sizes of the views make some longer than others.
+    """The function from a number of steps to their work, which depends on the sizes of the views.
 
-    A step's time grows with the side to the 1.5, measured from 16 to 32 pixels on three encoders: between the optimizer's,
-    which does not grow, and that of convolutions, which grows with the area.
+    The time of a step grows with the side to the power 1.5, measured from 16 to 32 pixels on three encoders: the optimizer's
+    time does not grow, that of convolutions grows with the area.
     """
     plan = view_size_plan(view_sizes)
 
@@ -98,20 +98,20 @@ def work_of(view_sizes: str, steps: int) -> Callable[[int], float]:
 
 
 def augmentation_of(options: Pretrain | Views) -> Augmentation:
-    """The augmentation that the options ask for; what is no option, or left open, stays as it is by default."""
+    """The augmentation of the options; values that are missing or None have their defaults."""
     names = Augmentation.__dataclass_fields__.keys() & options.options().keys()
     return Augmentation(**{name: value for name in names if (value := getattr(options, name)) is not None})
 
 
 def with_strengths(options: Augmented, image_size: int) -> Augmented:
-    """The options with the strengths of the views that were left open, by the size of the images."""
+    """The options, with each strength of the views that is None set by the size of the images."""
     known = OF_LARGE if image_size >= LARGE else OF_SMALL
     open_ones = {name: value for name, value in known.items() if getattr(options, name) is None}
     return options.because(f"from the image size, {image_size}", **open_ones)
 
 
 def view_size_plan(text: str) -> list[tuple[int, float]]:
-    """Turn "32", or "16:0.6,24:0.3,32:0.1", into sizes with the fraction of training until which each holds."""
+    """Turn "32", or "16:0.6,24:0.3,32:0.1", into sizes and, for each, the fraction of training at which it ends."""
     plan, until = [], 0.0
     try:
         for part in text.split(","):
@@ -124,7 +124,7 @@ def view_size_plan(text: str) -> list[tuple[int, float]]:
     rising = all(first < second for first, second in pairwise(ends))
     if not plan or not rising or not abs(until - 1) <= 1e-6 or any(size < 8 for size, _ in plan):
         raise UsageError(
-            f"--view-sizes {text!r}: accepted is a side of at least 8 pixels, or sides with parts that add up to 1, "
+            f"--view-sizes {text!r}: accepted is a side of at least 8 pixels, or sides with fractions that add up to 1, "
             "like 16:0.6,24:0.3,32:0.1"
         )
     return [*plan[:-1], (plan[-1][0], 1.0)]

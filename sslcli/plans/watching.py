@@ -1,4 +1,4 @@
-"""What --watch shows while pretraining: kNN and online accuracy on another labelled data set, which trains no encoder."""
+"""--watch: kNN and online accuracy on another labelled data set while pretraining; it does not train the encoder."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from sslcli.training.context import Context
 from sslcli.training.device import usable_cores
 from sslcli.training.loop import Metrics
 
-KNN_QUERIES = 2000  # training images that ask for their neighbours; their labels are held out
+KNN_QUERIES = 2000  # training images that are queries of kNN; their labels are held out
 
 
 def load_watched(registry: Registry, options: TrainingOptions, *, side: int, load: Load) -> ImageData | None:
     """The data set that --watch names, a folder's pictures at `side` pixels; None without --watch.
 
-    A UsageError if it has too few labels, or images that the encoder does not take.
+    A UsageError if it has too few labels, or if the encoder cannot take its images.
     """
     values = options.options()
     if (watch := values.get("watch")) is None:
@@ -61,8 +61,8 @@ def load_watched(registry: Registry, options: TrainingOptions, *, side: int, loa
 def watcher(method: Method, options: Pretrain, context: Context) -> Callable[[], Metrics]:
     """The function that measures the encoder on the watched images, always the same ones; without them it measures nothing.
 
-    They are of the training part. A tenth asks, whose labels are held out; of the rest as many answer as of the kNN's bank. The
-    classifier begins anew each time. So nothing is kept between two epochs, and the test part is left alone.
+    It uses only the training part. A tenth are the queries, with labels held out; of the rest at most --knn-images are the
+    bank. The classifier starts anew each time, so nothing is kept between two epochs.
     """
     if (data := context.watched) is None:
         return dict

@@ -1,4 +1,4 @@
-"""--init with a file: others' weights, held to the encoder before a run begins, and told apart from our own from then on."""
+"""--init with a file of weights: checked against the encoder before a run starts, and recorded as weights from elsewhere."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from sslcli.training.context import Context
 
 
 def take_stock(options: TrainingOptions) -> Origin:
-    """What a run keeps of the file that --init names: its name, sha256, what is renamed and dropped. {} if it names none.
+    """The record of the file that --init names: its name, sha256, renamed and dropped tensors. {} if it names none.
 
-    Says the same to the person. A UsageError if not all weights of the encoder are there.
+    Prints the same. A UsageError if a weight of the encoder is missing.
     """
     accepted = ("scratch",) if isinstance(options, Pretrain) else INIT_WORDS
     path = weights_path(options.init)
@@ -36,8 +36,8 @@ def take_stock(options: TrainingOptions) -> Origin:
     for words, listed in (
         ("renamed", [f"{theirs} to {ours}" for theirs, ours in renamed.items()]),
         ("dropped", [f"{name} ({count})" for name, count in dropped.items()]),
-        ("not taken, though complete", [f"{prefix}*" for prefix in found.others]),
-        ("not there, and begun at 0", [f"{found.missing} counters of batches"] * bool(found.missing)),
+        ("not used, though complete", [f"{prefix}*" for prefix in found.others]),
+        ("missing, and set to 0", [f"{found.missing} counters of batches"] * bool(found.missing)),
     ):
         if listed:
             say(f"  {words}: {', '.join(listed)}")
@@ -45,7 +45,7 @@ def take_stock(options: TrainingOptions) -> Origin:
 
 
 def plan_of(options: EvaluationT, context: Context, parent: Run | None, *, protocol: AnyProtocol) -> Plan[EvaluationT]:
-    """The plan of an evaluation whose options are settled, by the name of where its encoder comes from."""
+    """The plan of an evaluation with settled options, including the source of its encoder."""
     origin = _origin(options, parent)
     init, parent_id = init_label(options.init, origin), parent.id if parent else None
     method = parent.encoder_method if parent else None
@@ -55,7 +55,7 @@ def plan_of(options: EvaluationT, context: Context, parent: Run | None, *, proto
 
 
 def _origin(options: TrainingOptions, parent: Run | None) -> Origin:
-    """The file that an evaluation's encoder comes from, if it does: named by --init, or begun with by its pretraining."""
+    """The file of weights that an evaluation's encoder, or its pretraining, started from; {} without one."""
     if options.init == "pretrained" and parent is not None:
         begun = parent.data.get("init", {})
         return {"file": begun["file"], "sha256": begun["sha256"]} if begun else {}
@@ -63,17 +63,17 @@ def _origin(options: TrainingOptions, parent: Run | None) -> Origin:
 
 
 def begin_with_file(run: Run, encoder: Encoder, options: TrainingOptions) -> None:
-    """Put the weights of the file that a run began with, if it did, into its encoder; a StateError if it is gone or another."""
+    """Load the file of weights that a run started from, if any, into its encoder; a StateError if it is gone or has changed."""
     path = weights_path(options.init)
     if path is None:
         return
     known = run.data.get("init", {}).get("sha256")
     if not path.is_file():
-        raise StateError(f"run {run.id} began with the weights in {path}, which is gone; put it there again (sha256 {known})")
+        raise StateError(f"run {run.id} started from the weights in {path}, which is gone; put the file back (sha256 {known})")
     tensors, sha256 = read_tensors(path)
     if sha256 != known:
         raise StateError(
-            f"run {run.id} began with other weights than {path} now has: its sha256 is {sha256}, recorded is {known}"
+            f"run {run.id} started from other weights than {path} now has: its sha256 is {sha256}, recorded is {known}"
         )
     load_weights(encoder, tensors, find_weights(tensors, encoder, place=str(path), net=_net_in_words(options)))
 

@@ -1,4 +1,4 @@
-"""The recipe of a training by gradient: its options with their help, and the steps and rates that follow. Imports no torch."""
+"""The recipe of a training: its options with their help, and the steps and rates that they give. Imports no torch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Flip = Annotated[float, Option(min=0, max=1, help="Probability of a horizontal f
 
 
 class Recipe(Protocol):
-    """Any options that have a recipe among them. None stands for a value that is still open."""
+    """Options that include a recipe. None stands for a value that is not set yet."""
 
     @property
     def epochs(self) -> int:
@@ -37,7 +37,7 @@ class Recipe(Protocol):
 
     @property
     def batch_size(self) -> int:
-        """Images of a step."""
+        """Images per step, over all devices."""
 
     @property
     def optimizer(self) -> str:
@@ -53,26 +53,26 @@ class Recipe(Protocol):
 
     @property
     def momentum(self) -> float:
-        """Of SGD and Muon."""
+        """The momentum of SGD and Muon."""
 
     @property
     def warmup_epochs(self) -> float | None:
-        """Epochs until the rate is at its peak."""
+        """Epochs until the rate reaches its peak."""
 
     @property
     def max_steps(self) -> int | None:
-        """Steps after which the training ends, whatever its epochs."""
+        """The largest number of steps; the training ends then, whatever its epochs."""
 
 
 def default_rate(optimizer: str, batch_size: int, epochs: int) -> float:
-    """The rate where none was given: linear in the batch for SGD (Goyal et al. 2017), by its square root for Adam."""
+    """The default peak rate: linear in the batch size for SGD (Goyal et al. 2017), with its square root for AdamW."""
     if optimizer == "sgd":
         return (0.06 if epochs < 400 else 0.03) * batch_size / 256
     return 0.06 if optimizer == "muon" else 0.001 * float(batch_size / 256) ** 0.5
 
 
 def defaults_of_open(recipe: Recipe) -> dict[str, float]:
-    """Rate, weight decay and warm-up, each where the recipe leaves it open."""
+    """Defaults for rate, weight decay and warm-up, for those that are None."""
     filled = {
         "lr": default_rate(recipe.optimizer, recipe.batch_size, recipe.epochs),
         # Muon's steps have a fixed size: without decay the weights grow sevenfold in pretraining, and fine-tuning at the
@@ -85,7 +85,7 @@ def defaults_of_open(recipe: Recipe) -> dict[str, float]:
 
 
 def total_steps(recipe: Recipe, epoch_steps: int) -> int:
-    """How many optimizer steps a training takes."""
+    """The number of optimizer steps of a training."""
     steps = recipe.epochs * epoch_steps
     return min(steps, recipe.max_steps or steps)
 

@@ -42,12 +42,12 @@ def _show_plan(registry: Registry, command: Pretrain) -> None:
 
 
 def finetune(registry: Registry, command: Finetune) -> Run:
-    """Start a new run; the record of it when it is finished."""
+    """Start a new run and carry it out; returns its finished record."""
     return _begun(FINETUNE, registry, command)
 
 
 def probe(registry: Registry, command: Probe) -> Run:
-    """Start a new run; the record of it when it is finished."""
+    """Start a new run and carry it out; returns its finished record."""
     for name, protocols in command.foreign().items():
         option, whose = f"--{name.replace('_', '-')} {getattr(command, name)}", " and ".join(protocols)
         raise UsageError(f"{option}: belongs to {whose}; with --protocol {command.protocol} leave it out")

@@ -1,4 +1,4 @@
-"""An evaluation carried out, by any protocol."""
+"""Carry out an evaluation, with any protocol."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sslcli.workflows.training_run import begun_state, train
 
 
 def carry_out(registry: Registry, run: Run, options: EvaluationT, context: Context) -> Run:
-    """Evaluate a run that is in the registry, from its last checkpoint if it has one, to its end."""
+    """Evaluate a run of the registry, from its last checkpoint if it has one, to its end."""
     protocol, seed = options.by_protocol, options.seed or 0
     with running(registry, run) as stop, _stopped_in_words(run, protocol):
         encoder = starting_encoder(registry, run, options).to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -37,7 +37,7 @@ def carry_out(registry: Registry, run: Run, options: EvaluationT, context: Conte
 
 
 def _begin(registry: Registry, run: Run, protocol: AnyProtocol, start: Start, stop: Stop) -> tuple[Start, Steps]:
-    """What the protocol begins with, and how it trains: of a frozen encoder on what it makes of the images, seen here once."""
+    """The protocol's input, and how it trains; a frozen encoder computes its representations of all images here, once."""
     go_on = partial(train, registry, run, stop=stop)
     if protocol.frozen:
         h = represent(run, start)
@@ -51,10 +51,10 @@ def _begin(registry: Registry, run: Run, protocol: AnyProtocol, start: Start, st
 
 @contextmanager
 def _stopped_in_words(run: Run, protocol: AnyProtocol) -> Iterator[None]:
-    """Of a protocol that keeps nothing on the way, say to whom stops it that going on is starting again."""
+    """When a run without checkpoints is stopped, say that ssl resume starts it again."""
     try:
         yield
     except (Interrupted, KeyboardInterrupt):
         if not protocol.by_steps:
-            say(f"{run.id}: {protocol.name} keeps nothing on the way: ssl resume starts it again")
+            say(f"{run.id}: {protocol.name} has no checkpoints: ssl resume starts it again")
         raise

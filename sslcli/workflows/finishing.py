@@ -1,4 +1,4 @@
-"""How the run of an evaluation ends: logits kept, figures taken, best.pt written."""
+"""Finish the run of an evaluation: save the test logits, compute the metrics, write best.pt."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from sslcli.training.checkpoint import State, save_checkpoint
 from sslcli.training.context import Context
 from sslcli.training.loop import Metrics, Progress
 
-MOST = 100  # runs whose agreement with a new one is counted
+MOST = 100  # runs, at most, whose agreement with a new run is counted
 COUNTED = ("running", "finished")
 
 
 def finish(registry: Registry, run: Run, context: Context, outcome: Outcome) -> None:
-    """Keep the test logits, count what other runs have right too, and write best.pt: encoder, head and figures in one.
+    """Save the test logits, count the images that other runs have right too, and write best.pt: encoder, head and metrics.
 
-    test_acc is that of the epoch that validation chose; best_test_acc the best over epochs, which the original study
-    reports, and which looks at the test images to choose.
+    test_acc is that of the epoch that validation chose. best_test_acc is the best over epochs, as in the original study; the
+    test images choose it.
     """
     classifier, progress, labels = outcome.classifier, outcome.progress or Progress(), context.data.test_labels
     logits = outcome.test_logits.float().cpu().numpy()
@@ -57,16 +57,16 @@ def finish(registry: Registry, run: Run, context: Context, outcome: Outcome) -> 
 
 
 def identity(run: Run) -> dict[str, object]:
-    """What an evaluation is of, in plain data: kept in its best.pt too, so that it cannot be mistaken for another."""
+    """The identity of an evaluation in plain data; best.pt holds it too, so that two files cannot be confused."""
     names = ("experiment", "protocol", "init", "parent", "at_epoch", "dataset", "backbone", "seed", "label_fraction", "epochs",
              "pair", "setup")  # fmt: skip
     return {name: getattr(run, name) for name in names} | {"data": run.data.get("sha256")}
 
 
 def figures_of(kept: Kept, protocol: str | None, history: list[Metrics]) -> Metrics:
-    """The figures that test logits and history give: what `ssl runs verify --numbers` makes again.
+    """The metrics from test logits and history, which `ssl runs verify --numbers` recomputes.
 
-    Of outputs that are no probabilities, such as kNN's shares of votes, there is no likelihood or calibration.
+    Likelihood and calibration are left out if the outputs are not probabilities, as with kNN's vote fractions.
     """
     test_acc = int(kept.right.sum()) / len(kept.labels)
     found: Metrics = {"test_acc": test_acc, "test_images": len(kept.labels)}
@@ -77,25 +77,25 @@ def figures_of(kept: Kept, protocol: str | None, history: list[Metrics]) -> Metr
 
 
 def kin_of(registry: Registry, run: Run) -> list[Run]:
-    """The other runs of the same setup and study that are finished, or still run but may have kept their logits."""
+    """The other runs of the same setup and study that are finished, or are running and may have saved their logits."""
     try:
         runs = registry.runs()
-    except UsageError:  # the index was damaged meanwhile; it can be rebuilt, and a training cannot
+    except UsageError:  # the index is damaged now: it can be rebuilt, this training cannot
         return []
     return [r for r in runs if (r.setup, r.study) == (run.setup, run.study) and r.status in COUNTED and r.id != run.id]
 
 
 def count_both_right(registry: Registry, run: Run, kept: Kept) -> dict[str, int]:
-    """For the newest MOST of a run's kin: how many test images they have right that this one has right too.
+    """For the newest MOST runs of `kin_of`, by id: the number of test images that both they and this run have right.
 
-    They keep their logits before they count, so that of two that end together one counts the other. Those whose logits cannot
-    be read, or are of other images, are left out.
+    Each run saves its logits before it counts, so if two finish together, one counts the other. Runs whose logits cannot be
+    read, or are of other images, are left out.
     """
     found = {}
     for other in kin_of(registry, run)[-MOST:]:
         try:
             theirs = read_kept(registry.path(f"{other.folder}/{FILE}"))
-        except StateError:  # `ssl runs verify --numbers` says it of that run; this one is none the worse
+        except StateError:  # `ssl runs verify --numbers` reports it; this run is not affected
             continue
         if np.array_equal(theirs.indices, kept.indices):
             found[other.id] = int((theirs.right & kept.right).sum())
@@ -107,7 +107,7 @@ def _on_cpu(module: nn.Module) -> dict[str, Tensor]:
 
 
 def report(run: Run) -> None:
-    """Say what came out and what was written."""
+    """Print the accuracies and the files written."""
     names = {"test accuracy": "test_acc", "best over epochs": "best_test_acc", "validation": "val_acc"}
     shown = {words: run.metrics[name] for words, name in names.items() if name in run.metrics}
     trained = f" (epoch {run.metrics['epoch']} of {run.epochs:g}, {duration(run.metrics['seconds'])})" if run.history else ""

@@ -44,7 +44,7 @@ def carry_out(registry: Registry, run: Run, options: Pretrain, context: Context)
 
 
 def _in_words(options: Pretrain, context: Context) -> str:
-    """The settings that follow from the size of the images, in words."""
+    """The settings that depend on the size of the images, in words."""
     jitter = "/".join(f"{value:g}" for value in (options.brightness, options.contrast, options.saturation, options.hue))
     return (
         f"images of {context.data.image_size} pixels: {options.backbone}, stem {options.stem}; views of {options.view_sizes}, "
@@ -58,7 +58,7 @@ def _warn_of_collapse(run: Run, measured: Metrics, options: Pretrain, context: C
     known = {name.removeprefix("val/"): value for name, value in measured.items()}
     known |= {"z_std": measured["train/z_std"]} if "train/z_std" in measured else {}
     if "rank" in known and (found := collapse(known, z_dim=method.z_dim, h_dim=method.encoder.dim, images=images)):
-        advice = "try a lower rate (--lr), a longer warm-up, or look at what it sees: ssl views"
+        advice = "try a lower rate (--lr) or a longer warm-up (--warmup-epochs), and look at its views: ssl views"
         say(f"ssl: WARNING: {run.id} looks collapsed: {'; '.join(found)}; {advice}")
 
 

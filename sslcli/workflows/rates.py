@@ -1,4 +1,4 @@
-"""Rates that a run chooses on validation images before its first step, once: a resume takes them from its record."""
+"""The rate that a run chooses once, on validation images, before its first step; a resume reads it from the record."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from sslcli.training.step import Training
 
 
 def rate_of(registry: Registry, run: Run, search: Search) -> float:
-    """The rate on record; where there is none yet, the best that `search` finds, put on record.
+    """The recorded rate; if there is none yet, the best that `search` finds, which is recorded.
 
-    What the search yields is on record at once, so that a run that is stopped goes on with the next rate.
+    Each result of the search is recorded at once, so that a stopped run continues with the next rate.
     """
     if "rate" not in run.choices:
         tried = run.choices.setdefault("tried", [])
         for found in search({float(trial["rate"]): float(trial["val_acc"]) for trial in tried}):
             tried += [{"rate": rate, "val_acc": accuracy} for rate, accuracy in found.items()]
             registry.save(run)
-        in_order = sorted(tried, key=lambda trial: float(trial["rate"]))  # of equals the lowest
+        in_order = sorted(tried, key=lambda trial: float(trial["rate"]))  # of equal accuracies, the lowest rate wins
         run.choices["rate"] = max(in_order, key=lambda trial: float(trial["val_acc"]))["rate"]
         registry.save(run)
     return float(run.choices["rate"])
 
 
 def trial_of(run: Run, training: Training, *, validate: Callable[[], Metrics], name: str, stop: Stop) -> float:
-    """The validation accuracy of the best epoch of a training that keeps nothing, as an epoch is chosen; 0 if it diverges."""
+    """The best validation accuracy over the epochs of a training that saves nothing; 0 if it diverges."""
     progress = Progress()
     log = Log(
         run.id, events=None, start=0, steps=training.steps, epoch_steps=training.epoch_steps, batch_size=training.batch_size,

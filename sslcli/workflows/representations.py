@@ -1,4 +1,4 @@
-"""What a frozen encoder makes of a data set's images, once: what ssl probe trains its classifiers on."""
+"""A frozen encoder's representations of a data set, computed once, on which ssl probe trains its classifiers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from sslcli.training.checkpoint import Fixed, State
 
 
 def represent(run: Run, start: Start) -> Represented:
-    """Have the frozen encoder see every image once."""
+    """The frozen encoder's representation of every image, with its labels."""
     context, data = start.context, start.context.data
     train_rows, val_rows = start.parts.train.to(context.device), start.parts.val.to(context.device)
-    say(f"{run.id}: representations of {len(train_rows) + len(val_rows) + len(data.test_labels):,} images, once")
+    say(f"{run.id}: computing representations of {len(train_rows) + len(val_rows) + len(data.test_labels):,} images")
     train_h, val_h, test_h = (
         outputs(start.encoder, images, normalise=data.normalise, autocast=context.autocast)
         for images in (chosen(data.train_images, train_rows), chosen(data.train_images, val_rows), data.test_images)
@@ -31,22 +31,22 @@ def represent(run: Run, start: Start) -> Represented:
 
 
 def fixed_of(h: Represented, encoder: Encoder) -> Fixed:
-    """What a training of classifiers on h rests on, for its checkpoints: how h is standardised, and which encoder made it."""
+    """For the checkpoints of a classifier trained on h: mean and deviation that standardise h, and the hash of its encoder."""
     return {"mean": h.mean.cpu(), "std": h.std.cpu(), "encoder_sha256": weights_hash(encoder)}
 
 
 def standardised_as_begun(run: Run, h: Represented, encoder: Encoder, begun: State) -> Represented:
-    """h standardised as when the run began: measured again, on another machine, it could differ.
+    """h with the standardisation of the run's start; recomputed on another machine, it could differ.
 
-    A StateError if the encoder is another than it was. Checkpoints of earlier versions tell neither.
+    A StateError if the encoder has changed. Checkpoints of earlier versions hold neither, and h is returned as it is.
     """
     fixed = begun.get("fixed")
     if fixed is None:
         return h
     if fixed["encoder_sha256"] != (found := weights_hash(encoder)):
         raise StateError(
-            f"run {run.id} began with an encoder whose sha256 is {fixed['encoder_sha256'][:12]}…, the one here has "
-            f"{found[:12]}…: another version of torch may draw other random weights; go on with the version that it began "
-            "with, or begin anew: ssl probe"
+            f"run {run.id} started with an encoder whose sha256 is {fixed['encoder_sha256'][:12]}…, the one here has "
+            f"{found[:12]}…: another version of torch may draw other random weights; continue with the version of the "
+            "run's start, or start a new run: ssl probe"
         )
     return replace(h, mean=fixed["mean"].to(h.mean.device), std=fixed["std"].to(h.std.device))

@@ -85,9 +85,9 @@ def train(
         advice = "try half the learning rate (--lr), or a longer warm-up (--warmup-epochs)"
         raise StateError(f"{error}; {good}; {advice}") from error
     except torch.OutOfMemoryError as error:
-        raise StateError(
-            f"out of memory at --batch-size {training.batch_size}; try --batch-size {training.batch_size // 2}"
-        ) from error
+        smaller = max(2, training.batch_size // 2)  # batch norm needs two images
+        advice = f"--batch-size {smaller}" if smaller < training.batch_size else "a smaller --backbone"
+        raise StateError(f"out of memory at --batch-size {training.batch_size}; try {advice}") from error
     return progress
 
 

@@ -56,7 +56,7 @@ def test_the_table_has_a_line_for_each_part_of_a_step_and_the_next_command(ssl: 
     assert result.code == 0, result.err
     assert "--batch-size 32   " in result.out
     lines = [line.strip() for line in result.out.splitlines()]
-    for start in ("seconds a step", *PHASES, "images a second", "share of the peak", "most memory", "expected time"):
+    for start in ("seconds per step", *PHASES, "images per second", "fraction of peak", "peak memory", "expected time"):
         assert any(line.startswith(start) for line in lines), start
     assert "ssl finetune --dataset shapes --backbone resnet9-small --batch-size 32, or: ssl finetune" in result.err
     assert list(tmp_path.iterdir()) == []
@@ -297,7 +297,7 @@ def test_a_missing_data_set_is_stood_in_for_and_that_is_said(ssl: Cli, monkeypat
     resize("cifar10", monkeypatch, train=200, test=50)
     result = ssl("bench --backbone resnet9 --batch-size 32 --epochs 1 --no-presets --format json")
     assert result.code == 0, result.err
-    assert "timed on random images" in result.err
+    assert "timed on as many random images" in result.err
     assert json.loads(result.out)["columns"][0]["steps"] == 6
     assert ssl("pretrain --backbone resnet9 --batch-size 32 --dry-run").code == 3
 
@@ -426,7 +426,7 @@ def test_protocols_with_and_without_steps_stand_side_by_side(ssl: Cli) -> None:
     result = ssl(f"bench probe {FAST} --epochs 1 --protocol knn --protocol linear --protocol logistic")
     assert result.code == 0, result.err
     lines = [line.strip() for line in result.out.splitlines()]
-    shown = ["seconds a step", "expected time", "choosing the rate", "neighbours", "logistic regression"]
+    shown = ["seconds per step", "expected time", "choosing the rate", "neighbours", "logistic regression"]
     places = [next(place for place, line in enumerate(lines) if line.startswith(start)) for start in shown]
     assert places == sorted(places)
 

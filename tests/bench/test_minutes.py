@@ -184,7 +184,7 @@ def test_minutes_beside_epochs_or_steps_are_refused(registry: Registry, given: d
 
 @pytest.mark.usefixtures("machine")
 def test_too_few_minutes_are_refused_with_how_many_are_enough(registry: Registry) -> None:
-    with pytest.raises(UsageError, match=re.escape("--minutes 0.01: ten steps and what is measured take 0.0")) as refused:
+    with pytest.raises(UsageError, match=re.escape("--minutes 0.01: ten steps and the measurements take 0.0")) as refused:
         settled(registry, minutes=0.01)
     least = float(re.findall("take ([0-9.]+) minutes", str(refused.value))[0])
     assert settled(registry, minutes=1.05 * least).epochs >= 1

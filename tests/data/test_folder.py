@@ -449,10 +449,10 @@ def test_what_is_read_ahead_is_what_would_be_read() -> None:
     [
         ("pretrain --dataset folder:nowhere", 3, "no such folder"), ("pretrain --dataset folder:", 2, "folder:…"),
         ("pretrain --dataset folder:empty", 3, "no picture in this folder"),
-        ("pretrain --dataset shapes --labels x.csv --image-size 8", 2, "--labels, --image-size: of --dataset folder:PATH"),
-        ("pretrain --dataset shapes --fit pad", 2, "--fit: of --dataset folder:PATH alone"),
+        ("pretrain --dataset shapes --labels x.csv --image-size 8", 2, "--labels, --image-size: for --dataset folder:PATH"),
+        ("pretrain --dataset shapes --fit pad", 2, "--fit: for --dataset folder:PATH only"),
         ("pretrain --dataset folder:one --labels none.csv", 3, "there is no such file"),
-        ("pretrain --dataset folder:.", 2, "lies in this folder"),
+        ("pretrain --dataset folder:.", 2, "the folder contains the project"),
     ],
 )  # fmt: skip
 def test_mistyped_folders_are_refused(line: str, code: int, message: str, ssl: Cli, tmp_path: Path) -> None:

@@ -378,7 +378,7 @@ def test_a_study_of_seeds_and_few_labels_gives_means_and_one_difference_a_settin
 def test_a_part_of_the_labels_that_is_rounded_up_by_much_is_said(ssl: Cli) -> None:
     result = ssl("probe --protocol knn --label-fraction 0.1")
     assert result.code == 0
-    assert "--label-fraction 0.1: 30 of 240 labels, 0.12: each class has one to choose by" in result.err
+    assert "--label-fraction 0.1: 30 of 240 labels, 0.12: each class needs one held out" in result.err
     assert "each class has" not in ssl("probe --protocol knn --label-fraction 0.5").err
 
 

@@ -190,10 +190,10 @@ def test_its_run_goes_on_to_the_same_bits_with_the_same_file_alone(
     assert changed.code == 3
     kept = f"runs/pretrain/{begun.id}/method.py"
     for words in (
-        f"run {begun.id}: code/mine.py, the file of its method, has changed since the run began, first in line 37",
+        f"run {begun.id}: code/mine.py, the file of its method, has changed since the run started, first in line 37",
         hashlib.sha256(mine.read_bytes()).hexdigest()[:12],
         f"to put it back, type: cp {kept} code/mine.py",
-        f"to begin a new run instead, type: ssl pretrain {METHOD} --width 8",
+        f"to start a new run instead, type: ssl pretrain {METHOD} --width 8",
     ):
         assert words in changed.err, changed.err
     mine.write_text("class (")

@@ -296,7 +296,7 @@ def test_an_interrupted_run_from_a_file_goes_on_with_that_file_alone(
     small = torch.load(path, weights_only=True)
     torch.save(small | {"more": 1}, path)
     changed = ssl("resume")
-    assert (changed.code, "began with other weights than" in changed.err) == (3, True), changed.err
+    assert (changed.code, "started from other weights than" in changed.err) == (3, True), changed.err
     path.unlink()
     gone = ssl("resume")
     assert (gone.code, "is gone" in gone.err) == (3, True), gone.err

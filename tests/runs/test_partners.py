@@ -98,7 +98,10 @@ def test_a_probe_takes_the_pretrain_run_that_it_is_told(done: Done) -> None:
 
 @pytest.mark.parametrize(
     ("line", "code", "text"),
-    [("--at-epoch 3", 3, "kept the checkpoints of these epochs: 1"), ("--at-epoch 1 --init scratch", 2, "never trained")],
+    [
+        ("--at-epoch 3", 3, "did not keep this epoch's checkpoint; accepted: 1"),
+        ("--at-epoch 1 --init scratch", 2, "never trained"),
+    ],
 )
 def test_an_epoch_that_was_not_kept_is_said(ssl: Cli, done: Done, registry: Registry, line: str, code: int, text: str) -> None:
     run = done(f"pretrain {TINY} --epochs 2 --keep-every 1")

@@ -107,7 +107,7 @@ def test_a_data_set_of_one_file_and_one_line_is_in_help_the_study_the_tables_the
     assert "patchwork, stripes" in " ".join(re.sub("[│\n]", " ", study).split())
     assert "stripes is not in" in absent
     assert "stripes is not in" in costed
-    assert "timed on random images of its number and size" in costed
+    assert "timed on as many random images of its size" in costed
     assert "checking stripes: 160 training and 40 test images" in checked
     assert "pretrained-simclr-resnet9-small-stripes-s1" in listed
     assert {row["dataset"] for row in json.loads(compared[compared.index("{") :])["rows"]} == {"stripes"}

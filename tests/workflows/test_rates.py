@@ -133,7 +133,7 @@ def test_a_probe_whose_encoder_would_be_another_is_not_gone_on_with(
         patch.setattr(evaluating, "starting_encoder", redrawn)
         refused = ssl("resume")
     assert refused.code == 3
-    assert "began with an encoder whose sha256 is" in refused.err
+    assert "started with an encoder whose sha256 is" in refused.err
     assert ssl("resume").code == 0
     assert parent.status == "finished"
 

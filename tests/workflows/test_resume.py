@@ -29,7 +29,7 @@ def test_a_stopped_protocol_without_steps_says_that_it_starts_again(
         patch.setattr("sslcli.workflows.representations.standardisation", lambda _: os.kill(os.getpid(), signal.SIGINT))
         stopped = ssl(f"probe --protocol {protocol}")
     assert stopped.code == 130
-    assert "keeps nothing on the way: ssl resume starts it again" in stopped.err
+    assert "has no checkpoints: ssl resume starts it again" in stopped.err
     assert ssl("resume").code == 0
 
 
@@ -193,6 +193,21 @@ def test_a_net_that_no_memory_holds_is_said(ssl: Cli) -> None:
     assert refused.code == 3
     assert "out of memory: try a smaller --batch-size" in refused.err
     assert "Traceback" not in refused.err
+
+
+@pytest.mark.parametrize(
+    ("batch", "advice"), [(32, "--batch-size 16\n"), (3, "--batch-size 2\n"), (2, "a smaller --backbone\n")]
+)
+def test_without_memory_for_a_batch_the_advice_is_a_smaller_one_that_is_accepted(
+    ssl: Cli, monkeypatch: pytest.MonkeyPatch, batch: int, advice: str
+) -> None:
+    def too_large(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(training_run, "fit", too_large)
+    refused = ssl(f"pretrain {TINY} --batch-size {batch} --max-steps 1")
+    assert refused.code == 3
+    assert refused.err.endswith(f"out of memory at --batch-size {batch}; try {advice}")
 
 
 @pytest.mark.parametrize(
