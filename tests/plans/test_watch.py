@@ -28,7 +28,7 @@ from sslcli.training import log
 from sslcli.training.checkpoint import load_checkpoint
 from sslcli.training.events import read_scalars
 from sslcli.training.log import Log
-from sslcli.training.optim import warmup_cosine
+from sslcli.training.recipe import warmup_cosine
 from tests.conftest import Cli
 
 Done = Callable[[str], Run]
@@ -181,7 +181,7 @@ def two_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     ("birdwatch", 2, "--watch 'birdwatch': accepted: cifar10, "),
     ("folder:flat", 2, "--watch folder:flat has no labels"),
     ("folder:one", 2, "--watch folder:one has no labels: accepted is"),
-    ("folder:.", 2, "--watch folder:.: the project"),
+    ("folder:.", 2, "--watch folder:.: the folder contains the project"),
     ("folder:nowhere", 3, "nowhere"),
     ("cifar100", 3, "CIFAR-100 is not in"),
     ("patchwork", 2, "--watch patchwork: --backbone resnet9 with --stem own does not take images of 2 pixels"),

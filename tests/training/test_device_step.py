@@ -112,7 +112,7 @@ def test_looking_at_the_losses_seldom_changes_no_number(ssl: Cli, done: Callable
         assert curves(line) == at_once
         result = ssl(f"{line} --optimizer sgd --lr 1e30 --warmup-epochs 0 --precision fp32")
     assert result.code == 3
-    assert "the loss is nan at step 1, at rate" in result.err
+    assert "the loss is nan at step 1, at learning rate" in result.err
 
 
 def test_a_compiled_step_is_captured_whole_and_gives_the_same_weights(
