@@ -112,4 +112,5 @@ def text_of(key: str, value: Any) -> str:
         return f"{value:.2%}"
     if isinstance(value, float):
         return f"{100 * value:.4g}%" if key == "label_fraction" else f"{value:g}"
-    return "".join(character if character.isprintable() else "?" for character in str(value))
+    text = str(value)
+    return text if text.isprintable() else "".join(character if character.isprintable() else "?" for character in text)
