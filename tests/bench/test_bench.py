@@ -334,7 +334,7 @@ def test_one_thread_is_told_where_more_can_run_and_not_where_not(monkeypatch: py
     monkeypatch.setattr(device, "usable_cores", lambda: 8)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     (told,) = slow_by_choice(CPU, [])
-    assert "one thread, of 8 cores (OMP_NUM_THREADS=1)" in told
+    assert "uses one thread, but there are 8 cores (OMP_NUM_THREADS=1)" in told
     assert "set OMP_NUM_THREADS=8" in told
     torchrun = {
         "WORLD_SIZE": "8",
