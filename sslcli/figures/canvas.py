@@ -1,4 +1,4 @@
-"""What every picture shares: its type and size, and how it reaches the disk."""
+"""Figures in general: their size, style, and how to save them."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ styled = rc_context({
     "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
     "text.parse_math": False,
 })  # fmt: skip
-"""Decorator of what draws: the palette, the typeface that matplotlib brings along, and no change to matplotlib's own."""
+"""Decorator for drawing functions: our palette and matplotlib's own typeface, without changing matplotlib's settings."""
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of `width` x `height` inches, of 120 pixels each."""
+    """An empty figure of `width` x `height` inches, with 120 pixels per inch."""
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
 def png_path(path: Path | None, default: Path, *, keep: Sequence[Path] = ()) -> Path:
-    """The path that a person named for a picture, or the default; a UsageError if it is no .png, or one of those to keep."""
+    """`path`, or the default if it is None; a UsageError if it does not end in .png or is one of the files to keep."""
     if path is None:
         return default
     if path.suffix.lower() != ".png":
-        raise UsageError(f"--out {path}: a picture is written as PNG; accepted are names that end in .png")
+        raise UsageError(f"--out {path}: pictures are written as PNG; accepted are names that end in .png")
     if path.resolve() in {other.resolve() for other in keep}:
-        raise UsageError(f"--out {path} is a picture that was given; name another")
+        raise UsageError(f"--out {path} is one of the input pictures; accepted is another name")
     return path
 
 
 def save_picture(figure: Figure, path: Path, *, description: str) -> None:
-    """Write a figure as PNG, whole or not at all; its title and the description stand in the file's text too.
+    """Write a figure as PNG, whole or not at all; the file's text has its title and the description.
 
     A StateError if it cannot be written.
     """
@@ -57,7 +57,7 @@ def save_picture(figure: Figure, path: Path, *, description: str) -> None:
 
 
 def save_svg(figure: Figure, path: Path, *, description: str) -> None:
-    """Write a figure as SVG, its letters as outlines, whole or not at all: the same bytes of the same figure.
+    """Write a figure as SVG with letters as outlines, whole or not at all; the same figure gives the same bytes.
 
     A StateError if it cannot be written.
     """
@@ -70,17 +70,17 @@ def save_svg(figure: Figure, path: Path, *, description: str) -> None:
 
 
 def png_of(figure: Figure, text: dict[str, str] | None = None) -> io.BytesIO:
-    """A figure as PNG, with what its text chunks say."""
+    """A figure as PNG, with these text chunks."""
     buffer = io.BytesIO()
     make_legible(figure)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # said already, once
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # `make_legible` says it once
         figure.savefig(buffer, format="png", metadata=text or {})
     return buffer
 
 
 def wrapped(text: str, width: int) -> str:
-    """A text in lines of at most `width` letters, those of double width counted twice; lines that it has are kept."""
+    """A text in lines of at most `width` letters; letters of double width count twice, and existing line breaks stay."""
     lines = []
     for line in text.splitlines():
         rows = textwrap.wrap("".join(c + _WIDE * (unicodedata.east_asian_width(c) in "WF") for c in line), width)
@@ -88,9 +88,9 @@ def wrapped(text: str, width: int) -> str:
     return "\n".join(lines)
 
 
-_WIDE = "\ue000"  # the second half of a letter of double width: a character that no text has
+_WIDE = "\ue000"  # stands for the second half of a letter of double width; no text contains it
 
 
 def _latin(text: str) -> str:
-    """PNG's text chunks are Latin-1."""
+    """Text that fits into PNG's text chunks, which are Latin-1; other letters become "?"."""
     return text.encode("latin-1", "replace").decode("latin-1")

@@ -1,4 +1,4 @@
-"""Curves: what was measured over steps, epochs and minutes. Told apart by line and marker, so in grey too."""
+"""Curves over steps or epochs. They differ in line and marker, so they can be distinguished in grey too."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sslcli.figures.canvas import new_figure, styled, wrapped
 from sslcli.figures.end_labels import label_ends
 from sslcli.figures.palette import LETTERS, LIGHT, SERIES
 
-MANY, CROWDED = 200, 60  # points from which on a noisy curve is smoothed, and any has no markers
+MANY, CROWDED = 200, 60  # points: from MANY on a noisy curve is smoothed, from CROWDED on a curve has no markers
 LOOKS: tuple[dict[str, Any], ...] = (
     {"color": SERIES[0], "linestyle": "-", "marker": "o", "linewidth": 2.0},
     {"color": SERIES[1], "linestyle": "--", "marker": "s", "markerfacecolor": "white"},
@@ -28,9 +28,9 @@ LOOKS: tuple[dict[str, Any], ...] = (
 
 @dataclass(frozen=True)
 class Curve:
-    """A named line through points (x, y); `look` is its place among LOOKS.
+    """A named line through points (x, y); `look` is its index in LOOKS.
 
-    `end` is a short name that stands at the line's end, in the place of the label in the legend.
+    `end` is a short name at the line's end, shown instead of the label in the legend.
     """
 
     label: str
@@ -40,14 +40,14 @@ class Curve:
 
     @property
     def shown(self) -> str:
-        """Its label as the legend shows it, which leaves out what begins with an underscore."""
+        """Its label for the legend, which leaves out labels that start with an underscore."""
         if self.end:
             return "_"
         return f" {self.label}" if self.label.startswith("_") else self.label
 
     @property
     def style(self) -> dict[str, Any]:
-        """How matplotlib draws it."""
+        """Its style for matplotlib."""
         return LOOKS[self.look % len(LOOKS)] | {"markersize": 4.5}
 
 
@@ -61,7 +61,7 @@ def draw_curves(
     noisy: bool = False,
     lines: Sequence[tuple[float, str]] = (),
 ) -> Figure:
-    """One panel with all curves, and horizontal lines (y, label). Long noisy curves are smoothed, which the legend says."""
+    """One panel with all curves, and horizontal lines (y, label). Long noisy curves are smoothed, and the legend says so."""
     named = sum(not curve.end for curve in curves) + noisy * len(curves)
     figure = new_figure(6.4, 3.4 + 0.17 * (len(lines) + named))
     figure.suptitle(wrapped(title, 66))
@@ -80,7 +80,7 @@ def draw_curves(
 
 
 def _end_of(curve: Curve, noisy: bool) -> float:
-    """The height at which a curve ends, of one that is smoothed that of its mean."""
+    """The y value at the end of a curve; if it is smoothed, that of the running mean."""
     y = [value for _, value in curve.points]
     last = y[-max(3, len(y) // 50) :] if noisy and len(y) >= MANY else y[-1:]
     return sum(last) / len(last)
@@ -93,7 +93,7 @@ def _draw(axes: Axes, curve: Curve) -> None:
 
 
 def _draw_smoothed(axes: Axes, curve: Curve) -> None:
-    """The points pale, over them their running mean over a fiftieth of them."""
+    """The points, pale, below their running mean over a fiftieth of them."""
     x, y = np.array(curve.points).T
     window = max(3, len(x) // 50)
     kernel = np.full(window, 1 / window)

@@ -1,4 +1,4 @@
-"""Names at the ends of lines, beside the panel, where a legend would send the eye to and fro."""
+"""Names at the ends of lines, beside the panel: easier to read than a legend."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ GAP = 13.0  # points from line to line of text
 
 
 def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
-    """Write texts right of a panel at heights y, each (y, text, colour); moved apart where they would lie on each other.
+    """Write texts to the right of a panel, each (y, text, colour) at height y, moved apart where they would overlap.
 
-    The panel's limits must stand already.
+    The limits of the panel must be final.
     """
     low, high = axes.get_ylim()
     figure = axes.get_figure(root=True)
     if figure is None:
         raise ValueError("the panel is in no figure")
-    step = GAP / (72 * 0.6 * figure.get_size_inches()[1])  # a panel has at least so much of its figure's height
+    step = GAP / (72 * 0.6 * figure.get_size_inches()[1])  # a panel has at least 0.6 of its figure's height
     order = sorted(range(len(ends)), key=lambda place: ends[place][0])
     heights = spread([(ends[place][0] - low) / (high - low) for place in order], step)
     for place, height in zip(order, heights, strict=True):
@@ -27,7 +27,7 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
 
 
 def spread(heights: Sequence[float], step: float) -> list[float]:
-    """Rising heights in [0, 1], moved as little as can be seen so that neighbours are at least `step` apart."""
+    """Ascending heights in [0, 1], moved slightly so that neighbours are at least `step` apart."""
     moved: list[float] = []
     for height in heights:
         moved.append(max(height, moved[-1] + step) if moved else height)

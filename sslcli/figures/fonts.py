@@ -1,4 +1,4 @@
-"""Letters that the usual font lacks: taken from the machine's other fonts, or said to be missing, once."""
+"""Letters that the usual font lacks: drawn with other fonts of the machine, or reported as missing, once."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from matplotlib.font_manager import FontProperties, findfont, fontManager, get_f
 from matplotlib.text import Text
 
 SHOWN = 20  # missing letters that the message names
-SAID: list[str] = []  # once a process is enough
+SAID: list[str] = []  # the letters reported, once per process
 
 
 def make_legible(figure: Figure) -> None:
-    """Have the texts of a figure drawn with fonts that have their letters; say of which letters there is no font."""
+    """Set fonts that have all letters of a figure's texts; report the letters for which there is no font."""
     texts = [text for text in figure.findobj(Text) if isinstance(text, Text)]
     for text in texts:
-        if not text.get_text().isascii():  # a file's name need not be text
+        if not text.get_text().isascii():  # a file name may be invalid Unicode
             text.set_text(text.get_text().encode("utf-8", "replace").decode())
     letters = dict.fromkeys(c for text in texts for c in text.get_text() if c.isprintable() and not c.isascii())
     usual = letters_of(findfont(FontProperties()))
@@ -33,13 +33,13 @@ def make_legible(figure: Figure) -> None:
 
 @cache
 def families_with(letters: str) -> tuple[list[str], str]:
-    """Families of this machine's fonts that have some of the letters, and the letters that none has."""
+    """Font families of this machine that have some of the letters, and the letters that no font has."""
     families: list[str] = []
     missing = list(letters)
     for font in fontManager.ttflist:
         if not missing:
             break
-        if (font.style, font.weight) != ("normal", 400) or font.name.startswith("Last Resort"):  # which has boxes alone
+        if (font.style, font.weight) != ("normal", 400) or font.name.startswith("Last Resort"):  # which has only boxes
             continue
         left = [letter for letter in missing if letter not in letters_of(font.fname)]
         families += [font.name] * (len(left) < len(missing))
@@ -49,7 +49,7 @@ def families_with(letters: str) -> tuple[list[str], str]:
 
 @cache
 def letters_of(path: str) -> frozenset[str]:
-    """The letters that the font in a file has."""
+    """The letters of the font in a file."""
     return frozenset(map(chr, get_font(path).get_charmap()))
 
 
@@ -58,7 +58,7 @@ def _say_missing(letters: str) -> None:
         return
     SAID.append(letters)
     print(
-        f"ssl: no font of this machine has some letters of the labels ({letters[:SHOWN]}), so boxes are drawn for them; "
-        "a font such as Noto Sans CJK has most",
+        f"ssl: no font on this machine has these letters of the labels: {letters[:SHOWN]}; they are drawn as boxes; "
+        "to see them, install a font such as Noto Sans CJK",
         file=sys.stderr,
     )

@@ -1,4 +1,4 @@
-"""Differences with their intervals as a forest plot, on light or on dark ground."""
+"""Differences with their intervals as a forest plot, on light or on dark background."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from sslcli.figures.canvas import MINUS, new_figure, styled, wrapped
 from sslcli.figures.palette import Palette
 
-WIDTH, ROW, MARGINS = 8.2, 0.44, 1.45  # inches: of the figure, of a row, and of what stands above and below the rows
-LEFT, RIGHT = 0.31, 0.73  # where the panel begins and ends, in parts of the width
-WIDE = 30  # letters of a label in a line
+WIDTH, ROW, MARGINS = 8.2, 0.44, 1.45  # inches: width of the figure, height of a row, and margins above and below the rows
+LEFT, RIGHT = 0.31, 0.73  # left and right edge of the panel, relative to the width
+WIDE = 30  # letters in a line of a label
 MARKERS = {"gain": "o", "loss": "D", "chance": "o"}
 HEADING = "Pretrained minus scratch: test accuracy in points, 95 % interval"
-LEGEND = "○ the interval holds 0: no difference that can be told from chance"
+LEGEND = "○ the interval contains 0: no difference that can be told from chance"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Bar:
 
 @styled
 def draw_forest(bars: Sequence[Bar], palette: Palette, *, subtitle: str) -> Figure:
-    """A row for each difference, the first on top: label, interval, and both in numbers, aligned. The ground is transparent."""
+    """A row for each difference, the first on top: label, interval, and both as numbers. The background is transparent."""
     height = ROW * len(bars) + MARGINS
     figure = new_figure(WIDTH, height)
     figure.set_layout_engine("none")
@@ -67,7 +67,7 @@ def _draw_bar(axes: Axes, row: int, bar: Bar, palette: Palette) -> None:
 
 
 def _set_axes(axes: Axes, bars: Sequence[Bar], palette: Palette) -> None:
-    """Zero as a line from top to bottom, a few ticks in points, and room beside the longest interval."""
+    """Draw zero as a line from top to bottom and a few ticks in points, with margins beside the longest interval."""
     low, high = min(0.0, *(bar.low for bar in bars)), max(0.0, *(bar.high for bar in bars))
     margin = 0.06 * (high - low) or 1.0
     axes.set(xlim=(low - margin, high + margin), ylim=(len(bars) - 0.5, -0.5), yticks=[])

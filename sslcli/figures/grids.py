@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Pixels = NDArray[np.uint8]
-TILE = 1.35  # inches a tile
-LINE = 0.15  # inches a line below a tile
-VIEW = 0.98  # inches a view
+TILE = 1.35  # inches per tile
+LINE = 0.15  # inches per line below a tile
+VIEW = 0.98  # inches per view
 RIGHT = {"color": LIGHT.gain, "linewidth": 1.5, "linestyle": "-"}
 WRONG = {"color": LIGHT.loss, "linewidth": 3.0, "linestyle": (0, (2, 1.2)), "capstyle": "butt"}
 UNKNOWN = {"color": LIGHT.chance, "linewidth": 1.0, "linestyle": "-"}
@@ -30,7 +30,7 @@ UNKNOWN = {"color": LIGHT.chance, "linewidth": 1.0, "linestyle": "-"}
 
 @dataclass(frozen=True)
 class Tile:
-    """An image (H, W, 3) uint8 with the predicted class, its confidence in [0, 1], and the true class, or else a name."""
+    """An image (H, W, 3) uint8 with the predicted class, its confidence in [0, 1], and the true class or a name."""
 
     image: Pixels
     predicted: str
@@ -40,14 +40,14 @@ class Tile:
 
     @property
     def caption(self) -> str:
-        """Below the image: whether it is right, and what was said with what confidence."""
+        """The text below the image: whether the prediction is right, the predicted class and its confidence."""
         mark = "" if self.truth is None else "✓ " if self.predicted == self.truth else "✗ "
         return f"{mark}{self.predicted} {self.confidence:.0%}"
 
 
 @styled
 def draw_predictions(tiles: Sequence[Tile], *, title: str, subtitle: str) -> Figure:
-    """A grid, as square as can be. Right and wrong differ in mark and frame, not in colour alone."""
+    """A nearly square grid. Right and wrong differ in mark and frame, not only in colour."""
     columns = max(2, math.ceil(math.sqrt(len(tiles))))
     rows = math.ceil(len(tiles) / columns)
     figure = new_figure(max(5.2, columns * TILE), rows * (TILE + 0.3) + 0.9)
@@ -68,9 +68,9 @@ def draw_predictions(tiles: Sequence[Tile], *, title: str, subtitle: str) -> Fig
 
 @styled
 def draw_predictions_beside(tiles: Sequence[Sequence[Tile]], *, names: Sequence[str], title: str, subtitle: str) -> Figure:
-    """A grid in which each image stands once, its true class above, and below it what each of several classifiers says.
+    """A grid of images, each with its true class above and the predictions of several classifiers below.
 
-    `tiles` has an image's tiles, one for each of `names`, which stand left of their lines.
+    `tiles` holds for each image one tile for each of `names`, which are written to the left of their lines.
     """
     columns = max(2, math.ceil(math.sqrt(len(tiles))))
     rows = math.ceil(len(tiles) / columns)
@@ -98,9 +98,9 @@ def draw_predictions_beside(tiles: Sequence[Sequence[Tile]], *, names: Sequence[
 
 @styled
 def draw_views(rows: Sequence[Sequence[Pixels]], *, groups: Sequence[tuple[str, int]], title: str, subtitle: str) -> Figure:
-    """A row for each image: the image itself, then its views, each pixel as the encoder gets it.
+    """A row for each image: the image itself, then its views, pixel by pixel as the encoder gets them.
 
-    `groups` are (heading, columns), left to right: a bracket over the columns has the heading.
+    `groups` are (heading, number of columns), left to right; a bracket above the columns shows the heading.
     """
     columns = sum(count for _, count in groups)
     width, notes = max(5.4, columns * VIEW + 0.3), wrapped(subtitle, 15 * max(6, columns))
@@ -132,7 +132,7 @@ def draw_views(rows: Sequence[Sequence[Pixels]], *, groups: Sequence[tuple[str, 
 
 
 def _bracket(figure: Figure, first: Axes, last: Axes, heading: str, step: float) -> None:
-    """A bracket over two panels and what is between them, its heading above; `step` is its height, in parts of the figure's."""
+    """Draw a bracket from one panel to another, with its heading above; `step` is its height, relative to the figure."""
     left, right, top = first.get_position().x0, last.get_position().x1, first.get_position().y1 + step
     corners = [left, left, right, right], [top, top + step, top + step, top]
     figure.add_artist(Line2D(*corners, color=LIGHT.soft, linewidth=1.0, transform=figure.transFigure))
@@ -140,20 +140,20 @@ def _bracket(figure: Figure, first: Axes, last: Axes, heading: str, step: float)
 
 
 def pixels_of(image: Tensor) -> Pixels:
-    """An image (3, H, W) uint8 as matplotlib wants it."""
+    """An image (3, H, W) uint8 as (H, W, 3) for matplotlib."""
     pixels: Pixels = image.permute(1, 2, 0).cpu().numpy()
     return pixels
 
 
 def short_name(name: str, *, most: int = 20) -> str:
-    """A name in at most so many characters that can be drawn: its beginning and its end."""
+    """A name in at most `most` printable characters; a long one keeps its beginning and its end."""
     plain = "".join(c if c.isprintable() else "?" for c in name)
     half = (most - 1) // 2
     return plain if len(plain) <= most else f"{plain[:half]}…{plain[-half:]}"
 
 
 def two_lines(name: str, *, wide: int) -> str:
-    """A name in two lines of at most `wide` characters that can be drawn, the second perhaps empty."""
+    """A name in two lines of at most `wide` printable characters; the second may be empty."""
     short = short_name(name, most=2 * wide)
     return f"{short[:wide]}\n{short[wide:]}"
 

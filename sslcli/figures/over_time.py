@@ -1,4 +1,4 @@
-"""Accuracy over time: what was measured of each seed's encoder, the band of the seeds, and lines to hold them against."""
+"""Accuracy over time: the measurements of each seed's encoder, the range over seeds, and lines to compare with."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from sslcli.figures.end_labels import label_ends
 from sslcli.figures.palette import LETTERS, LIGHT, SERIES
 
 Accuracies = Mapping[float, float]
-"""Epochs of pretraining to the accuracy (a fraction) that was measured after so many."""
+"""From epochs of pretraining to the accuracy (a fraction) after them."""
 LINES = ((SERIES[1], LETTERS[1]), (LIGHT.soft, LIGHT.soft))
-"""The colours of horizontal lines and of their names: of scratch, and of whatever else."""
+"""The colours of horizontal lines and of their names: first scratch, then all others."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of the encoders of a pretraining, a mapping for each seed; `look` is its place among LOOKS."""
+    """The accuracies of a pretraining's encoders, one mapping for each seed; `look` is the index in LOOKS."""
 
     label: str
     seeds: Sequence[Accuracies]
@@ -33,7 +33,7 @@ class Measured:
 
     @property
     def shared(self) -> list[float]:
-        """The epochs after which every seed that has several of them was measured."""
+        """The epochs measured for every seed that has more than one."""
         several = [set(one) for one in self.seeds if len(one) > 1]
         return sorted(set.intersection(*several)) if several else []
 
@@ -49,8 +49,8 @@ def draw_over_time(
 ) -> Figure:
     """One panel, epochs below and minutes above. `clock` has the seconds after each epoch, `lines` are (accuracy, label).
 
-    Only points of one seed are joined, and of several seeds their mean, where all were measured; the band is from the lowest
-    seed to the highest.
+    A line joins the points of one seed, or the means of several seeds where all were measured; the band reaches from the lowest
+    to the highest seed.
     """
     figure = new_figure(7.6, 4.4)
     figure.suptitle(wrapped(title, 74))
@@ -69,7 +69,7 @@ def draw_over_time(
 
 
 def _draw(axes: Axes, one: Measured) -> list[tuple[float, str, str]]:
-    """The line, the band and the lone points of a measurement; where its name stands, what it is, and its colour."""
+    """Draw the line, the band and the single points of a measurement; returns height, text and colour of its label."""
     style = Curve(one.label, [], one.look).style
     several = [seed for seed in one.seeds if len(seed) > 1]
     shared = one.shared if len(several) > 1 and len(one.shared) > 1 else []
@@ -95,7 +95,7 @@ def _in_per_cent(seed: Accuracies) -> dict[float, float]:
 
 
 def _add_minutes(axes: Axes, clock: Mapping[float, float], machine: str) -> None:
-    """An axis of minutes above the panel, which an epoch's seconds stretch."""
+    """Add an axis of minutes above the panel; its scale follows the recorded seconds of the epochs."""
     epochs = np.array([0.0, *sorted(clock)])
     minutes = np.array([0.0, *(clock[epoch] / 60 for epoch in sorted(clock))])
     if len(epochs) < 2 or (np.diff(minutes) <= 0).any():
@@ -106,7 +106,7 @@ def _add_minutes(axes: Axes, clock: Mapping[float, float], machine: str) -> None
 
 
 def _stretched(known: NDArray[np.float64], values: NDArray[np.float64]) -> Callable[[ArrayLike], NDArray[np.float64]]:
-    """The function through (known, values), both rising from 0; beyond them it goes on as between 0 and the last."""
+    """The function through (known, values), both ascending from 0; outside it continues with the mean slope."""
     slope = values[-1] / known[-1]
 
     def of(x: ArrayLike) -> NDArray[np.float64]:

@@ -13,12 +13,12 @@ from sslcli.figures.grids import Pixels
 from sslcli.figures.palette import LIGHT
 
 COLUMNS = 4
-WIDTH, HEIGHT, HEADING = 2.3, 1.75, 0.35  # inches: of a pair, with its captions, and of a section's heading
+WIDTH, HEIGHT, HEADING = 2.3, 1.75, 0.35  # inches: width and height of a pair with captions, height of a section's heading
 
 
 @dataclass(frozen=True)
 class ShownPair:
-    """Two images (H, W, 3) uint8 of equal size, a caption of each, and a line below both."""
+    """Two images (H, W, 3) uint8 of equal size, a caption for each, and a line below both."""
 
     first: Pixels
     second: Pixels
@@ -35,7 +35,7 @@ class ShownPair:
 
 @styled
 def draw_pairs(sections: Sequence[tuple[str, Sequence[ShownPair]]], *, title: str, subtitle: str) -> Figure:
-    """For each section a heading and its pairs, four a row."""
+    """For each section a heading and its pairs, four per row."""
     rows = [-(-len(pairs) // COLUMNS) for _, pairs in sections]
     heights = [HEIGHT * count + HEADING for count in rows]
     figure = new_figure(COLUMNS * WIDTH, sum(heights) + 0.9)

@@ -1,4 +1,4 @@
-"""The colours of every picture and of the page, on light and on dark ground: one family. Imports nothing."""
+"""The colours of every picture and of the page, on light and on dark background."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Palette:
-    """Colours as #rrggbb. Letters in `ink`, `soft`, `gain`, `loss`, `chance` and `link` can be read on `ground` and `card`."""
+    """Colours as #rrggbb. Text in `ink`, `soft`, `gain`, `loss`, `chance` and `link` is readable on `ground` and `card`."""
 
     ground: str
     card: str
@@ -21,7 +21,7 @@ class Palette:
 
     @property
     def as_css(self) -> str:
-        """As custom properties of a style sheet: "--ground: #faf9f6; …"."""
+        """The custom properties of a style sheet: "--ground: #faf9f6; …"."""
         return " ".join(f"--{name}: {colour};" for name, colour in asdict(self).items())
 
 
@@ -34,6 +34,6 @@ DARK = Palette(
     gain="#63cdb9", loss="#f2a06b", chance="#b0b4bd", link="#7cc4ec",
 )  # fmt: skip
 SERIES = (LIGHT.gain, "#e08a3c", LIGHT.ink, "#4f8fc0", "#8e5ea2", "#9a6b1f")
-"""Of curves beside each other, the pretrained one's first and scratch's second; these two differ in grey as well."""
+"""The colours of curves: first pretrained, second scratch; these two differ in grey as well."""
 LETTERS = (LIGHT.gain, "#96550f", LIGHT.ink, "#2f6a97", "#75488a", "#7a5314")
-"""Their names beside them, dark enough to be read."""
+"""The colours of their names, dark enough to read."""

@@ -1,4 +1,4 @@
-"""The files of TensorBoard's projector: representations, names, and a sprite of all images; read without any network."""
+"""The files of TensorBoard's projector: representations, names, and a sprite of all images. Viewing needs no internet."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from PIL import Image
 
 from sslcli.files import atomic_write, write_text
 
-LARGEST = 8192  # pixels a side of a sprite, what browsers can show
-MOST = 10_000  # images; the projector lays no more out
+LARGEST = 8192  # pixels per side of a sprite, the most that browsers show
+MOST = 10_000  # images, the most that the projector shows
 
 
 def write_projector(
     folder: Path, h: NDArray[np.float32], image_at: Callable[[int], NDArray[np.uint8]], rows: Sequence[tuple[str, str]]
 ) -> list[Path]:
-    """Write what `tensorboard --logdir FOLDER` shows: h (N, d), each image (H, W, 3), and path and label of each.
+    """Write the files for `tensorboard --logdir FOLDER`: h (N, d), the images (H, W, 3), and path and label of each.
 
-    Returns the files' paths. Of more than MOST images every so-manieth is shown.
+    Returns the files' paths. Of more than MOST images, an evenly spaced subset is written.
     """
     shown = np.linspace(0, len(h) - 1, min(len(h), MOST)).astype(int).tolist()
     h, rows = h[shown], [rows[place] for place in shown]
@@ -43,9 +43,9 @@ def write_projector(
 
 
 def sprite(images: Sequence[Callable[[], NDArray[np.uint8]]]) -> tuple[Image.Image, int]:
-    """Images of one size (H, W, 3), each made when it is needed, row after row in one square picture, and the side of each.
+    """A square picture of images of one size (H, W, 3), row by row, each made when needed; and the side of each in pixels.
 
-    It is smaller where they are many.
+    The side is smaller if there are many images.
     """
     columns = math.ceil(math.sqrt(len(images)))
     side = max(1, min(LARGEST // columns, *images[0]().shape[:2]))
@@ -59,5 +59,5 @@ def sprite(images: Sequence[Callable[[], NDArray[np.uint8]]]) -> tuple[Image.Ima
 
 
 def _plain(text: str) -> str:
-    """Text without the characters that part the fields and lines of a table."""
+    """Text without the characters that separate fields and lines of a table."""
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,4 +1,4 @@
-"""What a classifier confuses, whether its confidence is true, and what it gains by leaving the unsure images out."""
+"""The quality of a classifier: confusions, calibration of its confidence, and errors among its confident answers."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from sslcli.figures.curves import LOOKS
 from sslcli.figures.palette import LIGHT
 
 SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", LIGHT.gain])
-FEW = 20  # images: a bin of fewer is drawn pale and joined to none
+FEW = 20  # images: a bin with fewer is drawn pale and not joined
 PALE = 0.3
-SMALLEST, LARGEST = 3.0, 9.0  # points: the sides of the markers of an empty bin and of the fullest
+SMALLEST, LARGEST = 3.0, 9.0  # points: the marker sizes of an empty bin and of the fullest
 HATCHES = ("", "////", "....", "xxxx", "----", "\\\\\\\\")
-CELL = 0.42  # inches of a class in a confusion matrix
-MOST_NUMBERED = 20  # classes; of more, the cells are too small for numbers
-WIDEST = 42.0  # inches of a matrix: of more than a hundred classes the cells become smaller
+CELL = 0.42  # inches per class in a confusion matrix
+MOST_NUMBERED = 20  # classes; with more, the cells are too small for numbers
+WIDEST = 42.0  # inches of a matrix: with more than a hundred classes the cells are smaller
 
 
 @dataclass(frozen=True)
 class Judged:
-    """An evaluation's quality under the name that the pictures give it; `look` is its place among LOOKS."""
+    """An evaluation's quality and its name in the figures; `look` is its index in LOOKS."""
 
     label: str
     quality: Quality
@@ -36,13 +36,13 @@ class Judged:
 
     @property
     def style(self) -> dict[str, Any]:
-        """How matplotlib draws its curve."""
+        """The style of its curve for matplotlib."""
         return LOOKS[self.look % len(LOOKS)] | {"markersize": 5}
 
 
 @styled
 def draw_confusion(judged: Sequence[Judged], *, classes: Sequence[str], title: str, subtitle: str) -> Figure:
-    """A matrix for each evaluation, side by side: of the images of a true class (row) the per cent said to be each class."""
+    """A matrix for each evaluation, side by side: for each true class (row) the per cent predicted as each class."""
     side = 1.3 + min(WIDEST, max(2.6, CELL * len(classes)))
     figure = new_figure(side * len(judged), side + 1.0)
     figure.suptitle(title, wrap=True)
@@ -78,21 +78,21 @@ def _draw_matrix(axes: Axes, one: Judged, classes: Sequence[str]) -> None:
 
 @styled
 def draw_reliability(judged: Sequence[Judged], *, title: str, subtitle: str) -> Figure:
-    """Accuracy over confidence, bin by bin, beside the diagonal of a true confidence; below how many images a bin holds.
+    """Accuracy over confidence by bin, with the diagonal of perfect calibration; below, the number of images per bin.
 
-    A marker's area grows with the images of its bin, and its bar is the accuracy's 95 % interval. A bin of few images is pale,
-    joined to none, and says how many they are.
+    A marker's area grows with the images of its bin, and its bar is the accuracy's 95 % interval. A bin with few images is
+    pale, not joined, and labelled with their number.
     """
     figure = new_figure(6.4, 6.2 + 0.17 * len(judged))
     figure.suptitle(title, wrap=True)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    upper.plot([0, 100], [0, 100], color=LIGHT.soft, linestyle=(0, (1, 2)), label="confidence that is true: accuracy equals it")
+    upper.plot([0, 100], [0, 100], color=LIGHT.soft, linestyle=(0, (1, 2)), label="calibrated: accuracy equals confidence")
     for one in judged:
         _draw_bins(upper, one)
     upper.set_ylabel(f"accuracy in the bin, 95 % interval (%)\npale, with their number: under {FEW} images")
     upper.set(xlim=(0, 100), ylim=(-2, 102))
-    upper.text(3, 96, "above the diagonal: too modest", fontsize=8, color=LIGHT.soft, va="top")
-    upper.text(97, 4, "below the diagonal: too sure", fontsize=8, color=LIGHT.soft, ha="right")
+    upper.text(3, 96, "above the diagonal: underconfident", fontsize=8, color=LIGHT.soft, va="top")
+    upper.text(97, 4, "below the diagonal: overconfident", fontsize=8, color=LIGHT.soft, ha="right")
     _draw_counts(lower, judged)
     note = f"{subtitle}\nthe larger a marker, the more images are in its bin"
     figure.legend(fontsize=8, loc="outside lower center", title=note, title_fontsize=7.5)
@@ -117,7 +117,7 @@ def _draw_bins(axes: Axes, one: Judged) -> None:
 
 
 def _draw_counts(axes: Axes, judged: Sequence[Judged]) -> None:
-    """Bars beside each other, one of each evaluation in a bin."""
+    """Draw the number of images in each bin, as one bar for each evaluation."""
     width = 100 / BINS * 0.8 / len(judged)
     for number, one in enumerate(judged):
         confidence, _, counts = np.array(one.quality.reliability).T
@@ -133,7 +133,7 @@ def _draw_counts(axes: Axes, judged: Sequence[Judged]) -> None:
 
 @styled
 def draw_risk_coverage(judged: Sequence[Judged], *, title: str, subtitle: str) -> Figure:
-    """The share of errors among the most confident images, over how many those are; all of them at the right end."""
+    """The fraction of errors among the most confident images, over the fraction of these images."""
     figure = new_figure(6.4, 4.3 + 0.17 * len(judged))
     figure.suptitle(title, wrap=True)
     axes = figure.add_subplot()

@@ -1,4 +1,4 @@
-"""Representations as a map, and the nearest images of some queries: what an encoder holds to be alike."""
+"""Representations as a map, and the nearest images of some queries."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from sslcli.figures.palette import LIGHT
 COLOURS = ("#08519c", "#e6842a", "#1b7837", "#b2182b", "#6a51a3", "#8c510a", "#d6569f", "#525252", "#8a8a00", "#1c9aa8")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 PALE = "#d5d3cd"
-"""Of images that are there for comparison."""
+"""The colour of images shown for comparison."""
 MOST_MAPS, SMALL_MAPS = 10, 5
-"""Classes that have a small map each, and how many of these stand in a row."""
-MARK = 0.012  # half a side of a large marker, where a panel's is 1
-MANY = 20  # classes; of more, the names are written smaller
-WIDE = 24  # characters of a class's name
+"""The most classes with a small map each, and the most such maps in a row."""
+MARK = 0.012  # half a side of a large marker, relative to the panel
+MANY = 20  # classes; with more, the names are smaller
+WIDE = 24  # characters of a class's name, at most
 
 
 @dataclass(frozen=True)
 class Panel:
-    """An encoder's map: places (N, 2) of images whose classes are `labels` (N,), under a heading."""
+    """An encoder's map: points (N, 2) of images with classes `labels` (N,), and a heading."""
 
     heading: str
     points: NDArray[np.float64]
@@ -37,7 +37,7 @@ class Panel:
 
 @styled
 def draw_map(panels: Sequence[Panel], *, classes: Sequence[str], title: str, subtitle: str) -> Figure:
-    """A panel for each encoder, side by side. A class is told by colour and marker, and named at its median point."""
+    """A panel for each encoder, side by side. Classes differ in colour and marker, with names at their median points."""
     figure = new_figure(6.2 * len(panels), 7.8)
     figure.suptitle(title, wrap=True)
     figure.supxlabel(subtitle, fontsize=7.5, color=LIGHT.soft, wrap=True)
@@ -52,7 +52,7 @@ def draw_map(panels: Sequence[Panel], *, classes: Sequence[str], title: str, sub
 
 @styled
 def draw_class_maps(panels: Sequence[Panel], *, classes: Sequence[str], title: str, subtitle: str) -> Figure:
-    """For each encoder a small map for each class, in which its images alone are dark: told apart in grey, too."""
+    """For each encoder a small map for each class, with only its images dark, so that grey prints are readable too."""
     across = min(SMALL_MAPS, len(classes))
     down = -(-len(classes) // across)
     figure = new_figure(max(6.4, 1.75 * across), (1.95 * down + 0.75) * len(panels) + 1.2)
@@ -70,7 +70,7 @@ def draw_class_maps(panels: Sequence[Panel], *, classes: Sequence[str], title: s
 
 
 def _draw_class_map(axes: Axes, panel: Panel, label: int) -> None:
-    """All images pale, those of a class dark and above."""
+    """Draw all images pale, and those of a class dark on top."""
     mine = panel.labels == label
     axes.set(xticks=[], yticks=[], box_aspect=1)
     axes.set_axis_on()
@@ -83,7 +83,7 @@ def _draw_class_map(axes: Axes, panel: Panel, label: int) -> None:
 
 
 def _look(label: int) -> tuple[str, str]:
-    """Colour and marker of a class; the first ten differ in both, the first hundred in one of them."""
+    """Colour and marker of a class; the first ten classes differ in both, the first hundred in at least one."""
     return COLOURS[label % 10], MARKERS[(label + label // 10) % 10]
 
 
@@ -96,7 +96,7 @@ def _scatter(axes: Axes, panel: Panel) -> None:
 
 
 def _name_classes(axes: Axes, panel: Panel, classes: Sequence[str]) -> None:
-    """A large marker at each class's median point and its name there, or the nearest place where it covers nothing."""
+    """Draw a large marker at each class's median point, and its name at the nearest free place."""
     present = np.unique(panel.labels).tolist()
     medians = np.array([np.median(panel.points[panel.labels == label], 0) for label in present])
     low, high = np.array([axes.get_xlim(), axes.get_ylim()]).T
@@ -118,10 +118,10 @@ def _name_classes(axes: Axes, panel: Panel, classes: Sequence[str]) -> None:
 
 
 def free_places(anchors: NDArray[np.float64], half: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Centres (K, 2) for boxes of half widths and heights (K, 2): each the nearest to just above its anchor that is free.
+    """Centres (K, 2) for boxes of half widths and heights (K, 2): each at the free place nearest to just above its anchor.
 
-    All in parts of the panel, [0, 1]. Free is what covers no box before it and no marker of any anchor (K, 2), a square
-    of half a side MARK; where nothing is free, the place just above is taken.
+    All are relative to the panel, in [0, 1]. A place is free if the box covers no earlier box and no anchor's marker, a square
+    of half side MARK. If no place is free, the box is just above its anchor.
     """
     steps = np.linspace(-0.5, 0.5, 51)
     offsets = np.stack(np.meshgrid(steps, steps), 2).reshape(-1, 2)
@@ -137,7 +137,7 @@ def free_places(anchors: NDArray[np.float64], half: NDArray[np.float64]) -> NDAr
 
 @dataclass(frozen=True)
 class Found:
-    """An encoder's nearest images of each query, (H, W, 3) uint8 with their class's name, the nearest first."""
+    """An encoder's nearest images for each query, (H, W, 3) uint8 with the name of their class, nearest first."""
 
     heading: str
     rows: Sequence[Sequence[tuple[Pixels, str]]]
@@ -147,14 +147,14 @@ class Found:
 def draw_neighbours(
     queries: Sequence[tuple[Pixels, str]], found: Sequence[Found], *, title: str, subtitle: str, judged: bool = True
 ) -> Figure:
-    """A row for each query: itself, then what each encoder finds nearest. Another class: a cross and a broken frame.
+    """A row for each query: the query, then each encoder's nearest images. Another class has a cross and a broken frame.
 
-    Where the queries have no class nothing is `judged`: names are captions, and all frames are plain.
+    Without `judged`, for queries without a class, names are captions and all frames are plain.
     """
     counts = [1, *(len(one.rows[0]) for one in found)]
     figure = new_figure(1.12 * sum(counts) + 0.5, 1.4 * len(queries) + 1.7)
     figure.suptitle(title, wrap=True)
-    legend = "✗ and a broken frame: of another class than the query\n" if judged else ""
+    legend = "✗ and a broken frame: not the query's class\n" if judged else ""
     figure.supxlabel(f"{legend}{subtitle}", fontsize=7.5, color=LIGHT.soft, wrap=True)
     parts = figure.subfigures(1, len(counts), squeeze=False, width_ratios=counts, wspace=0.08)[0]
     _draw_block(parts[0], Found("query\n", [[query] for query in queries]), None)
@@ -164,7 +164,7 @@ def draw_neighbours(
 
 
 def _draw_block(part: SubFigure, found: Found, wanted: Sequence[str] | None) -> None:
-    """Rows of images; framed by whether they are of the class wanted in their row, plainly if none is wanted."""
+    """Draw rows of images; frames show whether an image has the class wanted in its row, and are plain without one."""
     part.suptitle(found.heading, fontsize=10)
     panels = part.subplots(len(found.rows), len(found.rows[0]), squeeze=False)
     for number, (row, line) in enumerate(zip(found.rows, panels, strict=True)):

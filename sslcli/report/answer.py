@@ -1,4 +1,4 @@
-"""The report's answer: every difference with its interval, in words and as a forest plot. Imports no torch."""
+"""The page's answer: every difference with its interval, in words and as a forest plot. Imports no torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ProtocolWords:
-    """A protocol as a heading, in a sentence, and what it measures and does not."""
+    """A protocol's heading, its name in a sentence, and what it measures and does not."""
 
     heading: str
     inline: str
@@ -36,19 +36,19 @@ def protocol_key(found: InitDifference) -> str:
 
 
 def words_of(protocol: str) -> ProtocolWords:
-    """A protocol in words; one that is not known keeps its name."""
+    """A protocol in words; an unknown one keeps its key."""
     if (found := PROTOCOLS.get(protocol)) is None:
         return ProtocolWords(heading(protocol), protocol)
     return ProtocolWords(heading(found.name), found.name, f"{found.meaning} {found.limits}".strip())
 
 
 def share(fraction: float | None) -> str:
-    """A part of the labels in per cent."""
+    """A fraction of the labels in per cent; None is all."""
     return f"{100 * (1 if fraction is None else fraction):.4g} %"
 
 
 def points(difference: float, digits: int = 1) -> str:
-    """A difference of accuracies in points, with a true minus sign."""
+    """A difference of accuracies (fractions) in points, with a real minus sign."""
     return f"{100 * difference:+.{digits}f}".replace("-", "−")
 
 
@@ -57,13 +57,13 @@ def interval(found: InitDifference, digits: int = 1) -> str:
     return f"{points(found.low, digits)} to {points(found.high, digits)}"
 
 
-FEW = 4  # differences that a sentence can hold
+FEW = 4  # differences in one sentence, at most
 
 
 def verdicts(differences: Sequence[InitDifference]) -> list[tuple[str, str]]:
-    """The answer's clauses, each the words to stress and the rest; each difference with its interval, many of them counted."""
+    """The clauses of the answer, as (words to stress, rest): each difference with its interval; more than FEW are counted."""
     shown = list(zip(differences, places_in_words(differences), strict=True))
-    if len(shown) > FEW:  # the first that is no chance, if there is one
+    if len(shown) > FEW:  # the first gain or loss, if there is one
         shown = sorted(shown, key=lambda pair: pair[0].verdict == "chance")[:1]
     clauses = [(f"In {lead}", _typeset(rest)) for lead, rest in (clause(*one) for one in shown)]
     if len(differences) > FEW:
@@ -76,12 +76,12 @@ def verdicts(differences: Sequence[InitDifference]) -> list[tuple[str, str]]:
 
 
 def _typeset(text: str) -> str:
-    """Text of the terminal as the page has it: with true minus signs, and no line that ends before a per cent sign."""
+    """Text of the terminal for the page: real minus signs, and no line break before a per cent sign."""
     return text.replace(" %", "\u00a0%").replace("-", "−")
 
 
 def forest(differences: Sequence[InitDifference]) -> dict[str, Any]:
-    """The differences as rows of a forest plot: positions in per cent of its width, the axis' ticks in points."""
+    """The differences as rows of a forest plot: positions in per cent of its width, the ticks of the axis in points."""
     if not differences:
         return {}
     ends: list[float] = [100 * value for found in differences for value in (found.low, found.high, found.difference)]

@@ -1,4 +1,4 @@
-"""The plot of a study's differences outside the page, for a README: as SVG, for light and for dark ground."""
+"""The plot of a study's differences as SVG, for a README, on light and on dark background."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def save_differences(registry: Registry, study: str | None, folder: Path) -> lis
 
 
 def bars_of(found: list[InitDifference]) -> list[Bar]:
-    """The differences as they are drawn, in points."""
+    """The differences as bars, in points."""
     return [
         Bar(heading(place), 100 * one.difference, 100 * one.low, 100 * one.high, one.verdict)
         for place, one in zip(places_in_words(found), found, strict=True)
@@ -45,6 +45,6 @@ def bars_of(found: list[InitDifference]) -> list[Bar]:
 
 
 def _setting(rows: list[dict[str, object]]) -> str:
-    """What all of it was measured on: data set, backbone, method."""
+    """The setting of all rows: data sets, backbones, methods."""
     values = [dict.fromkeys(str(row[key]) for row in rows if row.get(key)) for key in ("dataset", "backbone", "method")]
     return ", ".join("/".join(known) for known in values if known)

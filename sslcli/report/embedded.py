@@ -1,4 +1,4 @@
-"""Pictures that go into a page: read with what their text says, made smaller until all of them fit."""
+"""The pictures of a page: read with their text, and made smaller until they fit."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sslcli.errors import StateError
 from sslcli.figures.canvas import png_of
 
 PLAIN = 4096
-"""Colours of a plot at most, the shades of its letters' edges among them."""
+"""The most colours of a plot, including the shades at the edges of its letters."""
 DAMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
-"""What Pillow raises of a file that is no whole picture."""
+"""The errors of Pillow for a damaged picture."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class Picture:
 
     @property
     def cost(self) -> int:
-        """How many bytes of a page it takes, about: the URI, and its words in `alt` and caption."""
+        """About how many bytes of a page it takes: the URI, and its words in `alt` and caption."""
         return 4 * len(self.png) // 3 + 2 * len(self.alt) + 600
 
 
 def read_text(path: Path) -> tuple[str, str]:
-    """Title and description in a PNG's text chunks, each a line, empty where it has none; a StateError if it is damaged."""
+    """Title and description from a PNG's text chunks, each on one line, empty if missing; a StateError if it is damaged."""
     try:
         with Image.open(path) as image:
             found = [str(image.info.get(key, "")) for key in ("Title", "Description")]
@@ -58,7 +58,7 @@ def read_text(path: Path) -> tuple[str, str]:
 
 
 def read_picture(path: Path, *, name: str) -> Picture:
-    """Read a PNG, packed anew on white without loss where that is smaller; a StateError if it is damaged."""
+    """Read a PNG; if that is smaller, compress it again on white without loss. A StateError if it is damaged."""
     title, description = read_text(path)
     try:
         content = path.read_bytes()
@@ -70,17 +70,17 @@ def read_picture(path: Path, *, name: str) -> Picture:
 
 
 def picture_of(figure: Figure, *, name: str, description: str) -> Picture:
-    """A figure as a picture, its title the figure's, with no file in between."""
+    """A figure as a picture with the figure's title, without writing a file."""
     with Image.open(png_of(figure)) as image:
         packed, size = _packed(_on_white(image)), image.size
     return Picture(name, " ".join(figure.get_suptitle().split()), description, size, packed)
 
 
 def that_fit(pictures: Sequence[Picture], room: int) -> tuple[list[Picture], list[Picture]]:
-    """The pictures that go into `room` bytes of a page, and those that do not.
+    """The pictures that fit into `room` bytes of a page, and those that do not.
 
-    If not all fit as they are, they get palettes of 256 colours: those of few colours first, which lose nothing that the eye
-    sees, and of these the largest. Then the first ones have precedence.
+    If they do not all fit, they get palettes of 256 colours: first those with few colours, which lose nothing visible, and
+    of these the largest first. If they still do not all fit, earlier pictures have precedence.
     """
     fitted = list(pictures)
     rich = [sum(picture.cost for picture in pictures) > room and _is_rich(picture) for picture in pictures]
@@ -98,7 +98,7 @@ def that_fit(pictures: Sequence[Picture], room: int) -> tuple[list[Picture], lis
 
 
 def _is_rich(picture: Picture) -> bool:
-    """Whether it has more colours than lines and letters need: photographs have."""
+    """Whether it has more colours than a plot needs, like a photograph."""
     with Image.open(io.BytesIO(picture.png)) as image:
         return image.convert("RGB").getcolors(PLAIN) is None
 
@@ -110,12 +110,12 @@ def _with_palette(picture: Picture) -> Picture:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    """RGB; what is transparent becomes white, the ground that the pictures are made for."""
+    """The image in RGB on white, the background that the pictures are made for."""
     layers = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers).convert("RGB")
 
 
 def _packed(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, format="png", compress_level=6)  # the highest makes them 2 % smaller, in seven times as long
+    image.save(buffer, format="png", compress_level=6)  # the highest level is 2 % smaller, and takes seven times as long
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""ssl plots --check: the local images of a Markdown page that a reader would not see, and what their links mean."""
+"""ssl plots --check: find the local images of a Markdown page that a reader would not see, and their probable targets."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from sslcli.report.page_images import Link, image_links
 from sslcli.training.tags import OLD_NAMES
 
 PLAIN = re.compile(r"[\w./-]+", re.ASCII)
-"""Paths that Markdown and HTML take as they are, such as all that the program writes. Links are mended to no others."""
+"""Paths that need no escaping in Markdown and HTML, like all that the program writes. Links are fixed only to such paths."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """What a reader of the page can get: paths relative to `root`, in their exact case.
+    """The files that a reader of the page can get: paths relative to `root`, in their exact case.
 
-    Inside git those are the tracked files that are not deleted, which a host serves; `unserved` then says of others why not.
+    In a git repository these are the tracked files that are not deleted; `unserved` gives the reason for each other file.
     """
 
     root: Path
@@ -31,7 +31,7 @@ class Served:
     unserved: dict[str, str]
 
     def problem(self, path: str) -> str | None:
-        """Why a path cannot be had, with what is probably meant; None if it can."""
+        """Why a reader cannot get a path, with its probable target; None if a reader can."""
         if path in self.paths:
             return _damage(self.root / path)
         if path in self.unserved:
@@ -47,11 +47,11 @@ class Served:
         return "is not there"
 
     def meant(self, path: str) -> list[str]:
-        """The files that are the path but for case and the original study's names."""
+        """The files that differ from the path only in case or by the original study's names."""
         return sorted(known for known in self.paths if path not in self.unserved and known.casefold() in _readings(path))
 
     def _beyond(self, path: str) -> str | None:
-        """Why a host would not look into a folder on the way to a path: git has a link or another repository there."""
+        """Why a host does not serve a path whose parent folder is a link or another repository; None if it does."""
         for folder in map(str, PurePosixPath(path).parents):
             if folder in self.paths and (self.root / folder).is_symlink():
                 return f"lies behind the link {folder}, which a host does not follow"
@@ -63,21 +63,21 @@ class Served:
 
 
 def _readings(path: str) -> set[str]:
-    """What a path may mean, in lower case: itself, and with the name here of what the original study called otherwise."""
+    """The readings of a path, in lower case: as it is, and with a file name of the original study replaced by the one here."""
     folder, slash, file = path.casefold().rpartition("/")
     stem, dot, suffix = file.rpartition(".")
     return {path.casefold(), folder + slash + OLD_NAMES.get(stem, stem) + dot + suffix}
 
 
 def _damage(file: Path) -> str | None:
-    """Why a file that can be had shows nothing. One that a sparse checkout leaves out is whole on the host."""
+    """Why a file shows nothing; None if it does, or if a sparse checkout leaves it out here."""
     if file.is_file():
         return None if file.stat().st_size else "is an empty file"
-    return "is no file: a folder, or a link that leads nowhere" if file.is_symlink() or file.is_dir() else None
+    return "is not a file, but a folder or a broken link" if file.is_symlink() or file.is_dir() else None
 
 
 def served_around(page: Path, links: Iterable[Link]) -> Served:
-    """What can be had beside a page: git's tracked files where there is a repository, else the files on the disk."""
+    """The files that a reader of a page can get: git's tracked files in a repository, else the files on the disk."""
     if not any((folder / ".git").exists() for folder in page.parents):
         return Served(page.parent, frozenset(_on_disk(page, links)), {})
     root = Path(_git(page.parent, "rev-parse", "--show-toplevel").rstrip("\n"))
@@ -91,7 +91,7 @@ def served_around(page: Path, links: Iterable[Link]) -> Served:
         unserved[name] = f"is not in git yet; to add it, type: {_git_command('add', root / name)}"
     gone = listed("--deleted")
     for name in gone:
-        unserved[name] = f"is in git, but deleted here; to have it back, type: {_git_command('restore', root / name)}"
+        unserved[name] = f"is in git, but deleted here; to restore it, type: {_git_command('restore', root / name)}"
     return Served(root, frozenset(listed()) - {*gone}, unserved)
 
 
@@ -100,7 +100,7 @@ def _git_command(verb: str, path: Path) -> str:
 
 
 def _on_disk(page: Path, links: Iterable[Link]) -> Iterator[str]:
-    """The files below a page's folder, and those above it that are linked, by the names that their folders list."""
+    """The files below a page's folder, and the linked files above it, in the exact case of their names on the disk."""
     for path in page.parent.rglob("*"):
         if path.is_file():
             yield path.relative_to(page.parent).as_posix()
@@ -118,32 +118,32 @@ def _names(folder: Path) -> list[str]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """What git prints; a StateError if there is no git or it refuses."""
+    """The output of git; a StateError if git is missing or fails."""
     try:
         done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=True)  # noqa: S603, S607
     except OSError as error:
         raise StateError(f"{folder} is in a git repository, and git cannot be run: {error}") from error
     except subprocess.CalledProcessError as error:
-        raise StateError(f"git does not tell what is in {folder}: {error.stderr.decode(errors='replace').strip()}") from error
+        raise StateError(f"git cannot list the files in {folder}: {error.stderr.decode(errors='replace').strip()}") from error
     return done.stdout.decode(errors="surrogateescape")
 
 
 def check(page: Path, *, fix: bool) -> None:
-    """Name each local image of the page that cannot be had, and what is probably meant; a StateError if there is one.
+    """Print each local image of the page that a reader cannot get, and its probable target; a StateError if there is one.
 
-    With `fix`, links to which there is exactly one answer are rewritten first, and nothing else.
+    With `fix`, links with exactly one possible target are fixed first; nothing else changes.
     """
     if not page.is_file():
         raise StateError(f"--check {page}: there is no such file")
     typed, page = page, page.resolve()
     text = page.read_bytes().decode(errors="surrogateescape")
     if "\0" in text:
-        raise UsageError(f"--check {typed} is no Markdown page: it holds bytes that no text has")
+        raise UsageError(f"--check {typed} is not a Markdown page: it holds bytes that are not text")
     links = image_links(text)
     served = served_around(page, links)
     problems = {link: problem for link in links if (problem := served.problem(_relative(served.root, page, link)))}
     fixed: dict[Link, str] = {}
-    for link in sorted(problems, key=lambda link: -link.start) if fix else ():  # from the end: places before stay right
+    for link in sorted(problems, key=lambda link: -link.start) if fix else ():  # from the end, to keep positions
         mended = _mended(text, link, served, page)
         if mended:
             text, fixed[link] = mended
@@ -153,9 +153,9 @@ def check(page: Path, *, fix: bool) -> None:
         print(_printable(f"{typed}, line {link.line}: {link.path} {f'is now {fixed[link]}' if link in fixed else problem}"))
     if broken := len(problems) - len(fixed):
         certain = not fix and any(_mended(text, link, served, page) for link in problems.keys() - fixed.keys())
-        advice = f"; to mend what has exactly one answer, type: ssl plots --check {shlex.quote(str(typed))} --fix"
-        raise StateError(f"{broken} of {len(links)} local images of {typed} cannot be had{advice if certain else ''}")
-    print(f"{typed}: {len(links)} local images, all there")
+        advice = f"; to fix links with exactly one possible target, type: ssl plots --check {shlex.quote(str(typed))} --fix"
+        raise StateError(f"{broken} of {len(links)} local images of {typed} are not available{advice if certain else ''}")
+    print(f"{typed}: {len(links)} local images, all available")
 
 
 def _printable(text: str) -> str:
@@ -163,7 +163,7 @@ def _printable(text: str) -> str:
 
 
 def _mended(text: str, link: Link, served: Served, page: Path) -> tuple[str, str] | None:
-    """The page with one link rewritten, and its new target; None where what is meant is not certain, or no file of ours."""
+    """The page with one link fixed, and the new target; None if the target is not certain, or needs escaping."""
     meant = served.meant(_relative(served.root, page, link))
     if len(meant) != 1 or link.start < 0:
         return None
@@ -178,6 +178,6 @@ def _mended(text: str, link: Link, served: Served, page: Path) -> tuple[str, str
 
 
 def _relative(root: Path, page: Path, link: Link) -> str:
-    """A link's path relative to the root of what is served; one that begins with a slash is meant from there."""
+    """A link's path relative to `root`; a path that starts with a slash starts there."""
     start = root if link.path.startswith("/") else page.parent
     return Path(os.path.relpath(os.path.normpath(start / link.path.lstrip("/")), root)).as_posix()

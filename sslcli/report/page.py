@@ -1,4 +1,4 @@
-"""The page of a study: one HTML file that needs nothing else, to be handed in."""
+"""The page of a study: a single, complete HTML file to hand in."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from sslcli.runs.run import LEGAL_ID, Run
 from sslcli.training.tags import RESERVED
 
 QUESTION = "Does self-supervised pretraining help here?"
-LIMIT = 3_000_000  # bytes that the page stays below
-MARGIN = 50_000  # of these, kept for headings of pictures
+LIMIT = 3_000_000  # bytes of a page, at most
+MARGIN = 50_000  # of these, reserved for headings of pictures
 COLOURS = f""":root {{ color-scheme: light dark; {LIGHT.as_css} }}
 @media (prefers-color-scheme: dark) {{ :root {{ {DARK.as_css} }} }}
 """
@@ -50,9 +50,9 @@ def make(
     title: str | None = None,
     author: str | None = None,
 ) -> Path:
-    """Write the report of a study, else of the newest; returns its path, by default results/<study>.html in the project.
+    """Write the page of a study, by default the newest; returns its path, by default results/<study>.html in the project.
 
-    A UsageError if `out` is no .html; a StateError if there is no finished evaluation, or it cannot be written.
+    A UsageError if `out` does not end in .html; a StateError if there is no finished evaluation, or writing fails.
     """
     if out is not None and out.suffix.lower() != ".html":
         raise UsageError(f"--out {out}: a report is written as HTML; accepted are names that end in .html")
@@ -66,7 +66,7 @@ def make(
 
 
 def _page(registry: Registry, chosen: list[Run], names: dict[str, str]) -> str:
-    """The whole page: its text first, then as many pictures as there is room for."""
+    """The whole page, with as many pictures as fit."""
     setups = pretrain_setups(registry, chosen)
     comparison = results(chosen, setups, settings_in_words(registry, chosen, setups))
     material = _material(registry, chosen, comparison)
@@ -77,7 +77,7 @@ def _page(registry: Registry, chosen: list[Run], names: dict[str, str]) -> str:
 
 
 def _material(registry: Registry, chosen: list[Run], comparison: dict[str, Any]) -> Material:
-    """What the sections are made of; which pictures are kept is still to be said."""
+    """The content of the sections; the pictures that fit are not chosen yet."""
     runs = _runs_of(registry, chosen)
     checks, unchecked = data_checks(registry.root, _datasets(runs))
     found, damaged = find_pictures(registry, runs)
@@ -96,12 +96,12 @@ def _runs_of(registry: Registry, chosen: Sequence[Run]) -> list[Run]:
 
 
 def _datasets(runs: Sequence[Run]) -> dict[str, str | None]:
-    """The data sets of runs, and the sha256 of each, where it is known."""
+    """The data sets of runs, and the sha256 of each, None if unknown."""
     return {run.dataset: run.data.get("sha256") for run in runs if run.dataset}
 
 
 def _head(material: Material) -> dict[str, Any]:
-    """What stands above the sections: the setting and the answer."""
+    """The values above the sections: the setting and the answer."""
     runs, differences = material.measured.runs, material.measured.differences
     return {
         "study": material.chosen[0].study or "",
@@ -118,7 +118,7 @@ def _head(material: Material) -> dict[str, Any]:
 
 
 def _render(head: Content, material: Material) -> str:
-    """The templates filled in. Every value is escaped; the script is known to the page by its hash, so no other runs."""
+    """The rendered templates. Every value is escaped; the page allows its script by hash, so that no other can run."""
     environment = Environment(
         loader=PackageLoader("sslcli"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

@@ -1,7 +1,6 @@
-"""The local images of a Markdown page, and where their targets stand in it.
+"""The local images of a Markdown page, and the positions of their targets in its text.
 
-markdown-it says which images there are; where each target stands in the source is then looked up, for the line and for
---fix.
+markdown-it finds the images; each target is then looked up in the source, for its line and for --fix.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ ATTRIBUTE = re.compile(r"""(?<![\w-])(?:src|srcset)\s*=\s*(?:"([^"]*)"|'([^']*)'
 
 @dataclass(frozen=True)
 class Link:
-    """A local image of a page: its target as decoded, the line, and where the target stands, text[start:end], if found."""
+    """A local image of a page: its decoded target, the line, and the target's position text[start:end], -1 if not found."""
 
     target: str
     line: int
@@ -33,7 +32,7 @@ class Link:
 
     @property
     def path(self) -> str:
-        """The path that is meant: without query and fragment, %20 and the like decoded."""
+        """The path: without query and fragment, with %20 and the like decoded."""
         return unquote(re.split(r"[?#]", self.target)[0], errors="surrogateescape")
 
 
@@ -52,7 +51,7 @@ def _is_local(target: str) -> bool:
 
 
 class Source:
-    """A page's text, walked in the order of its tokens, to find where each of them stands."""
+    """A page's text, searched in the order of its tokens to find the position of each."""
 
     def __init__(self, text: str, references: dict[str, Any]) -> None:
         self.text, self.references = text, references
@@ -64,20 +63,20 @@ class Source:
         self.place, self.end = self.lines[lines[0]], self.lines[min(lines[1], len(self.lines) - 1)]
 
     def skip(self, content: str) -> int:
-        """Go on behind the next occurrence of `content`; its place, or -1 where it is not there in one piece."""
+        """Move behind the next occurrence of `content`; returns its position, or -1 if it is not there in one piece."""
         found = self.text.find(content, self.place, self.end)
         self.place = found + len(content) if found >= 0 else self.place
         return found
 
     def link(self, target: str, start: int = -1, end: int = -1) -> Link:
-        """A link at a place, or where that is unknown on the line that was reached."""
+        """A link at a position; if that is unknown, on the current line."""
         return Link(target, 1 + self._line(start if start >= 0 else self.place), start, end)
 
     def _line(self, place: int) -> int:
         return sum(begin <= place for begin in self.lines[1:-1])
 
     def destinations(self, href: str) -> list[Link]:
-        """The next target in round brackets that is `href`, else the definitions of references that are."""
+        """The next target `href` in round brackets, or else the reference definitions with this target."""
         for opening in re.compile(r"\]\([ \t\r\n]*").finditer(self.text, self.place, self.end):
             if link := self._target_at(opening.end(), href):
                 self.place = link.end
@@ -121,7 +120,7 @@ def _links_of_block(block: Token, source: Source) -> Iterator[Link]:
 
 
 def _links_of_html(content: str, source: Source) -> Iterator[Link]:
-    """The images of a piece of HTML; it need not be whole."""
+    """The images of a piece of HTML, which may be incomplete."""
     for tag, attributes in _tags(content):
         begin = source.skip(tag)
         for value in (value for name, value in attributes if name == "src" and value):
@@ -132,13 +131,13 @@ def _links_of_html(content: str, source: Source) -> Iterator[Link]:
 
 
 def _candidates(srcset: str) -> list[str]:
-    """The addresses of a srcset: each up to white space, behind it a description up to a comma. An address may hold commas."""
+    """The addresses of a srcset, each followed by white space and a descriptor up to a comma. An address may contain commas."""
     found = re.findall(r"[\s,]*(\S*[^\s,])(?:,+(?=\s|$)|\s[^,]*|$)", srcset)
     return [str(address) for address in found]
 
 
 def _in_tag(target: str, value: str, tag: str, begin: int, source: Source) -> Link:
-    """Where a target stands in a tag at `begin`: it is the attribute's whole value, or one of several in it."""
+    """The link of a target in a tag at `begin`: the attribute's whole value, or one of several addresses in it."""
     for found in ATTRIBUTE.finditer(tag) if begin >= 0 else ():
         raw, place = found[found.lastindex or 0], begin + found.start(found.lastindex or 0)
         if html.unescape(raw) != value:
@@ -151,7 +150,7 @@ def _in_tag(target: str, value: str, tag: str, begin: int, source: Source) -> Li
 
 
 def _tags(content: str) -> list[tuple[str, list[tuple[str, str | None]]]]:
-    """The <img> and <source> tags of a piece of HTML, as they stand and by attributes."""
+    """The <img> and <source> tags of a piece of HTML: their text and attributes."""
 
     class Collector(HTMLParser):
         def __init__(self) -> None:

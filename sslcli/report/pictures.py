@@ -1,4 +1,4 @@
-"""The report's pictures: those of the project that name one of its runs, in the order in which they are shown."""
+"""The pictures of the page: those of the project that name one of its runs, in display order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FOLDERS = ("results/figures", "results/predictions", "results/data")
 class Kind:
     """A kind of picture: its chapter and heading, what it shows, and the command that makes it, after `ssl`.
 
-    `pattern` fits its path.
+    `pattern` matches its path.
     """
 
     key: str
@@ -35,41 +35,41 @@ class Kind:
 
 
 FIGURE = r"^(?!results/(predictions|data)/)"
-"""The pattern of what lies in no folder that is a kind of its own."""
+"""Matches pictures outside the folders that are kinds of their own."""
 
 
 def _word(name: str) -> str:
-    """The pattern of a figure that has this word, and not just these letters, in its name."""
+    """The pattern of a figure with this whole word in its name."""
     return rf"{FIGURE}.*(?<![a-z0-9]){name}(?![a-z0-9])[^/]*$"
 
 
 KINDS = (
     Kind("over-time", "Training", "Accuracy over time", _word("accuracy_over_time"), "plots",
-         "What the frozen encoder knows as training goes on."),
+         "The accuracy of the frozen encoder during pretraining."),
     Kind("curves", "Training", "Curves", rf"{FIGURE}.*/(test|val|train)_[^/]*$", "plots"),
     Kind("predictions", "Pictures", "Predictions", r"^results/predictions/", "predict",
          "The same test images for every run: the true class above, the prediction and its confidence below."),
     Kind("views", "Pictures", "Views", _word("views"), "views",
          "What pretraining sees: training images and augmented views of them."),
     Kind("map", "Pictures", "Map of the representations", _word("map"), "map",
-         "Test images that the encoder finds alike lie close. The kNN accuracy above a map is of the images that its heading "
-         "names; those of the kNN protocol, in the tables, are of all test images and all labels."),
+         "Test images with similar representations lie close together. The kNN accuracy above a map is that of the images in "
+         "its heading; the kNN protocol, in the tables, uses all test images and all labels."),
     Kind("neighbours", "Pictures", "Nearest neighbours", _word("neighbours"), "map",
-         "Test images and what the encoder finds most like them."),
+         "Test images and the training images with the most similar representations."),
     Kind("other", "Pictures", "Further pictures", "", ""),
     Kind("reliability", "Confidence", "Reliability", _word("reliability"), "probe",
-         "How often predictions of a confidence are right. What few images tell is pale."),
-    Kind("confusion", "Confidence", "Confusions", _word("confusion"), "probe", "Which classes are taken for which."),
+         "How often predictions are right, by confidence. Points from few images are pale."),
+    Kind("confusion", "Confidence", "Confusions", _word("confusion"), "probe", "Which classes are confused with which."),
     Kind("risk", "Confidence", "Risk and coverage", _word("risk"), "probe",
          "Errors among the images that remain if the least confident are left out."),
-    Kind("data", "Data", "Data", r"^results/data/", "data check", "What the data check drew."),
+    Kind("data", "Data", "Data", r"^results/data/", "data check", "The pictures of the data check."),
 )  # fmt: skip
-"""In the order in which they are shown. A picture is of the first whose pattern fits, else of the one without."""
+"""The kinds in display order. A picture has the first kind whose pattern matches, or else the one without a pattern."""
 FIRST_CURVES = ("test_acc.png", "val_knn.png", "train_loss_epoch.png", "val_acc.png", "test_loss.png")
 
 
 def find_pictures(registry: Registry, runs: Sequence[Run]) -> tuple[list[Picture], list[str]]:
-    """The project's pictures whose text names one of the runs, or in results/data their data; and what of them is damaged."""
+    """The project's pictures whose text names one of the runs, or in results/data their data; and the damaged files."""
     names = re.compile(rf"(?<![\w.-])({'|'.join(re.escape(run.id) for run in runs)})(?![\w-])")
     checked = {(dataset_word(run.dataset), run.data.get("sha256")) for run in runs if run.dataset}
     found, damaged = [], []
@@ -86,18 +86,18 @@ def find_pictures(registry: Registry, runs: Sequence[Run]) -> tuple[list[Picture
 
 
 def kind_of(name: str) -> Kind:
-    """The kind of the picture at a path of the project."""
+    """The kind of a picture, from its path in the project."""
     fits = (kind for kind in KINDS if kind.pattern and re.search(kind.pattern, name))
     return next(fits, next(kind for kind in KINDS if not kind.pattern))
 
 
 def first_words() -> list[str]:
-    """What the names of pictures of evaluations begin with, experiment by experiment: its usual protocol."""
+    """The first words in names of evaluations' pictures: the first protocol of each experiment."""
     return [protocol_named(None, name).key for name in evaluations()]
 
 
 def in_order(pictures: Iterable[Picture]) -> list[Picture]:
-    """As they are shown: by kind, then the curves that tell most, then by protocol, all labels before few, then by name."""
+    """Display order: by kind, then the most useful curves, then by protocol, all labels before few, then by name."""
 
     def place(picture: Picture) -> tuple[int, int, int, bool, str]:
         folder, _, file = picture.name.removeprefix("results/").partition("/")
@@ -110,12 +110,12 @@ def in_order(pictures: Iterable[Picture]) -> list[Picture]:
 
 
 def shown_at_once(picture: Picture) -> bool:
-    """Whether a picture is not folded away: of the curves only the accuracies are shown."""
+    """Whether a picture is visible at first; of the curves only the accuracies are."""
     return kind_of(picture.name).key != "curves" or picture.name.endswith(("test_acc.png", "val_knn.png"))
 
 
 def missing(registry: Registry, pictures: Iterable[Picture], runs: Sequence[Run]) -> list[tuple[str, str]]:
-    """The kinds of picture of which there is none, and the command that makes each; of published runs none can be made."""
+    """The missing kinds of picture, and the command that makes each; published runs cannot have pictures."""
     own = [run for run in runs if run.status != "published"]
     if not own:
         return []

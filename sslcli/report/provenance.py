@@ -1,4 +1,4 @@
-"""Where the report's numbers come from, and what was not measured. Imports no torch."""
+"""The origin of the page's numbers, and what was not measured. Imports no torch."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from sslcli.runs.naming import dataset_word
 from sslcli.runs.run import Run
 
 DONE = ("finished", "published")
-CPU = re.compile(r", \d+ threads$")  # how a CPU is recorded; anything else is a GPU
+CPU = re.compile(r", \d+ threads$")  # the record of a CPU; anything else is a GPU
 
 
 def provenance(runs: Sequence[Run]) -> Table:
-    """For every run what made it: command, versions, commit, device, time, data and checkpoint."""
+    """A row for every run: command, time, device, versions, commit, data and checkpoint."""
     columns = ["run", "what", "command", "seconds", "device", "versions", "commit", "data, SHA-256", "checkpoint, SHA-256"]
     rows = [
         [
@@ -43,7 +43,7 @@ def provenance(runs: Sequence[Run]) -> Table:
 
 
 def without_folders(command: str | None) -> str:
-    """A command as it was typed, but of a path from the root its last part alone: a page to hand in tells no one's folders."""
+    """The command as typed, with only the last part of absolute paths: the page must not show anyone's folders."""
     return re.sub(r"""(?<=[\s='"])/(?:[^\s/'"]+/)*""", "…/", command or "")
 
 
@@ -60,7 +60,7 @@ def _seconds(run: Run) -> Cell:
 
 
 def machine(runs: Sequence[Run]) -> list[tuple[str, str]]:
-    """The machine and the software in a few lines: every value that the runs record."""
+    """The machine and the software in a few lines, with every value that the runs recorded."""
     versions = {key: each(run.versions.get(key) for run in runs) for key in ("platform", "python", "torch", "torchvision")}
     days = sorted(run.created[:10] for run in runs if run.created)
     lines = [
@@ -75,20 +75,20 @@ def machine(runs: Sequence[Run]) -> list[tuple[str, str]]:
 
 
 def minutes_in_words(runs: Sequence[Run]) -> str:
-    """The minutes of all trainings together, and how many they are; nothing where none is on record."""
+    """The total minutes and the number of the trainings with a recorded time; "" if there are none."""
     timed = [run.metrics["seconds"] for run in runs if "seconds" in run.metrics]
     return f"{sum(timed) / 60:,.1f} minutes in {len(timed)} run{'s' * (len(timed) != 1)}" if timed else ""
 
 
 def each(values: Iterable[Any]) -> str:
-    """The values that there are, each once: "a; b"."""
+    """The distinct values that are not empty: "a; b"."""
     return "; ".join(dict.fromkeys(str(value) for value in values if value))
 
 
 def data_checks(root: Path, datasets: Mapping[str, str | None]) -> tuple[list[Table], list[str]]:
-    """What `ssl data check` counted of each data set, lists left out; and the data sets that have no readable check.
+    """The results of `ssl data check` for each data set, without lists; and sentences about missing or unreadable checks.
 
-    `datasets` maps their names to the sha256 of their content, where that is known: a check of other data is not shown.
+    `datasets` maps names to the sha256 of the content, None if unknown; a check of other data is not shown.
     """
     tables, without = [], []
     for dataset, sha256 in datasets.items():
@@ -98,7 +98,7 @@ def data_checks(root: Path, datasets: Mapping[str, str | None]) -> tuple[list[Ta
             if not isinstance(content, dict) or not content:
                 raise ValueError
         except FileNotFoundError:
-            without.append(f"no data check of {dataset} was made")
+            without.append(f"there is no data check of {dataset}")
             continue
         except (OSError, ValueError):
             without.append(f"the data check {name} is damaged")
@@ -130,7 +130,7 @@ def _scalars(content: Any, prefix: str = "") -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Measured:
-    """What the list of gaps is made from: the comparison's rows and differences, and the records of all runs."""
+    """The input of the list of gaps: the comparison's rows and differences, all records, and the runs without partner."""
 
     rows: Sequence[Values]
     differences: Sequence[InitDifference]
@@ -139,7 +139,7 @@ class Measured:
 
 
 def gaps(found: Measured) -> list[str]:
-    """What the numbers do not say, each as a sentence."""
+    """Sentences about what the numbers do not show."""
     return [*_of_seeds(found), *_of_protocols(found), *_of_setting(found), *_of_figures(found), *_of_runs(found)]
 
 
@@ -149,8 +149,7 @@ def _of_seeds(found: Measured) -> list[str]:
     if not single:
         return []
     return [
-        f"One seed only in {listed(single)}: the intervals speak of other test images, not of other seeds, which can "
-        "differ by more."
+        f"One seed only in {listed(single)}: the intervals cover other test images, not other seeds, which can differ by more."
     ]
 
 
@@ -180,7 +179,7 @@ def _of_setting(found: Measured) -> list[str]:
         sentences.append(f"Pretraining ran for {listed([f'{e:g}' for e in epochs])} epochs; more were not measured.")
     devices = {run.device for run in found.runs if run.device}
     if devices and all(CPU.search(device) for device in devices):
-        sentences.append("No GPU was used: times and recipes speak of CPUs.")
+        sentences.append("No GPU was used: times and recipes hold for CPUs.")
     return sentences
 
 
@@ -188,15 +187,15 @@ def _of_figures(found: Measured) -> list[str]:
     sentences = []
     if any(row.get("best_test_acc") is not None for row in found.rows):
         sentences.append(
-            "The best test accuracy is the best over epochs: it looks at the test images to choose, so it is no estimate for "
-            "new images."
+            "The best test accuracy is the best over epochs: the test images choose the epoch, so it does not estimate the "
+            "accuracy on new images."
         )
     if any(row.get("test_acc") is not None and row.get("best_test_acc") is not None for row in found.rows):
         sentences.append(
-            "The test accuracy is that of the epoch which the validation images chose, a part of the training images."
+            "The test accuracy is that of the epoch with the best validation accuracy, on a part of the training images."
         )
     if any("unpaired" in difference.interval for difference in found.differences):
-        sentences.append("Intervals without a record of which images were right are unpaired, and wider than they need be.")
+        sentences.append("Intervals without a record of which images were right are unpaired, and so wider than necessary.")
     judged = [protocol for protocol in _run(found) if protocol not in PROTOCOLS or PROTOCOLS[protocol].probabilities]
     without = [words_of(protocol).inline for protocol in judged if not any(
         row.get("test_nll") is not None for row in found.rows if protocol_of(row) == protocol)]  # fmt: skip
@@ -206,7 +205,7 @@ def _of_figures(found: Measured) -> list[str]:
 
 
 def _of_runs(found: Measured) -> list[str]:
-    sentences = [f"{run.id} has no partner that differs in its init alone, so it is in no difference." for run in found.lonely]
+    sentences = [f"{run.id} has no partner that differs only in init, so it is in no difference." for run in found.lonely]
     undone = [run.id for run in found.runs if run.status not in DONE]
     if undone:
         sentences.append(f"Not finished, so in no table of results: {listed(undone)}.")

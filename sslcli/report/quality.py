@@ -1,4 +1,4 @@
-"""The report's pictures beyond accuracy: drawn from the test logits that a study's evaluations have kept."""
+"""The page's pictures beyond accuracy, drawn from the test logits that a study's evaluations saved."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from sslcli.runs.run import Run
 
 
 def quality_figures(registry: Registry, chosen: Sequence[Run]) -> list[Picture]:
-    """Reliability, confusions, and risk over coverage of each protocol's first pair that has kept its test logits.
+    """Reliability, confusions, and risk over coverage of the first pair of each protocol that has saved its test logits.
 
-    The first is that with the most labels. Of outputs that are no probabilities, as kNN's, there are confusions alone.
+    The first pair has the most labels. Outputs that are not probabilities, like those of kNN, have only confusions.
     """
     pairs: dict[str | None, Pair] = {}
     for pair in pair_up(list(chosen))[0]:

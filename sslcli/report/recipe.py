@@ -1,4 +1,4 @@
-"""How to make the study again: each training's options and minutes, the commands, and whom to cite. Imports no torch."""
+"""How to reproduce the study: options and minutes of each training, the commands, and what to cite. Imports no torch."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ ELSEWHERE = {
     *NO_OPTION_OF_A_RUN, "method", "protocol", "label_fraction", "init", "encoder", "at_epoch", "seed", "name", "data_dir",
     "download", "device", "deterministic",
 }  # fmt: skip
-"""Options that a column says, or that say where things are."""
+"""Options that have a column, or that only say where things are."""
 OF_ENCODER = {"dataset", "labels", "image_size", "fit", "backbone", "stem"}
-"""Options of an evaluation that say again what its encoder was trained on and what it is."""
+"""Options of an evaluation that repeat those of its encoder's pretraining."""
 OPEN = (None, "auto")
-"""Defaults that leave a value to the program."""
+"""Defaults that let the program choose the value."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """The runs that one command has made at one commit; `what` are their kinds in words."""
+    """The number of runs that one command made at one commit; `what` are their kinds in words."""
 
     command: str
     commit: str
@@ -36,7 +36,7 @@ class Piece:
 
 
 def pieces(runs: Sequence[Run]) -> list[Piece]:
-    """By command and commit what was run, in order. A run without a record of its command, as a published one, is in none."""
+    """The runs grouped by command and commit, in order; without runs that have no recorded command, like published ones."""
     found: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         if run.command:
@@ -52,7 +52,7 @@ def _kind(run: Run) -> str:
 
 
 def recipe(runs: Sequence[Run]) -> Table | None:
-    """A row for each training that differs in more than init and seed; None where no options are on record."""
+    """A row for each kind of training, whatever its init and seed; None if no options are recorded."""
     alike: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
         if run.options and run.status in DONE:
@@ -80,7 +80,7 @@ def _training(run: Run) -> str:
 
 
 def chosen(run: Run) -> str:
-    """The options on record that have another value than their default, "batch size 128, optimizer muon"."""
+    """The recorded options that differ from their defaults: "batch size 128, optimizer muon"."""
     defaults = _defaults(run)
     return _in_words({
         name: value for name, value in run.options.items()
@@ -89,7 +89,7 @@ def chosen(run: Run) -> str:
 
 
 def settled(run: Run) -> str:
-    """The options on record whose default leaves the value to the program, which a preset may have settled too."""
+    """The recorded options whose default lets the program choose; a preset may have set them too."""
     defaults = _defaults(run)
     return _in_words({
         name: value for name, value in run.options.items()
@@ -102,7 +102,7 @@ def _elsewhere(run: Run) -> set[str]:
 
 
 def _defaults(run: Run) -> dict[str, Any]:
-    """The defaults of the command that makes such runs, of a method's options those of the method."""
+    """The defaults of the command that makes such runs, including those of its method."""
     command = TRAININGS[EXPERIMENTS[run.experiment]]
     own = options_of(run.encoder_method or "") if run.experiment == "pretrain" else {}
     common = {name: field.default for name, field in command.__dataclass_fields__.items()}
@@ -120,7 +120,7 @@ def _value(value: Any) -> str:
 
 
 def _minutes(runs: Sequence[Run]) -> str:
-    """The minutes of one run, of several the fewest and the most."""
+    """The minutes of a run; for several runs, the fewest and the most."""
     timed = sorted(run.metrics["seconds"] / 60 for run in runs if "seconds" in run.metrics)
     if not timed:
         return "–"
@@ -129,6 +129,6 @@ def _minutes(runs: Sequence[Run]) -> str:
 
 
 def references(runs: Sequence[Run]) -> list[str]:
-    """The papers of the methods that the encoders were trained with, a line each; of a method outside the program none."""
+    """The papers of the encoders' methods, one line each; a method outside the program has none."""
     methods = dict.fromkeys(run.encoder_method for run in runs if run.experiment == "pretrain" and run.encoder_method)
     return [FILES[method].about for method in methods if method in FILES]

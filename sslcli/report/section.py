@@ -1,4 +1,4 @@
-"""What a section of the page is, and what all of them are made of."""
+"""The class of a section of the page, and the input of all sections."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
 Content = Mapping[str, Any]
-"""What a section's template is filled with, by name."""
+"""The values for a section's template, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """What a page is made of: the study's evaluations, what was `measured` in them, and the pictures.
+    """The input of a page: the study's evaluations, what was `measured` in them, and the pictures.
 
-    `checks` are the tables of the data checks, `unchecked` the data sets without one, in words. `found` are the pictures that
-    there are, in order; `kept` those that the page has room for, `left_out` the others. `damaged` are names of broken files.
+    `checks` are the tables of the data checks, `unchecked` sentences about data sets without one. `found` are all pictures, in
+    order; `kept` are those that fit into the page, `left_out` the others. `damaged` are the names of damaged files.
     """
 
     registry: Registry
@@ -43,12 +43,12 @@ def _always(_: Content) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A section of the page. `key` is its id there, `heading` what stands above it and in the navigation.
+    """A section of the page. `key` is its id there, `heading` its title, also in the navigation.
 
-    `content(material)` is what `template` is filled with; None leaves the section out. `template` is HTML in the language of
-    Jinja, below the heading: every value is escaped, `table(t, id)` sets a Table, `picture(p)` a Picture. `linked(content)`
-    says whether the navigation leads there. Neighbours of one `chapter` share an entry there, which leads to the first of them;
-    a section without a chapter has an entry of its own.
+    `content(material)` returns the values for `template`; None leaves the section out. `template` is a Jinja template of the
+    HTML below the heading: every value is escaped, `table(t, id)` shows a Table, `picture(p)` a Picture. `linked(content)`
+    says whether the navigation has a link to it. Consecutive sections with the same `chapter` share one link, to the first of
+    them; a section without a chapter has its own link.
     """
 
     key: str

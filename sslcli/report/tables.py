@@ -1,4 +1,4 @@
-"""The report's tables: one for each protocol, and accuracy by part of the labels. Imports no torch."""
+"""The tables of the page: one for each protocol, and accuracy by fraction of the labels. Imports no torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sslcli.report.answer import ProtocolWords, Values, interval, points, protoc
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: its text, the value that it is sorted by, a smaller line below, and how it is set."""
+    """A cell: its text, the value to sort by, a smaller line below, and its style."""
 
     text: str = ""
     sort: float | str = ""
@@ -27,7 +27,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: columns are headings and whether they hold numbers; `foot` stays below whatever sorts the rows."""
+    """A table: `columns` are (heading, whether it holds numbers); the rows of `foot` stay below when the others are sorted."""
 
     caption: str
     columns: list[tuple[str, bool]]
@@ -47,12 +47,12 @@ ALWAYS = ("label_fraction", "init", "seed", "test_acc", "run")
 
 
 def result_tables(rows: Sequence[Values], differences: Sequence[InitDifference]) -> list[tuple[ProtocolWords, Table]]:
-    """A table for each protocol, so that none shares a column with another: its runs, below them its differences."""
+    """A table for each protocol: its runs, below them its differences. Protocols never share a column of accuracies."""
     tables = []
     for protocol in dict.fromkeys(map(protocol_of, rows)):
         mine = [row for row in rows if protocol_of(row) == protocol]
         found = [difference for difference in differences if protocol_key(difference) == protocol]
-        shared = ("dataset", "backbone", "epochs")  # shown where they vary
+        shared = ("dataset", "backbone", "epochs")  # shown if they vary
         varying = [key for key in shared if len({row.get(key) for row in (mine if key == "epochs" else rows)}) > 1]
         known = [key for key in COLUMNS if key not in shared and any(row.get(key) is not None for row in mine)]
         keys = [key for key in COLUMNS if key in (*ALWAYS, *varying, *known)]
@@ -100,7 +100,7 @@ def _difference_row(keys: Sequence[str], found: InitDifference) -> list[Cell]:
 
 
 def ranking_tables(rankings: Sequence[Ranking]) -> list[tuple[str, str, Table]]:
-    """For each ranking of methods its heading, the sentence that names the best, and the table."""
+    """For each ranking of methods: the heading, the sentence that names the best method, and the table."""
     return [
         (
             f"Methods in {ranking.place}",
@@ -123,7 +123,7 @@ def _ranked_cell(key: str, text: str | None) -> Cell:
 
 
 def few_label_tables(differences: Sequence[InitDifference]) -> list[Table]:
-    """For each protocol that was run on parts of the labels: accuracy by part, pretrained beside scratch."""
+    """For each protocol that was run with fewer labels: accuracy by fraction of the labels, pretrained beside scratch."""
     tables = []
     for protocol in dict.fromkeys(map(protocol_key, differences)):
         mine = [found for found in differences if protocol_key(found) == protocol]
@@ -153,6 +153,6 @@ def few_label_tables(differences: Sequence[InitDifference]) -> list[Table]:
             ]
             for found, setting in zip(mine, settings, strict=True)
         ]
-        caption = f"{words_of(protocol).heading} by part of the training labels"
+        caption = f"{words_of(protocol).heading} by fraction of the training labels"
         tables.append(Table(caption, [(column, column != "setting") for column in columns], rows))
     return tables

@@ -184,7 +184,7 @@ def test_letters_without_a_font_are_said_once_and_warn_of_nothing(
     assert result.code == 0
     assert "Glyph" not in result.err
     assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
-    assert result.err.count("no font of this machine") == 1
+    assert result.err.count("no font on this machine") == 1
 
 
 def test_letters_are_taken_from_another_font_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -230,7 +230,7 @@ def test_what_is_wrong_is_said(ssl: Cli, own: list[Path]) -> None:
     for line, code, words in (
         ("neighbours", 2, "no picture was named"),
         ("neighbours nothing.png", 3, "no such file"),
-        (f"neighbours {own[0]} --out {own[0]}", 2, "is a picture that was given"),
+        (f"neighbours {own[0]} --out {own[0]}", 2, "is one of the input pictures"),
         (f"neighbours {own[0]} --out a.jpg", 2, "names that end in .png"),
         (f"neighbours {own[0]} --k 5 --among 4", 2, "at most the 4 training images"),
         (f"neighbours {own[0]} --run nosuch", 3, "is called 'nosuch'"),

@@ -196,7 +196,7 @@ def test_the_readmes_links_hold_with_the_headings_that_they_name() -> None:
 def test_the_pages_images_are_tracked_in_exactly_this_case(ssl: Cli, page: str) -> None:
     result = ssl(f"plots --check {ROOT / page}")
     assert result.code == 0, result.out
-    assert re.search(r"[1-9]\d* local images, all there", result.out)
+    assert re.search(r"[1-9]\d* local images, all available", result.out)
 
 
 def test_the_pages_of_results_show_the_published_tables(ssl: Cli) -> None:

@@ -48,7 +48,7 @@ def test_a_page_whose_images_are_there_passes(ssl: Cli, page: Path) -> None:
     page.write_text(GOOD)
     result = ssl("plots --check README.md")
     assert (result.code, result.err) == (0, "")
-    assert "11 local images, all there" in result.out
+    assert "11 local images, all available" in result.out
 
 
 PARTS = [
@@ -151,7 +151,7 @@ def test_a_tracked_picture_that_is_deleted_is_named(ssl: Cli, page: Path) -> Non
     page.write_text("![a](figures/linear_eval/test_acc.png) ![b](figures/linear_eval/Test_acc.png)")
     result = ssl("plots --check README.md --fix")
     assert result.code == 3
-    advice = "is in git, but deleted here; to have it back, type: git restore figures/linear_eval/test_acc.png"
+    advice = "is in git, but deleted here; to restore it, type: git restore figures/linear_eval/test_acc.png"
     first, second = result.out.splitlines()
     assert advice in first
     assert "meant may be figures/linear_eval/test_acc.png" in second
@@ -309,7 +309,7 @@ def test_the_advice_can_be_typed_and_is_given_only_where_it_helps(ssl: Cli, page
 @pytest.mark.parametrize(
     ("line", "code", "text"),
     [
-        ("plots --check picture.png", 2, "no Markdown"),
+        ("plots --check picture.png", 2, "not a Markdown page"),
         ("plots --check nowhere.md", 3, "no such file"),
         ("plots --fix", 2, "--check README.md"),
     ],
@@ -324,4 +324,4 @@ def test_git_that_refuses_is_said(ssl: Cli, tmp_path: Path) -> None:
     (tmp_path / ".git").write_text("gitdir: nowhere\n")
     (tmp_path / "README.md").write_text("![a](x.png)")
     result = ssl("plots --check README.md")
-    assert (result.code, "git does not tell" in result.err) == (3, True)
+    assert (result.code, "git cannot list the files" in result.err) == (3, True)

@@ -81,7 +81,7 @@ def test_runs_of_one_command_at_one_commit_are_one_piece_and_of_two_commits_two(
     assert "Run in pieces, 2 in all:" in text
     assert "commit fff: 1 run (linear evaluation)" in text
     assert "One command" not in text
-    assert "This command makes the study again (…/ stands for a folder):" in text
+    assert "This command reproduces the study (…/ stands for a folder):" in text
 
 
 def test_the_page_has_the_recipe_the_author_and_no_wall_of_words(ssl: Cli, registry: Registry) -> None:

@@ -1,4 +1,4 @@
-"""The sections of the page below the answer, a file each; pictures have one for each of their kinds."""
+"""The sections of the page below the answer, one file each; each kind of picture is a section."""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ SECTIONS: dict[str, Section] = {
         missing.SECTION,
     )
 }
-"""Every section by its key, in the order in which they are shown."""
+"""Every section by key, in display order."""

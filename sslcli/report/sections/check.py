@@ -1,4 +1,4 @@
-"""The data check: what `ssl data check` counted of each data set."""
+"""The data check: the results of `ssl data check` for each data set."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sslcli.report.section import Content, Material, Section
 
 
 def content(material: Material) -> Content:
-    """The tables, and which data sets have none."""
+    """The tables, and sentences about the data sets without one."""
     return {"checks": material.checks, "unchecked": material.unchecked}
 
 

@@ -1,4 +1,4 @@
-"""What was not measured: what the numbers do not say."""
+"""What was not measured, and so what the numbers do not show."""
 
 from __future__ import annotations
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from sslcli.report.pictures import missing
 from sslcli.report.section import Content, Material, Section
 
-OF_LOGITS = "makes an evaluation that keeps its test logits, from which the report draws them."
+OF_LOGITS = "makes an evaluation that saves its test logits; the page draws these pictures from them."
 
 
 def content(material: Material) -> Content | None:
-    """The kinds of which there is none, and the names of the others; None where nothing is missing."""
+    """The missing kinds, and the pictures left out or damaged; None if nothing is missing."""
     absent = _absent(material)
     if not (absent or material.left_out or material.damaged):
         return None
@@ -17,7 +17,7 @@ def content(material: Material) -> Content | None:
 
 
 def _absent(material: Material) -> list[tuple[str, str, str]]:
-    """The kinds of picture that are missing: heading, command, and what is special about it."""
+    """The missing kinds of picture: heading, command, and a special sentence about the command, if any."""
     kinds = missing(material.registry, material.found, material.measured.runs)
     rest = [(heading, command, "") for heading, command in kinds if command != "ssl probe"]
     of_logits = [heading for heading, command in kinds if command == "ssl probe"]

@@ -1,4 +1,4 @@
-"""A section for each kind of picture that there is one of."""
+"""A section for each kind of picture."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEMPLATE = """\
 
 
 def content(kind: Kind, material: Material) -> Content | None:
-    """The pictures of a kind, in order: those shown at once, and those folded away below them."""
+    """The pictures of a kind, in order: the visible ones, and those folded away below them; None without any."""
     mine = [picture for picture in material.kept if kind_of(picture.name) is kind]
     if not mine:
         return None
@@ -37,4 +37,4 @@ SECTIONS = [
     Section(key=kind.key, heading=kind.heading, chapter=kind.chapter, template=TEMPLATE, content=partial(content, kind))
     for kind in KINDS
 ]
-"""In the order in which the kinds are shown."""
+"""The sections in display order of their kinds."""

@@ -1,4 +1,4 @@
-"""Provenance: the machine and the software, and for every run what made it."""
+"""Provenance: the machine, the software, and the origin of every run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sslcli.report.section import Content, Material, Section
 
 
 def content(material: Material) -> Content:
-    """Which commands at which commits, the machine in a few lines, and the table of all runs."""
+    """The commands with their commits, the machine in a few lines, and the table of all runs."""
     runs = material.measured.runs
     return {"pieces": pieces(runs), "machine": machine(runs), "provenance": provenance(runs)}
 

@@ -1,4 +1,4 @@
-"""Recipe: the method, what differs from the defaults, the minutes, the machine, and the command that makes it again."""
+"""Recipe: the method, the options that differ from the defaults, minutes, machine, and the commands to repeat it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sslcli.report.section import Content, Material, Section
 
 
 def content(material: Material) -> Content:
-    """The table of trainings, the commands in the order in which they were given, and the papers."""
+    """The table of trainings, the commands in order, and the papers."""
     runs = material.measured.runs
     return {
         "recipe": recipe(runs),
@@ -25,7 +25,7 @@ SECTION = Section(
     content=content,
     template="""\
 {% if commands %}
-<p>{{ "This command makes" if commands|length == 1 else "These commands, in this order, make" }} the study again
+<p>{{ "This command reproduces" if commands|length == 1 else "These commands, in this order, reproduce" }} the study
 {{- " (…/ stands for a folder)" if "…/" in commands|join }}:</p>
 <pre><code>{{ commands|join("\n") }}</code></pre>
 {% endif %}

@@ -1,4 +1,4 @@
-"""The results: a ranking of methods where there are several, and a table for each protocol."""
+"""The results: a ranking of methods if there are several, and a table for each protocol."""
 
 from __future__ import annotations
 
