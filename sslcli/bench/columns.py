@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sslcli.bench.cost import Cost, Costs
-from sslcli.bench.minutes import fit_to_minutes
+from sslcli.bench.minutes import settle_minutes
 from sslcli.bench.timing import forget_peak_memory, matmul_peak, peak_memory
 from sslcli.options.mapping import build
 from sslcli.options.presets import over_time, read_preset, trainings_of
@@ -31,7 +31,7 @@ def differences(trainings: list[Any]) -> list[str]:
 def settle(registry: Registry, command: Any, costs: Costs) -> Plan[TrainingOptions]:
     """A fully determined training. A random encoder replaces a pretrained one, because it costs the same."""
     if isinstance(command, Pretrain):
-        return pretraining.plan(registry, command, fit_to_minutes=fit_to_minutes, load=costs.load)
+        return pretraining.plan(registry, command, settle_minutes=settle_minutes, load=costs.load)
     earlier = {"at_epoch": None} if "at_epoch" in command.options() else {}
     inherited, _ = inherit(registry, command.because("costs the same", init="scratch", **earlier))
     return evaluating.settle(registry, inherited, None, load=costs.load)
@@ -74,7 +74,7 @@ def of_preset(registry: Registry, name: str, like: Any, costs: Costs) -> dict[st
     """Seconds of a preset's study without its pictures, by kind of training, on the device and the data of `like`."""
     study = Study(preset=name, data_dir=like.data_dir, device=like.device)
     steps = trainings_of(read_preset(name), study)
-    start = pretraining.plan(registry, build(Pretrain, steps[0][1]), fit_to_minutes=fit_to_minutes, load=costs.load)
+    start = pretraining.plan(registry, build(Pretrain, steps[0][1]), settle_minutes=settle_minutes, load=costs.load)
     of_start = costs.of(start)
     epochs = range(1, start.options.epochs + 1)
     kept = [epoch for epoch in epochs if pretraining.is_kept(epoch, start.options, of_start.steps, of_start.epoch_steps)]

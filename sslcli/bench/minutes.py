@@ -30,7 +30,7 @@ T = TypeVar("T")
 RECIPE: dict[str, Any] = {"optimizer": "muon", "momentum": 0.95, "batch_size": 256}
 """The best options for short pretrainings of CIFAR-10, by validation accuracy (results/speedrun.md); methods have more."""
 SETTLED = (*RECIPE, "backbone", "stem", "epochs", "max_steps", "view_sizes", "knn_every")
-"""The options that `fit_to_minutes` may set, besides those of the method."""
+"""The options that `settle_minutes` may set, besides those of the method."""
 SMALL_NETS = (("resnet9-large", 1_200_000), ("resnet9-wide", 300_000), ("resnet9", 0))
 """For images below LARGE on a CPU, take the first encoder that can see this number of images within the minutes.
 
@@ -51,11 +51,11 @@ def recipe_of(method: MethodFile) -> dict[str, Any]:
 
 
 def settled_of(method: MethodFile) -> tuple[str, ...]:
-    """The options that `fit_to_minutes` may set, with this method."""
+    """The options that `settle_minutes` may set, with this method."""
     return (*SETTLED, *method.in_minutes)
 
 
-def fit_to_minutes(command: Pretrain, options: Pretrain, context: Context) -> Pretrain:
+def settle_minutes(command: Pretrain, options: Pretrain, context: Context) -> Pretrain:
     """Time a few steps, and set the options that fit into `--minutes`; the run can be repeated with them, without it.
 
     Epochs and steps follow from the time of a step here. Encoder, sides of the views and RECIPE are set only if the `command`

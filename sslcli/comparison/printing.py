@@ -11,7 +11,7 @@ from sslcli.comparison.answer import brief_answer
 from sslcli.comparison.comparison import chosen_runs, pretrain_setups, results
 from sslcli.comparison.differences import pair_up
 from sslcli.comparison.options_apart import settings_in_words
-from sslcli.comparison.rows import GAP, PUBLISHED, Row, fitting, shared_words, tables
+from sslcli.comparison.rows import GAP, PUBLISHED, Row, shared_words, tables, within_room
 from sslcli.console.messages import WIDEST, room_across, wrapped
 from sslcli.console.tables import print_rows, print_within
 from sslcli.evaluation.naming import heading
@@ -75,7 +75,7 @@ def print_tables(tables: Mapping[str, Sequence[Row]], *, ids: Collection[str], r
 
     `ids` are the ids of all runs; shortened ids must be unique among them.
     """
-    for protocol, (rows, columns) in fitting(tables, ids, room).items():
+    for protocol, (rows, columns) in within_room(tables, ids, room).items():
         print(f"\n{heading(protocol)}")
         print("\n".join(wrapped(", ".join(shared_words(tables[protocol]).values()), room)))
         print_within(rows, columns, room=room, gap=GAP)

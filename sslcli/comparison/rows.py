@@ -118,7 +118,7 @@ def _points(difference: float | None) -> str:
     return "" if difference is None else f"{100 * difference:+.2f} points"
 
 
-def fitting(tables: Mapping[str, Sequence[Row]], ids: Collection[str], room: int) -> dict[str, Laid]:
+def within_room(tables: Mapping[str, Sequence[Row]], ids: Collection[str], room: int) -> dict[str, Laid]:
     """Lay out each table: with whole ids, else with shortened ones, else with one each; the best over epochs if it fits."""
     endings: dict[str, str] = {}
 

@@ -38,16 +38,16 @@ from sslcli.training.optim import optimizer_for
 from sslcli.training.recipe import defaults_of_open, rate_schedule, total_steps
 from sslcli.training.step import Batch, Loss, Training
 
-FitToMinutes = Callable[[Pretrain, Pretrain, Context], Pretrain]
+SettleMinutes = Callable[[Pretrain, Pretrain, Context], Pretrain]
 """A function from the command, its options on these data, and the context to options that fit into --minutes."""
 
 
-def plan(registry: Registry, command: Pretrain, *, fit_to_minutes: FitToMinutes, load: Load = load_data) -> Plan[Pretrain]:
-    """Load the data and set every option; with --minutes, `fit_to_minutes` sets those that were not given."""
+def plan(registry: Registry, command: Pretrain, *, settle_minutes: SettleMinutes, load: Load = load_data) -> Plan[Pretrain]:
+    """Load the data and set every option; with --minutes, `settle_minutes` sets those that were not given."""
     context, options = prepare(registry, command, load=load)
     origin = on_first(lambda: take_stock(options))
     if options.minutes is not None:
-        options = fit_to_minutes(command, options, context)
+        options = settle_minutes(command, options, context)
     choices: Choices = {} if options.minutes is None else {"minutes": options.minutes}
     resolved, init = resolve(options, context), init_label("", origin) or None
     code = code_of(resolved.file)

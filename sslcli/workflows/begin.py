@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sslcli.bench.cost import Costs
-from sslcli.bench.minutes import fit_to_minutes
+from sslcli.bench.minutes import settle_minutes
 from sslcli.console.progress import duration
 from sslcli.errors import UsageError
 from sslcli.options.finetune import Finetune
@@ -33,7 +33,7 @@ def pretrain(registry: Registry, command: Pretrain) -> Run | None:
 def _show_plan(registry: Registry, command: Pretrain) -> None:
     """Print every option with its origin, and the expected time from a few timed steps."""
     costs = Costs()
-    settled = plan(registry, command, fit_to_minutes=fit_to_minutes, load=costs.load)
+    settled = plan(registry, command, settle_minutes=settle_minutes, load=costs.load)
     options = settled.options
     for name, value in options.options().items():
         print(f"{name:17} {value!s:22} {options.origins.get(name, 'default')}")

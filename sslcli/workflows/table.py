@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, cast
 
-from sslcli.bench.minutes import fit_to_minutes
+from sslcli.bench.minutes import settle_minutes
 from sslcli.options.finetune import Finetune
 from sslcli.options.mapping import build
 from sslcli.options.pretrain import Pretrain
@@ -53,7 +53,7 @@ class Workflow(Generic[OptionsT]):
         return self.carry_out(registry, run, own, context)
 
 
-PRETRAIN = Workflow("pretrain", partial(pretraining_plan.plan, fit_to_minutes=fit_to_minutes), pretraining.carry_out)
+PRETRAIN = Workflow("pretrain", partial(pretraining_plan.plan, settle_minutes=settle_minutes), pretraining.carry_out)
 PROBE = Workflow[Probe]("probe", evaluation_plan.plan, evaluating.carry_out)
 FINETUNE = Workflow[Finetune]("finetune", evaluation_plan.plan, evaluating.carry_out)
 AnyWorkflow = Workflow[Pretrain] | Workflow[Probe] | Workflow[Finetune]

@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from sslcli.bench import cost, timing
 from sslcli.bench.cost import Costs
-from sslcli.bench.minutes import fit_to_minutes
+from sslcli.bench.minutes import settle_minutes
 from sslcli.bench.timing import ATTENTION, PHASES, StepTime, time_step
 from sslcli.data.image_data import ImageData
 from sslcli.data.sets import shapes
@@ -116,7 +116,7 @@ def test_json_holds_what_the_table_says(ssl: Cli) -> None:
 def tiny(registry: Registry, **options: object) -> tuple[Costs, object]:
     costs = Costs()
     command = Pretrain(**{"dataset": "shapes", "backbone": "resnet9", "batch_size": 32, "precision": "fp32", **options})  # type: ignore[arg-type]
-    return costs, plan(registry, command, fit_to_minutes=fit_to_minutes, load=costs.load)
+    return costs, plan(registry, command, settle_minutes=settle_minutes, load=costs.load)
 
 
 def test_the_parts_of_a_step_add_up_to_the_step(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -416,7 +416,7 @@ def test_augmentation_is_a_small_part_of_a_step_where_the_net_is_smallest(
     monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=processor_time))  # which does not count others' work
     monkeypatch.setattr(timing, "median", min)
     options = from_mapping(Pretrain, read_preset(preset)["pretrain"][0], preset)
-    settled = plan(registry, Pretrain(**options), fit_to_minutes=fit_to_minutes, load=Costs(stand_in=True).load)
+    settled = plan(registry, Pretrain(**options), settle_minutes=settle_minutes, load=Costs(stand_in=True).load)
     _, training = training_of(settled.options, settled.context)  # type: ignore[arg-type]
     attempts = (time_step(training, 0) for _ in range(20))
     assert any(0 < step.split["augmentation"] < most * step.seconds for step in attempts)

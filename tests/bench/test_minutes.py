@@ -52,7 +52,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def planned(registry: Registry, **options: Any) -> Plan:
-    return pretraining.plan(registry, Pretrain(dataset="shapes", **options), fit_to_minutes=minutes.fit_to_minutes)
+    return pretraining.plan(registry, Pretrain(dataset="shapes", **options), settle_minutes=minutes.settle_minutes)
 
 
 def settled(registry: Registry, **options: Any) -> Pretrain:
@@ -84,7 +84,7 @@ def test_what_a_person_chose_stays_and_the_rest_is_the_recipe(registry: Registry
     stem = settled(registry, minutes=5.0, stem="conv3-s2")
     assert (stem.backbone, stem.stem) == ("resnet18", "conv3-s2")
     context, begun = prepare(registry, Pretrain(dataset="shapes", minutes=5.0, init="weights.pt"))
-    assert minutes.fit_to_minutes(begun, begun, context).backbone == "resnet18"  # the weights are of it
+    assert minutes.settle_minutes(begun, begun, context).backbone == "resnet18"  # the weights are of it
     assert options.origins["temperature"] == options.origins["epochs"] == "--minutes 5"
     free = settled(registry, minutes=5.0)
     assert (free.optimizer, free.batch_size) == ("muon", 240)  # of 256 images at a time there are not enough
@@ -148,7 +148,7 @@ def test_a_study_of_own_pictures_settles_its_minutes_once_for_all_seeds_and_goes
     line = "study --dataset folder:photos --minutes 0.1 --set finetune.max_steps=1"
     first = ssl(line)
     assert first.code == 0, first.err
-    monkeypatch.setattr(minutes, "fit_to_minutes", None)  # nothing is timed again
+    monkeypatch.setattr(minutes, "settle_minutes", None)  # nothing is timed again
     second = ssl(f"{line} --seeds 2")
     assert second.code == 0, second.err
     assert second.err.count(": finished already") == 5

@@ -20,7 +20,7 @@ from filelock import FileLock
 from PIL import Image
 
 from sslcli import load_encoder
-from sslcli.bench.minutes import fit_to_minutes
+from sslcli.bench.minutes import settle_minutes
 from sslcli.data import image_data
 from sslcli.data.batches import ahead
 from sslcli.data.folder import picture_cache
@@ -566,7 +566,7 @@ def test_views_and_stem_follow_the_size_of_the_pictures(
     for number in range(8):
         Image.new("RGB", (side, side + number), (number * 30, 0, 0)).save(tmp_path / "pictures" / f"{number}.png")
     command = Pretrain(dataset=f"folder:{tmp_path / 'pictures'}", batch_size=4, hue=0.05)
-    options = plan(registry, command, fit_to_minutes=fit_to_minutes).options
+    options = plan(registry, command, settle_minutes=settle_minutes).options
     assert (options.image_size, options.crop_min, options.blur, options.hue) == (size, crop_min, blur, 0.05)
     assert options.stem == ("conv7-pool" if size >= 96 else "conv3")
     assert options.view_sizes == str(size)

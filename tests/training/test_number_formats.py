@@ -9,7 +9,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from sslcli.bench.minutes import fit_to_minutes
+from sslcli.bench.minutes import settle_minutes
 from sslcli.methods import METHODS
 from sslcli.options.pretrain import Pretrain
 from sslcli.plans import pretraining
@@ -74,7 +74,7 @@ def test_no_step_of_pretraining_multiplies_bfloat16_where_it_is_slow(
     formats = {}
     for gain in (0.02, 4.0):
         with machine(gain) as recorder:
-            plan = pretraining.plan(registry, options, fit_to_minutes=fit_to_minutes)
+            plan = pretraining.plan(registry, options, settle_minutes=settle_minutes)
             trained, training = pretraining.training_of(plan.options, plan.context)
             one_step(plan, training)
         formats[gain] = recorder.formats
