@@ -1,4 +1,4 @@
-"""Does pretraining help? The answer in words, for the terminal, for programs and for the page. Imports no torch."""
+"""Does pretraining help? The answer in words, for the terminal, programs and the page. Imports no torch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def answer(differences: Sequence[InitDifference]) -> str:
 
 
 def clause(found: InitDifference, place: str, *, beside: str = "") -> tuple[str, str]:
-    """The verdict on a difference, and its figures, in points; `beside` follows its interval."""
+    """The verdict on a difference, and its numbers in points; `beside` follows the interval."""
     size, low, high = (100 * value for value in (found.difference, found.low, found.high))
     if found.verdict == "gain":
         return f"{place}, yes", f", by {size:.1f} points (95 % interval {low:.1f} to {high:.1f}{beside})"
@@ -89,7 +89,7 @@ def _wordings(differences: Sequence[InitDifference]) -> Iterator[str]:
         return
     named = list(zip(differences, places_in_words(differences, epochs=False), strict=True))
     for details in DETAILS:
-        clauses, units = [], True  # the first number has the unit of all
+        clauses, units = [], True  # only the first number shows the unit
         for kind, detail in details.items():
             mine = [(found, name) for found, name in named if found.verdict == kind]
             if mine and detail == "number":

@@ -1,4 +1,4 @@
-"""What an encoder knows as its pretraining goes on: linear and kNN accuracy over epochs and minutes. Imports no torch."""
+"""Linear and kNN accuracy of an encoder over the epochs and minutes of its pretraining. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sslcli.runs.run import Run
 
 
 def epochs_of(record: Run) -> dict[float, float]:
-    """The steps at which a run's epochs ended, and how many epochs that were; --max-steps may have cut the last one off."""
+    """From the step at the end of each epoch of a run to its number of epochs; --max-steps can cut the last one short."""
     if not record.history:
         return {}
     first = record.history[0]["step"] / min(1, record.epochs or 1)
@@ -21,10 +21,10 @@ def epochs_of(record: Run) -> dict[float, float]:
 
 
 def figure_over_time(runs: Sequence[Run], pretrain: Run, record_of: Callable[[Run], Run]) -> tuple[Figure, str] | None:
-    """The figure and its description, where more than the last checkpoint of a seed was measured.
+    """The figure and its description; None unless several checkpoints of one seed were measured.
 
-    `pretrain` is a pretraining with its record; the others of its study that differ in their seed alone are drawn with it, each
-    by what was measured of itself. `record_of` reads a run's record.
+    `pretrain` is the record of a pretraining. Pretrainings of its study that differ only in the seed are drawn too, each with
+    its own measurements. `record_of` reads a run's record.
     """
     others = [run for run in runs if run.experiment == "pretrain" and run.id != pretrain.id and _alike(run, pretrain)]
     records = sorted([*(record_of(run) for run in others), pretrain], key=lambda record: record.seed or 0)
@@ -47,12 +47,12 @@ def figure_over_time(runs: Sequence[Run], pretrain: Run, record_of: Callable[[Ru
 
 
 def _alike(run: Run, pretrain: Run) -> bool:
-    """Whether two pretrainings of a study differ in their seed alone."""
+    """Whether two pretrainings of a study differ only in the seed."""
     return bool(pretrain.setup) and (run.study, run.setup, run.status) == (pretrain.study, pretrain.setup, pretrain.status)
 
 
 def _most_measured(probes: Sequence[Run], records: Sequence[Run]) -> str | None:
-    """The setup of the probes that measured most epochs of one seed; of equals the newest."""
+    """The setup of the probes that measured the most epochs of one seed; of equal ones, the newest."""
     epochs: dict[tuple[str | None, str | None], set[int | None]] = {}
     for probe in reversed(probes):
         if probe.parent in {record.id for record in records}:
@@ -61,13 +61,13 @@ def _most_measured(probes: Sequence[Run], records: Sequence[Run]) -> str | None:
 
 
 def _clock(record: Run) -> dict[float, float]:
-    """The seconds of a pretraining after each of its epochs, where they are on record."""
+    """The recorded seconds of a pretraining after each of its epochs."""
     epochs = epochs_of(record)
     return {epochs[entry["step"]]: entry["seconds"] for entry in record.history if "seconds" in entry}
 
 
 def _linear(probes: Sequence[Run], record: Run) -> dict[float, float]:
-    """The accuracies of the encoder of one pretraining; of an epoch that was measured twice the newest."""
+    """The accuracies of one pretraining's encoder by epoch; the newest, if an epoch was measured twice."""
     clock = _clock(record)
     last = max(clock, default=0.0)
     measured = {float(p.at_epoch or last): p.metrics["test_acc"] for p in probes if p.parent == record.id}
@@ -81,13 +81,13 @@ def _knn(record: Run) -> dict[float, float]:
 
 
 def _started(measured: Accuracies, scratch: Sequence[Run], record: Run) -> Accuracies:
-    """With what the same seed's encoder knew before the first step, where later epochs were measured too."""
+    """The accuracies with that of the same seed's scratch encoder at epoch 0, if several epochs were measured."""
     own = [probe.metrics["test_acc"] for probe in scratch if probe.seed == record.seed]
     return {0.0: own[-1], **measured} if own and len(measured) > 1 else measured
 
 
 def _lines(runs: Sequence[Run], scratch: Sequence[Run], pretrain: Run) -> list[tuple[float, str]]:
-    """The accuracy from scratch, the mean of its seeds, and published ones of no seed on the same data."""
+    """The accuracy from scratch, as the mean over seeds, and published accuracies without a seed on the same data."""
     newest = {probe.seed: probe.metrics["test_acc"] for probe in scratch}
     lines = [(fmean(newest.values()), f"scratch {100 * fmean(newest.values()):.2f} %")] if newest else []
     published = [

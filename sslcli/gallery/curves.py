@@ -1,4 +1,4 @@
-"""What TensorBoard's event files hold, as figures. Imports no torch."""
+"""Figures of the scalars in TensorBoard's event files. Imports no torch."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from sslcli.training.tags import OLD_NAMES, PLAIN, marked, name_of, names_of, pl
 LABELS = {
     "test_acc": "test accuracy (%)",
     "val_acc": "validation accuracy (%)",
-    "val_knn": "kNN accuracy on training images, their labels held out (%)",
+    "val_knn": "kNN accuracy on training images with held-out labels (%)",
     "test_loss": "test loss (nats)",
     "val_loss": "validation loss (nats)",
-    "train_loss_epoch": "training loss, mean of the epoch (nats)",
-    "train_loss_step": "training loss of the step (nats)",
+    "train_loss_epoch": "training loss, epoch mean (nats)",
+    "train_loss_step": "training loss per step (nats)",
     "train_lr": "learning rate",
-    "train_z_std": "deviation of the unit-length projection z",
-    "val_z_std": "deviation of the unit-length projection z, at the end of the epoch",
+    "train_z_std": "standard deviation of the unit-length projection z",
+    "val_z_std": "standard deviation of the unit-length projection z, at the end of the epoch",
     "val_alignment": "mean squared distance of two views' z (0 to 4)",
     "val_uniformity": "uniformity of z (0: collapsed; lower: more even)",
     "val_rank": "effective rank of the representation h",
@@ -54,12 +54,12 @@ def save_curves(registry: Registry, *, study: str | None, out: Path) -> list[Pat
         if pair[0].experiment == "pretrain":
             written += _draw_over_time(registry, records[0], folder)
     if not written:
-        raise StateError(f"there are no scalars in the event files of the newest runs in {registry.root}: nothing to draw")
+        raise StateError(f"the event files of the newest runs in {registry.root} hold no scalars: there is nothing to draw")
     return written
 
 
 def _draw_pair(registry: Registry, records: list[Run], folder: Path) -> list[Path]:
-    """A figure for each scalar of a run and of its partner."""
+    """Save a figure for each scalar of a run and its partner."""
     scalars = [_read(registry.path(record.folder)) for record in records]
     first = records[0]
     words = in_words(first.experiment, first.label_fraction, protocol=first.protocol).capitalize()
@@ -86,7 +86,7 @@ def _draw_pair(registry: Registry, records: list[Run], folder: Path) -> list[Pat
 
 
 def _references(name: str, record: Run) -> list[tuple[float, str]]:
-    """The values to hold a scalar against: what a healthy projection's deviation is near."""
+    """Reference values for a scalar: the deviation of a healthy projection."""
     dim = record.settled.get("projector_dim")
     if not name.endswith("_z_std") or not dim:
         return []
@@ -125,7 +125,7 @@ def save_foreign_curves(logdir: Path, out: Path) -> list[Path]:
 
 
 def _draw_group(title: str, parent: Path, members: list[Path], out: Path) -> list[Path]:
-    """A figure for each scalar of the event folders that lie in `parent`."""
+    """Save a figure for each scalar of the event folders in `parent`."""
     scalars = [_read(folder) for folder in members]
     names = [folder.relative_to(parent).as_posix() if folder != parent else title for folder in members]
     written = []
@@ -142,7 +142,7 @@ def _draw_group(title: str, parent: Path, members: list[Path], out: Path) -> lis
 
 
 def _free_name(title: str, taken: Collection[str]) -> str:
-    """A title as the lower-case name of a folder, another than those that are taken."""
+    """A title as a lower-case folder name that is not taken."""
     name = plain(title, empty="logs")
     return name if name not in taken else marked(name, title)
 
@@ -156,7 +156,7 @@ def _read(folder: Path) -> Scalars:
 
 @dataclass(frozen=True)
 class Scalar:
-    """What a figure shows: its name, the tag (of several that share the name the first), a label, and each folder's points."""
+    """A scalar of a figure: name, tag (the first of those that share the name), label, and the points of each folder."""
 
     name: str
     tag: str
@@ -170,13 +170,13 @@ class Scalar:
 
     @property
     def in_per_cent(self) -> list[Points]:
-        """The points, accuracies as per cent; those of other programs may be so already."""
+        """The points, with accuracies in per cent; those of other programs may be in per cent already."""
         scales = [100 if _is_accuracy(self.tag) and all(abs(y) <= 1 for _, y in series) else 1 for series in self.points]
         return [[(x, scale * y) for x, y in series] for scale, series in zip(scales, self.points, strict=True)]
 
 
 def _scalars_of(folders: Sequence[Scalars]) -> list[Scalar]:
-    """What is drawn of folders that share figures. A label says the tag in words, or as it is where words would not do."""
+    """The scalars of folders that share figures. A label is the tag in words, or unchanged if words would be unclear."""
     names = names_of([found.series for found in folders])
     unclear = {name_of(tag) for tag, name in names.items() if name != name_of(tag)}
     scalars: dict[str, Scalar] = {}
@@ -206,7 +206,7 @@ def label_of(tag: str) -> str:
 
 
 def _as_it_is(tag: str) -> str:
-    """A tag as a label, on one line."""
+    """An unchanged tag as a label, on one line."""
     shown = " ".join("".join(c if c.isprintable() else " " for c in tag).split())
     return (shown or "no tag") + " (%)" * _is_accuracy(tag)
 

@@ -1,4 +1,4 @@
-"""What is in a data set: duplicates, also across training and test, constant images, class balance."""
+"""Check a data set: duplicates, also between training and test, constant images, class balance."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ BETWEEN = {
     "training and test": ("train", "test"),
 }
 SHOWN = 4  # pairs in each half of the picture
-LISTED = 40  # pairs with labels that disagree in the terminal
+LISTED = 40  # pairs with different labels in the terminal, at most
 
 
 def check_and_show(registry: Registry, command: DataCheck, *, style: str) -> None:
-    """Check the data set, print what was found, and say where it is kept."""
+    """Check the data set, print the results, and say where they are saved."""
     path = check(registry, command)
     found = read_check(path)
     show(found, style=style)
@@ -88,7 +88,7 @@ def _balance(labels: Tensor, classes: int) -> list[int]:
 
 
 def show(check: Check, *, style: str) -> None:
-    """Print a check: the counts of pairs as a table; in a table for the eye all the rest too; as JSON what the file holds."""
+    """Print a check: the counts of pairs; as table or markdown all the rest too; as JSON the content of the file."""
     rows: list[dict[str, Any]] = []
     for name, ends in BETWEEN.items():
         pairs = check.between(*ends)
@@ -121,11 +121,11 @@ def _sentences(check: Check) -> list[str]:
         *([f"Training images without a label: {unlabelled:,}."] if unlabelled else []),
         f"Test images with a duplicate: {share(images['any'])}: in training {images['exact_in_train']} exact and "
         f"{images['near_in_train']} near, within test alone {images['within_test_only']}.",
-        f"Test images that have one in training or earlier in test, test_duplicates: {share(images['left_out'])}.",
-        f"Near: a similarity of {check.threshold:g} and more, after shifts, scales and mirroring.",
-        "Unreadable images: of a folder they are said when it is read; another data set that cannot be read whole is refused.",
+        f"Test images with a duplicate in training or earlier in test (test_duplicates): {share(images['left_out'])}.",
+        f"Near: a similarity of {check.threshold:g} or more, after shifts, scales and mirroring.",
+        "Unreadable images: a folder's are listed when it is read; other data sets are refused if one cannot be read.",
         f"Images of one colour: {(len(constant) and ', '.join(constant) + more) or 'none'}.",
-        f"Mean (deviation) of the training images, of 1: "
+        f"Mean (standard deviation) of the training images, in [0, 1]: "
         f"{', '.join(f'{name} {mean:.4f} ({std:.4f})' for name, mean, std in channels)}.",
     ]
 
@@ -133,9 +133,9 @@ def _sentences(check: Check) -> list[str]:
 def _show_disagreements(check: Check, *, style: str) -> None:
     disagreeing = [pair for pair in check.pairs if pair.disagrees]
     if not disagreeing:
-        print("Labels that disagree inside a pair: none.")
+        print("Pairs with different labels: none.")
         return
-    print(f"Labels that disagree inside a pair: {len(disagreeing)}{_first(disagreeing)}:")
+    print(f"Pairs with different labels: {len(disagreeing)}{_first(disagreeing)}:")
     ends = {"first": (1, 6), "second": (3, 7)}
     rows = [
         {"similarity": f"{pair.similarity:.4f}", "kind": pair.kind}
@@ -146,7 +146,7 @@ def _show_disagreements(check: Check, *, style: str) -> None:
 
 
 def _first(pairs: list[Pair]) -> str:
-    return f", of them the first {LISTED} (the file has all)" if len(pairs) > LISTED else ""
+    return f", here the first {LISTED} (the file has all)" if len(pairs) > LISTED else ""
 
 
 def _picture_path(path: Path) -> Path:
@@ -154,24 +154,24 @@ def _picture_path(path: Path) -> Path:
 
 
 def _draw(path: Path, data: ImageData, check: Check) -> None:
-    """Draw the closest and the least close pairs across training and test; without any, there is no picture."""
+    """Save the most and the least similar pairs across training and test; without any pair, delete the picture."""
     pairs = check.between("train", "test")
     if not pairs:
         path.unlink(missing_ok=True)
         return
     apart = distinct(pairs, check.pairs)
-    sections = [("The closest", apart[:SHOWN])]
+    sections = [("The most similar", apart[:SHOWN])]
     if len(apart) > SHOWN:
         least = apart[max(SHOWN, len(apart) - SHOWN) :]
-        sections.append((f"The least close that are accepted (threshold {check.threshold:g})", least))
+        sections.append((f"The least similar above the threshold of {check.threshold:g}", least))
     shown = [(heading, [_shown(pair, data) for pair in part]) for heading, part in sections]
     title = f"{check.dataset}: {len(pairs)} pairs of the same picture across training and test"
-    subtitle = "Left a training image, right a test image, as they are. Mirrored: the right one fits when mirrored."
+    subtitle = "Left: a training image; right: a test image, both unchanged. Mirrored: the right one matches when mirrored."
     save_picture(draw_pairs(shown, title=title, subtitle=subtitle), path, description=f"Data {check.fingerprint}")
 
 
 def distinct(pairs: Sequence[Pair], links: Sequence[Pair]) -> list[Pair]:
-    """The first pair of each picture, in order. What `links` join, also by way of others, is one picture."""
+    """The first pair of each picture, in order. Images that `links` join, directly or through others, are one picture."""
     parent: dict[tuple[str, int], tuple[str, int]] = {}
 
     def root(image: tuple[str, int]) -> tuple[str, int]:

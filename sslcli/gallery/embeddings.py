@@ -1,4 +1,4 @@
-"""The representations of images, for numpy and for TensorBoard's projector."""
+"""Save the representations of images for numpy and for TensorBoard's projector."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def write_embeddings(
     data_dir: Path | None,
     device: str,
 ) -> None:
-    """Write the files, and say what they are and what shows them.
+    """Write the files, and say what they are and how to view them.
 
-    `selector` names the run, `images` a person's own pictures; without these it reads `part`, test or train, of the run's data.
+    `selector` names the run, `images` your own pictures; without pictures it reads `part`, test or train, of the run's data.
     """
     reader = reader_of(registry, selector, data_dir=data_dir, device=device)
     shown, rows = _own(reader, images) if images else _of_data(reader, part)
     folder = out or registry.path(f"results/embeddings/{reader.run.id}/{'images' if images else part}")
     if folder.exists() and not folder.is_dir():
         raise StateError(f"--out {folder} is a file; accepted is a folder")
-    say(f"{reader.run.id}: representations of {len(shown):,} images")
+    say(f"{reader.run.id}: computing representations of {len(shown):,} images")
     h = reader.h(shown).numpy().astype(np.float32)
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows([("path", "label"), *rows])
@@ -65,7 +65,7 @@ def _own(reader: Reader, names: Sequence[str]) -> tuple[Images, Rows]:
 
 
 def _of_data(reader: Reader, part: str) -> tuple[Images, Rows]:
-    """The test or training images of the run's data set; where they are no files, paths are data set, part, place from 0."""
+    """The test or training images of the run's data set; without files, their paths are dataset/part/position from 0."""
     data = reader.data()
     images, labels = (data.test_images, data.test_labels) if part == "test" else (data.train_images, data.train_labels)
     if not len(images):

@@ -1,4 +1,4 @@
-"""The training pictures that an encoder finds nearest to a person's own pictures."""
+"""The training pictures that an encoder finds nearest to your own pictures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sslcli.figures.representations import Found, draw_neighbours
 from sslcli.options.pictures import Neighbours
 from sslcli.runs.registry import Registry
 
-MOST_DRAWN = 100  # own pictures; of more all are printed
+MOST_DRAWN = 100  # own pictures; with more, all are printed
 WIDE = 14  # characters that fit above an image
 
 
@@ -37,7 +37,7 @@ def save_neighbours(registry: Registry, command: Neighbours) -> None:
     if k > most:
         raise UsageError(f"--k {k}: accepted is at most the {most} training images")
     bank = torch.randperm(whole, generator=generator(command.seed, "neighbours"))[: command.among].sort().values
-    say(f"{record.id}: representations of {len(bank):,} training images")
+    say(f"{record.id}: computing representations of {len(bank):,} training images")
     places, cosines = nearest_with_cosines(reader.h(chosen(data.train_images, bank)), reader.h(images), k=k)
     files = data.files("train") or [f"train {place}" for place in range(whole)]
     rows = []
@@ -55,8 +55,8 @@ def save_neighbours(registry: Registry, command: Neighbours) -> None:
         queries[:MOST_DRAWN],
         [Found(f"nearest training images of {record.dataset}\n{record.id}", rows[:MOST_DRAWN])], judged=False,
         title=f"Own pictures{first} and their nearest training images, as the encoder gets them",
-        subtitle=f"the {k} nearest of {len(bank):,} training images{some}; below each name the cosine of its h "
-        "and the query's, 1 at most",
+        subtitle=f"the {k} nearest of {len(bank):,} training images{some}; below each name: the cosine similarity of its h "
+        "and the query's, at most 1",
     )  # fmt: skip
     save_picture(figure, path, description=f"Run: {record.id}. Pictures: {', '.join(map(str, paths))}")
     say(f"wrote {os.path.relpath(path)}")

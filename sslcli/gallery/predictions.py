@@ -1,4 +1,4 @@
-"""What a trained classifier says of test images, or of a person's own pictures, in a grid."""
+"""A grid of a classifier's predictions for test images, or for your own pictures."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from sslcli.runs.selection import newest_pairs, study_runs
 from sslcli.training.checkpoint import State
 from sslcli.training.device import choose_device
 
-MOST_DRAWN = 400  # pictures of a person's own; of more all are printed
-MEANS_THE_SAME = 0.002  # another machine rounds otherwise: more than so much in accuracy is worth a word
+MOST_DRAWN = 400  # own pictures; with more, all are printed
+MEANS_THE_SAME = 0.002  # a larger difference in accuracy is reported; another machine rounds differently
 
 
 def save_predictions(registry: Registry, command: Predict) -> list[Path]:
     """A grid for each pair of evaluations that is meant; returns the pictures' paths."""
     groups = [[registry.load(run) for run in group] for group in _groups(registry, command)]
     if command.out is not None and len(groups) > 1:
-        raise UsageError(f"--out {command.out} is one picture, and {len(groups)} are drawn; say which with --run")
+        raise UsageError(f"--out {command.out} is one picture, but {len(groups)} would be drawn; choose one with --run")
 
     load, written = cache(load_data), []
     for records in groups:
@@ -53,7 +53,7 @@ def save_predictions(registry: Registry, command: Predict) -> list[Path]:
 
 
 def _groups(registry: Registry, command: Predict) -> list[list[Run]]:
-    """What shares a picture: the newest pretrained and scratch of each kind, else the evaluation that was named, alone."""
+    """The runs of each picture: the newest pretrained and scratch of each kind, or only the named evaluation."""
     chosen = _chosen(registry, command)
     if command.run is not None or command.encoder_seed is not None:
         return [[run] for run in chosen]
@@ -61,13 +61,13 @@ def _groups(registry: Registry, command: Predict) -> list[list[Run]]:
 
 
 def _chosen(registry: Registry, command: Predict) -> list[Run]:
-    """The evaluations to draw: the one that was named, else all of the study that name classes."""
+    """The evaluations to draw: the named one, or all of the study that predict classes."""
     if command.run is not None:
         chosen = [registry.find(command.run, status="finished")]
         if not _classifies(chosen[0]):
             accepted = dict.fromkeys(protocol.experiment for protocol in PROTOCOLS.values() if protocol.classifies)
             raise UsageError(
-                f"--run {chosen[0].id} is a {chosen[0].experiment} run and names no classes; accepted: {', '.join(accepted)}"
+                f"--run {chosen[0].id} is a {chosen[0].experiment} run and predicts no classes; accepted: {', '.join(accepted)}"
             )
     else:
         chosen = [run for run in study_runs(registry, command.study) if run.status == "finished" and _classifies(run)]
@@ -84,7 +84,7 @@ def _classifies(run: Run) -> bool:
 
 
 def _scratch_probe(registry: Registry, runs: list[Run], encoder_seed: int, *, named: bool) -> list[Run]:
-    """The newest probe of a scratch encoder, to be put on the wrong one."""
+    """The newest probe of a scratch encoder, to combine with a wrong encoder."""
     probes = [run for run in runs if run.init == "scratch" and protocol_named(run.protocol, run.experiment).frozen][-1:]
     if not probes and named:
         run = runs[0]
@@ -94,13 +94,13 @@ def _scratch_probe(registry: Registry, runs: list[Run], encoder_seed: int, *, na
         advice = registry.command("ssl probe --init scratch")
         raise StateError(f"--encoder-seed needs a finished probe of a scratch encoder; to make one, type: {advice}")
     if probes[0].seed == encoder_seed:
-        raise UsageError(f"--encoder-seed {encoder_seed} is {probes[0].id}'s own seed: its encoder is the right one")
+        raise UsageError(f"--encoder-seed {encoder_seed} is {probes[0].id}'s own seed; accepted is any other seed")
     return probes
 
 
 def _name(records: list[Run], encoder_seed: int | None) -> str:
     if encoder_seed is not None:
-        return "scratch_preds"  # the original study's name for the picture with this fault
+        return "scratch_preds"  # the original study's name for a picture with this mistake
     record = records[0]
     init = f"_{record.init}" if len(records) == 1 else ""
     epoch = f"_e{record.at_epoch}" if record.at_epoch else ""
@@ -118,7 +118,7 @@ class Predictions:
 
 
 def _predict(record: Run, loaded: tuple[Classifier, State], images: Images, command: Predict) -> Predictions:
-    """What a run's classifier, as it was loaded, says of uint8 images (N, 3, H, W)."""
+    """The predictions of a run's loaded classifier for uint8 images (N, 3, H, W)."""
     classifier, artifact = loaded
     if command.encoder_seed is not None:
         classifier.encoder = build_encoder(artifact["backbone"], stem=artifact["stem"], seed=command.encoder_seed)
@@ -128,7 +128,7 @@ def _predict(record: Run, loaded: tuple[Classifier, State], images: Images, comm
 
 
 def _draw_test_images(registry: Registry, records: list[Run], data: ImageData, command: Predict, path: Path) -> None:
-    """The grid of one run, or of a pair's two, and each run's line of figures."""
+    """Save the grid of one run or of a pair, and print a line of results for each run."""
     total = len(data.test_labels)
     command = command.at_most("n", total)
     if command.n > total:
@@ -155,7 +155,7 @@ def _draw_test_images(registry: Registry, records: list[Run], data: ImageData, c
 
 @dataclass(frozen=True)
 class Judged:
-    """What a run says of the images that are drawn, its accuracy on all, and in words: both, and the class said most."""
+    """A run's predictions for the drawn images, its accuracy on all, and in words: both, and the most predicted class."""
 
     tiles: list[Tile]
     accuracy: float
@@ -164,7 +164,7 @@ class Judged:
 
 
 def _judge(registry: Registry, record: Run, data: ImageData, picked: Tensor, command: Predict) -> Judged:
-    """Classify all test images, print the run's line, and say what is wrong with it."""
+    """Classify all test images, print the run's line, and warn if something is wrong."""
     labels, total = data.test_labels, len(data.test_labels)
     say(f"{record.id}: {total:,} test images")
     found = _predict(record, load_classifier(registry, record), data.test_images, command)
@@ -180,11 +180,11 @@ def _judge(registry: Registry, record: Run, data: ImageData, picked: Tensor, com
     print(f"{record.id}: {sampled}, full test accuracy {accuracy:.2%}, {most}")
     known = record.metrics["test_acc"]
     if command.encoder_seed is not None:
-        say(f"ssl: not a result: on the encoder that it was trained on, this classifier reached {known:.2%}")
+        say(f"ssl: not a result: with its own encoder, this classifier reached {known:.2%}")
     elif int(counts.max()) > (total + int(torch.bincount(labels).max())) / 2:
-        say(f"ssl: {record.id} has collapsed: most images are of one class to it; {most}")
+        say(f"ssl: {record.id} has collapsed: it predicts one class for most images; {most}")
     elif abs(accuracy - known) > MEANS_THE_SAME:
-        say(f"ssl: {record.id}: on record is {known:.2%}; here its checkpoint reaches {accuracy:.2%}")
+        say(f"ssl: {record.id}: the recorded test accuracy is {known:.2%}; here its checkpoint reaches {accuracy:.2%}")
     figures = f"{sample} of {command.n} right here, {accuracy:.2%} of all {total:,} test images"
     return Judged(tiles, accuracy, figures, most)
 
@@ -196,14 +196,14 @@ def _kind(record: Run) -> str:
 
 def _title(record: Run, encoder_seed: int | None = None) -> str:
     if encoder_seed is not None:
-        return f"NOT A RESULT: a scratch probe's classifier\non another random encoder (seed {encoder_seed}) than its own"
+        return f"NOT A RESULT: a scratch probe's classifier\nwith the wrong random encoder (seed {encoder_seed})"
     return f"{_kind(record)}, {record.init}"
 
 
 def save_own_images(registry: Registry, command: Predict) -> None:
     """Classify a person's own pictures with the run that was named, else the newest pretrained linear evaluation."""
     if command.encoder_seed is not None:
-        raise UsageError("--encoder-seed shows a fault on test images; with --images leave it out")
+        raise UsageError("--encoder-seed works with test images only; with --images leave it out")
     names = [*(command.images or []), *(command.more or [])]
     chosen = [run for group in _groups(registry, command) for run in group]
     record = registry.load(next((run for run in chosen if run.init == "pretrained"), chosen[0]))
@@ -221,4 +221,4 @@ def save_own_images(registry: Registry, command: Predict) -> None:
     legend = f"below: the predicted class and its confidence\n{record.id}"
     figure = draw_predictions(tiles[:MOST_DRAWN], title=title, subtitle=legend)
     save_picture(figure, out, description=f"Run: {record.id}. Pictures: {', '.join(str(path) for path, _ in read)}")
-    say(f"wrote {os.path.relpath(out)}, by {record.id}, which knows these classes alone: {', '.join(found.names)}")
+    say(f"wrote {os.path.relpath(out)}, by {record.id}, which knows only these classes: {', '.join(found.names)}")

@@ -1,4 +1,4 @@
-"""The representations of pretrained and scratch beside each other, as a map and as nearest images."""
+"""The representations of pretrained and scratch side by side, as a map and as nearest images."""
 
 from __future__ import annotations
 
@@ -31,32 +31,32 @@ from sslcli.runs.run import Run
 from sslcli.runs.selection import newest_pairs, study_runs
 from sslcli.training.device import choose_device
 
-BANK = 10_000  # training images among which neighbours are looked for, so that one core takes under a minute
+BANK = 10_000  # training images to search for neighbours; one core then takes under a minute
 K = 10  # of the kNN accuracy
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The images that are drawn, as places (n,) among the test images and (m,) among the training images."""
+    """The chosen images, as positions (n,) in the test images and (m,) in the training images."""
 
     data: ImageData
     test: Tensor
     bank: Tensor
-    training: int  # images of the training part, of which the bank is drawn
+    training: int  # images of the training split, from which the bank is drawn
 
     @property
     def in_words(self) -> str:
-        """Which images its figures are of."""
-        return f"of {_part(len(self.test), len(self.data.test_labels))} test images, by {self.bank_in_words}"
+        """The images that its numbers are measured on."""
+        return f"of {_part(len(self.test), len(self.data.test_labels))} test images, with {self.bank_in_words}"
 
     @property
     def bank_in_words(self) -> str:
-        """Which images answer."""
+        """The images of the bank."""
         return f"{_part(len(self.bank), self.training)} training images"
 
     @property
     def labels(self) -> Tensor:
-        """The classes (n,) of the test images that are drawn."""
+        """The classes (n,) of the test images."""
         return self.data.test_labels[self.test]
 
     @property
@@ -71,7 +71,7 @@ def _part(count: int, whole: int) -> str:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a run's encoder makes of a sample: h (n, d), the nearest of the bank (n, k), and two fractions of them."""
+    """A run's representations of a sample: h (n, d), the nearest of the bank (n, k), and two fractions of them."""
 
     run: Run
     h: Tensor
@@ -105,7 +105,7 @@ def _draw_pair(registry: Registry, runs: list[Run], command: Map) -> list[Path]:
 
 
 def _newest_pairs(registry: Registry, study: str | None) -> list[list[Run]]:
-    """Of each method the study's newest finished linear evaluation with the most labels, and its partner; pretrained first."""
+    """For each method: the study's newest finished linear evaluation with the most labels, and its scratch partner."""
     pairs = newest_pairs(
         [run for run in study_runs(registry, study) if run.protocol == usual().key and run.status == "finished"]
     )
@@ -117,12 +117,12 @@ def _newest_pairs(registry: Registry, study: str | None) -> list[list[Run]]:
     if not whole:
         lonely = pairs[0][0]
         advice = partner_command(registry, lonely)
-        raise StateError(f"{lonely.id} has no partner to be drawn beside; to make it, type: {advice}")
+        raise StateError(f"{lonely.id} has no partner to compare with; to make it, type: {advice}")
     return whole
 
 
 def _sample(registry: Registry, record: Run, command: Map) -> Sample:
-    """Load a run's data and draw from them by seed; `n` may be more than there are."""
+    """Load a run's data and draw a sample by seed; `n` may exceed the number of test images."""
     data = data_of_run(registry, record, command.data_dir)
     random = generator(command.seed, "map")
     test = torch.randperm(len(data.test_labels), generator=random)[: command.n]
@@ -132,8 +132,8 @@ def _sample(registry: Registry, record: Run, command: Map) -> Sample:
 
 
 def _see(registry: Registry, record: Run, sample: Sample, command: Map) -> Seen:
-    """One encoder's representations, and what is nearest in them. Cosines are of h as it is, as in every kNN here."""
-    say(f"{record.id}: representations of {len(sample.test) + len(sample.bank):,} images")
+    """An encoder's representations and nearest neighbours. Cosines use h without standardisation, as in every kNN here."""
+    say(f"{record.id}: computing representations of {len(sample.test) + len(sample.bank):,} images")
     classifier, artifact = load_classifier(registry, record)
     of = outputs_as_in(record, artifact, choose_device(command.device))
     h = of(classifier.encoder, sample.data.test_images[sample.test])
@@ -160,9 +160,9 @@ def _draw_map(seen: list[Seen], sample: Sample, command: Map, folder: Path) -> P
     subtitle = (
         f"t-SNE of h, standardised and reduced to {maps[0].components} principal components; perplexity "
         f"{maps[0].perplexity:.3g}, seed {command.seed}; {marks}\n"
-        "only who is near whom can be read: distances between clusters, their sizes and the axes mean nothing in t-SNE\n"
+        "t-SNE shows only which images are close: distances between clusters, their sizes and the axes have no meaning\n"
         f"kNN accuracy: {sample.in_words}, the {K} nearest in all dimensions of h; "
-        "ssl probe --protocol knn asks all test images and all labels"
+        "ssl probe --protocol knn uses all test images and all labels"
     )
     figure = (draw_class_maps if few else draw_map)(
         panels, classes=sample.data.classes, subtitle=subtitle,
@@ -184,7 +184,7 @@ def _draw_neighbours(seen: list[Seen], sample: Sample, command: Map, folder: Pat
     figure = draw_neighbours(
         queries, [Found(f"{one.run.init}\n{one.run.id}", rows(one)) for one in seen],
         title=f"{shares[0]} of neighbours share the class ({seen[1].run.init} {shares[1]})",
-        subtitle=f"shares over {_part(len(sample.test), len(data.test_labels))} test images; "
+        subtitle=f"fractions over {_part(len(sample.test), len(data.test_labels))} test images; "
         f"neighbours by cosine of h: the {command.neighbours} nearest of {sample.bank_in_words}; "
         f"queries are test images; both chosen by seed {command.seed}",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Some images beside several of their augmented views, pixel by pixel as the encoder gets them."""
+"""Some images and several of their augmented views, pixel by pixel as the encoder gets them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def save_views(registry: Registry, command: Views) -> Path:
         folder = data_folder(registry, command.data_dir)
         data = load_data(command.dataset, folder, download=command.download, reading=reading_of(registry, command))
     except StateError as error:
-        raise StateError(f"{error}. Other views: --dataset shapes needs no data, --run latest shows those of a run") from error
+        raise StateError(f"{error}. --dataset shapes needs no data; --run latest shows the views of a run") from error
     command = with_strengths(command, data.image_size).at_most("n", len(data.train_images))
     if command.n > len(data.train_images):
         raise UsageError(f"--n {command.n}: accepted is at most the {len(data.train_images)} images of {command.dataset}")
@@ -44,7 +44,7 @@ def save_views(registry: Registry, command: Views) -> Path:
     chosen = data.train_images[torch.randperm(len(data.train_images), generator=random)[: command.n]]
     height, width = chosen.shape[-2:]
     augmentation = augmentation_of(command)
-    mean, std = torch.zeros(3), torch.ones(3)  # the eye wants them as they are before normalisation
+    mean, std = torch.zeros(3), torch.ones(3)  # views are shown before normalisation
     columns, groups, since = [chosen], [(f"image\n{width} px", 1)], 0.0
     for size, until in sizes:
         for _ in range(command.views):
@@ -64,12 +64,12 @@ def save_views(registry: Registry, command: Views) -> Path:
 
 def _options_of(registry: Registry, command: Views, record: Run) -> Views:
     """The command with everything that makes views taken from a pretrain run."""
-    of_a_view = {field.name for field in fields(Views)} - {"seed", "download", *OF_METHODS}  # how many are drawn is its own
+    of_a_view = {field.name for field in fields(Views)} - {"seed", "download", *OF_METHODS}  # --views is the command's own
     taken = of_a_view & record.options.keys() & Pretrain.__dataclass_fields__.keys()
     typed = [name for name in taken - {"data_dir"} if command.origins.get(name) == "command line"]
     if typed:
         names = ", ".join("--" + name.replace("_", "-") for name in sorted(typed))
-        raise UsageError(f"{names}: the views of --run {record.id} are those of its own options; leave out one or the other")
+        raise UsageError(f"{names}: --run {record.id} has its own options for views; leave out one or the other")
     options = located(registry, record.options)
     values = {name: options[name] for name in taken}
     if command.data_dir is not None:

@@ -379,7 +379,7 @@ def test_a_part_of_the_labels_that_is_rounded_up_by_much_is_said(ssl: Cli) -> No
     result = ssl("probe --protocol knn --label-fraction 0.1")
     assert result.code == 0
     assert "--label-fraction 0.1: 30 of 240 labels, 0.12: each class needs one held out" in result.err
-    assert "each class has" not in ssl("probe --protocol knn --label-fraction 0.5").err
+    assert "each class needs" not in ssl("probe --protocol knn --label-fraction 0.5").err
 
 
 @pytest.mark.usefixtures("pretrained")

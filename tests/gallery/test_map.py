@@ -197,7 +197,7 @@ def test_ssl_map_draws_both_pictures_and_says_what_comes_next(
             assert (pale + dark, dark) == (80, int((data.test_labels == label).sum()))
     note = figures["map.png"].get_supxlabel()
     assert "perplexity 26.3" in note
-    assert "distances between clusters, their sizes and the axes mean nothing" in note
+    assert "distances between clusters, their sizes and the axes have no meaning" in note
     blocks = figures["neighbours.png"].subfigs
     assert [len(block.axes) for block in blocks] == [3, 12, 12]
     assert [block.get_suptitle().split("\n")[-1] for block in blocks[1:]] == [run.id for run in pair]
@@ -285,7 +285,7 @@ def test_the_accuracy_of_a_part_of_the_images_says_so(
     monkeypatch.setattr(representations, "BANK", 50)
     result = ssl("map --n 40 --queries 3 --neighbours 4")
     assert result.code == 0, result.err
-    words = "of 40 of the 80 test images, by 50 of the 220 training images"
+    words = "of 40 of the 80 test images, with 50 of the 220 training images"
     assert result.out.count(words) == 2
     for part, run in zip(figures["map.png"].subfigs, pair, strict=True):
         assert words in part.get_suptitle()
@@ -298,10 +298,10 @@ def test_the_accuracy_of_a_part_of_the_images_says_so(
     assert ssl("report --out page.html").code == 0
     page = Path("page.html").read_text()
     assert words in page
-    assert "those of the kNN protocol, in the tables, are of all test images" in page
+    assert "the kNN protocol, in the tables, uses all test images" in page
 
 
 @pytest.mark.usefixtures("pair")
 def test_the_accuracy_of_all_images_says_so_too(ssl: Cli, unwritten: dict[str, Figure]) -> None:
-    assert "of all 80 test images, by all 220 training images" in ssl("map").out
-    assert "of all 80 test images, by all 220 training images" in unwritten["map.png"].subfigs[0].get_suptitle()
+    assert "of all 80 test images, with all 220 training images" in ssl("map").out
+    assert "of all 80 test images, with all 220 training images" in unwritten["map.png"].subfigs[0].get_suptitle()

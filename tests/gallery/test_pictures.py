@@ -372,7 +372,7 @@ def test_the_original_studys_fault_can_be_shown_and_says_what_it_is(ssl: Cli, fi
     assert figures.keys() == {"predictions/scratch_preds.png"}
     title = figures["predictions/scratch_preds.png"].get_suptitle()
     assert title.startswith("NOT A RESULT")
-    assert "on another random encoder (seed 9)" in title
+    assert "with the wrong random encoder (seed 9)" in title
     assert "not a result" in result.err
     assert "has collapsed" not in result.err
     assert ssl("predict --encoder-seed 1").code == 2
@@ -524,7 +524,7 @@ def test_bad_input_beside_runs_is_answered_too(
     for line, code, text in (
         ("predict --n 81", 2, "at most the 80 test images"),
         ("predict --out x.png", 2, "--run"),
-        (f"predict --run {study['pretrain'].id}", 2, "names no classes"),
+        (f"predict --run {study['pretrain'].id}", 2, "predicts no classes"),
         ("predict --images none.png", 2, "no picture"),
         ("predict --images cut.png", 2, "cut.png cannot be read as a picture"),
         ("predict --images nowhere.png", 3, "no such file"),
