@@ -17,7 +17,7 @@ _PLACES = {
     "Registry": "sslcli.runs.registry",
 }
 __all__ = ["Registry", "__version__", "compare", "finetune", "load_encoder", "pretrain", "probe", "study"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> "Any":

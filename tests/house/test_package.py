@@ -60,7 +60,8 @@ def test_the_citation_and_the_changes_are_of_this_version() -> None:
     assert str(citation["version"]) == __version__
     assert citation["license"] == "MIT"
     heads = [line for line in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines() if line.startswith("## ")]
-    assert any(head.startswith(f"## {__version__},") for head in heads)
+    released = [head for head in heads if head != "## Not released"]
+    assert released[0].startswith(f"## {__version__},")
     assert heads[-1].startswith("## 0.1.0,")
 
 
