@@ -18,7 +18,7 @@ from sslcli.models.batch_norm import share_batch_norm
 from sslcli.training import log
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
-from sslcli.training.loop import Progress, fit
+from sslcli.training.loop import Progress, take_steps
 from sslcli.training.optim import build_optimizer
 from tests.small_methods import small_batch, small_method
 
@@ -45,7 +45,7 @@ def train(name: str, optimizer: str) -> dict[str, Any]:
         method.after_step(progress)
         seen["gradients"].append({name: p.grad.clone() for name, p in method.named_parameters() if p.grad is not None})
 
-    fit(
+    take_steps(
         method,
         build_optimizer(method, optimizer, lr=CASES[optimizer], weight_decay=0.01, momentum=0.9, own=method.parameter_groups()),
         loss_at=loss_at, before_step=method.before_step,

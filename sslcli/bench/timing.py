@@ -23,7 +23,7 @@ from sslcli.distributed import on_first
 from sslcli.training.device import choose_precision, seconds_of, wait_for
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
-from sslcli.training.loop import Progress, fit
+from sslcli.training.loop import Progress, take_steps
 from sslcli.training.step import Training
 
 PHASES = ("batch", "augmentation", "forward", "backward", "optimizer")
@@ -156,7 +156,7 @@ def _seconds_a_step(training: Training, count: int) -> float:
     """The mean seconds of `count` steps, taken as in a run but without saving anything."""
     log = Log("", events=None, start=0, steps=count, epoch_steps=count, batch_size=training.batch_size, record_every=count)
     began = time.perf_counter()
-    fit(
+    take_steps(
         training.module, training.optimizer, loss_at=training.loss_at, lr_at=training.lr_at,
         before_step=training.before_step, after_step=training.after_step,
         steps=count, epoch_steps=count, seed=training.seed, progress=Progress(), log=log, stop=Stop(),

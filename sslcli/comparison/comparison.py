@@ -14,7 +14,7 @@ from sslcli.comparison.differences import (
     pair_up,
 )
 from sslcli.comparison.options_apart import NO_SETTINGS, Settings, settings_in_words
-from sslcli.comparison.rows import row_of
+from sslcli.comparison.rows import EvaluationRow, row_of
 from sslcli.errors import StateError
 from sslcli.evaluation.protocols import evaluations
 from sslcli.evaluation.statistics import InitDifference
@@ -33,7 +33,7 @@ class Comparison:
     `rankings` has the methods of each kind of evaluation, the best first, if there are several.
     """
 
-    rows: list[dict[str, Any]]
+    rows: list[EvaluationRow]
     differences: list[InitDifference]
     answer: str
     rankings: list[Ranking]
@@ -53,7 +53,7 @@ def compared(
     """The numbers of a study, by default the newest; a StateError if there is no finished evaluation."""
     chosen = chosen_runs(registry, study, everything=everything, without_duplicates=without_duplicates).runs
     setups = pretrain_setups(registry, chosen)
-    return Comparison(**results(chosen, setups, settings_in_words(registry, chosen, setups)))
+    return results(chosen, setups, settings_in_words(registry, chosen, setups))
 
 
 def chosen_runs(registry: Registry, study: str | None, *, everything: bool, without_duplicates: bool) -> Chosen:
@@ -66,16 +66,14 @@ def chosen_runs(registry: Registry, study: str | None, *, everything: bool, with
     return chosen
 
 
-def results(chosen: list[Run], setups: dict[str, str | None], settings: Settings = NO_SETTINGS) -> dict[str, Any]:
-    """A comparison as a dictionary: a row for each run, a difference for each setting, the answer, the rankings."""
+def results(chosen: list[Run], setups: dict[str, str | None], settings: Settings = NO_SETTINGS) -> Comparison:
+    """The comparison of these runs."""
     groups = over_settings(pair_up(chosen)[0], setups)
     differences = [difference_of(pairs, settings.get(pairs[0][0].id)) for pairs in groups]
-    return {
-        "rows": [row_of(run, settings) for run in chosen],
-        "differences": differences,
-        "answer": answer(differences),
-        "rankings": _ranked(chosen, setups, settings),
-    }
+    return Comparison(
+        rows=[row_of(run, settings) for run in chosen], differences=differences, answer=answer(differences),
+        rankings=_ranked(chosen, setups, settings),
+    )  # fmt: skip
 
 
 def _ranked(chosen: list[Run], setups: dict[str, str | None], settings: Settings) -> list[Ranking]:

@@ -48,22 +48,22 @@ def print_comparison(
     setups = pretrain_setups(registry, chosen)
     settings = settings_in_words(registry, chosen, setups)
     own = any(run.status != "published" for run in chosen)
-    found = results(chosen, setups, settings) | {"without_duplicates": without_duplicates}
+    found = results(chosen, setups, settings)
+    rows = [vars(row) for row in found.rows]
     if style == "json":
-        in_full = {key: [asdict(one) for one in found[key]] for key in ("differences", "rankings")}
-        print_rows(found["rows"], {}, style="json", whole=found | in_full)
+        print_rows(rows, {}, style="json", whole=asdict(found) | {"without_duplicates": without_duplicates})
     elif style == "csv":
-        print_rows(found["rows"], dict(zip(CSV_COLUMNS, CSV_COLUMNS, strict=True)), style="csv")
+        print_rows(rows, dict(zip(CSV_COLUMNS, CSV_COLUMNS, strict=True)), style="csv")
     else:
-        made = tables(chosen, found["differences"], setups, settings, tell_published=own)
+        made = tables(chosen, found.differences, setups, settings, tell_published=own)
         note = "Without the test images that are duplicates.\n" * without_duplicates
         if style == "markdown":
             _print_markdown(made, epochs_shown=any(run.at_epoch for run in chosen))
-            _print_rankings(found["rankings"], style=style)
-            print(f"\n{note}{found['answer']}")
+            _print_rankings(found.rankings, style=style)
+            print(f"\n{note}{found.answer}")
         else:
-            print(note + "\n".join(brief_answer(found["differences"], min(WIDEST, room_across()))))
-            _print_rankings(found["rankings"], style=style)
+            print(note + "\n".join(brief_answer(found.differences, min(WIDEST, room_across()))))
+            _print_rankings(found.rankings, style=style)
             print_tables(made, ids=ids, room=room_across())
     lonely = [run for run in pair_up(chosen)[1] if not _repeated(run, chosen)]
     for message in _messages(registry, chosen, lonely, others):

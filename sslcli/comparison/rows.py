@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, product
 from statistics import fmean
@@ -19,7 +20,6 @@ from sslcli.evaluation.protocols import PROTOCOLS, protocol_named
 from sslcli.evaluation.statistics import InitDifference
 from sslcli.runs.run import Run
 
-FIGURES = ("test_acc", "best_test_acc", "val_acc", "test_nll", "test_ece", "test_images")
 GAP = 2  # spaces between columns
 MOST_IDS = 3  # shortened ids in a cell, at most
 PUBLISHED = "published"
@@ -35,6 +35,32 @@ Row = Mapping[str, Any]
 Words = Callable[[Sequence[str]], str]
 Laid = tuple[list[dict[str, Any]], dict[str, str]]
 """The rows of a table, and its columns with their headings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationRow:
+    """An evaluation's numbers, in the order of `--format json`. Accuracies are fractions; None was not measured or recorded."""
+
+    experiment: str
+    protocol: str | None
+    init: str | None
+    dataset: str | None
+    label_fraction: float | None
+    backbone: str | None
+    epochs: float | None
+    seed: int | None
+    status: str
+    parent: str | None
+    at_epoch: int | None
+    test_acc: float | None
+    best_test_acc: float | None
+    val_acc: float | None
+    test_nll: float | None
+    test_ece: float | None
+    test_images: float | None
+    setting: str | None
+    run: str
+    method: str | None
 
 
 def tables(
@@ -68,7 +94,7 @@ def tables(
 
 
 def _row_over_seeds(runs: list[Run], settings: Settings) -> dict[str, Any]:
-    row = row_of(runs[0], settings) | {"runs": [run.id for run in runs]}
+    row = vars(row_of(runs[0], settings)) | {"runs": [run.id for run in runs]}
     row["seeds"] = ", ".join(str(run.seed) for run in runs if run.seed is not None)
     searched = [run.metrics["rate"] for run in runs if not _frozen(run) and "rate" in run.metrics]
     row["rate"] = ", ".join(dict.fromkeys(f"{rate:.3g}" for rate in searched))
@@ -105,13 +131,16 @@ def _difference_row(found: InitDifference, *, name_it: bool) -> dict[str, Any]:
     } | whose
 
 
-def row_of(run: Run, settings: Settings = NO_SETTINGS) -> dict[str, Any]:
-    """A run as a row of the comparison, with accuracies as fractions."""
-    keys = ("experiment", "protocol", "init", "dataset", "label_fraction", "backbone", "epochs", "seed", "status", "parent",
-            "at_epoch")  # fmt: skip
-    return {key: getattr(run, key) for key in keys} | {key: run.metrics.get(key) for key in FIGURES} | {
-        "setting": settings.get(run.id), "run": run.id, "method": run.encoder_method
-    }  # fmt: skip
+def row_of(run: Run, settings: Settings = NO_SETTINGS) -> EvaluationRow:
+    """A run as a row of the comparison."""
+    figure = run.metrics.get
+    return EvaluationRow(
+        experiment=run.experiment, protocol=run.protocol, init=run.init, dataset=run.dataset, label_fraction=run.label_fraction,
+        backbone=run.backbone, epochs=run.epochs, seed=run.seed, status=run.status, parent=run.parent, at_epoch=run.at_epoch,
+        test_acc=figure("test_acc"), best_test_acc=figure("best_test_acc"), val_acc=figure("val_acc"),
+        test_nll=figure("test_nll"), test_ece=figure("test_ece"), test_images=figure("test_images"),
+        setting=settings.get(run.id), run=run.id, method=run.encoder_method,
+    )  # fmt: skip
 
 
 def _points(difference: float | None) -> str:

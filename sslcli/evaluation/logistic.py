@@ -10,7 +10,7 @@ STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # scikit-learn's C, for the mean loss
 ITERATIONS = 1000
 
 
-def fit_logistic(
+def logistic_regression(
     features: Tensor, labels: Tensor, val_features: Tensor, val_labels: Tensor, *, classes: int
 ) -> tuple[nn.Linear, float]:
     """The classifier with the best validation accuracy among all C in STRENGTHS, and its C.

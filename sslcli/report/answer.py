@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor, log10
 from typing import Any
 
 from sslcli.comparison.answer import clause, places_in_words
+from sslcli.comparison.rows import EvaluationRow
 from sslcli.evaluation.naming import heading
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.evaluation.statistics import InitDifference
-
-Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -25,9 +24,9 @@ class ProtocolWords:
     meaning: str = ""
 
 
-def protocol_of(row: Values) -> str:
+def protocol_of(row: EvaluationRow) -> str:
     """The key of a row's protocol."""
-    return str(row.get("protocol") or row.get("experiment"))
+    return row.protocol or row.experiment
 
 
 def protocol_key(found: InitDifference) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sslcli.comparison.answer import places_in_words, speaks_of
 from sslcli.comparison.comparison import compared
+from sslcli.comparison.rows import EvaluationRow
 from sslcli.errors import StateError
 from sslcli.evaluation.naming import heading
 from sslcli.evaluation.statistics import InitDifference
@@ -44,7 +45,9 @@ def bars_of(found: list[InitDifference]) -> list[Bar]:
     ]
 
 
-def _setting(rows: list[dict[str, object]]) -> str:
+def _setting(rows: list[EvaluationRow]) -> str:
     """The setting of all rows: data sets, backbones, methods."""
-    values = [dict.fromkeys(str(row[key]) for row in rows if row.get(key)) for key in ("dataset", "backbone", "method")]
+    values = [
+        dict.fromkeys(str(value) for row in rows if (value := getattr(row, key))) for key in ("dataset", "backbone", "method")
+    ]
     return ", ".join("/".join(known) for known in values if known)

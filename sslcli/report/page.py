@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from sslcli import __version__
 from sslcli.comparison.answer import answer, speaks_of
-from sslcli.comparison.comparison import choose, pretrain_setups, results
+from sslcli.comparison.comparison import Comparison, choose, pretrain_setups, results
 from sslcli.comparison.differences import pair_up
 from sslcli.comparison.options_apart import settings_in_words
 from sslcli.errors import UsageError
@@ -76,14 +76,14 @@ def _page(registry: Registry, chosen: list[Run], names: dict[str, str]) -> str:
     return _render(head, replace(material, kept=in_order(kept), left_out=left_out))
 
 
-def _material(registry: Registry, chosen: list[Run], comparison: dict[str, Any]) -> Material:
+def _material(registry: Registry, chosen: list[Run], comparison: Comparison) -> Material:
     """The content of the sections; the pictures that fit are not chosen yet."""
     runs = _runs_of(registry, chosen)
     checks, unchecked = data_checks(registry.root, _datasets(runs))
     found, damaged = find_pictures(registry, runs)
     return Material(
-        registry=registry, chosen=chosen, checks=checks, unchecked=unchecked, damaged=damaged, rankings=comparison["rankings"],
-        measured=Measured(comparison["rows"], comparison["differences"], runs, pair_up(chosen)[1]),
+        registry=registry, chosen=chosen, checks=checks, unchecked=unchecked, damaged=damaged, rankings=comparison.rankings,
+        measured=Measured(comparison.rows, comparison.differences, runs, pair_up(chosen)[1]),
         found=in_order([*found, *quality_figures(registry, chosen)]),
     )  # fmt: skip
 

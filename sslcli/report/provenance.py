@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from sslcli.comparison.answer import places_in_words
+from sslcli.comparison.rows import EvaluationRow
 from sslcli.evaluation.naming import WORDS, listed
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.evaluation.statistics import InitDifference
-from sslcli.report.answer import Values, protocol_of, share, words_of
+from sslcli.report.answer import protocol_of, share, words_of
 from sslcli.report.tables import Cell, Table
 from sslcli.runs.naming import dataset_word
 from sslcli.runs.run import Run
@@ -132,7 +133,7 @@ def _scalars(content: Any, prefix: str = "") -> list[tuple[str, str]]:
 class Measured:
     """The input of the list of gaps: the comparison's rows and differences, all records, and the runs without partner."""
 
-    rows: Sequence[Values]
+    rows: Sequence[EvaluationRow]
     differences: Sequence[InitDifference]
     runs: Sequence[Run]
     lonely: Sequence[Run]
@@ -158,7 +159,7 @@ def _of_protocols(found: Measured) -> list[str]:
     begun = {run.protocol for run in found.runs}
     if others := [other.name for key, other in PROTOCOLS.items() if key not in _run(found) and key not in begun]:
         sentences.append(f"Protocols that were not run: {listed(others)}.")
-    parts = {protocol: {row.get("label_fraction") or 1 for row in found.rows if protocol_of(row) == protocol}
+    parts = {protocol: {row.label_fraction or 1 for row in found.rows if protocol_of(row) == protocol}
              for protocol in _run(found)}  # fmt: skip
     if all_only := [words_of(protocol).inline for protocol, known in parts.items() if known == {1}]:
         sentences.append(f"Few labels: {listed(all_only)} used all labels only.")
@@ -167,7 +168,7 @@ def _of_protocols(found: Measured) -> list[str]:
 
 def _of_setting(found: Measured) -> list[str]:
     words = {"dataset": "data set", "backbone": "backbone"}
-    values = {word: {str(row[key]) for row in found.rows if row.get(key)} for key, word in words.items()}
+    values = {word: {str(value) for row in found.rows if (value := getattr(row, key))} for key, word in words.items()}
     values["pretraining method"] = {
         run.encoder_method for run in found.runs if run.experiment == "pretrain" and run.encoder_method
     }
@@ -185,12 +186,12 @@ def _of_setting(found: Measured) -> list[str]:
 
 def _of_figures(found: Measured) -> list[str]:
     sentences = []
-    if any(row.get("best_test_acc") is not None for row in found.rows):
+    if any(row.best_test_acc is not None for row in found.rows):
         sentences.append(
             "The best test accuracy is the best over epochs: the test images choose the epoch, so it does not estimate the "
             "accuracy on new images."
         )
-    if any(row.get("test_acc") is not None and row.get("best_test_acc") is not None for row in found.rows):
+    if any(row.test_acc is not None and row.best_test_acc is not None for row in found.rows):
         sentences.append(
             "The test accuracy is that of the epoch with the best validation accuracy, on a part of the training images."
         )
@@ -198,7 +199,7 @@ def _of_figures(found: Measured) -> list[str]:
         sentences.append("Intervals without a record of which images were right are unpaired, and so wider than necessary.")
     judged = [protocol for protocol in _run(found) if protocol not in PROTOCOLS or PROTOCOLS[protocol].probabilities]
     without = [words_of(protocol).inline for protocol in judged if not any(
-        row.get("test_nll") is not None for row in found.rows if protocol_of(row) == protocol)]  # fmt: skip
+        row.test_nll is not None for row in found.rows if protocol_of(row) == protocol)]  # fmt: skip
     if without:
         sentences.append(f"Likelihood (NLL) and calibration (ECE) were not measured in {listed(without)}.")
     return sentences

@@ -9,9 +9,10 @@ from typing import Any
 from sslcli.comparison.differences import INTERVALS
 from sslcli.comparison.ranking import Ranking
 from sslcli.comparison.ranking_rows import RANKED, correction_of, ranking_rows
+from sslcli.comparison.rows import EvaluationRow
 from sslcli.evaluation.naming import settings_with_method
 from sslcli.evaluation.statistics import InitDifference
-from sslcli.report.answer import ProtocolWords, Values, interval, points, protocol_key, protocol_of, share, words_of
+from sslcli.report.answer import ProtocolWords, interval, points, protocol_key, protocol_of, share, words_of
 
 
 @dataclass(frozen=True)
@@ -46,24 +47,24 @@ NUMBERS = ("label_fraction", "epochs", "at_epoch", "seed", "test_acc", "best_tes
 ALWAYS = ("label_fraction", "init", "seed", "test_acc", "run")
 
 
-def result_tables(rows: Sequence[Values], differences: Sequence[InitDifference]) -> list[tuple[ProtocolWords, Table]]:
+def result_tables(rows: Sequence[EvaluationRow], differences: Sequence[InitDifference]) -> list[tuple[ProtocolWords, Table]]:
     """A table for each protocol: its runs, below them its differences. Protocols never share a column of accuracies."""
     tables = []
     for protocol in dict.fromkeys(map(protocol_of, rows)):
         mine = [row for row in rows if protocol_of(row) == protocol]
         found = [difference for difference in differences if protocol_key(difference) == protocol]
         shared = ("dataset", "backbone", "epochs")  # shown if they vary
-        varying = [key for key in shared if len({row.get(key) for row in (mine if key == "epochs" else rows)}) > 1]
-        known = [key for key in COLUMNS if key not in shared and any(row.get(key) is not None for row in mine)]
+        varying = [key for key in shared if len({getattr(row, key) for row in (mine if key == "epochs" else rows)}) > 1]
+        known = [key for key in COLUMNS if key not in shared and any(getattr(row, key) is not None for row in mine)]
         keys = [key for key in COLUMNS if key in (*ALWAYS, *varying, *known)]
-        epochs = {float(row["epochs"]) for row in mine if row.get("epochs")}
+        epochs = {float(row.epochs) for row in mine if row.epochs}
         trained = f", {'/'.join(f'{e:g}' for e in sorted(epochs))} epochs" if epochs else ""
         tables.append((
             words_of(protocol),
             Table(
                 f"{words_of(protocol).heading}{trained}: every run, and pretrained minus scratch in points",
                 [(COLUMNS[key], key in NUMBERS) for key in keys],
-                [[_cell(key, row.get(key)) for key in keys] for row in mine],
+                [[_cell(key, getattr(row, key)) for key in keys] for row in mine],
                 [_difference_row(keys, difference) for difference in found],
             ),
         ))  # fmt: skip

@@ -77,7 +77,7 @@ class Progress:
             self.best = {"metrics": metrics, "weights": weights}
 
 
-def fit(
+def take_steps(
     module: nn.Module,
     optimizer: Optimizer,
     *,

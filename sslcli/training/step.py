@@ -1,4 +1,4 @@
-"""The parts of a training: `fit` runs them at each step, and `ssl bench` times them."""
+"""The parts of a training: `take_steps` runs them at each step, and `ssl bench` times them."""
 
 from __future__ import annotations
 

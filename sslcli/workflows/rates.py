@@ -11,7 +11,7 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
-from sslcli.training.loop import Metrics, Progress, fit
+from sslcli.training.loop import Metrics, Progress, take_steps
 from sslcli.training.step import Training
 
 
@@ -39,7 +39,7 @@ def trial_of(run: Run, training: Training, *, validate: Callable[[], Metrics], n
         record_every=1,
     )  # fmt: skip
     try:
-        fit(
+        take_steps(
             training.module, training.optimizer, loss_at=training.loss_at, lr_at=training.lr_at, steps=training.steps,
             epoch_steps=training.epoch_steps, seed=training.seed, progress=progress, log=log, stop=stop,
             save=lambda: None, evaluate=lambda _: validate(),

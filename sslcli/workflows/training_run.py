@@ -19,7 +19,7 @@ from sslcli.runs.run import Run
 from sslcli.training.checkpoint import Fixed, State, load_checkpoint, save_checkpoint
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
-from sslcli.training.loop import Metrics, Progress, fit
+from sslcli.training.loop import Metrics, Progress, take_steps
 from sslcli.training.step import Training
 
 
@@ -34,7 +34,7 @@ def train(
     fixed: Fixed | None = None,
     marked: State | None = None,
 ) -> Progress:
-    """`fit` from the run's last checkpoint, or from the start, with a bar, event files and checkpoints.
+    """`take_steps` from the run's last checkpoint, or from the start, with a bar, event files and checkpoints.
 
     Returns the progress with its history and, if it was validated, the best weights. With several processes only the first
     reads and writes files; the others start from its state. `begun` is the checkpoint, if it was already read. `fixed` are
@@ -72,7 +72,7 @@ def train(
 
     try:
         with log:
-            fit(
+            take_steps(
                 module, optimizer, loss_at=training.loss_at, lr_at=training.lr_at, steps=steps,
                 epoch_steps=training.epoch_steps, seed=training.seed,
                 before_step=training.before_step, after_step=training.after_step,

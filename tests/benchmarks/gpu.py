@@ -34,7 +34,7 @@ from sslcli.training.context import Context
 from sslcli.training.device import autocast, choose_device, choose_precision, describe, use_well, wait_for
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
-from sslcli.training.loop import Progress, fit
+from sslcli.training.loop import Progress, take_steps
 from sslcli.training.step import Training
 from tests.benchmarks import cores, machine
 from tests.benchmarks.programs import Task, lightly, ours
@@ -170,7 +170,7 @@ def run(training: Training, count: int, *, at: int = 0) -> Progress:
     log = Log(
         "", events=None, start=at, steps=at + count, epoch_steps=10**9, batch_size=training.batch_size, record_every=10**9
     )
-    fit(
+    take_steps(
         training.module, training.optimizer, loss_at=training.loss_at, lr_at=training.lr_at, steps=at + count,
         epoch_steps=10**9, seed=training.seed, progress=progress, log=log, stop=Stop(), save=lambda: None,
         evaluate=lambda _: {}, before_step=training.before_step, after_step=training.after_step,

@@ -23,7 +23,7 @@ from sslcli.training.context import Context
 from sslcli.training.device import autocast, choose_precision, use_well, wait_for
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
-from sslcli.training.loop import Progress, fit
+from sslcli.training.loop import Progress, take_steps
 from sslcli.training.recipe import defaults_of_open
 from sslcli.training.step import Loss
 
@@ -89,7 +89,7 @@ def ours(task: Task) -> Program:
 
     def step() -> Timing:
         began = time.perf_counter()
-        fit(
+        take_steps(
             method, training.optimizer, loss_at=loss_at, lr_at=training.lr_at, steps=progress.step + 1,
             epoch_steps=training.epoch_steps, seed=1, progress=progress, log=log, stop=Stop(), save=lambda: None,
             evaluate=lambda _: {},

@@ -57,7 +57,7 @@ def test_a_seed_whose_pretraining_was_repeated_counts_once() -> None:
     ]
     setups: dict[str, str | None] = dict.fromkeys(("first", "again", "second"), "pretraining")
     chosen = newest(runs, setups)
-    rows = tables(chosen, results(chosen, setups)["differences"], setups)["linear evaluation"]
+    rows = tables(chosen, results(chosen, setups).differences, setups)["linear evaluation"]
     shown = [(row["init"], row["seeds"], row["test_acc"]) for row in rows]
     assert shown == [
         ("pretrained", "1, 2", "75.00% ± 7.07"), ("scratch", "1, 2", "45.00% ± 7.07"), ("difference", "1, 2", "+30.00 points")

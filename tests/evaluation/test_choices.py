@@ -18,7 +18,7 @@ from sslcli.evaluation.classifiers import load_classifier
 from sslcli.evaluation.end_to_end import end_to_end_training
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.linear import RATES
-from sslcli.evaluation.logistic import STRENGTHS, fit_logistic
+from sslcli.evaluation.logistic import STRENGTHS, logistic_regression
 from sslcli.evaluation.metrics import score
 from sslcli.evaluation.protocols import finetune, knn
 from sslcli.evaluation.protocols.protocol import Start
@@ -263,8 +263,8 @@ def test_logistic_regression_takes_the_strength_that_does_best_on_the_validation
     for strength in STRENGTHS:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("sslcli.evaluation.logistic.STRENGTHS", (strength,))
-            each[strength] = accuracy(fit_logistic(h, labels, val_h, val, classes=3)[0])
-    head, chosen = fit_logistic(h, labels, val_h, val, classes=3)
+            each[strength] = accuracy(logistic_regression(h, labels, val_h, val, classes=3)[0])
+    head, chosen = logistic_regression(h, labels, val_h, val, classes=3)
     assert len({each[STRENGTHS[0]], each[STRENGTHS[-1]], max(each.values())}) > 1  # the choice matters here
     assert chosen == max(each, key=lambda strength: each[strength])
     assert accuracy(head) == pytest.approx(max(each.values()), abs=0.02)

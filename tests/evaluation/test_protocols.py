@@ -21,7 +21,7 @@ from sslcli.data.split import hold_to_labels, split
 from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.knn import knn_votes
 from sslcli.evaluation.linear import RATES, HeadPerRate, search_rate
-from sslcli.evaluation.logistic import fit_logistic
+from sslcli.evaluation.logistic import logistic_regression
 from sslcli.evaluation.test_logits import FILE, Kept, keep, read_kept
 from sslcli.options.presets import label_fractions, trainings_of
 from sslcli.options.study import Study
@@ -317,7 +317,7 @@ def test_logistic_regression_chooses_its_strength_on_validation_images() -> None
     torch.manual_seed(0)
     h, labels = torch.randn(300, 5), torch.arange(300) % 2
     h[:, 0] += 2 * labels
-    head, strength = fit_logistic(h[:200], labels[:200], h[200:], labels[200:], classes=2)
+    head, strength = logistic_regression(h[:200], labels[:200], h[200:], labels[200:], classes=2)
     assert strength in (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
     assert float((head(h[200:]).argmax(1) == labels[200:]).float().mean()) > 0.75
 

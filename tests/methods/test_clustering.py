@@ -40,7 +40,7 @@ def prototypes(method: Method) -> nn.Parameter:
 
 
 def step(method: Method, progress: float) -> None:
-    """A step of training as `fit` takes it, up to this part of it."""
+    """A step of training as `take_steps` takes it, up to this part of it."""
     optimizer = torch.optim.SGD(method.parameters(), lr=0.5)
     loss, _ = method(small_batch(method), 0)
     loss.backward()

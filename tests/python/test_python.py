@@ -66,7 +66,7 @@ def test_a_pair_is_made_and_compared_without_a_word(
     assert [run.parent for run in runs] == [parent.id, None]
     (difference,) = comparison.differences
     assert difference.difference == pytest.approx(runs[0].metrics["test_acc"] - runs[1].metrics["test_acc"])
-    assert [row["run"] for row in comparison.rows] == [run.id for run in runs]
+    assert [row.run for row in comparison.rows] == [run.id for run in runs]
     assert "in linear evaluation" in comparison.answer.lower()
     assert [run.id for run in Registry(tmp_path).runs()] == [parent.id, *(run.id for run in runs)]
 

@@ -16,7 +16,7 @@ from sslcli.training import capture, optim
 from sslcli.training.capture import WARM_UP, Recorded, Replay, Work, captured
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
-from sslcli.training.loop import Progress, fit
+from sslcli.training.loop import Progress, take_steps
 from sslcli.training.optim import build_optimizer
 from sslcli.training.step import Loss, Training
 from tests.small_methods import small_batch, small_method
@@ -71,7 +71,7 @@ def weights_after(name: str, *, replayed: bool) -> tuple[dict[str, Tensor], list
         return loss, scalars
 
     log = Log("", events=None, start=0, steps=STEPS, epoch_steps=STEPS, batch_size=1, record_every=1)
-    fit(
+    take_steps(
         method, training.optimizer, loss_at=loss_at, lr_at=training.lr_at, steps=STEPS, epoch_steps=STEPS, seed=1,
         progress=Progress(), log=log, stop=Stop(), save=lambda: None, evaluate=lambda _: {}, before_step=method.before_step,
         after_step=method.after_step,

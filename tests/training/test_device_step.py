@@ -26,7 +26,7 @@ from tests.small_methods import backbone_of
 
 
 def step_of(options: Pretrain, context: Context) -> Callable[[int], Tensor]:
-    """A whole step of pretraining, as `fit` takes it, on the device of its context."""
+    """A whole step of pretraining, as `take_steps` takes it, on the device of its context."""
     _, training = training_of(options, context)
 
     def step(number: int) -> Tensor:

@@ -11,21 +11,23 @@ from sslcli.options.pretrain import Pretrain
 from sslcli.training.device import autocast
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
-from sslcli.training.loop import Progress, fit
+from sslcli.training.loop import Progress, take_steps
 from sslcli.training.recipe import default_rate, rate_schedule, total_steps
 
 STEPS, EPOCH = 6, 3
 
 
 def trained(module: nn.Module, optimizer: torch.optim.Optimizer, **more: Any) -> Progress:
-    """`fit` on one number a step: 1, 2, 3 and on, at rates 0.1, 0.2, 0.3 and on."""
+    """`take_steps` on one number a step: 1, 2, 3 and on, at rates 0.1, 0.2, 0.3 and on."""
     progress = Progress()
     log = Log("", events=None, start=0, steps=STEPS, epoch_steps=EPOCH, batch_size=1, record_every=STEPS)
     known: dict[str, Any] = {
         "loss_at": lambda step: (module(torch.tensor([[step + 1.0]])).square().sum(), {}),
         "lr_at": lambda step: 0.01 * (step + 1), "evaluate": lambda _: {}, "save": lambda: None,
     }  # fmt: skip
-    fit(module, optimizer, steps=STEPS, epoch_steps=EPOCH, seed=0, progress=progress, log=log, stop=Stop(), **known | more)
+    take_steps(
+        module, optimizer, steps=STEPS, epoch_steps=EPOCH, seed=0, progress=progress, log=log, stop=Stop(), **known | more
+    )
     return progress
 
 

@@ -214,7 +214,7 @@ def test_of_rates_that_are_equally_good_the_lowest_is_taken_and_one_that_diverge
         except StopIteration:
             raise DivergedError("training diverged") from None
 
-    monkeypatch.setattr(rates, "fit", fitted)
+    monkeypatch.setattr(rates, "take_steps", fitted)
     assert ssl(f"{SEARCH} --epochs 1").code == 0
     choices = registry.load(registry.find("latest")).choices
     assert [trial["val_acc"] for trial in choices["tried"]] == [0.2, 0.3, 0.3, 0.0]
@@ -226,7 +226,7 @@ def test_a_search_that_was_stopped_goes_on_with_the_next_rate(
     ssl: Cli, searched: tuple[Run, Run], registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, whole = searched
-    original, begun = rates.fit, [0]
+    original, begun = rates.take_steps, [0]
 
     def stopped_in_the_third(*arguments: Any, **named: Any) -> None:
         begun[0] += 1
@@ -234,7 +234,7 @@ def test_a_search_that_was_stopped_goes_on_with_the_next_rate(
             os.kill(os.getpid(), signal.SIGINT)
         original(*arguments, **named)
 
-    monkeypatch.setattr(rates, "fit", stopped_in_the_third)
+    monkeypatch.setattr(rates, "take_steps", stopped_in_the_third)
     assert ssl(SEARCH).code == 130
     run = registry.load(registry.find("latest"))
     assert (run.status, run.choices) == ("interrupted", {"tried": whole.choices["tried"][:2]})
@@ -251,7 +251,7 @@ def test_a_resumed_fine_tuning_searches_no_rate_again(
     stop_after(monkeypatch, 7, ssl, SEARCH)
     run = registry.find("latest")
     with monkeypatch.context() as patch:
-        patch.setattr(rates, "fit", lambda *_, **__: 1 / 0)
+        patch.setattr(rates, "take_steps", lambda *_, **__: 1 / 0)
         assert ssl("resume").code == 0
     alike(registry, whole, registry.load(registry.find(run.id)))
 

@@ -204,7 +204,7 @@ def test_without_memory_for_a_batch_the_advice_is_a_smaller_one_that_is_accepted
     def too_large(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(training_run, "fit", too_large)
+    monkeypatch.setattr(training_run, "take_steps", too_large)
     refused = ssl(f"pretrain {TINY} --batch-size {batch} --max-steps 1")
     assert refused.code == 3
     assert refused.err.endswith(f"out of memory at --batch-size {batch}; try {advice}")

@@ -11,12 +11,12 @@ def evaluate(frozen: Frozen, _: NoOptions, __: Steps) -> Outcome:
     """Fit the regression; the validation images choose its regularisation strength."""
     import torch
 
-    from sslcli.evaluation.logistic import fit_logistic
+    from sslcli.evaluation.logistic import logistic_regression
     from sslcli.evaluation.metrics import score
 
     h = frozen.h
     train, val = h.standardised(h.train).cpu(), h.standardised(h.val).cpu()
-    head, strength = fit_logistic(train, h.train_labels.cpu(), val, h.val_labels.cpu(), classes=h.classes)
+    head, strength = logistic_regression(train, h.train_labels.cpu(), val, h.val_labels.cpu(), classes=h.classes)
     head = head.to(h.train.device)
     with torch.no_grad():
         val_acc = score(head(h.standardised(h.val)), h.val_labels, prefix="val")["val/acc"]
@@ -32,7 +32,7 @@ def seconds(frozen: Frozen, _: NoOptions, __: Pace) -> dict[str, float]:
     from sslcli.data.batches import generator
     from sslcli.data.on_disk import chosen
     from sslcli.evaluation.features import outputs
-    from sslcli.evaluation.logistic import fit_logistic
+    from sslcli.evaluation.logistic import logistic_regression
     from sslcli.training.device import seconds_of
 
     context, data = frozen.context, frozen.context.data
@@ -42,7 +42,7 @@ def seconds(frozen: Frozen, _: NoOptions, __: Pace) -> dict[str, float]:
     rows = rows[torch.cat([one_of_each, torch.arange(len(rows))])[:TIMED_IMAGES]]
     h = outputs(frozen.encoder, chosen(data.train_images, rows), normalise=data.normalise, autocast=context.autocast).cpu()
     h, labels = (h - h.mean(0)) / (h.std(0) + 1e-6), torch.unique(data.train_labels.cpu()[rows], return_inverse=True)[1]
-    work = lambda: fit_logistic(h, labels, h, labels, classes=int(labels.max()) + 1)  # noqa: E731
+    work = lambda: logistic_regression(h, labels, h, labels, classes=int(labels.max()) + 1)  # noqa: E731
     images = sum(len(part) for part in (frozen.h.train, frozen.h.val, frozen.h.test))
     return {PROTOCOL.name: seconds_of(work, torch.device("cpu")) * images / len(h)}
 
