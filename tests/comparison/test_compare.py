@@ -62,7 +62,7 @@ def test_a_seed_whose_pretraining_was_repeated_counts_once() -> None:
     assert shown == [
         ("pretrained", "1, 2", "75.00% ± 7.07"), ("scratch", "1, 2", "45.00% ± 7.07"), ("difference", "1, 2", "+30.00 points")
     ]  # fmt: skip
-    everything = tables(runs, results(runs, setups)["differences"], setups)["linear evaluation"]
+    everything = tables(runs, results(runs, setups).differences, setups)["linear evaluation"]
     assert [row["seeds"] for row in everything] == ["1", "1, 2", "1, 2", "1, 2"]
 
 
