@@ -145,7 +145,7 @@ def _in_our_words(error: Any) -> str:
     typed = list(takewhile(known.__contains__, sys.argv[1:]))
     named = typed[1:] if typed[1:] and typed[0] == "bench" else typed  # the options belong to the command that is timed
     said = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in error.format_message().strip())
-    found = re.fullmatch(r"(.*?)\.?(?: Did you mean (.*)\?| \(Possible options: (.*)\))?", said)
+    found = re.fullmatch(r"(.*?)\.?(?: Did you mean (.*)\?| \W*\(Possible options: (.*?)\)\W*)?", said)
     what, *near = found.groups() if found else (said,)
     question = "".join(f"did you mean {words}? " for words in near if words)
     return f"{what[:1].lower()}{what[1:]}; {question}to see what is accepted, type: {' '.join(['ssl', *named, '--help'])}"

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import sklearn.calibration  # noqa: F401
 import torch._dynamo
-import torch.utils.serialization
-import torch.utils.tensorboard  # noqa: F401
+import torch.utils.tensorboard
 
 import sslcli.workflows.begin
 import sslcli.workflows.resume  # noqa: F401
 import tests.processes
 import tests.survival  # noqa: F401
+
+with contextlib.suppress(ImportError):  # torch 2.6 has none
+    import torch.utils.serialization  # noqa: F401
 
 ROOT = Path(__file__).parent.parent
 SERVER = multiprocessing.get_context("forkserver")
