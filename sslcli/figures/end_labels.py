@@ -15,7 +15,7 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     The limits of the panel must be final.
     """
     low, high = axes.get_ylim()
-    figure = axes.figure.figure  # of a panel in a part of a figure the whole, also before matplotlib 3.10
+    figure = axes.figure.figure  # the whole figure, for a panel of a subfigure too; matplotlib before 3.10 has no other way
     step = GAP / (72 * 0.6 * figure.get_size_inches()[1])  # a panel has at least 0.6 of its figure's height
     order = sorted(range(len(ends)), key=lambda place: ends[place][0])
     heights = spread([(ends[place][0] - low) / (high - low) for place in order], step)
