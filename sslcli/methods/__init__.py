@@ -12,7 +12,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-LIGHT = ("collections.abc", "dataclasses", "typing", "typer")
+LIGHT = ("collections.abc", "dataclasses", "typing", "typer", "sslcli.methods.shared_options")
 """The modules that a class `Options` may use."""
 
 

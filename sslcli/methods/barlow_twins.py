@@ -13,6 +13,7 @@ from sslcli.methods.heads import mlp, z_std
 from sslcli.methods.method import Batch, Method
 from sslcli.methods.moments import of_the_batch, off_diagonal
 from sslcli.methods.multi_view import large_and_small, pairs
+from sslcli.methods.shared_options import PairedViews, ProjectorHiddenTwo
 from sslcli.models.encoder import Encoder
 
 
@@ -24,10 +25,10 @@ class Options:
     took 0.24 s of one core (class bf16) at a width of 1024, and 0.12 s at 512; the effect on accuracy was not measured.
     """
 
-    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's two hidden layers.")] = 512
+    projector_hidden: ProjectorHiddenTwo = 512
     projector_dim: Annotated[int, Option(min=2, help="Length of the projection z.")] = 1024
     redundancy: Annotated[float, Option(min=0, help="Weight of the correlations between different dimensions of z.")] = 5e-3
-    views: Annotated[int, Option(min=2, max=8, help="Views of each image; the loss is the mean over their pairs.")] = 2
+    views: PairedViews = 2
 
 
 class BarlowTwins(Method):

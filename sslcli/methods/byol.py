@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
 from torch import Tensor, nn
-from typer import Option
 
 from sslcli.distributed import average
 from sslcli.methods.heads import cosine, follow, mlp, rising, teacher_of, z_std
 from sslcli.methods.method import Batch, Method, ViewSpec
+from sslcli.methods.shared_options import PredictorHidden, ProjectorDim, ProjectorHidden, RisingMomentum
 from sslcli.models.encoder import Encoder
 
 
@@ -19,11 +18,11 @@ from sslcli.models.encoder import Encoder
 class Options:
     """The options of BYOL. The heads are the paper's."""
 
-    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.")] = 4096
-    projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 256
-    predictor_hidden: Annotated[int, Option(min=1, help="Width of the predictor's hidden layer.")] = 4096
+    projector_hidden: ProjectorHidden = 4096
+    projector_dim: ProjectorDim = 256
+    predictor_hidden: PredictorHidden = 4096
     # The paper's 0.996 is for hundreds of thousands of steps; in a few thousand that teacher hardly moves (not measured).
-    teacher_momentum: Annotated[float, Option(min=0, max=1, help="Teacher momentum (EMA) at first; it rises to 1.")] = 0.99
+    teacher_momentum: RisingMomentum = 0.99
 
 
 class BYOL(Method):

@@ -12,6 +12,7 @@ from typer import Option
 from sslcli.distributed import average, gather, own_part
 from sslcli.methods.heads import mlp, similarities, unit
 from sslcli.methods.method import Batch, Method, ViewSpec
+from sslcli.methods.shared_options import ProjectorDim, ProjectorHidden, Temperature
 from sslcli.models.encoder import Encoder
 
 
@@ -19,9 +20,9 @@ from sslcli.models.encoder import Encoder
 class Options:
     """The options of DCL. The projector is that of SimCLR here; the paper, too, uses SimCLR's."""
 
-    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.")] = 1024
-    projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 128
-    temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.")] = 0.1
+    projector_hidden: ProjectorHidden = 1024
+    projector_dim: ProjectorDim = 128
+    temperature: Temperature = 0.1
     weight_sigma: Annotated[
         float | None,
         Option(min=1e-3, help="DCLW: smaller values give distant pairs more weight; the paper has 0.5. Default: plain DCL."),

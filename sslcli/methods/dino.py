@@ -14,6 +14,7 @@ from sslcli.distributed import average, gather
 from sslcli.methods.heads import follow, rising, similarities, teacher_of, unit, z_std
 from sslcli.methods.method import Batch, Method
 from sslcli.methods.multi_view import large_and_small, representations
+from sslcli.methods.shared_options import ProjectorDim, ProjectorHiddenTwo, RisingMomentum
 from sslcli.models.encoder import Encoder
 
 COOL, WARMING = 0.04, 0.3  # the teacher's first temperature, and the fraction of training in which it rises: 30 epochs of 100
@@ -29,15 +30,12 @@ class Options:
     twice the widths and prototypes. No effect on accuracy was measured.
     """
 
-    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's two hidden layers.")] = 512
-    projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 128
+    projector_hidden: ProjectorHiddenTwo = 512
+    projector_dim: ProjectorDim = 128
     prototypes: Annotated[int, Option(min=2, help="Number of prototypes.")] = 1024
     temperature: Annotated[float, Option(min=1e-3, help="The student's temperature.")] = 0.1
     teacher_temperature: Annotated[float, Option(min=1e-3, help="The teacher's temperature after warm-up.")] = 0.07
-    teacher_momentum: Annotated[
-        float,
-        Option(min=0, max=1, help="Teacher momentum (EMA) at first; it rises to 1 along half a cosine."),
-    ] = 0.99
+    teacher_momentum: RisingMomentum = 0.99
     centre_momentum: Annotated[float, Option(min=0, max=1, help="Momentum of the centre (EMA).")] = 0.9
     frozen: Annotated[float, Option(min=0, max=1, help="Fraction of training during which the prototypes are frozen.")] = 0.01
     small_views: Annotated[int, Option(min=0, max=16, help="More views of half the side; only the student sees them.")] = 4

@@ -14,6 +14,7 @@ from sslcli.distributed import average, gather
 from sslcli.methods.heads import follow, mlp, similarities, teacher_of, unit, z_std
 from sslcli.methods.method import Batch, Method, ViewSpec
 from sslcli.methods.queue import Queue
+from sslcli.methods.shared_options import ProjectorDim, ProjectorHidden, Temperature
 from sslcli.models.encoder import Encoder
 
 
@@ -24,9 +25,9 @@ class Options:
     For ImageNet they use a queue of 65536 keys, which is more than CIFAR-10 has images, and a momentum of 0.999.
     """
 
-    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.")] = 2048
-    projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 128
-    temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.")] = 0.2
+    projector_hidden: ProjectorHidden = 2048
+    projector_dim: ProjectorDim = 128
+    temperature: Temperature = 0.2
     queue_size: Annotated[int, Option(min=1, help="Number of keys of earlier batches in the queue.")] = 4096
     teacher_momentum: Annotated[float, Option(min=0, max=1, help="Teacher momentum (EMA).")] = 0.99
 

@@ -13,6 +13,7 @@ from typer import Option
 from sslcli.distributed import average, gather, own_part
 from sslcli.methods.heads import follow, mlp, rising, similarities, teacher_of, unit, z_std
 from sslcli.methods.method import Batch, Method, ViewSpec
+from sslcli.methods.shared_options import PredictorHidden, ProjectorDim, RisingMomentum, Temperature
 from sslcli.models.encoder import Encoder
 
 PATCHES = ("backbone.conv_proj.", "backbone.patch_embed.")
@@ -28,10 +29,10 @@ class Options:
 
     projector_layers: Annotated[int, Option(min=1, help="Layers of the projector; the paper has 3 for a ViT.")] = 2
     projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layers.")] = 4096
-    projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 256
-    predictor_hidden: Annotated[int, Option(min=1, help="Width of the predictor's hidden layer.")] = 4096
-    temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.")] = 0.2
-    teacher_momentum: Annotated[float, Option(min=0, max=1, help="Teacher momentum (EMA) at first; it rises to 1.")] = 0.99
+    projector_dim: ProjectorDim = 256
+    predictor_hidden: PredictorHidden = 4096
+    temperature: Temperature = 0.2
+    teacher_momentum: RisingMomentum = 0.99
 
 
 class MoCoV3(Method):

@@ -14,6 +14,7 @@ from sslcli.distributed import average, gather, own_part
 from sslcli.methods.heads import mlp, similarities, unit, z_std
 from sslcli.methods.method import Batch, Method, ViewSpec
 from sslcli.methods.queue import Queue
+from sslcli.methods.shared_options import PredictorHidden, ProjectorDim, ProjectorHiddenTwo, Temperature
 from sslcli.models.encoder import Encoder
 
 
@@ -25,10 +26,10 @@ class Options:
     image itself, which is then its own nearest neighbour. This queue is a third of CIFAR-10 (effect not measured).
     """
 
-    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's two hidden layers.")] = 2048
-    projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 256
-    predictor_hidden: Annotated[int, Option(min=1, help="Width of the predictor's hidden layer.")] = 4096
-    temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.")] = 0.1
+    projector_hidden: ProjectorHiddenTwo = 2048
+    projector_dim: ProjectorDim = 256
+    predictor_hidden: PredictorHidden = 4096
+    temperature: Temperature = 0.1
     queue_size: Annotated[int, Option(min=1, help="Projections of earlier batches to search for neighbours.")] = 16384
 
 

@@ -15,6 +15,7 @@ from sslcli.methods.heads import mlp, z_std
 from sslcli.methods.method import Batch, Method
 from sslcli.methods.moments import of_the_batch
 from sslcli.methods.multi_view import large_and_small, representations
+from sslcli.methods.shared_options import ProjectorDim, ProjectorHiddenTwo
 from sslcli.models.encoder import Encoder
 
 REACH, KNOTS = 5.0, 17  # the paper's integral is over [-5, 5], by the trapezoidal rule on 17 points
@@ -24,8 +25,8 @@ REACH, KNOTS = 5.0, 17  # the paper's integral is over [-5, 5], by the trapezoid
 class Options:
     """The options of SIGReg. The paper has 1024 directions per step; a quarter suits two cores (effect not measured)."""
 
-    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's two hidden layers.")] = 512
-    projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 64
+    projector_hidden: ProjectorHiddenTwo = 512
+    projector_dim: ProjectorDim = 64
     gaussian: Annotated[float, Option(min=0, max=1, help="Weight of the Gaussian term; agreement of views has the rest.")] = (
         0.05
     )

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
-from typer import Option
 
 from sslcli.distributed import average, gather, own_part
 from sslcli.methods.heads import mlp, unit
 from sslcli.methods.method import Batch, Method
 from sslcli.methods.multi_view import large_and_small, pairs, representations
+from sslcli.methods.shared_options import PairedViews, ProjectorDim, ProjectorHidden, SmallViews, Temperature
 from sslcli.models.encoder import Encoder
 
 PART = 512  # images whose views are compared with all others at a time
@@ -25,11 +25,11 @@ PART = 512  # images whose views are compared with all others at a time
 class Options:
     """The options of SimCLR."""
 
-    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.")] = 1024
-    projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 128
-    temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.")] = 0.5
-    views: Annotated[int, Option(min=2, max=8, help="Views of each image; the loss is the mean over their pairs.")] = 2
-    small_views: Annotated[int, Option(min=0, max=16, help="More views of half the side, compared with the large ones.")] = 0
+    projector_hidden: ProjectorHidden = 1024
+    projector_dim: ProjectorDim = 128
+    temperature: Temperature = 0.5
+    views: PairedViews = 2
+    small_views: SmallViews = 0
 
     IN_MINUTES: ClassVar[Mapping[str, Any]] = {"temperature": 0.1}  # on CIFAR-10: results/speedrun.md
 

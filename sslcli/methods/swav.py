@@ -14,6 +14,7 @@ from sslcli.distributed import average, gather, own_part
 from sslcli.methods.heads import mlp, similarities, unit, z_std
 from sslcli.methods.method import Batch, Method
 from sslcli.methods.multi_view import large_and_small, representations
+from sslcli.methods.shared_options import ProjectorDim, ProjectorHidden, Temperature
 from sslcli.models.encoder import Encoder
 
 ITERATIONS = 3  # of Sinkhorn and Knopp (the paper's)
@@ -28,10 +29,10 @@ class Options:
     layer of 512 replaces 2048. Effects were not measured.
     """
 
-    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's hidden layer.")] = 512
-    projector_dim: Annotated[int, Option(min=1, help="Length of the projection z.")] = 128
+    projector_hidden: ProjectorHidden = 512
+    projector_dim: ProjectorDim = 128
     prototypes: Annotated[int, Option(min=2, help="Number of prototypes.")] = 512
-    temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.")] = 0.1
+    temperature: Temperature = 0.1
     epsilon: Annotated[float, Option(min=0.025, help="Softness of the assignments to prototypes (Sinkhorn epsilon).")] = 0.05
     frozen: Annotated[float, Option(min=0, max=1, help="Fraction of training during which the prototypes are frozen.")] = 0.01
     small_views: Annotated[int, Option(min=0, max=16, help="More views of half the side, which predict the large ones.")] = 4

@@ -14,6 +14,7 @@ from sslcli.methods.heads import mlp, z_std
 from sslcli.methods.method import Batch, Method
 from sslcli.methods.moments import of_the_batch, off_diagonal
 from sslcli.methods.multi_view import large_and_small, pairs, representations
+from sslcli.methods.shared_options import PairedViews, ProjectorHiddenTwo, SmallViews
 from sslcli.models.encoder import Encoder
 
 EPSILON = 1e-4  # added to the variance, for a root with a gradient (the paper's)
@@ -27,13 +28,13 @@ class Options:
     took 0.22 s of one core (class bf16) at a width of 1024, and 0.12 s at 512; the effect on accuracy was not measured.
     """
 
-    projector_hidden: Annotated[int, Option(min=1, help="Width of the projector's two hidden layers.")] = 512
+    projector_hidden: ProjectorHiddenTwo = 512
     projector_dim: Annotated[int, Option(min=2, help="Length of the projection z.")] = 1024
     invariance: Annotated[float, Option(min=0, help="Weight of the distance between views of an image.")] = 25.0
     variance: Annotated[float, Option(min=0, help="Weight of the variance term: deviation below 1, by dimension.")] = 25.0
     covariance: Annotated[float, Option(min=0, help="Weight of the covariances between different dimensions.")] = 1.0
-    views: Annotated[int, Option(min=2, max=8, help="Views of each image; the loss is the mean over their pairs.")] = 2
-    small_views: Annotated[int, Option(min=0, max=16, help="More views of half the side, compared with the large ones.")] = 0
+    views: PairedViews = 2
+    small_views: SmallViews = 0
 
 
 class VICReg(Method):

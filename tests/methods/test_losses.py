@@ -1,7 +1,7 @@
 """Every method's loss and gradient against loops over its paper's formula, and against lightly's where it has the loss."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from importlib.util import find_spec
 from typing import Any
@@ -15,6 +15,7 @@ from sslcli.methods.method import Batch, Method
 from tests.small_methods import small_batch, small_method
 
 Found = tuple[Tensor, dict[str, Tensor]]
+Reference = Callable[[Method, Batch], Tensor]
 NEEDS_LIGHTLY = pytest.mark.skipif(find_spec("lightly") is None, reason="lightly is not installed (sslcli[bench])")
 
 
@@ -60,22 +61,24 @@ def same(ours: Found, theirs: Found, *, within: float) -> None:
     assert any(float(g.abs().max()) > 1e-3 for g in theirs[1].values())
 
 
-@pytest.mark.parametrize(("name", "chosen"), cases(function="literal"))
-def test_loss_and_gradient_equal_the_papers_formula(name: str, chosen: dict[str, Any]) -> None:
+def check_against(reference: Reference, name: str, chosen: dict[str, Any], *, within: float) -> None:
+    """The method's loss and gradient are those of another computation of the same loss."""
     method, batch = seen(name, chosen)
     other = deepcopy(method)
-    slow = with_gradient(other, of(name).literal(other, batch))
-    same(with_gradient(method, method(batch, 2)[0]), slow, within=1e-8)
+    theirs = with_gradient(other, reference(other, batch))
+    same(with_gradient(method, method(batch, 2)[0]), theirs, within=within)
+
+
+@pytest.mark.parametrize(("name", "chosen"), cases(function="literal"))
+def test_loss_and_gradient_equal_the_papers_formula(name: str, chosen: dict[str, Any]) -> None:
+    check_against(of(name).literal, name, chosen, within=1e-8)
 
 
 @NEEDS_LIGHTLY
 @pytest.mark.filterwarnings("ignore:To copy construct from a tensor")
 @pytest.mark.parametrize(("name", "chosen"), cases(function="lightlys"))
 def test_loss_and_gradient_equal_lightlys(name: str, chosen: dict[str, Any]) -> None:
-    method, batch = seen(name, chosen)
-    other = deepcopy(method)
-    theirs = with_gradient(other, of(name).lightlys(other, batch))
-    same(with_gradient(method, method(batch, 2)[0]), theirs, within=1e-6)
+    check_against(of(name).lightlys, name, chosen, within=1e-6)
 
 
 @pytest.mark.parametrize("name", METHODS)
