@@ -27,6 +27,7 @@ class Plots(Command):
     study: StudyName = None
     logdir: Annotated[Path | None, Option(help="Draw the event files in this folder, from any program.")] = None
     out: Annotated[Path | None, Option(help="Folder for the figures. Default: results/figures in the project.")] = None
+    svg: Annotated[bool, Option("--svg", help="Also write each figure as SVG, in a light and a dark version.")] = False
     check: Annotated[
         Path | None,
         Option(help="Draw nothing; list missing local images of this Markdown file (upper and lower case count)."),
@@ -48,7 +49,9 @@ def run(command: Plots) -> None:
     registry = open_registry(command)
     out = command.out or registry.path("results/figures")
     written = (
-        save_foreign_curves(command.logdir, out) if command.logdir else save_curves(registry, study=command.study, out=out)
+        save_foreign_curves(command.logdir, out, svg=command.svg)
+        if command.logdir
+        else save_curves(registry, study=command.study, out=out, svg=command.svg)
     )
     for path in written:
         print(os.path.relpath(path))

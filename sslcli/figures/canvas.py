@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import textwrap
 import unicodedata
 import warnings
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 
 from sslcli.errors import UsageError
 from sslcli.figures.fonts import make_legible
-from sslcli.figures.palette import LIGHT
+from sslcli.figures.palette import DARK_OF, LIGHT
 from sslcli.files import atomic_write
 
 DPI = 120
@@ -56,17 +57,23 @@ def save_picture(figure: Figure, path: Path, *, description: str) -> None:
     atomic_write(path, lambda handle: handle.write(content))
 
 
-def save_svg(figure: Figure, path: Path, *, description: str) -> None:
-    """Write a figure as SVG with letters as outlines, whole or not at all; the same figure gives the same bytes.
+def save_svgs(figure: Figure, stem: Path, *, description: str) -> list[Path]:
+    """Write a figure as STEM_light.svg and STEM_dark.svg, for light and dark pages; returns the paths.
 
-    A StateError if it cannot be written.
+    Letters are outlines, the ground is transparent. The same figure gives the same bytes. Each file is written whole or not at
+    all; a StateError if it cannot be written.
     """
     buffer = io.BytesIO()
     make_legible(figure)
     text = {"Title": figure.get_suptitle(), "Description": description, "Creator": "ssl", "Date": None}
     with rc_context({"svg.hashsalt": "ssl", "svg.fonttype": "path"}):
-        figure.savefig(buffer, format="svg", metadata=text)
-    atomic_write(path, lambda handle: handle.write(buffer.getvalue()))
+        figure.savefig(buffer, format="svg", metadata=text, transparent=True)
+    light = buffer.getvalue()
+    dark = re.sub(rb"#[0-9a-f]{6}\b", lambda found: DARK_OF.get(found[0].decode(), found[0].decode()).encode(), light)
+    paths = [stem.with_name(f"{stem.name}_{ground}.svg") for ground in ("light", "dark")]
+    for path, content in zip(paths, (light, dark), strict=True):
+        atomic_write(path, lambda handle, content=content: handle.write(content))  # type: ignore[misc]
+    return paths
 
 
 def png_of(figure: Figure, text: dict[str, str] | None = None) -> io.BytesIO:

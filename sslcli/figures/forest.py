@@ -1,4 +1,4 @@
-"""Differences with their intervals as a forest plot, on light or on dark background."""
+"""Differences with their intervals as a forest plot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from sslcli.figures.canvas import MINUS, new_figure, styled, wrapped
-from sslcli.figures.palette import Palette
+from sslcli.figures.palette import LIGHT
 
 WIDTH, ROW, MARGINS = 8.2, 0.44, 1.45  # inches: width of the figure, height of a row, and margins above and below the rows
 LEFT, RIGHT = 0.31, 0.73  # left and right edge of the panel, relative to the width
@@ -32,49 +32,48 @@ class Bar:
 
 
 @styled
-def draw_forest(bars: Sequence[Bar], palette: Palette, *, subtitle: str) -> Figure:
-    """A row for each difference, the first on top: label, interval, and both as numbers. The background is transparent."""
+def draw_forest(bars: Sequence[Bar], *, subtitle: str) -> Figure:
+    """A row for each difference, the first on top: label, interval, and both as numbers."""
     height = ROW * len(bars) + MARGINS
     figure = new_figure(WIDTH, height)
     figure.set_layout_engine("none")
-    figure.set_facecolor("none")
-    figure.suptitle(HEADING, x=0.02, y=1 - 0.12 / height, ha="left", va="top", weight="bold", color=palette.ink)
-    figure.text(0.02, 1 - 0.36 / height, wrapped(subtitle, 108), va="top", fontsize=8.5, color=palette.soft)
-    axes = figure.add_axes((LEFT, 0.6 / height, RIGHT - LEFT, ROW * len(bars) / height), facecolor="none")
+    figure.suptitle(HEADING, x=0.02, y=1 - 0.12 / height, ha="left", va="top", weight="bold", color=LIGHT.ink)
+    figure.text(0.02, 1 - 0.36 / height, wrapped(subtitle, 108), va="top", fontsize=8.5, color=LIGHT.soft)
+    axes = figure.add_axes((LEFT, 0.6 / height, RIGHT - LEFT, ROW * len(bars) / height))
     for row, bar in enumerate(bars):
-        _draw_bar(axes, row, bar, palette)
-    _set_axes(axes, bars, palette)
+        _draw_bar(axes, row, bar)
+    _set_axes(axes, bars)
     if any(bar.kind == "chance" for bar in bars):
-        figure.text(0.02, 0.07 / height, LEGEND, fontsize=8.5, color=palette.soft)
+        figure.text(0.02, 0.07 / height, LEGEND, fontsize=8.5, color=LIGHT.soft)
     return figure
 
 
-def _draw_bar(axes: Axes, row: int, bar: Bar, palette: Palette) -> None:
-    colours = {"gain": palette.gain, "loss": palette.loss, "chance": palette.chance}
+def _draw_bar(axes: Axes, row: int, bar: Bar) -> None:
+    colours = {"gain": LIGHT.gain, "loss": LIGHT.loss, "chance": LIGHT.chance}
     colour = colours[bar.kind]
-    hollow = palette.card if bar.kind == "chance" else colour
+    hollow = LIGHT.card if bar.kind == "chance" else colour
     axes.errorbar(
         bar.value, row, xerr=[[bar.value - bar.low], [bar.high - bar.value]], color=colour, fmt=MARKERS[bar.kind],
         markersize=7, markerfacecolor=hollow, markeredgewidth=1.6, elinewidth=2, capsize=4, capthick=1.6, zorder=3,
     )  # fmt: skip
     side = axes.get_yaxis_transform()
     axes.text(-0.69, row, wrapped(bar.label, WIDE), transform=side, va="center", fontsize=9.5, linespacing=1.1,
-              color=palette.ink)  # fmt: skip
+              color=LIGHT.ink)  # fmt: skip
     interval = f"{bar.low:+.1f} to {bar.high:+.1f}".replace("-", MINUS)
     axes.text(1.19, row, f"{bar.value:+.1f}".replace("-", MINUS), transform=side, ha="right", va="center",
               fontsize=10.5, weight="bold", color=colour)  # fmt: skip
-    axes.text(1.59, row, interval, transform=side, ha="right", va="center", fontsize=9, color=palette.soft)
+    axes.text(1.59, row, interval, transform=side, ha="right", va="center", fontsize=9, color=LIGHT.soft)
 
 
-def _set_axes(axes: Axes, bars: Sequence[Bar], palette: Palette) -> None:
+def _set_axes(axes: Axes, bars: Sequence[Bar]) -> None:
     """Draw zero as a line from top to bottom and a few ticks in points, with margins beside the longest interval."""
     low, high = min(0.0, *(bar.low for bar in bars)), max(0.0, *(bar.high for bar in bars))
     margin = 0.06 * (high - low) or 1.0
     axes.set(xlim=(low - margin, high + margin), ylim=(len(bars) - 0.5, -0.5), yticks=[])
-    axes.axvline(0, color=palette.ink, linewidth=1.2, zorder=2)
+    axes.axvline(0, color=LIGHT.ink, linewidth=1.2, zorder=2)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:+g}".replace("-", MINUS) if tick else "0"))
-    axes.tick_params(axis="x", colors=palette.soft, length=0, labelsize=8.5)
-    axes.grid(axis="x", color=palette.line, linewidth=0.8)
+    axes.tick_params(axis="x", colors=LIGHT.soft, length=0, labelsize=8.5)
+    axes.grid(axis="x", color=LIGHT.line, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[:].set_visible(False)

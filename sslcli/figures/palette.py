@@ -37,3 +37,9 @@ SERIES = (LIGHT.gain, "#e08a3c", LIGHT.ink, "#4f8fc0", "#8e5ea2", "#9a6b1f")
 """The colours of curves: first pretrained, second scratch; these two differ in grey as well."""
 LETTERS = (LIGHT.gain, "#96550f", LIGHT.ink, "#2f6a97", "#75488a", "#7a5314")
 """The colours of their names, dark enough to read."""
+DARK_OF = (
+    {colour: getattr(DARK, name) for name, colour in asdict(LIGHT).items()}
+    | {"#9a6b1f": "#c9963f", "#8e5ea2": "#b98bcd"}
+    | dict(zip(LETTERS[1::2] + LETTERS[4:5], ("#e8a765", "#7cb3dc", "#d0a95e", "#c39ad6"), strict=True))
+)
+"""The colour on dark ground of each colour of a chart; the others stay as they are."""

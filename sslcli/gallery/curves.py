@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from sslcli.console.messages import say
 from sslcli.errors import StateError
 from sslcli.evaluation.naming import folder_name, in_words
-from sslcli.figures.canvas import save_picture
+from sslcli.figures.canvas import save_picture, save_svgs
 from sslcli.figures.curves import Curve, draw_curves
 from sslcli.gallery.accuracy_over_time import epochs_of, figure_over_time
 from sslcli.runs.next_step import record_or_index
@@ -43,22 +45,22 @@ LABELS = {
 }
 
 
-def save_curves(registry: Registry, *, study: str | None, out: Path) -> list[Path]:
-    """Figures of a study's newest pairs and of its pretraining; returns their paths."""
+def save_curves(registry: Registry, *, study: str | None, out: Path, svg: bool = False) -> list[Path]:
+    """Figures of a study's newest pairs and of its pretraining, as PNG and if asked as SVG; returns their paths."""
     runs = study_runs(registry, study)
     written = []
     for pair in newest_pairs(runs):
         records = [record_or_index(registry, run) for run in pair]
         folder = out / folder_name(pair[0])
-        written += _draw_pair(registry, records, folder)
+        written += _draw_pair(registry, records, folder, svg=svg)
         if pair[0].experiment == "pretrain":
-            written += _draw_over_time(registry, records[0], folder)
+            written += _draw_over_time(registry, records[0], folder, svg=svg)
     if not written:
         raise StateError(f"the event files of the newest runs in {registry.root} hold no scalars: there is nothing to draw")
     return written
 
 
-def _draw_pair(registry: Registry, records: list[Run], folder: Path) -> list[Path]:
+def _draw_pair(registry: Registry, records: list[Run], folder: Path, *, svg: bool) -> list[Path]:
     """Save a figure for each scalar of a run and its partner."""
     scalars = [_read(registry.path(record.folder)) for record in records]
     first = records[0]
@@ -79,9 +81,7 @@ def _draw_pair(registry: Registry, records: list[Run], folder: Path) -> list[Pat
             curves, title=f"{words}: {_without_unit(label)}\n({first.backbone} on {first.dataset})",
             x_label="epoch" if by_epoch else "step", y_label=label, noisy=scalar.noisy, lines=_references(scalar.name, first),
         )  # fmt: skip
-        path = folder / f"{scalar.name}.png"
-        save_picture(figure, path, description=f"Runs: {', '.join(names)}")
-        written.append(path)
+        written += _save(figure, folder / scalar.name, description=f"Runs: {', '.join(names)}", svg=svg)
     return written
 
 
@@ -93,16 +93,21 @@ def _references(name: str, record: Run) -> list[tuple[float, str]]:
     return [(dim**-0.5, f"spread evenly: 1/sqrt({dim}) = {dim**-0.5:.3f}; collapsed: 0"), (0.0, "")]
 
 
-def _draw_over_time(registry: Registry, pretrain: Run, folder: Path) -> list[Path]:
+def _draw_over_time(registry: Registry, pretrain: Run, folder: Path, *, svg: bool) -> list[Path]:
     if (drawn := figure_over_time(registry.runs(), pretrain, partial(record_or_index, registry))) is None:
         return []
     figure, description = drawn
-    path = folder / "accuracy_over_time.png"
+    return _save(figure, folder / "accuracy_over_time", description=description, svg=svg)
+
+
+def _save(figure: Figure, stem: Path, *, description: str, svg: bool) -> list[Path]:
+    """Write STEM.png, and if asked STEM_light.svg and STEM_dark.svg; returns the paths."""
+    path = stem.with_name(f"{stem.name}.png")
     save_picture(figure, path, description=description)
-    return [path]
+    return [path, *(save_svgs(figure, stem, description=description) if svg else [])]
 
 
-def save_foreign_curves(logdir: Path, out: Path) -> list[Path]:
+def save_foreign_curves(logdir: Path, out: Path, *, svg: bool = False) -> list[Path]:
     """Figures of any event files: folders beside each other share a picture, named after the folder that holds them."""
     if not logdir.is_dir():
         raise StateError(f"--logdir {logdir}: there is no such folder")
@@ -118,13 +123,13 @@ def save_foreign_curves(logdir: Path, out: Path) -> list[Path]:
     written = []
     for parent, members in groups.items():
         folder_names[parent] = _free_name(titles[parent], folder_names.values())
-        written += _draw_group(titles[parent], parent, members, out / folder_names[parent])
+        written += _draw_group(titles[parent], parent, members, out / folder_names[parent], svg=svg)
     if not written:
         raise StateError(f"--logdir {logdir}: its event files hold no scalars: there is nothing to draw")
     return written
 
 
-def _draw_group(title: str, parent: Path, members: list[Path], out: Path) -> list[Path]:
+def _draw_group(title: str, parent: Path, members: list[Path], out: Path, *, svg: bool) -> list[Path]:
     """Save a figure for each scalar of the event folders in `parent`."""
     scalars = [_read(folder) for folder in members]
     names = [folder.relative_to(parent).as_posix() if folder != parent else title for folder in members]
@@ -135,9 +140,8 @@ def _draw_group(title: str, parent: Path, members: list[Path], out: Path) -> lis
             [Curve(member, points, look) for look, (member, points) in named if points],
             title=f"{title}: {scalar.label.removesuffix(' (%)')}", x_label="step", y_label=scalar.label, noisy=scalar.noisy,
         )  # fmt: skip
-        path = out / f"{scalar.name}.png"
-        save_picture(figure, path, description=f"Tag: {scalar.tag}. Event files: {', '.join(map(str, members))}")
-        written.append(path)
+        described = f"Tag: {scalar.tag}. Event files: {', '.join(map(str, members))}"
+        written += _save(figure, out / scalar.name, description=described, svg=svg)
     return written
 
 

@@ -10,12 +10,9 @@ from sslcli.comparison.rows import EvaluationRow
 from sslcli.errors import StateError
 from sslcli.evaluation.naming import heading
 from sslcli.evaluation.statistics import InitDifference
-from sslcli.figures.canvas import save_svg
+from sslcli.figures.canvas import save_svgs
 from sslcli.figures.forest import Bar, draw_forest
-from sslcli.figures.palette import DARK, LIGHT
 from sslcli.runs.registry import Registry
-
-GROUNDS = {"light": LIGHT, "dark": DARK}
 
 
 def save_differences(registry: Registry, study: str | None, folder: Path) -> list[Path]:
@@ -29,12 +26,8 @@ def save_differences(registry: Registry, study: str | None, folder: Path) -> lis
         raise StateError(f"there is no difference to draw: {comparison.answer}")
     bars = bars_of(found)
     description = "; ".join(f"{bar.label} {bar.value:+.2f} ({bar.low:+.2f} to {bar.high:+.2f})" for bar in bars)
-    written = []
-    for ground, palette in GROUNDS.items():
-        figure = draw_forest(bars, palette, subtitle=f"{_setting(comparison.rows)}. {speaks_of(found)}")
-        written.append(folder / f"differences_{ground}.svg")
-        save_svg(figure, written[-1], description=description)
-    return written
+    figure = draw_forest(bars, subtitle=f"{_setting(comparison.rows)}. {speaks_of(found)}")
+    return save_svgs(figure, folder / "differences", description=description)
 
 
 def bars_of(found: list[InitDifference]) -> list[Bar]:

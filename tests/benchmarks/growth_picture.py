@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator
 
-from sslcli.figures.canvas import new_figure, save_picture, styled
+from sslcli.figures.canvas import new_figure, save_picture, save_svgs, styled
 from sslcli.figures.curves import LOOKS
 from tests.benchmarks.growth import Case, Costs, series
 
@@ -39,6 +39,7 @@ def draw_growth(costs: dict[Case, Costs], path: Path, *, description: str) -> No
         axes.set_xticks([x for x, _ in points], [f"{x:,}" if x >= 5000 else f"{x}" for x, _ in points])
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     save_picture(figure, path, description=description)
+    save_svgs(figure, path.with_suffix(""), description=description)
 
 
 def _draw_linear(axes: Axes, points: list[tuple[int, float]]) -> None:

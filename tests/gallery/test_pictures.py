@@ -126,6 +126,17 @@ def test_plots_draws_every_scalar_of_a_study(ssl: Cli, study: dict[str, Run], fi
     assert any("1/sqrt(128) = 0.088" in label for label in labels(figures["pretrain/train_z_std.png"]))
 
 
+@pytest.mark.usefixtures("study")
+def test_plots_writes_each_figure_as_svg_too_if_asked(ssl: Cli, unwritten: dict[str, Figure]) -> None:
+    result = ssl("plots --svg")
+    assert result.code == 0, result.err
+    names = result.out.split()
+    stems = {name.removesuffix(".png") for name in names if name.endswith(".png")}
+    assert set(names) == {f"{stem}{end}" for stem in stems for end in (".png", "_light.svg", "_dark.svg")}
+    assert "<svg" in Path("results/figures/linear_eval/test_acc_dark.svg").read_text(encoding="utf-8")
+    assert not set(unwritten) - {f"{stem.split('figures/')[1]}.png" for stem in stems}
+
+
 def test_accuracy_over_time_shows_each_kept_epoch_and_scratch(
     ssl: Cli, registry: Registry, study: dict[str, Run], figures: dict[str, Figure]
 ) -> None:

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from sslcli.figures.canvas import save_svgs
 from sslcli.figures.forest import Bar, draw_forest
-from sslcli.figures.palette import DARK, LIGHT, Palette
+from sslcli.figures.palette import DARK, DARK_OF, LETTERS, LIGHT, Palette
 from sslcli.report.differences import bars_of
 from tests.conftest import Cli
 from tests.made_differences import made_difference
@@ -34,11 +35,10 @@ def luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-@pytest.mark.parametrize("palette", [LIGHT, DARK])
 @pytest.mark.parametrize("scale", [1e-3, 1, 2.5])
-def test_nothing_leaves_the_plot_and_no_text_lies_on_another(palette: Palette, scale: float) -> None:
+def test_nothing_leaves_the_plot_and_no_text_lies_on_another(scale: float) -> None:
     bars = [replace(bar, value=scale * bar.value, low=scale * bar.low, high=scale * bar.high) for bar in BARS * 4]
-    figure = draw_forest(bars, palette, subtitle=f"cifar10, resnet18, simclr. {'Means over seeds. ' * 8}")
+    figure = draw_forest(bars, subtitle=f"cifar10, resnet18, simclr. {'Means over seeds. ' * 8}")
     figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in texts(figure)]
     assert all(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1 for box in boxes)
@@ -50,7 +50,7 @@ def test_nothing_leaves_the_plot_and_no_text_lies_on_another(palette: Palette, s
 
 
 def test_each_row_has_its_interval_and_numbers_that_are_aligned() -> None:
-    figure = draw_forest(BARS, LIGHT, subtitle="s")
+    figure = draw_forest(BARS, subtitle="s")
     (axes,) = figure.axes
     assert isinstance(axes, Axes)
     for number, (drawn, bar) in enumerate(zip(axes.containers, BARS, strict=True)):
@@ -65,13 +65,13 @@ def test_each_row_has_its_interval_and_numbers_that_are_aligned() -> None:
 
 
 def test_gain_loss_and_chance_differ_in_marker_and_in_filling_too() -> None:
-    lines = [drawn.lines[0] for drawn in draw_forest(BARS, LIGHT, subtitle="s").axes[0].containers]  # type: ignore[attr-defined]
+    lines = [drawn.lines[0] for drawn in draw_forest(BARS, subtitle="s").axes[0].containers]  # type: ignore[attr-defined]
     assert [line.get_marker() for line in lines] == ["o", "D", "o"]
     assert [line.get_markerfacecolor() for line in lines] == [LIGHT.gain, LIGHT.loss, LIGHT.card]
 
 
 def test_of_no_chance_nothing_is_explained() -> None:
-    shown = [text.get_text() for text in texts(draw_forest(BARS[:1], LIGHT, subtitle="s"))]
+    shown = [text.get_text() for text in texts(draw_forest(BARS[:1], subtitle="s"))]
     assert not any("holds 0" in text for text in shown)
 
 
@@ -81,6 +81,20 @@ def test_letters_of_the_palette_can_be_read_on_its_grounds(palette: Palette, nam
     for ground in (palette.ground, palette.card):
         low, high = sorted(luminance(colour) for colour in (getattr(palette, name), ground))
         assert (high + 0.05) / (low + 0.05) >= 4.5  # WCAG 2.2, 1.4.3
+
+
+def test_names_of_curves_can_be_read_on_both_grounds() -> None:
+    for letters, ground in [(colour, LIGHT.card) for colour in LETTERS] + [(DARK_OF[colour], DARK.card) for colour in LETTERS]:
+        low, high = sorted((luminance(letters), luminance(ground)))
+        assert (high + 0.05) / (low + 0.05) >= 4.5  # WCAG 2.2, 1.4.3
+
+
+def test_the_dark_version_is_the_light_one_in_the_dark_palettes_colours(tmp_path: Path) -> None:
+    light, dark = save_svgs(draw_forest(BARS, subtitle="s"), tmp_path / "plot", description="d")
+    assert [path.name for path in (light, dark)] == ["plot_light.svg", "plot_dark.svg"]
+    colours = {path: re.findall("#[0-9a-f]{6}", path.read_text(encoding="utf-8")) for path in (light, dark)}
+    assert [DARK_OF[colour] for colour in colours[light]] == colours[dark]
+    assert re.sub("#[0-9a-f]{6}", "", light.read_text()) == re.sub("#[0-9a-f]{6}", "", dark.read_text())
 
 
 def test_bars_are_the_differences_in_points() -> None:
