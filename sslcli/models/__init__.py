@@ -13,24 +13,31 @@ class Backbone:
     `stems` lists its stems, the first for small images, the last for large ones. conv3: 3x3 convolution, stride 1,
     no pooling (SimCLR appendix B.9); conv3-s2: the same with stride 2, four times cheaper; conv7-pool: ImageNet's 7x7 stride 2
     and max-pool; patchN: a convolution of NxN pixels and stride N; own: the backbone's only one.
-    `libraries` have the same backbone under the same name, for `ssl export`.
+    `libraries` have the same backbone under the same name, for `ssl export`. `paper` is what to cite.
     """
 
     build: str
     stems: tuple[str, ...] = ("own",)
     libraries: tuple[str, ...] = ()
+    paper: str = ""
 
 
 RESNET_STEMS, VIT_STEMS = ("conv3", "conv3-s2", "conv7-pool"), ("patch4", "patch8", "patch16")
 RESNETS_TOO = ("torchvision", "timm")
+RESNET = "ResNet: deep residual learning for image recognition (He et al. 2016, arXiv:1512.03385)."
+CONVNEXT = "ConvNeXt: a ConvNet for the 2020s (Liu et al. 2022, arXiv:2201.03545)."
+EFFNET = "EfficientNet: rethinking model scaling for convolutional neural networks (Tan and Le 2019, arXiv:1905.11946)."
+VIT = "ViT: an image is worth 16x16 words (Dosovitskiy et al. 2021, arXiv:2010.11929)."
 BACKBONES = {
-    "resnet18": Backbone("sslcli.models.backbones.torchvision_nets:resnet18", RESNET_STEMS, RESNETS_TOO),
-    "resnet34": Backbone("sslcli.models.backbones.torchvision_nets:resnet34", RESNET_STEMS, RESNETS_TOO),
-    "resnet50": Backbone("sslcli.models.backbones.torchvision_nets:resnet50", RESNET_STEMS, RESNETS_TOO),
-    "convnext-tiny": Backbone("sslcli.models.backbones.torchvision_nets:convnext_tiny", ("patch2", "patch4")),
-    "efficientnet-b0": Backbone("sslcli.models.backbones.torchvision_nets:efficientnet_b0", ("conv3", "conv3-s2")),
-    "vit-tiny": Backbone("sslcli.models.backbones.vit:vit_tiny", VIT_STEMS),
-    "vit-small": Backbone("sslcli.models.backbones.vit:vit_small", VIT_STEMS),
+    "resnet18": Backbone("sslcli.models.backbones.torchvision_nets:resnet18", RESNET_STEMS, RESNETS_TOO, RESNET),
+    "resnet34": Backbone("sslcli.models.backbones.torchvision_nets:resnet34", RESNET_STEMS, RESNETS_TOO, RESNET),
+    "resnet50": Backbone("sslcli.models.backbones.torchvision_nets:resnet50", RESNET_STEMS, RESNETS_TOO, RESNET),
+    "convnext-tiny": Backbone("sslcli.models.backbones.torchvision_nets:convnext_tiny", ("patch2", "patch4"), paper=CONVNEXT),
+    "efficientnet-b0": Backbone(
+        "sslcli.models.backbones.torchvision_nets:efficientnet_b0", ("conv3", "conv3-s2"), paper=EFFNET
+    ),
+    "vit-tiny": Backbone("sslcli.models.backbones.vit:vit_tiny", VIT_STEMS, paper=VIT),
+    "vit-small": Backbone("sslcli.models.backbones.vit:vit_small", VIT_STEMS, paper=VIT),
     "resnet9-small": Backbone("sslcli.models.backbones.resnet9:resnet9_small"),
     "resnet9": Backbone("sslcli.models.backbones.resnet9:ResNet9"),
     "resnet9-wide": Backbone("sslcli.models.backbones.resnet9:resnet9_wide"),

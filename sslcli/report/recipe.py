@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sslcli.data import DATASETS
 from sslcli.evaluation.naming import WORDS, in_words
 from sslcli.methods import FILES, options_of
+from sslcli.models import BACKBONES
 from sslcli.options.command import NO_OPTION_OF_A_RUN
 from sslcli.options.trainings import TRAININGS
 from sslcli.report.provenance import DONE, without_folders
@@ -128,7 +130,12 @@ def _minutes(runs: Sequence[Run]) -> str:
     return " to ".join(ends)
 
 
-def references(runs: Sequence[Run]) -> list[str]:
-    """The papers of the encoders' methods, one line each; a method outside the program has none."""
-    methods = dict.fromkeys(run.encoder_method for run in runs if run.experiment == "pretrain" and run.encoder_method)
-    return [FILES[method].about for method in methods if method in FILES]
+def references(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """What to cite, as ("Method", paper): of methods, data sets and backbones. What is not the program's has none."""
+    trained = [run for run in runs if run.experiment == "pretrain"]
+    found = {
+        "Method": [FILES[run.encoder_method].about for run in trained if run.encoder_method in FILES],
+        "Data": [DATASETS[run.dataset].paper for run in runs if run.dataset in DATASETS],
+        "Backbone": [BACKBONES[run.backbone].paper for run in runs if run.backbone in BACKBONES],
+    }
+    return [(kind, paper) for kind, papers in found.items() for paper in dict.fromkeys(papers) if paper]

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from sslcli.data import DATASETS
+from sslcli.models import BACKBONES
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
 from sslcli.report.page import make
@@ -62,10 +64,17 @@ def test_the_recipe_has_a_row_for_each_training_with_the_fewest_and_the_most_min
     assert recipe([pretrained(options={}, status="published")]) is None
 
 
-def test_the_papers_are_those_of_the_methods_that_were_used() -> None:
-    (paper,) = references([pretrained(), pretrained()])
-    assert "arXiv:2006.07733" in paper
-    assert references([pretrained(method="file.py:Own")]) == []
+def test_what_is_to_be_cited_is_the_methods_the_data_sets_and_the_backbones_that_were_used() -> None:
+    mine = {"dataset": "cifar10", "backbone": "resnet18"}
+    found = references([pretrained(**mine), pretrained(dataset="cifar100", backbone="resnet50")])
+    assert [kind for kind, _ in found] == ["Method", "Data", "Backbone"]
+    assert all(part in paper for part, (_, paper) in zip(("arXiv:2006.07733", "Krizhevsky", "1512.03385"), found, strict=True))
+    assert references([pretrained(method="file.py:Own", dataset="folder:photos", backbone="timm:resnet18")]) == []
+
+
+@pytest.mark.parametrize("paper", [entry.paper for entry in (*DATASETS.values(), *BACKBONES.values()) if entry.paper])
+def test_a_paper_has_names_a_year_and_one_line(paper: str) -> None:
+    assert re.fullmatch(r".+ \([A-Z].+ (19|20)\d\d(, arXiv:\d{4}\.\d{5})?\)\.", paper)
 
 
 def test_runs_of_one_command_at_one_commit_are_one_piece_and_of_two_commits_two(registry: Registry) -> None:

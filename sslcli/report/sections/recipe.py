@@ -35,7 +35,7 @@ SECTION = Section(
 <dl class="machine">
 {% if minutes %}<div><dt>Training</dt><dd>{{ minutes }}</dd></div>{% endif %}
 {% if machine %}<div><dt>Machine</dt><dd>{{ machine }}</dd></div>{% endif %}
-{% for paper in references %}<div><dt>{{ "Method" if loop.first }}</dt><dd>{{ paper }}</dd></div>{% endfor %}
+{% for kind, paper in references %}<div><dt>{{ kind if loop.changed(kind) }}</dt><dd>{{ paper }}</dd></div>{% endfor %}
 </dl>
 """,
 )
