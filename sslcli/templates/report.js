@@ -58,10 +58,10 @@ for (const figure of document.querySelectorAll("figure.picture")) {
   figure.querySelector("figcaption").append(button);
 }
 
-/* On paper everything is unfolded. */
+/* On paper every table is unfolded; curves that the reader folded stay folded. */
 let opened = [];
 addEventListener("beforeprint", () => {
-  opened = [...document.querySelectorAll("details:not([open])")];
+  opened = [...document.querySelectorAll("details:not([open]):has(table)")];
   opened.forEach((details) => { details.open = true; });
 });
 addEventListener("afterprint", () => opened.forEach((details) => { details.open = false; }));

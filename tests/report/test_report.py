@@ -431,6 +431,7 @@ def test_in_a_browser_it_has_a_dark_look_and_one_for_paper(browser: Any, study: 
         assert opened.get("document.scrollingElement.scrollWidth <= innerWidth")
         opened.get("dispatchEvent(new Event('beforeprint'))")
         assert opened.page.locator("#provenance table").is_visible()
+        assert not opened.page.locator("details .pictures").is_visible()
         opened.get("dispatchEvent(new Event('afterprint'))")
         assert opened.get("document.querySelectorAll('details[open]').length") == 0
         opened.page.close()
