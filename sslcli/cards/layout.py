@@ -11,9 +11,22 @@ from sslcli.cards.sturdiness import Gap, Sturdy
 from sslcli.console.messages import WIDEST, room_across, wrapped
 from sslcli.console.tables import markdown_of, print_within
 from sslcli.data.corruptions import CORRUPTIONS, SEVERITIES
+from sslcli.evaluation.naming import heading
 from sslcli.evaluation.protocols import PROTOCOLS
 
 QUESTION = "Does pretraining without labels make it sturdier?"
+WORDS = {
+    (1, -1): "yes, it is more accurate on corrupted pictures and loses less",
+    (1, 0): "more accurate on corrupted pictures, but it is not shown to lose less",
+    (1, 1): "more accurate on corrupted pictures, but it loses more",
+    (0, -1): "it loses less, but is not shown to be more accurate on corrupted pictures",
+    (0, 0): "no difference that can be told from chance",
+    (0, 1): "no, it loses more",
+    (-1, -1): "it loses less, but is less accurate on corrupted pictures",
+    (-1, 0): "no, it is less accurate on corrupted pictures",
+    (-1, 1): "no, it is less accurate on corrupted pictures and loses more",
+}
+"""The answer by the signs of two differences to scratch: in accuracy with corruptions, and in what these cost."""
 GAPS = {"clean": "clean", "corrupted": "with corruptions", "loss": "lost by corruption"}
 PLAINLY = (
     "Differences are in points, of classifiers on the same images, with 95 % intervals over images. One seed: they hold for "
@@ -23,6 +36,8 @@ MADE_HERE = (
     "The corruptions are made by ssl with the published parameters for 32 pixels; frost is a made texture, where the authors "
     "used photographs."
 )
+BY_SEVERITY = {"arm": "classifier", "0_acc": "clean", "1_acc": "severity 1"} | {f"{at}_acc": str(at) for at in SEVERITIES[1:]}
+"""Columns with a number when clean and at each severity; a key that ends in acc is set to the right."""
 Row = Mapping[str, str]
 
 
@@ -49,21 +64,21 @@ def verdict(card: Card) -> str:
 
 def _told(corrupted: Gap, loss: Gap, rows: Sequence[Sturdy]) -> str:
     name = PROTOCOLS[corrupted.protocol].name if corrupted.protocol in PROTOCOLS else corrupted.protocol
-    better, costs = _direction(corrupted), _direction(loss)
-    word = {
-        (1, -1): "Yes", (1, 0): "Yes", (0, -1): "Perhaps", (0, 0): "It cannot be told from chance", (0, 1): "No",
-        (1, 1): "More accurate, but not sturdier", (-1, 1): "No", (-1, 0): "No", (-1, -1): "Less accurate, but it loses less",
-    }[better, costs]  # fmt: skip
     lost = [100 * next(row.loss for row in rows if row.arm == arm) for arm in (loss.first, loss.second)]
+    answer = WORDS[_direction(corrupted), _direction(loss)]
     return (
-        f"{word} ({name}): with corruptions {_points(corrupted)} points beside scratch; corruption costs {lost[0]:.1f} points "
-        f"of accuracy, from scratch {lost[1]:.1f} (difference {_points(loss)})."
+        f"{heading(name)}: {answer}. With corruptions its accuracy is {_words(corrupted)} beside scratch. "
+        f"Corruption costs it {lost[0]:.1f} points, scratch {lost[1]:.1f}: {_words(loss)}."
     )
 
 
 def _direction(gap: Gap) -> int:
     """1 if the difference is above 0, -1 if below, 0 if that cannot be told."""
     return 1 if gap.low > 0 else -1 if gap.high < 0 else 0
+
+
+def _words(gap: Gap) -> str:
+    return f"{100 * gap.value:+.1f} points (95 % interval {100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
 
 
 def _points(gap: Gap) -> str:
@@ -83,12 +98,11 @@ def tables(card: Card) -> list[Shown]:
 def _by_severity(card: Card) -> Shown:
     rows = [
         {
-            "arm": row.arm, "clean": _share(row.clean.value), "mean": _share(row.corrupted.value), "loss": _share(row.loss),
-            **{str(at): _share(row.severities[at - 1].value) for at in SEVERITIES},
+            "arm": row.arm, "0_acc": _share(row.clean.value), "mean_acc": _share(row.corrupted.value),
+            "lost_acc": _share(row.loss), **{f"{at}_acc": _share(row.severities[at - 1].value) for at in SEVERITIES},
         } for row in card.sturdiness
     ]  # fmt: skip
-    severities = {str(at): f"severity {at}" if at == 1 else str(at) for at in SEVERITIES}
-    columns = {"arm": "classifier", "clean": "clean", **severities, "mean": "mean of 1 to 5", "loss": "lost"}
+    columns = BY_SEVERITY | {"mean_acc": "mean of 1 to 5", "lost_acc": "lost"}
     return Shown("Accuracy in per cent, as the mean over the 15 corruptions", rows, columns)
 
 
@@ -101,7 +115,7 @@ def _gaps(card: Card) -> Shown:
 
 
 def _by_kind(card: Card) -> Shown:
-    rows = [{"kind": kind} | {row.arm: _share(row.kinds[kind]) for row in card.sturdiness} for kind in CORRUPTIONS]
+    rows = [{"kind": kind} | {f"{row.arm}_acc": _share(row.kinds[kind]) for row in card.sturdiness} for kind in CORRUPTIONS]
     return Shown("Accuracy in per cent by corruption, as the mean over severities", rows, _columns(card, "kind", "corruption"))
 
 
@@ -114,18 +128,19 @@ def _archive(card: Card) -> Shown:
         return f"{_share(there)} ({100 * (here - there):+.1f})"
 
     groups = {kind: [kind] for kind in CORRUPTIONS} | {"mean of all": list(CORRUPTIONS)}
-    rows = [{"kind": name} | {arm: cell(arm, kinds) for arm in card.ours} for name, kinds in groups.items() if card.ours]
+    rows = [
+        {"kind": name} | {f"{arm}_acc": cell(arm, kinds) for arm in card.ours} for name, kinds in groups.items() if card.ours
+    ]
     title = f"{card.archive}: accuracy in per cent, and in brackets how many points higher it is on images made here"
     return Shown(title, rows, _columns(card, "kind", "corruption"))
 
 
 def _calibration(card: Card) -> Shown:
     rows = [
-        {"arm": row.arm, "clean": _share(row.clean_ece)} | {str(at): _share(row.ece[at - 1]) for at in SEVERITIES}
+        {"arm": row.arm, "0_acc": _share(row.clean_ece)} | {f"{at}_acc": _share(row.ece[at - 1]) for at in SEVERITIES}
         for row in card.sturdiness
     ]
-    columns = {"arm": "classifier", "clean": "clean", "1": "severity 1"} | {str(at): str(at) for at in SEVERITIES[1:]}
-    return Shown("Calibration error (ECE) in points", rows, columns)
+    return Shown("Calibration error (ECE) in points", rows, BY_SEVERITY)
 
 
 def _elsewhere(card: Card) -> list[Shown]:
@@ -139,13 +154,13 @@ def _elsewhere(card: Card) -> list[Shown]:
     for what, title in titles.items():
         found = [one for one in card.elsewhere if one.what == what]
         names = dict.fromkeys(one.dataset for one in found)
-        rows = [{"set": name} | {one.arm: _share(one.value) for one in found if one.dataset == name} for name in names]
+        rows = [{"set": name} | {f"{one.arm}_acc": _share(one.value) for one in found if one.dataset == name} for name in names]
         made.append(Shown(title, rows, _columns(card, "set", "data set")))
     return made
 
 
-def _columns(card: Card, key: str, heading: str) -> dict[str, str]:
-    return {key: heading} | {row.arm: row.arm for row in card.sturdiness}
+def _columns(card: Card, key: str, words: str) -> dict[str, str]:
+    return {key: words} | {f"{row.arm}_acc": row.arm for row in card.sturdiness}
 
 
 def _measured(card: Card) -> str:

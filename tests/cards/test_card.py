@@ -197,12 +197,16 @@ def test_calibration_is_measured_at_each_severity() -> None:
 @pytest.mark.parametrize(
     ("corrupted", "loss", "word"),
     [
-        ((0.1, 0.05, 0.2), (-0.1, -0.2, -0.05), "Yes (linear evaluation)"),
-        ((0.1, 0.05, 0.2), (0.0, -0.1, 0.1), "Yes (linear evaluation)"),
-        ((0.1, 0.05, 0.2), (0.1, 0.05, 0.2), "More accurate, but not sturdier"),
-        ((0.0, -0.1, 0.1), (0.0, -0.1, 0.1), "It cannot be told from chance"),
-        ((-0.1, -0.2, -0.05), (0.1, 0.05, 0.2), "No (linear evaluation)"),
-        ((-0.1, -0.2, -0.05), (-0.1, -0.2, -0.05), "Less accurate, but it loses less"),
+        (
+            (0.1, 0.05, 0.2),
+            (-0.1, -0.2, -0.05),
+            "Linear evaluation: yes, it is more accurate",
+        ),
+        ((0.1, 0.05, 0.2), (0.0, -0.1, 0.1), "it is not shown to lose less"),
+        ((0.1, 0.05, 0.2), (0.1, 0.05, 0.2), "but it loses more"),
+        ((0.0, -0.1, 0.1), (0.0, -0.1, 0.1), "no difference that can be told from chance"),
+        ((-0.1, -0.2, -0.05), (0.1, 0.05, 0.2), "no, it is less accurate on corrupted pictures and loses more"),
+        ((-0.1, -0.2, -0.05), (-0.1, -0.2, -0.05), "it loses less, but is less accurate"),
     ],
 )
 def test_the_sentence_says_what_both_intervals_allow(
