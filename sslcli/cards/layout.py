@@ -172,7 +172,8 @@ def _measured(card: Card) -> str:
 def notes(card: Card) -> str:
     """How the numbers are made, in sentences."""
     source = f"The corrupted images are the published ones of {card.archive}." if card.archive else MADE_HERE
-    return f"{source} {PLAINLY}"
+    many = f" There are {len(card.gaps)}: of 20 differences without an effect about one lies outside of its interval."
+    return f"{source} {PLAINLY}{many * (len(card.gaps) > 1)}"
 
 
 def print_card(card: Card) -> None:
