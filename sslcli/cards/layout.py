@@ -164,9 +164,12 @@ def _columns(card: Card, key: str, words: str) -> dict[str, str]:
 
 
 def _measured(card: Card) -> str:
-    some = "all" if card.images == card.test_images else f"{card.images:,} of the"
+    all_of = card.images == card.test_images
+    some = f"all {card.images:,} test images" if all_of else (
+        f"{card.images:,} of the {card.test_images:,} test images, drawn by seed {card.seed}"
+    )  # fmt: skip
     method = f", {card.method}" if card.method else ""
-    return f"{card.dataset}, {card.backbone}{method}: {some} {card.test_images:,} test images, drawn by seed {card.seed}."
+    return f"{card.dataset}, {card.backbone}{method}: {some}."
 
 
 def notes(card: Card) -> str:
