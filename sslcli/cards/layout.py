@@ -186,7 +186,7 @@ def print_card(card: Card) -> None:
         print("\n".join(wrapped(text, room)))
     for table in tables(card):
         print()
-        print("\n".join(wrapped(table.title, room)), end="")
+        print("\n".join(wrapped(table.title, room)))
         print_within(table.rows, table.columns, room=room, gap=2)
     print()
     print("\n".join(wrapped(notes(card), room)))

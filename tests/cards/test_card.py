@@ -21,6 +21,7 @@ from sslcli.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from sslcli.data.loading import load_data
 from sslcli.evaluation.statistics import paired, paired_scores
 from sslcli.evaluation.test_logits import read_kept
+from sslcli.models.encoder import build_encoder
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from tests.conftest import TINY, Cli, Once
@@ -90,6 +91,20 @@ def test_the_card_of_the_newest_pretraining_measures_four_classifiers_on_the_sam
     assert "Does pretraining without labels make it sturdier?" in (folder / "card.md").read_text()
 
 
+def test_others_weights_stand_beside_pretrained_and_scratch_and_the_tables_stay_narrow(
+    ssl: Cli, registry: Registry, done: Callable[[str], Run], study: list[str]
+) -> None:
+    torch.save(build_encoder("resnet9-small", stem="own", seed=7).backbone.state_dict(), "imagenet.pth")
+    other = done("probe --epochs 2 --init imagenet.pth")
+    result = ssl(f"card {study[0]} --n 10 --transfer none")
+    assert result.code == 0, result.err
+    card = card_of(registry, study[0])
+    assert [row["run"] for row in card["sturdiness"]][:3] == [study[0], other.id, study[1]]
+    against = {(gap["first"], gap["second"]) for gap in card["gaps"] if gap["what"] == "corrupted"}
+    assert (f"{other.init}, linear", "scratch, linear") in against
+    assert [line for line in result.out.splitlines() if len(line) > 100] == []
+
+
 def test_a_card_is_the_same_every_time_and_its_seed_draws_the_pictures(ssl: Cli, registry: Registry, study: list[str]) -> None:
     made = []
     for seed in (1, 1, 2):
@@ -151,9 +166,15 @@ def test_the_published_corruptions_are_used_where_they_lie_and_compared_with_our
         made = torch.cat([corrupt(data.test_images, name, severity=severity, seed=9) for severity in SEVERITIES])
         np.save(folder / f"{name}.npy", made.permute(0, 2, 3, 1).numpy())
     np.save(folder / "labels.npy", data.test_labels.repeat(5).numpy())
+    (small_cifar / "CIFAR-10.1").mkdir()
+    np.save(small_cifar / "CIFAR-10.1" / "cifar10.1_v6_data.npy", data.test_images[:6].permute(0, 2, 3, 1).numpy())
+    np.save(small_cifar / "CIFAR-10.1" / "cifar10.1_v6_labels.npy", data.test_labels[:6].numpy())
     result = ssl("card --n 100 --transfer none")
     assert result.code == 0, result.err
     card = card_of(registry, run.id)
+    right = read_kept(registry.path(f"{run.folder}/test_logits.npz")).right[:6]  # the same pictures as other test images
+    wanted = {"what": "accuracy", "dataset": "CIFAR-10.1", "arm": "pretrained, linear", "value": right.mean()}
+    assert card["elsewhere"] == [pytest.approx(wanted)]
     (row,) = card["sturdiness"]
     assert (card["archive"], card["images"]) == ("CIFAR-10-C", len(rows))
     same = [name for name in CORRUPTIONS if row["kinds"][name] == card["ours"][row["arm"]][name]]
