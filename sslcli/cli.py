@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from sslcli.commands import status
 from sslcli.commands.bench import Bench
+from sslcli.commands.card import Card
 from sslcli.commands.compare import Compare
 from sslcli.commands.embed import Embed
 from sslcli.commands.export import Export
@@ -49,6 +50,7 @@ COMMANDS = {
     "bench": Entry(Bench, "bench", "ssl bench pretrain --batch-size 256 --batch-size 512", group="Train"),
     "probe": Entry(Probe, "probe", "ssl probe --init scratch", group="Evaluate"),
     "finetune": Entry(Finetune, "finetune", "ssl finetune --epochs 10 --label-fraction 0.1", group="Evaluate"),
+    "card": Entry(Card, "card", "ssl card latest --n 2000", group="Evaluate"),
     "plots": Entry(Plots, "plots", "ssl plots", group="Look"),
     "predict": Entry(Predict, "predict", "ssl predict --n 16 --seed 1", group="Look"),
     "map": Entry(Map, "map", "ssl map --queries 4", group="Look"),

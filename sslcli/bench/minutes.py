@@ -9,6 +9,7 @@ from sslcli.bench.cost import Costs
 from sslcli.bench.timing import rough_seconds
 from sslcli.console.messages import say
 from sslcli.console.progress import duration
+from sslcli.data import FOLDER
 from sslcli.distributed import on_first, world
 from sslcli.errors import UsageError
 from sslcli.methods import MethodFile
@@ -40,6 +41,7 @@ SHARES = ((0.5, 0.375), (0.75, 0.5), (1.0, 0.125))
 """The sides of the views relative to the image, and their fractions of training: small views teach most per second."""
 FEW = 100_000  # images; if no more are seen, all views have half the side
 LOOKS = 4  # measurements of kNN accuracy and health
+QUICK_SIDES = (64, 32)  # pixels; below LARGE, where a quick encoder is taken
 PATIENCE = (0.6, 0.02, 3.0)  # repeats of one timing: least seconds, fraction of the minutes, most seconds
 LONG = 2 * 3600  # seconds; before a longer pretraining on a CPU a message tells its time
 NEVER_LONG = 10_000  # images; no network takes LONG for this few
@@ -132,10 +134,21 @@ def _with_steps(command: Pretrain, options: Pretrain, context: Context, budget: 
         steps = int((budget - measured * measuring - saving) / a_step)
     if steps < 10:
         few = (10 * a_step + measuring + saving) / 60
-        raise UsageError(f"{origin}: ten steps and the measurements take {few:.2g} minutes here; accepted is more than that")
+        raise UsageError(
+            f"{origin}: ten steps and the measurements take {few:.2g} minutes here; accepted is more than that"
+            f"{_smaller_pictures(options, context.data.image_size)}"
+        )
     epochs = math.ceil(steps / cost.epoch_steps)
     whole = steps == epochs * cost.epoch_steps
     return options.because(origin, epochs=epochs, max_steps=None if whole else steps, knn_every=knn_every)
+
+
+def _smaller_pictures(options: Pretrain, size: int) -> str:
+    """The advice to take smaller pictures, if those of a folder are large; "" if that cannot help."""
+    side = next((side for side in QUICK_SIDES if side < size), None)
+    if side is None or not options.dataset.startswith(FOLDER):
+        return ""
+    return f", or smaller pictures: they are {size} pixels; type the command again with --image-size {side}"
 
 
 def tell_of_hours(registry: Registry, run: Run, options: Pretrain, context: Context) -> None:

@@ -26,11 +26,16 @@ def print_rows(rows: Sequence[Row], columns: Mapping[str, str], *, style: str, w
         writer.writerow(columns)
         writer.writerows([row.get(key) for key in columns] for row in rows)
     elif style == "markdown":
-        lines = [list(columns.values()), ["---:" if _is_number(key) else "---" for key in columns]]
-        lines += [[text_of(key, row.get(key)).replace("|", "\\|") for key in columns] for row in rows]
-        print("\n".join(f"| {' | '.join(line)} |" for line in lines))
+        print(markdown_of(rows, columns))
     else:
         _print_table(rows, columns)
+
+
+def markdown_of(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
+    """Rows as a table in Markdown."""
+    lines = [list(columns.values()), ["---:" if _is_number(key) else "---" for key in columns]]
+    lines += [[text_of(key, row.get(key)).replace("|", "\\|") for key in columns] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def print_within(rows: Sequence[Row], columns: Mapping[str, str], *, room: int, gap: int = GAP) -> None:

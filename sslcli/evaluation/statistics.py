@@ -79,7 +79,15 @@ def paired(first: int, second: int, both: int, images: int) -> Difference:
 
     It holds for these two classifiers: it accounts for other images, but not for other seeds.
     """
-    return over_seeds([(first - second) / images], [(first + second - 2 * both) / images], [], images)
+    return paired_scores((first - second) / images, (first + second - 2 * both) / images, images)
+
+
+def paired_scores(mean: float, square: float, images: int) -> Difference:
+    """The interval of `paired` for scores from 0 to 1 that may lie between right and wrong.
+
+    `mean` and `square` are the mean over images of the difference of two scores, and of its square.
+    """
+    return over_seeds([mean], [square], [], images)
 
 
 def over_seeds(

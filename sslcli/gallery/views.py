@@ -19,7 +19,7 @@ from sslcli.options.pictures import Views
 from sslcli.options.pretrain import Pretrain
 from sslcli.plans.data_access import data_folder, reading_of
 from sslcli.plans.views import augmentation_of, view_size_plan, with_strengths
-from sslcli.runs.paths import located
+from sslcli.runs.paths import located, recorded
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
@@ -55,7 +55,8 @@ def save_views(registry: Registry, command: Views) -> Path:
         since = until
     rows = [[pixels_of(column[i]) for column in columns] for i in range(len(chosen))]
     strengths = ", ".join(f"{name} {getattr(augmentation, name):.3g}" for name in vars(augmentation))
-    title = f"Views of {command.dataset}: what the encoder sees"
+    name = recorded(registry, {"dataset": command.dataset})["dataset"]  # relative to the project: the page shows no folder
+    title = f"Views of {name}: what the encoder sees"
     figure = draw_views(rows, groups=groups, title=title, subtitle=f"{strengths}\nof {source}, seed {command.seed}")
     path = png_path(command.out, registry.path(f"results/figures/{folder_of_picture}/views.png"))
     save_picture(figure, path, description=f"Of {source}: view sizes {command.view_sizes}, {strengths}")

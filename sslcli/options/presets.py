@@ -31,7 +31,7 @@ BY_MINUTES: dict[str, list[dict[str, object]]] = {
 """The trainings of a study with --minutes, on any data."""
 BY_TIME = ("epochs", "max_steps", "view_sizes", "knn_every", "keep_every")
 """The options that --minutes sets instead of a preset."""
-OF_PRETRAINING = ("dataset", "labels", "minutes")
+OF_PRETRAINING = ("dataset", "labels", "image_size", "minutes")
 """Options that `ssl study` passes to its pretraining; evaluations inherit them from there."""
 SHARED = ("seed", "max_steps", "data_dir", "download", "device")
 """Options that `ssl study` passes, if given, to every training that has them."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from typer import Option
 
-from sslcli.options.annotations import MAX_SEED, DataDir, Device, Download, Labels, Minutes, StudyDataset
+from sslcli.options.annotations import MAX_SEED, DataDir, Device, Download, ImageSize, Labels, Minutes, StudyDataset
 from sslcli.options.command import Command
 
 FOLDER_OF_PRESETS = Path(__file__).parents[1] / "presets"
@@ -31,6 +31,7 @@ class Study(Command):
     ] = None
     dataset: StudyDataset = None
     labels: Labels = None
+    image_size: ImageSize = None
     minutes: Minutes = None
     name: Annotated[str | None, Option(help="Name of the study. Default: the preset's or the data set's.")] = None
     set: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from sslcli.console.messages import say
@@ -41,13 +42,20 @@ def reading_of(registry: Registry, options: TrainingOptions | Views | DataCheck)
         hold_beside_project(registry, options.dataset or "", option="--dataset")
         return Reading(
             labels=options.labels, image_size=options.image_size, fit=options.fit or "crop", workers=usable_cores(),
-            progress=ShareDone("decoding pictures"), say=say,
+            progress=ShareDone("decoding pictures"), say=partial(_say_once, registry),
         )  # fmt: skip
     given = [name for name in ("labels", "image_size") if getattr(options, name) is not None] + ["fit"] * (options.fit == "pad")
     if given:
         names = ", ".join("--" + name.replace("_", "-") for name in given)
         raise UsageError(f"{names}: for --dataset folder:PATH only; with {options.dataset} leave it out")
     return None
+
+
+def _say_once(registry: Registry, text: str) -> None:
+    """Say something about a folder, unless this command has said it: a study reads the same folder many times."""
+    if text not in registry.told:
+        registry.told.add(text)
+        say(text)
 
 
 def hold_beside_project(registry: Registry, dataset: str, *, option: str) -> None:

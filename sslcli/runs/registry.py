@@ -39,11 +39,12 @@ def find_project(start: Path) -> Path:
 
 
 class Registry:
-    """The runs of the project in folder `root`."""
+    """The runs of the project in folder `root`. `told` is what the command that opened it has said already."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.index = root / "registry.yaml"
+        self.told: set[str] = set()
 
     def command(self, line: str) -> str:
         """A command line to type in the current folder: with --project if that is outside the project."""

@@ -190,6 +190,23 @@ def test_too_few_minutes_are_refused_with_how_many_are_enough(registry: Registry
     assert settled(registry, minutes=1.05 * least).epochs >= 1
 
 
+@pytest.mark.parametrize(("side", "advice"), [(48, "with --image-size 32"), (96, "with --image-size 64"), (32, "")])
+def test_too_few_minutes_for_large_pictures_of_a_folder_name_a_smaller_side(
+    ssl: Cli, monkeypatch: pytest.MonkeyPatch, side: int, advice: str
+) -> None:
+    for name in ("a", "b"):
+        Path(f"photos/{name}").mkdir(parents=True)
+        for number in range(6):
+            Image.new("RGB", (side, side), (40 * number, 99, 20)).save(f"photos/{name}/{number}.png")
+    slow = Cost({"steps": 600.0, "measuring": 0.0, "checkpoints": 0.0}, None, 1, 1, 4)
+    monkeypatch.setattr(minutes, "rough_seconds", lambda _: 600.0)
+    monkeypatch.setattr(Costs, "of", lambda *_: slow)
+    result = ssl("pretrain --dataset folder:photos --backbone resnet9-small --minutes 1")
+    assert (result.code, "ten steps and the measurements take 1e+02 minutes" in result.err) == (2, True), result.err
+    assert advice in result.err
+    assert ("--image-size" in result.err) == bool(advice)
+
+
 @pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize(("seconds", "told"), [(7300.0, 1), (7100.0, 0)])
 def test_a_training_of_hours_on_a_cpu_is_told_before_its_first_step(

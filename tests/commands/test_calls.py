@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sslcli.cards.card import Wanted
 from sslcli.cli import COMMANDS, DATA_COMMANDS, RUNS_COMMANDS
 from sslcli.options.finetune import Finetune
 from sslcli.options.pictures import DataCheck, Map, Neighbours, Predict, Views
@@ -34,6 +35,7 @@ MAPS, CHECK, EMBED = (
 )
 FIELDS, STATES, EXPORT = "verification.printing.print_fields", "verification.printing.print_states", "export.export.export"
 PROVER, COLUMNS, MEASURE = "verification.numbers.Prover", "bench.shown.show", "bench.columns.measure"
+CARD = "cards.files.make_and_show"
 NOTHING = {"out": None, "data_dir": None}
 CALLS: list[tuple[str, str, list[object], Mapping[str, object]]] = [
     ("pretrain --dataset shapes --epochs 2 --seed 3", f"{TRAIN}.pretrain",
@@ -58,6 +60,9 @@ CALLS: list[tuple[str, str, list[object], Mapping[str, object]]] = [
     ("plots --check page.html --fix", LINKS, [PAGE], {"fix": True}),
     ("predict --n 4 --study mine", GRIDS, [Predict(n=4, study="mine")], {}),
     ("predict --run mine --images a.png b.png", OWN, [Predict(run="mine", images=["a.png"], more=["b.png"])], {}),
+    ("card", CARD, ["latest", Wanted(images=2000, seed=1, transfer=None, data_dir=None, device="auto")], {"style": "table"}),
+    ("card mine --n 50 --transfer svhn --transfer folder:p --format json", CARD,
+     ["mine", Wanted(images=50, seed=1, transfer=["svhn", "folder:p"], data_dir=None, device="auto")], {"style": "json"}),
     ("map --queries 3 --device cpu", MAPS, [Map(queries=3, device="cpu")], {}),
     ("neighbours a.png photos --k 2", NEAR, [Neighbours(images=["a.png", "photos"], k=2)], {}),
     ("views --dataset shapes --hue 0.2", VIEWS, [Views(dataset="shapes", hue=0.2)], {}),

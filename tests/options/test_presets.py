@@ -33,3 +33,10 @@ def test_what_is_set_goes_to_every_training_of_its_command_alone(mine: str) -> N
     assert [(kind, arguments["epochs"]) for kind, arguments in steps] == [("pretrain", 1), ("probe", 3), ("probe", 3)]
     with pytest.raises(UsageError, match="the study has no finetune; it has: pretrain, probe"):
         assign(preset, "finetune.epochs=3")
+
+
+def test_the_side_of_the_pictures_goes_to_pretraining_alone_and_evaluations_take_it_from_there(mine: str) -> None:
+    steps = trainings_of(read_preset(mine), build(f"study --preset {mine} --dataset folder:photos --image-size 64"))
+    assert [(arguments.get("dataset"), arguments.get("image_size")) for _, arguments in steps] == [
+        ("folder:photos", 64), (None, None), (None, None),
+    ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sslcli.report.class_sizes import uneven
 from sslcli.report.section import Content, Material, Section
 from sslcli.report.tables import ranking_tables, result_tables
 
@@ -10,7 +11,8 @@ def content(material: Material) -> Content:
     """The tables of the comparison."""
     measured = material.measured
     tables = result_tables(measured.rows, measured.differences)
-    return {"rankings": ranking_tables(material.rankings), "tables": tables}
+    sentences = uneven(material.registry, material.chosen)
+    return {"rankings": ranking_tables(material.rankings), "tables": tables, "uneven": sentences}
 
 
 SECTION = Section(
@@ -20,6 +22,8 @@ SECTION = Section(
     content=content,
     template="""\
 <p class="lead">A table for each protocol; accuracies of different protocols answer different questions.</p>
+{% for sentence in uneven %}<p>{{ sentence }}</p>
+{% endfor %}
 {% for heading, sentence, t in rankings %}
 <h3>{{ heading }}</h3>
 <p>{{ sentence }}</p>
