@@ -40,7 +40,8 @@ from sslcli.training.recipe import Flip
 class Predict(Command):
     """Draw a grid of test images with true class, predicted class and confidence.
 
-    The newest evaluations each get a grid of the same images. With --images, classify your own pictures instead.
+    The newest evaluations each get a grid of the same images. With --images, classify your own pictures instead; with --images
+    FOLDER --out labels.csv, write the classes of any number of pictures, for --labels.
     """
 
     only_reads: ClassVar[bool] = True
@@ -56,9 +57,13 @@ class Predict(Command):
             min=0, max=MAX_SEED, help="Wrong on purpose: put the scratch classifier on another random encoder, with this seed."
         ),
     ] = None
-    out: Annotated[Path | None, Option(help="Picture to write, with --run or --images. Default: in results/predictions.")] = (
-        None
-    )
+    out: Annotated[
+        Path | None,
+        Option(
+            help="Picture to write, with --run or --images. Default: in results/predictions. With --images FOLDER also a CSV "
+            "file, with class and confidence of every picture."
+        ),
+    ] = None
     data_dir: DataDir = None
     device: Device = "auto"
 

@@ -32,6 +32,7 @@ MAPS, CHECK, EMBED = (
     "gallery.data_check.check_and_show",
     "gallery.embeddings.write_embeddings",
 )
+REST = "labelling.rest.label_rest"
 FIELDS, STATES, EXPORT = "verification.printing.print_fields", "verification.printing.print_states", "export.export.export"
 PROVER, COLUMNS, MEASURE = "verification.numbers.Prover", "bench.shown.show", "bench.columns.measure"
 NOTHING = {"out": None, "data_dir": None}
@@ -58,6 +59,7 @@ CALLS: list[tuple[str, str, list[object], Mapping[str, object]]] = [
     ("plots --check page.html --fix", LINKS, [PAGE], {"fix": True}),
     ("predict --n 4 --study mine", GRIDS, [Predict(n=4, study="mine")], {}),
     ("predict --run mine --images a.png b.png", OWN, [Predict(run="mine", images=["a.png"], more=["b.png"])], {}),
+    ("predict --images photos --out labels.csv", REST, [Predict(images=["photos"], out=Path("labels.csv"))], {}),
     ("map --queries 3 --device cpu", MAPS, [Map(queries=3, device="cpu")], {}),
     ("neighbours a.png photos --k 2", NEAR, [Neighbours(images=["a.png", "photos"], k=2)], {}),
     ("views --dataset shapes --hue 0.2", VIEWS, [Views(dataset="shapes", hue=0.2)], {}),
