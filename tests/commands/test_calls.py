@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sslcli.cli import COMMANDS, DATA_COMMANDS, RUNS_COMMANDS
+from sslcli.labelling.next_labels import Wanted
 from sslcli.options.finetune import Finetune
 from sslcli.options.pictures import DataCheck, Map, Neighbours, Predict, Views
 from sslcli.options.pretrain import Pretrain
@@ -32,7 +33,7 @@ MAPS, CHECK, EMBED = (
     "gallery.data_check.check_and_show",
     "gallery.embeddings.write_embeddings",
 )
-REST = "labelling.rest.label_rest"
+REST, SUGGEST = "labelling.rest.label_rest", "labelling.next_labels.suggest"
 FIELDS, STATES, EXPORT = "verification.printing.print_fields", "verification.printing.print_states", "export.export.export"
 PROVER, COLUMNS, MEASURE = "verification.numbers.Prover", "bench.shown.show", "bench.columns.measure"
 NOTHING = {"out": None, "data_dir": None}
@@ -60,6 +61,11 @@ CALLS: list[tuple[str, str, list[object], Mapping[str, object]]] = [
     ("predict --n 4 --study mine", GRIDS, [Predict(n=4, study="mine")], {}),
     ("predict --run mine --images a.png b.png", OWN, [Predict(run="mine", images=["a.png"], more=["b.png"])], {}),
     ("predict --images photos --out labels.csv", REST, [Predict(images=["photos"], out=Path("labels.csv"))], {}),
+    ("suggest --n 9 --labels few.csv --out next.csv", SUGGEST,
+     [None, Wanted(n=9, how="typical", seed=1, labels=Path("few.csv"))],
+     {"out": Path("next.csv"), "data_dir": None, "device": "auto"}),
+    ("suggest --for-test --run mine --seed 2", SUGGEST, ["mine", Wanted(n=50, how="random", seed=2)],
+     NOTHING | {"device": "auto"}),
     ("map --queries 3 --device cpu", MAPS, [Map(queries=3, device="cpu")], {}),
     ("neighbours a.png photos --k 2", NEAR, [Neighbours(images=["a.png", "photos"], k=2)], {}),
     ("views --dataset shapes --hue 0.2", VIEWS, [Views(dataset="shapes", hue=0.2)], {}),

@@ -1,11 +1,9 @@
 """ssl predict --images FOLDER --out labels.csv: every picture once, sure as it should be, and back in as --labels."""
 
 import csv
-import os
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -16,24 +14,16 @@ from sslcli.data.folder.picture_stream import read_in_turn
 from sslcli.evaluation.classifiers import load_classifier
 from sslcli.evaluation.test_logits import FILE as LOGITS
 from sslcli.evaluation.test_logits import read_kept
-from sslcli.files import write_text
 from sslcli.labelling import rest
 from sslcli.plans.data_access import data_of_run
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
-from tests.conftest import Cli, Once
+from tests.conftest import Cli
+from tests.labelling.conftest import COLOURS, picture
 
 Done = Callable[[str], Run]
-COLOURS = {"red": (200, 60, 50), "blue": (50, 80, 200)}
 HEAD = ["path", "label", "split", "confidence", "distance", "unlike", "by"]
 LINE = "predict --images photos --out labels.csv"
-
-
-def picture(path: Path, colour: tuple[int, int, int], number: int) -> None:
-    """A noisy picture of a colour, another one for each number."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(number).integers(-40, 40, (36, 40, 3))
-    Image.fromarray((np.array(colour) + noise).clip(0, 255).astype(np.uint8)).save(path)
 
 
 def rows_of(file: Path) -> dict[str, dict[str, str]]:
@@ -43,32 +33,6 @@ def rows_of(file: Path) -> dict[str, dict[str, str]]:
     assert head == HEAD
     assert len({row[0] for row in rows}) == len(rows)
     return {row[0]: dict(zip(head, row, strict=True)) for row in rows}
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    """Red and blue pictures in sub-folders, of which a file labels every third; a broken one; a name that is not UTF-8."""
-    root, lines = tmp_path / "photos", ["path,label"]
-    for number in range(60):
-        name = list(COLOURS)[number % 2]
-        picture(root / f"day{number % 5}" / f"{number}.png", COLOURS[name], number)
-        lines += [f"day{number % 5}/{number}.png,{name}"] * (number % 3 == 0)
-    picture(root / os.fsdecode(b"caf\xe9, 1.png"), COLOURS["red"], 99)
-    (root / "day0" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    write_text(tmp_path / "few.csv", "\n".join(lines))
-    return root
-
-
-@pytest.fixture
-def probed(done: Done, once: Once[Run], photos: Path) -> Run:
-    """A probe of an encoder that was pretrained on the pictures, with the few labels."""
-    assert photos.exists()
-
-    def make_probe() -> Run:
-        done("pretrain --dataset folder:photos --labels few.csv --backbone resnet9-small --batch-size 16 --epochs 1")
-        return done("probe --epochs 20 --batch-size 8")
-
-    return once(make_probe)
 
 
 def test_every_readable_picture_is_labelled_once_and_broken_ones_are_named(
