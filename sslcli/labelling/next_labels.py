@@ -25,6 +25,7 @@ from sslcli.figures.canvas import save_picture
 from sslcli.figures.contact_sheet import Frame, draw_sheet
 from sslcli.figures.grids import pixels_of, short_name
 from sslcli.files import atomic_write
+from sslcli.plans.data_access import pictures_of_run
 from sslcli.runs.paths import located
 from sslcli.runs.registry import Registry
 
@@ -53,10 +54,10 @@ def suggest(
     file = out or registry.path("results/labels/next.csv")
     _hold_to_labels(file, wanted)
     reader = reader_of(registry, selector, data_dir=data_dir, device=device)
-    data, known = reader.data(), _known(registry, reader, wanted)
-    paths = [line.path for line in reader.data().manifest if line.part != "test"]
-    rows = _chosen(reader, data, [known.get(path, Entry(path)) for path in paths], wanted)
-    given = sorted((entry for entry in known.values() if entry.label is not None), key=lambda entry: entry.path)
+    data, given = _pictures(registry, reader, wanted, data_dir)
+    entries = [Entry(line.path, line.label or None, line.part) for line in data.manifest if line.part != "test"]
+    paths = [entry.path for entry in entries]
+    rows = _chosen(reader, data, entries, wanted)
     _write(file, given, [paths[row] for row in rows.tolist()], test=wanted.how == "random")
     _draw(registry, reader, data, [(row, paths[row]) for row in rows.tolist()], wanted)
     print(f"{os.path.relpath(file)}: {len(given):,} labels that you have, {len(rows):,} pictures to label: {HOW[wanted.how]}")
@@ -80,15 +81,17 @@ def _hold_to_labels(file: Path, wanted: Wanted) -> None:
         )
 
 
-def _known(registry: Registry, reader: Reader, wanted: Wanted) -> dict[str, Entry]:
-    """Each picture of the run's folder with class and part, from the file of `wanted`, else as the run had them."""
+def _pictures(registry: Registry, reader: Reader, wanted: Wanted, data_dir: Path | None) -> tuple[ImageData, list[Entry]]:
+    """The pictures of the run's folder, and the labelled ones with class and part: of the file of `wanted`, or the run's."""
     dataset = str(located(registry, reader.run.options).get("dataset"))
     if not dataset.startswith(FOLDER):
         raise UsageError(f"run {reader.run.id} learned from {dataset}; accepted is a run of --dataset folder:PATH")
-    if wanted.labels is not None:
-        listing = list_pictures(Path(dataset.removeprefix(FOLDER))).named(wanted.labels)
-        return {entry.path: entry for entry in listing.entries}
-    return {line.path: Entry(line.path, line.label or None, line.part) for line in reader.data().manifest}
+    if wanted.labels is None:
+        data = reader.data()
+        return data, [Entry(line.path, line.label, line.part) for line in data.manifest if line.label]
+    listing = list_pictures(Path(dataset.removeprefix(FOLDER))).named(wanted.labels)
+    data = pictures_of_run(registry, reader.run, data_dir, labels=wanted.labels)
+    return data, [entry for entry in listing.entries if entry.label is not None]
 
 
 def _chosen(reader: Reader, data: ImageData, entries: list[Entry], wanted: Wanted) -> Rows:
@@ -104,7 +107,7 @@ def _chosen(reader: Reader, data: ImageData, entries: list[Entry], wanted: Wante
         raise UsageError(f"--n {wanted.n}: accepted is at most the {len(free):,} training pictures without a label")
     if wanted.how == "random":
         return np.random.default_rng(wanted.seed).permutation(free)[: wanted.n]
-    taught = np.array([place for place, e in enumerate(entries) if e.label is not None and e.part != "test"], np.int64)
+    taught = np.array([place for place, label in enumerate(labels) if label is not None], np.int64)
     names = sorted({str(labels[place]) for place in taught})
     if wanted.how == "margin" and len(names) < 2:
         raise UsageError("--how margin: it needs labels of at least two classes; accepted without them is --how typical")

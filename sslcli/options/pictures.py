@@ -147,7 +147,8 @@ class Views(Command):
 class DataCheck(Command):
     """Check a data set: duplicates (also between training and test), constant images, conflicting labels, class balance.
 
-    Writes results/data/<dataset>.json, which ssl compare --without-duplicates reads, and a picture of duplicate pairs.
+    Writes results/data/<dataset>.json, which ssl compare --without-duplicates reads, and a picture of duplicate pairs. With
+    --labels-too also results/data/<dataset>_labels.csv and a picture of the labels that are most likely wrong.
     """
 
     dataset: Dataset = "cifar10"
@@ -164,4 +165,13 @@ class DataCheck(Command):
             help="Similarity from which two images are near duplicates. Default: 0.8, chosen by eye on CIFAR-10.",
         ),
     ] = None
+    labels_too: Annotated[
+        bool,
+        Option("--labels-too", help="Look for wrong training labels, too, by what probes say that did not learn from them."),
+    ] = False
+    run: Annotated[
+        str | None, Option(help="Finished run whose encoder --labels-too uses. Default: the newest pretrain run.")
+    ] = None
+    seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Seed of the five parts of --labels-too.")] = 1
+    device: Device = "auto"
     format: Format = "table"

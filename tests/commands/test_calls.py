@@ -113,6 +113,19 @@ def test_words_become_one_call(
     assert not registry.index.exists()
 
 
+def test_with_labels_too_the_suspects_are_found_before_the_check_and_shown_after_it(
+    ssl: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    for name in ("labelling.wrong_labels.find_suspects", CHECK, "labelling.wrong_labels.show_suspects"):
+        monkeypatch.setattr(f"sslcli.{name}", lambda *_, name=name, **__: made.append(name))
+    assert ssl("data check --dataset shapes --labels-too --run mine").code == 0
+    assert made == ["labelling.wrong_labels.find_suspects", CHECK, "labelling.wrong_labels.show_suspects"]
+    refused = ssl("data check --dataset shapes --run mine")
+    assert (refused.code, "--run mine: accepted with --labels-too only" in refused.err) == (2, True)
+    assert len(made) == 3
+
+
 def test_every_command_is_tried() -> None:
     tried = {word for line, *_ in CALLS for word in line.split()[: 2 if line.startswith(("runs", "data")) else 1]}
     assert tried - {"runs", "data"} == {*COMMANDS, *RUNS_COMMANDS, *DATA_COMMANDS} - OF_THEIR_OWN
