@@ -27,6 +27,7 @@ from sslcli.commands.runs_rebuild import RunsRebuild
 from sslcli.commands.runs_rm import RunsRm
 from sslcli.commands.runs_show import RunsShow
 from sslcli.commands.runs_verify import RunsVerify
+from sslcli.commands.suggest import Suggest
 from sslcli.console.streams import lasting
 from sslcli.dispatch import Entry, benching, dispatching
 from sslcli.errors import UsageError
@@ -55,6 +56,7 @@ COMMANDS = {
     "predict": Entry(Predict, "predict", "ssl predict --n 16 --seed 1", group="Look"),
     "map": Entry(Map, "map", "ssl map --queries 4", group="Look"),
     "neighbours": Entry(Neighbours, "neighbours", "ssl neighbours photos/cat.jpg", group="Look"),
+    "suggest": Entry(Suggest, "suggest", "ssl suggest --n 50", group="Look"),
     "views": Entry(Views, "views", "ssl views --dataset shapes", group="Look"),
     "export": Entry(Export, "export", "ssl export latest --format onnx", group="Share"),
     "embed": Entry(Embed, "embed", "ssl embed --images photos", group="Share"),

@@ -58,7 +58,7 @@ class Card:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class CardWanted:
     """What a card is asked for: at most `images` test images, drawn by `seed`; `transfer` names other data sets (None: all that
     are at hand)."""
 
@@ -69,7 +69,7 @@ class Wanted:
     device: str
 
 
-def make_card(registry: Registry, selector: str, wanted: Wanted) -> Card:
+def make_card(registry: Registry, selector: str, wanted: CardWanted) -> Card:
     """Measure a run and its partners. A StateError or UsageError says what is missing, before anything is written."""
     device = choose_device(wanted.device)
     use_well(device)
@@ -112,7 +112,7 @@ def _corrupted(
 
 
 def _elsewhere(
-    arms: Sequence[Arm], main: Run, data: ImageData, clean: Tensor, data_dir: Path, wanted: Wanted, device: torch.device
+    arms: Sequence[Arm], main: Run, data: ImageData, clean: Tensor, data_dir: Path, wanted: CardWanted, device: torch.device
 ) -> tuple[list[Elsewhere], list[Gap]]:
     """Everything on other data: the same classes in other pictures, other data sets as outliers, and linear probes there."""
     rows: list[Elsewhere] = []

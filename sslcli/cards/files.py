@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sslcli.cards.card import Card, Wanted, json_of, make_card
+from sslcli.cards.card import Card, CardWanted, json_of, make_card
 from sslcli.cards.layout import markdown, print_card, verdict
 from sslcli.console.messages import say
 from sslcli.figures.canvas import save_picture
@@ -14,7 +14,7 @@ from sslcli.files import write_text
 from sslcli.runs.registry import Registry
 
 
-def make_and_show(registry: Registry, selector: str, wanted: Wanted, *, style: str) -> None:
+def make_and_show(registry: Registry, selector: str, wanted: CardWanted, *, style: str) -> None:
     """Measure a run and its partners, write the card's files, and print it: as tables, or with `style` json."""
     card = make_card(registry, selector, wanted)
     written = save_card(registry, card)

@@ -48,10 +48,10 @@ class Card(Command):
 
 def run(command: Card) -> None:
     """Measure, write the files and print the card."""
-    from sslcli.cards.card import Wanted
+    from sslcli.cards.card import CardWanted
     from sslcli.cards.files import make_and_show
 
-    wanted = Wanted(
+    wanted = CardWanted(
         images=command.n, seed=command.seed, transfer=command.transfer, data_dir=command.data_dir, device=command.device
     )
     make_and_show(open_registry(command), command.run, wanted, style=command.format)

@@ -21,7 +21,11 @@ def nearest(bank: Tensor, queries: Tensor, *, k: int) -> Tensor:
 
 def nearest_with_cosines(bank: Tensor, queries: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
     """The positions of `nearest`, and the cosines (M, k)."""
-    bank = F.normalize(bank)
+    return nearest_of_unit(F.normalize(bank), queries, k=k)
+
+
+def nearest_of_unit(bank: Tensor, queries: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
+    """The same for a bank whose rows have length 1 already: for one bank and many queries in turn."""
     found = [(part @ bank.mT).topk(k, dim=1) for part in torch.split(F.normalize(queries), QUERIES)]
     return torch.cat([part.indices for part in found]), torch.cat([part.values for part in found])
 

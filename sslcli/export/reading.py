@@ -28,19 +28,20 @@ class Reader:
     """A run's encoder: `pictures` reads own pictures as in its training, and `h` gives the representations (N, d), on the
     CPU, of such images (N, 3, S, S) uint8.
 
-    `data` loads the data set that it was trained on, once.
+    `data` loads the data set that it was trained on, once. `size` is the side of the pictures that it sees, in pixels.
     """
 
     run: Run
     pictures: Callable[[Sequence[str]], list[tuple[Path, Tensor]]]
     h: Callable[[Images], Tensor]
     data: Callable[[], ImageData]
+    size: int
 
 
 def reader_of(registry: Registry, selector: str | None, *, data_dir: Path | None, device: str) -> Reader:
     """The encoder of the named finished run, by default of the newest pretrain run.
 
-    An evaluation's checkpoint is complete; for a pretrain run the images' mean and deviation come from its data.
+    An evaluation's checkpoint is complete; a pretrain run has the images' mean and deviation in its record, or in its data.
     """
     found = registry.find(selector or "latest", experiment=None if selector else "pretrain", status="finished")
     record, known = registry.load(found), list[ImageData]()
@@ -52,17 +53,27 @@ def reader_of(registry: Registry, selector: str | None, *, data_dir: Path | None
 
     if record.experiment == "pretrain":
         encoder = load_pretrained(registry, record)
-        mean, std = data().normalisation
-        known_of_it: State = {
-            "mean": mean, "std": std, "image_size": data().image_size, "kept_size": data().kept_size, "fit": data().fit,
-        }  # fmt: skip
+        known_of_it: State = recorded if (recorded := _recorded(record)) else _measured(data())
     else:
         classifier, known_of_it = load_classifier(registry, record)
         encoder = classifier.encoder
     of = outputs_as_in(record, known_of_it, choose_device(device))
     size = known_of_it["image_size"]
     own = partial(read_images, size=size, kept=known_of_it.get("kept_size", size), fit=known_of_it.get("fit", "crop"), say=say)
-    return Reader(record, own, partial(of, encoder), data)
+    return Reader(record, own, partial(of, encoder), data, size)
+
+
+def _recorded(record: Run) -> State | None:
+    """How a pretrain run recorded that its pictures become an input; None for one of an early version."""
+    if "mean" not in record.data:
+        return None
+    known: State = {**record.data, "mean": torch.tensor(record.data["mean"]), "std": torch.tensor(record.data["std"])}  # type: ignore[typeddict-item]
+    return known
+
+
+def _measured(data: ImageData) -> State:
+    mean, std = data.normalisation
+    return {"mean": mean, "std": std, "image_size": data.image_size, "kept_size": data.kept_size, "fit": data.fit}
 
 
 def own_pictures(reader: Reader, names: Sequence[str]) -> tuple[list[Path], Tensor]:

@@ -200,13 +200,21 @@ def _title(record: Run, encoder_seed: int | None = None) -> str:
     return f"{_kind(record)}, {record.init}"
 
 
-def save_own_images(registry: Registry, command: Predict) -> None:
-    """Classify a person's own pictures with the run that was named, else the newest pretrained linear evaluation."""
+def run_for_own_images(registry: Registry, command: Predict) -> Run:
+    """The evaluation that classifies own pictures: the one that was named, else the newest pretrained linear evaluation.
+
+    A UsageError for --encoder-seed, which is a mistake on purpose, made with test images.
+    """
     if command.encoder_seed is not None:
         raise UsageError("--encoder-seed works with test images only; with --images leave it out")
-    names = [*(command.images or []), *(command.more or [])]
     chosen = [run for group in _groups(registry, command) for run in group]
-    record = registry.load(next((run for run in chosen if run.init == "pretrained"), chosen[0]))
+    return registry.load(next((run for run in chosen if run.init == "pretrained"), chosen[0]))
+
+
+def save_own_images(registry: Registry, command: Predict) -> None:
+    """Draw and print the classes of a person's own pictures."""
+    names = [*(command.images or []), *(command.more or [])]
+    record = run_for_own_images(registry, command)
     loaded = load_classifier(registry, record)
     size = loaded[1]["image_size"]
     read = read_images(names, size=size, kept=loaded[1].get("kept_size", size), fit=loaded[1].get("fit", "crop"), say=say)

@@ -40,7 +40,8 @@ from sslcli.training.recipe import Flip
 class Predict(Command):
     """Draw a grid of test images with true class, predicted class and confidence.
 
-    The newest evaluations each get a grid of the same images. With --images, classify your own pictures instead.
+    The newest evaluations each get a grid of the same images. With --images, classify your own pictures instead; with --images
+    FOLDER --out labels.csv, write the classes of any number of pictures, for --labels.
     """
 
     only_reads: ClassVar[bool] = True
@@ -56,9 +57,13 @@ class Predict(Command):
             min=0, max=MAX_SEED, help="Wrong on purpose: put the scratch classifier on another random encoder, with this seed."
         ),
     ] = None
-    out: Annotated[Path | None, Option(help="Picture to write, with --run or --images. Default: in results/predictions.")] = (
-        None
-    )
+    out: Annotated[
+        Path | None,
+        Option(
+            help="Picture to write, with --run or --images. Default: in results/predictions. With --images FOLDER also a CSV "
+            "file, with class and confidence of every picture."
+        ),
+    ] = None
     data_dir: DataDir = None
     device: Device = "auto"
 
@@ -142,7 +147,8 @@ class Views(Command):
 class DataCheck(Command):
     """Check a data set: duplicates (also between training and test), constant images, conflicting labels, class balance.
 
-    Writes results/data/<dataset>.json, which ssl compare --without-duplicates reads, and a picture of duplicate pairs.
+    Writes results/data/<dataset>.json, which ssl compare --without-duplicates reads, and a picture of duplicate pairs. With
+    --labels-too also results/data/<dataset>_labels.csv and a picture of the labels that are most likely wrong.
     """
 
     dataset: Dataset = "cifar10"
@@ -159,4 +165,13 @@ class DataCheck(Command):
             help="Similarity from which two images are near duplicates. Default: 0.8, chosen by eye on CIFAR-10.",
         ),
     ] = None
+    labels_too: Annotated[
+        bool,
+        Option("--labels-too", help="Look for wrong training labels, too, by what probes say that did not learn from them."),
+    ] = False
+    run: Annotated[
+        str | None, Option(help="Finished run whose encoder --labels-too uses. Default: the newest pretrain run.")
+    ] = None
+    seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Seed of the five parts of --labels-too.")] = 1
+    device: Device = "auto"
     format: Format = "table"

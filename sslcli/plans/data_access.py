@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -78,13 +78,23 @@ def data_of_run(registry: Registry, record: Run, named: Path | None, *, load: Lo
 
     A StateError if they are missing or have changed. `load` may reuse data in memory.
     """
-    command, known = TRAININGS[EXPERIMENTS[record.experiment]], located(registry, record.options)
-    of_data = {name: value for name, value in known.items() if name in OF_DATA}  # the other options may need a method's file
-    options = build(command, from_mapping(command, of_data, f"{record.folder}/run.yaml"))
-    data = load(str(options.dataset), data_folder(registry, named or options.data_dir), reading=reading_of(registry, options))
+    data = _load_as(registry, record, located(registry, record.options), named, load)
     if data.fingerprint != record.data.get("sha256"):
         raise StateError(f"run {record.id}: {record.dataset} is not the data that it was trained on (its sha256 differs)")
     return data
+
+
+def pictures_of_run(registry: Registry, record: Run, named: Path | None, *, labels: Path) -> ImageData:
+    """The pictures of a run's folder, in the size of the run, with the labels of another file; they may have changed since."""
+    return _load_as(registry, record, located(registry, record.options) | {"labels": labels}, named, load_data)
+
+
+def _load_as(registry: Registry, record: Run, known: Mapping[str, object], named: Path | None, load: Load) -> ImageData:
+    """Load the data that the options of a record say; the other options may need a method's file, and are not read."""
+    command = TRAININGS[EXPERIMENTS[record.experiment]]
+    of_data = {name: value for name, value in known.items() if name in OF_DATA}
+    options = build(command, from_mapping(command, of_data, f"{record.folder}/run.yaml"))
+    return load(str(options.dataset), data_folder(registry, named or options.data_dir), reading=reading_of(registry, options))
 
 
 def take_labels(options: Probe | Finetune, data: ImageData) -> Split:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from sslcli.cards.card import Wanted
+from sslcli.cards.card import CardWanted
 from sslcli.cli import COMMANDS, DATA_COMMANDS, RUNS_COMMANDS
+from sslcli.labelling.next_labels import LabelsWanted
 from sslcli.options.finetune import Finetune
 from sslcli.options.pictures import DataCheck, Map, Neighbours, Predict, Views
 from sslcli.options.pretrain import Pretrain
@@ -33,6 +34,7 @@ MAPS, CHECK, EMBED = (
     "gallery.data_check.check_and_show",
     "gallery.embeddings.write_embeddings",
 )
+REST, SUGGEST = "labelling.rest.label_rest", "labelling.next_labels.suggest"
 FIELDS, STATES, EXPORT = "verification.printing.print_fields", "verification.printing.print_states", "export.export.export"
 PROVER, COLUMNS, MEASURE = "verification.numbers.Prover", "bench.shown.show", "bench.columns.measure"
 CARD = "cards.files.make_and_show"
@@ -60,9 +62,15 @@ CALLS: list[tuple[str, str, list[object], Mapping[str, object]]] = [
     ("plots --check page.html --fix", LINKS, [PAGE], {"fix": True}),
     ("predict --n 4 --study mine", GRIDS, [Predict(n=4, study="mine")], {}),
     ("predict --run mine --images a.png b.png", OWN, [Predict(run="mine", images=["a.png"], more=["b.png"])], {}),
-    ("card", CARD, ["latest", Wanted(images=2000, seed=1, transfer=None, data_dir=None, device="auto")], {"style": "table"}),
+    ("card", CARD, ["latest", CardWanted(images=2000, seed=1, transfer=None, data_dir=None, device="auto")], {"style": "table"}),
     ("card mine --n 50 --transfer svhn --transfer folder:p --format json", CARD,
-     ["mine", Wanted(images=50, seed=1, transfer=["svhn", "folder:p"], data_dir=None, device="auto")], {"style": "json"}),
+     ["mine", CardWanted(images=50, seed=1, transfer=["svhn", "folder:p"], data_dir=None, device="auto")], {"style": "json"}),
+    ("predict --images photos --out labels.csv", REST, [Predict(images=["photos"], out=Path("labels.csv"))], {}),
+    ("suggest --n 9 --labels few.csv --out next.csv", SUGGEST,
+     [None, LabelsWanted(n=9, how="typical", seed=1, labels=Path("few.csv"))],
+     {"out": Path("next.csv"), "data_dir": None, "device": "auto"}),
+    ("suggest --for-test --run mine --seed 2", SUGGEST, ["mine", LabelsWanted(n=50, how="random", seed=2)],
+     NOTHING | {"device": "auto"}),
     ("map --queries 3 --device cpu", MAPS, [Map(queries=3, device="cpu")], {}),
     ("neighbours a.png photos --k 2", NEAR, [Neighbours(images=["a.png", "photos"], k=2)], {}),
     ("views --dataset shapes --hue 0.2", VIEWS, [Views(dataset="shapes", hue=0.2)], {}),
@@ -108,6 +116,19 @@ def test_words_become_one_call(
         assert given.pop(0).root == registry.root
     assert (given, by_name) == (values, named)
     assert not registry.index.exists()
+
+
+def test_with_labels_too_the_suspects_are_found_before_the_check_and_shown_after_it(
+    ssl: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    for name in ("labelling.wrong_labels.find_suspects", CHECK, "labelling.wrong_labels.show_suspects"):
+        monkeypatch.setattr(f"sslcli.{name}", lambda *_, name=name, **__: made.append(name))
+    assert ssl("data check --dataset shapes --labels-too --run mine").code == 0
+    assert made == ["labelling.wrong_labels.find_suspects", CHECK, "labelling.wrong_labels.show_suspects"]
+    refused = ssl("data check --dataset shapes --run mine")
+    assert (refused.code, "--run mine: accepted with --labels-too only" in refused.err) == (2, True)
+    assert len(made) == 3
 
 
 def test_every_command_is_tried() -> None:

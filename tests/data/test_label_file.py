@@ -80,6 +80,19 @@ def test_a_delimiter_may_stand_in_values_of_a_file_with_another(tmp_path: Path) 
     assert read_labels(file) == {"a;b.png": Entry("a;b.png", "x, y", "train"), "c,d.png": Entry("c,d.png", "z")}
 
 
+def test_the_columns_that_predict_adds_are_not_read_and_other_columns_are_refused(tmp_path: Path) -> None:
+    head = "path,label,split,confidence,distance,unlike,by\n"
+    file = write(tmp_path / "x", f"{head}a.png,cat,train,0.9,0.1,no,predicted\nb.png,dog,test,1,,no,given\n")
+    assert read_labels(file) == {"a.png": Entry("a.png", "cat", "train"), "b.png": Entry("b.png", "dog", "test")}
+    file = write(tmp_path / "x", "path;label;confidence\na.png;cat;0,9\nb.png;;\n")
+    assert read_labels(file) == {"a.png": Entry("a.png", "cat"), "b.png": Entry("b.png")}
+    for head in ("path,label,confidence,split", "path,label,trust", "path,confidence,label", "confidence,path,label"):
+        with pytest.raises(UsageError, match=f"its first line is '{head}'; accepted is path,label"):
+            read_labels(write(tmp_path / "x", f"{head}\n"))
+    with pytest.raises(UsageError, match="line 2: 3 values, but the first line has 4"):
+        read_labels(write(tmp_path / "x", "path,label,unlike,by\na.png,cat,no\n"))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

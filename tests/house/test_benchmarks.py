@@ -14,7 +14,7 @@ import torch
 
 from sslcli.data import DATASETS
 from sslcli.data.image_data import random_data
-from tests.benchmarks import gpu, growth, growth_case, interleave, pictures, ratios, spread, step
+from tests.benchmarks import gpu, growth, growth_case, interleave, pictures, ratios, spread, step, suggest, wrong_labels
 from tests.benchmarks.growth import Case, exponent
 from tests.benchmarks.programs import Program, Task, Timing, lightly, ours
 from tests.measuring import PATIENCE
@@ -178,6 +178,48 @@ def test_the_pictures_benchmark_reads_what_it_wrote_twice(tmp_path: Path, capsys
     assert found[0]["pixels"] == 40 * 3 * 36 * 36
     assert pictures.main(["--start", str(root)]) == 0
     assert json.loads(capsys.readouterr().out)["memory"] > 100
+
+
+def test_the_suggest_benchmark_compares_ways_of_the_same_seed_with_random() -> None:
+    found = {"random": [[0.2] * 4, [0.3] * 4, [0.25] * 4], "typical": [[0.3] * 4, [0.4] * 4, [0.36] * 4]}
+    row = suggest.rows_of(found)[1]
+    assert (row["labels"], row["random"], row["typical"]) == ("100", "25.0 ± 5.0", "35.3 ± 5.0")
+    assert row["typical-random"] == "+10.3 (+8.9 to +11.8)"  # 4.303 * 0.577 / sqrt(3) = 1.43
+
+
+def test_typical_pictures_are_of_every_class_where_the_random_ones_of_the_same_seed_miss_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(suggest, "SIZES", (6, 9))
+    torch.manual_seed(0)
+    labels = torch.arange(90) % 3
+    h = torch.randn(90, 4) + 9 * torch.eye(4)[labels]
+    found = {name: suggest.accuracies(h, labels, (h, labels), way, 1) for name, way in suggest.WAYS.items()}
+    assert found["typical"] == found["margin"] == [1.0, 1.0]
+    assert max(found["random"]) < 0.7
+    first = suggest.at_random(h, labels, suggest.NONE, 6, 1)
+    assert not set(first) & set(suggest.at_random(h, labels, first, 3, 1))
+
+
+@pytest.mark.parametrize("make", [wrong_labels.to_any, wrong_labels.as_people_do])
+def test_a_twentieth_of_the_labels_is_flipped_and_each_to_another_class(make: Callable[[Any], wrong_labels.Flip]) -> None:
+    classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    labels = torch.arange(1000) % 10
+    wrong, rows = wrong_labels.flipped(labels, make(classes), 1)
+    assert sorted(rows.tolist()) == (wrong != labels).nonzero().flatten().tolist()
+    assert len(rows) == 50
+    pairs = {frozenset((classes[labels[row]], classes[wrong[row]])) for row in rows.tolist()}
+    similar = {frozenset(pair) for pair in wrong_labels.PAIRS}
+    assert (pairs <= similar) == (make is wrong_labels.as_people_do)
+
+
+def test_flips_between_clusters_are_the_first_suspects_and_get_their_own_class_back() -> None:
+    torch.manual_seed(0)
+    labels = torch.arange(400) % 4
+    h = torch.randn(400, 4) + 9 * torch.eye(4)[labels]
+    found = wrong_labels.found_of(h, labels, wrong_labels.to_any(range(4)), 1)
+    assert (found["20"], found["renamed"]) == (1.0, 1.0)
+    assert found["suspects"] == 20 * found["recall"] > 10  # no label that is right is suspect
 
 
 def test_what_a_gpu_does_is_measured_part_by_part_and_written_as_each_ends(

@@ -34,7 +34,7 @@ SETTINGS = {
 
 COMPUTING = (
     "pretrain", "probe", "finetune", "bench", "study", "resume", "predict", "views", "map", "embed", "neighbours", "report",
-    "export",
+    "export", "suggest",
 )  # fmt: skip
 
 

@@ -16,6 +16,8 @@ from sslcli.errors import StateError, UsageError
 from sslcli.file_kinds import marked_kind
 
 HEADS = (["path", "label"], ["path", "label", "split"])
+PREDICTED = ("confidence", "distance", "unlike", "by")
+"""Columns that `ssl predict` writes after those of HEADS. They are for people, and are not read."""
 DELIMITERS = ",;\t"
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
@@ -31,14 +33,14 @@ def read_labels(file: Path) -> dict[str, Entry]:
 
     UTF-8, or UTF-16 with its mark; commas, semicolons or tabs. A UsageError says what is wrong, and in which line.
     """
-    head, rows = _table(file, _text_of(file))
+    head, width, rows = _table(file, _text_of(file))
     found: dict[str, Entry] = {}
     for number, row in rows:
-        path, label, part = (*row, "")[:3] if len(row) == len(head) else ("", "", "")
+        path, label, part = (*row[: len(head)], "")[:3] if len(row) == width else ("", "", "")
         path = os.path.normpath(path).replace(os.sep, "/") if path.strip() else ""
         part = PARTS_TOO.get(part.strip().lower(), part.strip().lower())
         problem = (
-            f"{len(row)} values, but the first line has {len(head)}" if len(row) != len(head)
+            f"{len(row)} values, but the first line has {width}" if len(row) != width
             else "no path" if not path else f"{path!r} a second time" if path in found
             else f"split {part!r}; accepted: {', '.join(PARTS)}" if part not in ("", *PARTS)
             else f"label {_bytes_of(label)!r} is not in UTF-8: {SAVE}" if not _is_text(label) else ""
@@ -115,17 +117,21 @@ def _text_of(file: Path) -> str:
     return text
 
 
-def _table(file: Path, text: str) -> tuple[list[str], Iterator[Row]]:
-    """The header and the non-empty rows below it, with the first delimiter that makes the header one of HEADS."""
+def _table(file: Path, text: str) -> tuple[list[str], int, Iterator[Row]]:
+    """The header without PREDICTED, the number of columns, and the non-empty rows below the header.
+
+    The first delimiter is taken that makes the header one of HEADS.
+    """
     first = []
     for spaced, delimiter in product((False, True), DELIMITERS):  # spaced: spaces before values in quotes
         _, head = next(_rows(file, text, delimiter=delimiter, skipinitialspace=spaced), (0, [""]))
         head = _up_to([cell.strip().lower() for cell in head], 0)
         first.append(",".join(head))
-        if head in HEADS:
-            rows = _rows(file, text, delimiter=delimiter, skipinitialspace=spaced, strict=True)
+        known = [name for place, name in enumerate(head) if place < 2 or name not in PREDICTED]
+        if known in HEADS and head[: len(known)] == known:
+            width, rows = len(head), _rows(file, text, delimiter=delimiter, skipinitialspace=spaced, strict=True)
             next(rows)
-            return head, ((number, _up_to(row, len(head))) for number, row in rows)
+            return known, width, ((number, _up_to(row, width)) for number, row in rows)
     raise UsageError(
         f"--labels {file}: its first line is {first[0]!r}; accepted is path,label or path,label,split (semicolons or tabs, too)"
     )

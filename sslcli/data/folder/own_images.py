@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sslcli.data.folder.contents import contents
+from sslcli.data.folder.contents import Contents, Reasons, contents
 from sslcli.data.folder.pictures import BrokenPictureError, Fit, counted, read_rgb, squared
 from sslcli.data.folder.walk import Kind
 from sslcli.data.image_data import centre
@@ -60,15 +60,20 @@ def _in_folder(root: Path, read: Callable[[Path], Tensor], say: Callable[[str], 
             own.append((root / path, read(root / path)))
         except (BrokenPictureError, OSError) as error:
             broken.append((path, str(error)))
+    words = skipped_in_words(found, broken)
+    if not own:
+        raise UsageError(f"{root}: no readable picture: {words}")
+    if words:
+        say(f"{root}: skipped: {words}")
+    return own
+
+
+def skipped_in_words(found: Contents, broken: Reasons) -> str:
+    """What is skipped of a folder whose `broken` pictures cannot be read: counts, the first names, remedies; "" if nothing."""
     lost = [*found.lost, *found.of(Kind.CLOSED)]
     others = len(found.others) - len(found.passed_over) - len(lost)
     counts = found.skipped(len(broken), tried=len(found.pictures), others=others)
     unread = [*broken, *((other.path, other.reason) for other in lost)]
     some = "; ".join(f"{path!r}: {reason}" for path, reason in unread[:NAMED]) + "; …" * (len(unread) > NAMED)
     mendable = counted(other.reason for other in found.of(Kind.OTHER))
-    words = ". ".join(filter(None, (counts, some, *mendable, found.advice())))
-    if not own:
-        raise UsageError(f"{root}: no readable picture: {words}")
-    if words:
-        say(f"{root}: skipped: {words}")
-    return own
+    return ". ".join(filter(None, (counts, some, *mendable, found.advice())))

@@ -10,14 +10,15 @@ import os
 import shutil
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,12 @@ from sslcli.locks import HeldError, locked
 VERSION = 2  # of the cache's format; each version has its own cache
 SOME = 32  # pictures that a process gets at a time
 FEW = 256  # up to this many pictures, no process is started
+AHEAD = 4  # tasks for each process that are begun before their results are needed
 SAFE_PATH = "PYTHONSAFEPATH"
 PATIENCE = 3600.0  # seconds to wait for another process that decodes the same pictures
+
+Task = TypeVar("Task")
+T = TypeVar("T")
 
 Progress = Callable[[float], None]
 """Gets the fraction that is done, from 0 to 1."""
@@ -128,7 +133,7 @@ def build_cache(folder: Path, root: Path, paths: Sequence[str], side: int, fit: 
         for begin in range(0, len(paths), SOME)
     ]
     found: list[Made] = []
-    for some in _mapped(tasks, workers if len(paths) > FEW else 1):
+    for some in mapped(_decode_some, tasks, workers if len(paths) > FEW else 1):
         found.extend(some)
         progress(len(found) / len(paths))
     digests, problems, moments, bits = zip(*found, strict=True)
@@ -149,16 +154,24 @@ def reserve(file: int, size: int) -> None:
         os.truncate(file, size)
 
 
-def _mapped(tasks: list[Any], workers: int) -> Iterator[list[Made]]:
-    """The results of `_decode_some` for each task, in order, computed by several processes."""
+def mapped(work: Callable[[Task], T], tasks: Sequence[Task], workers: int) -> Iterator[T]:
+    """The results of `work` for each task, in order, computed by several processes, which are never far ahead.
+
+    `work` is a function of a module, and its module should import no torch: each process imports it.
+    """
     if workers == 1:
-        yield from map(_decode_some, tasks)
+        yield from map(work, tasks)
         return
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_belong_to_the_parent)
+    coming = deque[Future[T]]()
     try:
-        with _without_the_current_folder():  # map starts them all
-            made = pool.map(_decode_some, tasks)
-        yield from made
+        for task in tasks:
+            with _without_the_current_folder():  # submitting starts a process, until there are enough
+                coming.append(pool.submit(work, task))
+            if len(coming) > AHEAD * workers:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
     except BrokenProcessPool as error:
         raise StateError(
             "a process that decodes pictures was killed, perhaps because memory ran out; type the command again"

@@ -1,0 +1,151 @@
+"""What to label next: the pictures whose labels would help most, in a file to fill in and on a contact sheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sslcli.console.messages import say
+from sslcli.data import FOLDER
+from sslcli.data.folder.catalogue import list_pictures
+from sslcli.data.folder.entry import Entry
+from sslcli.data.folder.label_file import HEADS, read_labels
+from sslcli.data.image_data import ImageData, centre
+from sslcli.data.on_disk import chosen
+from sslcli.errors import StateError, UsageError, UserError
+from sslcli.evaluation.choosing import Rows, typical, unsure
+from sslcli.export.reading import Reader, reader_of
+from sslcli.figures.canvas import save_picture
+from sslcli.figures.contact_sheet import Frame, draw_sheet
+from sslcli.figures.grids import pixels_of, short_name
+from sslcli.files import atomic_write
+from sslcli.plans.data_access import pictures_of_run
+from sslcli.runs.paths import located
+from sslcli.runs.registry import Registry
+
+MOST_DRAWN = 400
+HOW = {
+    "typical": "the most typical of clusters without a label",
+    "margin": "those that a logistic regression on the labels is least sure of",
+    "random": "drawn at random, for the test",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelsWanted:
+    """How many pictures to choose, how (a key of HOW), with which seed, and the file of the labels that there are already."""
+
+    n: int
+    how: str
+    seed: int
+    labels: Path | None = None
+
+
+def suggest(
+    registry: Registry, selector: str | None, wanted: LabelsWanted, *, out: Path | None, data_dir: Path | None, device: str
+) -> None:
+    """Write the file and the sheet; `selector` names the run whose encoder is used, by default the newest pretrain run."""
+    file = out or registry.path("results/labels/next.csv")
+    _hold_to_labels(file, wanted)
+    reader = reader_of(registry, selector, data_dir=data_dir, device=device)
+    data, given = _pictures(registry, reader, wanted, data_dir)
+    entries = [Entry(line.path, line.label or None, line.part) for line in data.manifest if line.part != "test"]
+    paths = [entry.path for entry in entries]
+    rows = _chosen(reader, data, entries, wanted)
+    _write(file, given, [paths[row] for row in rows.tolist()], test=wanted.how == "random")
+    _draw(registry, reader, data, [(row, paths[row]) for row in rows.tolist()], wanted)
+    print(f"{os.path.relpath(file)}: {len(given):,} labels that you have, {len(rows):,} pictures to label: {HOW[wanted.how]}")
+    if wanted.how != "random":
+        say("do not test on pictures chosen like this: they are not like the others; for a test, type: ssl suggest --for-test")
+    say(f"fill in the column label; then type: {registry.command(f'ssl probe --labels {os.path.relpath(file)}')}")
+
+
+def _hold_to_labels(file: Path, wanted: LabelsWanted) -> None:
+    """A StateError if labels would be lost: if the file to write has some and is not the one that is read."""
+    if not file.exists() or (wanted.labels is not None and os.path.realpath(wanted.labels) == os.path.realpath(file)):
+        return
+    try:
+        labelled = sum(entry.label is not None for entry in read_labels(file).values())
+    except UserError:
+        raise StateError(f"{file} exists, and ssl suggest did not write it; accepted is another --out") from None
+    if labelled:
+        raise StateError(
+            f"{file} has {labelled:,} labels, which would be lost; to keep them, type: ssl suggest --labels {file}, or choose "
+            "another --out"
+        )
+
+
+def _pictures(registry: Registry, reader: Reader, wanted: LabelsWanted, data_dir: Path | None) -> tuple[ImageData, list[Entry]]:
+    """The pictures of the run's folder, and the labelled ones with class and part: of the file of `wanted`, or the run's."""
+    dataset = str(located(registry, reader.run.options).get("dataset"))
+    if not dataset.startswith(FOLDER):
+        raise UsageError(f"run {reader.run.id} learned from {dataset}; accepted is a run of --dataset folder:PATH")
+    if wanted.labels is None:
+        data = reader.data()
+        return data, [Entry(line.path, line.label, line.part) for line in data.manifest if line.label]
+    listing = list_pictures(Path(dataset.removeprefix(FOLDER))).named(wanted.labels)
+    data = pictures_of_run(registry, reader.run, data_dir, labels=wanted.labels)
+    return data, [entry for entry in listing.entries if entry.label is not None]
+
+
+def _chosen(reader: Reader, data: ImageData, entries: list[Entry], wanted: LabelsWanted) -> Rows:
+    """The positions of the chosen pictures among the training images, whose classes and parts `entries` has."""
+    labels = [entry.label for entry in entries]
+    free = np.array([place for place, label in enumerate(labels) if label is None], np.int64)
+    if not len(free):
+        raise StateError(
+            f"every training picture of {reader.run.id} has a label; to choose among those that a file leaves out, type: "
+            "ssl suggest --labels FILE.csv"
+        )
+    if wanted.n > len(free):
+        raise UsageError(f"--n {wanted.n}: accepted is at most the {len(free):,} training pictures without a label")
+    if wanted.how == "random":
+        return np.random.default_rng(wanted.seed).permutation(free)[: wanted.n]
+    taught = np.array([place for place, label in enumerate(labels) if label is not None], np.int64)
+    names = sorted({str(labels[place]) for place in taught})
+    if wanted.how == "margin" and len(names) < 2:
+        raise UsageError("--how margin: it needs labels of at least two classes; accepted without them is --how typical")
+    pool = np.sort(np.concatenate([free, taught]))
+    say(f"{reader.run.id}: computing representations of {len(pool):,} images")
+    h, places = reader.h(chosen(data.train_images, torch.from_numpy(pool))), np.searchsorted(pool, taught)
+    if wanted.how == "margin":
+        of_taught = np.array([names.index(str(labels[place])) for place in taught])
+        return pool[unsure(h, places, of_taught, n=wanted.n)]
+    return pool[typical(h, places, n=wanted.n, seed=wanted.seed)]
+
+
+def _write(file: Path, given: list[Entry], chosen_paths: list[str], *, test: bool) -> None:
+    """Write the labels that are given, then the chosen pictures without one; the third column only if a part is known."""
+    parted = test or any(entry.part for entry in given)
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(HEADS[parted])
+    rows.writerows([entry.path, entry.label or "", *[entry.part or ""] * parted] for entry in given)
+    rows.writerows([path, "", *["test" if test else "train"] * parted] for path in chosen_paths)
+    atomic_write(file, lambda handle: handle.write(text.getvalue().encode("utf-8", "surrogateescape")))
+
+
+def _draw(
+    registry: Registry, reader: Reader, data: ImageData, chosen_ones: list[tuple[int, str]], wanted: LabelsWanted
+) -> None:
+    """Draw the chosen pictures, numbered in their order in the file."""
+    shown = chosen_ones[:MOST_DRAWN]
+    images = centre(data.train_images[torch.tensor([row for row, _ in shown])], data.image_size)
+    frames = [
+        Frame(pixels_of(image), str(number), short_name(os.path.basename(path)))
+        for number, (image, (_, path)) in enumerate(zip(images, shown, strict=True), 1)
+    ]
+    some = f"the first {MOST_DRAWN} of " if len(chosen_ones) > MOST_DRAWN else ""
+    figure = draw_sheet(
+        frames, title=f"To label next: {some}{len(chosen_ones)} pictures",
+        subtitle=f"{HOW[wanted.how]}; numbered as in the file\n{reader.run.id}",
+    )  # fmt: skip
+    path = registry.path("results/predictions/suggested.png")
+    save_picture(figure, path, description=f"Run: {reader.run.id}. Pictures: {', '.join(path for _, path in shown)}")
+    say(f"wrote {os.path.relpath(path)}")
