@@ -25,6 +25,10 @@ class Options:
     # The paper's 0.996 is for hundreds of thousands of steps; in a few thousand that teacher hardly moves (not measured).
     teacher_momentum: Annotated[float, Option(min=0, max=1, help="Teacher momentum (EMA) at first; it rises to 1.")] = 0.99
 
+    TUNING = (
+        {"rate": 0.5}, {"rate": 2.0}, {"teacher_momentum": 0.95}, {"teacher_momentum": 0.9}, {"teacher_momentum": 0.95, "rate": 2.0},
+    )  # fmt: skip
+
 
 class BYOL(Method):
     """From each view of an image the student predicts the teacher's projection of the others.

@@ -33,6 +33,8 @@ class Options:
     temperature: Annotated[float, Option(min=1e-3, help="Temperature of the loss.")] = 0.2
     teacher_momentum: Annotated[float, Option(min=0, max=1, help="Teacher momentum (EMA) at first; it rises to 1.")] = 0.99
 
+    TUNING = ({"rate": 0.5}, {"rate": 2.0}, {"temperature": 0.1}, {"temperature": 1.0}, {"teacher_momentum": 0.95})
+
 
 class MoCoV3(Method):
     """The student's prediction from one view finds the teacher's key from the other among the keys of the batch.

@@ -35,6 +35,8 @@ class Options:
     views: Annotated[int, Option(min=2, max=8, help="Views of each image; the loss is the mean over their pairs.")] = 2
     small_views: Annotated[int, Option(min=0, max=16, help="More views of half the side, compared with the large ones.")] = 0
 
+    TUNING = ({"rate": 0.5}, {"rate": 2.0}, {"covariance": 4.0}, {"covariance": 10.0}, {"invariance": 10.0})
+
 
 class VICReg(Method):
     """Views of an image lie close together; each dimension of z varies over the batch, and correlates with no other.

@@ -61,12 +61,21 @@ class Trial(TypedDict):
     val_acc: float
 
 
+class Setting(TypedDict):
+    """A setting of a method that was tried: its run, what it changed, and kNN accuracy on held-out labels, in [0, 1]."""
+
+    run: str
+    options: dict[str, object]
+    val_knn: float
+
+
 class Choices(TypedDict, total=False):
     """Choices made before the first step; a resume keeps them."""
 
     rate: float
     tried: list[Trial]
     minutes: float
+    settings: list[Setting]
 
 
 class Attempt(TypedDict, total=False):
@@ -101,7 +110,7 @@ class Run:
     `method` trains the encoder, or has trained the one that is evaluated.
     `at_epoch` is the epoch of the parent whose kept checkpoint was evaluated; None is its last.
     `choices` holds choices made before the first step, which a resume keeps: "rate"; "tried", the validation accuracy of
-    each rate; "minutes", from which epochs, views and network were set. `checkpoints` maps a file's name to the sha256 that
+    each rate; "minutes", from which epochs, views and network were set; "settings", tried for the method. `checkpoints` maps a file's name to the sha256 that
     it may have: the newest, then the one before, because a file and its hash cannot be replaced at the same instant.
     """
 
@@ -184,13 +193,15 @@ def _is_epoch(entry: object) -> bool:
 
 
 def _are_choices(choices: Mapping[str, object]) -> bool:
-    tried = choices.get("tried", [])
-    if not isinstance(tried, list) or not all(isinstance(entry, dict) for entry in tried):
-        return False
+    tried, settings = choices.get("tried", []), choices.get("settings", [])
+    for entries in (tried, settings):
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            return False
     numbers = [
         choices.get("rate", 0.0),
         choices.get("minutes", 0.0),
         *(entry.get(name) for entry in tried for name in ("rate", "val_acc")),
+        *(entry.get("val_knn") for entry in settings),
     ]
     return all(isinstance(number, float) and number >= 0 for number in numbers)
 
@@ -224,7 +235,7 @@ def parse_run(content: object, source: str) -> Run:
         raise UsageError(f"{source}: the history has an entry for each epoch: epoch, step and measurements, all numbers")
     if not _are_choices(run.choices):
         raise UsageError(
-            f"{source}: choices are the rate taken, of each rate that was tried its validation accuracy, and minutes"
+            f"{source}: choices are the rate taken, of each rate and setting that was tried its accuracy, and minutes"
         )
     if not all(isinstance(hashes, list) for hashes in run.checkpoints.values()):
         raise UsageError(f"{source}: checkpoints map a file to the list of its hashes")
