@@ -26,7 +26,8 @@ class Options:
     teacher_momentum: Annotated[float, Option(min=0, max=1, help="Teacher momentum (EMA) at first; it rises to 1.")] = 0.99
 
     TUNING = (
-        {"rate": 0.5}, {"rate": 2.0}, {"teacher_momentum": 0.95}, {"teacher_momentum": 0.9}, {"teacher_momentum": 0.95, "rate": 2.0},
+        {"rate": 0.5}, {"rate": 2.0}, {"teacher_momentum": 0.95}, {"teacher_momentum": 0.9},
+        {"teacher_momentum": 0.95, "rate": 2.0},
     )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ class Study(Command):
     methods: Annotated[
         str | None,
         Option(
-            help="Methods to compare, such as simclr,byol; all: each that takes the encoder. They share it, the minutes and the "
+            help="Methods to compare, such as simclr,byol; all: each that takes the encoder. They share encoder, minutes and "
             "scratch runs. Default: the preset's.",
             rich_help_panel=METHOD,
         ),
@@ -46,7 +46,7 @@ class Study(Command):
         int,
         Option(
             min=0,
-            max=len(RATES),
+            max=1 + len(RATES),
             help="Settings to try for each method, chosen on training images with held-out labels; 0: only its defaults.",
             rich_help_panel=METHOD,
         ),

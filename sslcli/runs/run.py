@@ -110,8 +110,9 @@ class Run:
     `method` trains the encoder, or has trained the one that is evaluated.
     `at_epoch` is the epoch of the parent whose kept checkpoint was evaluated; None is its last.
     `choices` holds choices made before the first step, which a resume keeps: "rate"; "tried", the validation accuracy of
-    each rate; "minutes", from which epochs, views and network were set; "settings", tried for the method. `checkpoints` maps a file's name to the sha256 that
-    it may have: the newest, then the one before, because a file and its hash cannot be replaced at the same instant.
+    each rate; "minutes", from which epochs, views and network were set; "settings", which a study tried for the method.
+    `checkpoints` maps a file's name to the sha256 that it may have: the newest, then the one before, because a file and its
+    hash cannot be replaced at the same instant.
     """
 
     id: str
@@ -194,9 +195,10 @@ def _is_epoch(entry: object) -> bool:
 
 def _are_choices(choices: Mapping[str, object]) -> bool:
     tried, settings = choices.get("tried", []), choices.get("settings", [])
-    for entries in (tried, settings):
-        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            return False
+    if not isinstance(tried, list) or not isinstance(settings, list):
+        return False
+    if not all(isinstance(entry, dict) for entry in [*tried, *settings]):
+        return False
     numbers = [
         choices.get("rate", 0.0),
         choices.get("minutes", 0.0),

@@ -35,7 +35,9 @@ def settled_before(
             of_others.append(record)
         elif record.data.get("method", {}) == code_of(method) and _agree(record, arguments, _of_cost(method)):
             settled = {name: record.options[name] for name in settled_of(method)}
-            return settled | {name: value for name, value in arguments.items() if name != "minutes"}, {"minutes": minutes}
+            return settled | {name: value for name, value in arguments.items() if name != "minutes"}, {
+                "minutes": record.choices["minutes"]
+            }
     for record in of_others:
         if _agree(record, arguments, SHARED):
             return {name: record.options[name] for name in SHARED} | dict(arguments), {}

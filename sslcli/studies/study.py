@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from sslcli.comparison.printing import print_comparison
@@ -70,7 +71,7 @@ def _in_words(steps: list[Step], command: Study) -> str:
 
 
 def _pretrained(
-    registry: Registry, name: str, pretrainings: list[Arguments], evaluations: list[Step], command: Study
+    registry: Registry, name: str, pretrainings: Sequence[Arguments], evaluations: list[Step], command: Study
 ) -> list[Run]:
     """Do the study's trainings, seed by seed; returns the pretrainings of the first seed.
 

@@ -28,9 +28,9 @@ def study_of_trials(study: str) -> str:
 def tuned(registry: Registry, study: str, arguments: Arguments, *, trials: int, minutes: float) -> tuple[Arguments, Choices]:
     """The arguments of a pretraining with the best of its method's settings, and the record of all that were tried.
 
-    The defaults are tried first. Each setting is pretrained for `minutes` with the study's first seed. The accuracy is that of kNN among training images whose
-    labels are held out: no test image is read. Of equals the first wins. Trials are runs of the registry: a study that is
-    typed again repeats none.
+    The defaults are tried first. Each setting is pretrained for `minutes` with the study's first seed. The accuracy is that
+    of kNN among training images whose labels are held out: no test image is read. Of equals the first wins. Trials are runs
+    of the registry: a study that is typed again repeats none.
     """
     if not trials:
         return arguments, {}
