@@ -28,6 +28,7 @@ from sslcli.options.presets import read_preset
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.side_by_side import side_by_side
 from sslcli.plans.pretraining import plan, training_of
+from sslcli.plans.watching import watched_rows
 from sslcli.runs.registry import Registry
 from sslcli.training import device
 from sslcli.training.device import choose_precision, slow_by_choice, usable_cores
@@ -268,6 +269,20 @@ def test_measuring_many_images_is_timed_on_fewer_and_multiplied(registry: Regist
     costs.seeing = lambda *_: 100.0  # type: ignore[method-assign]
     # Of 240 images 20 are held out, 2 of each class: 220 + 13 * 20; of 120 of them 10 or a few more: 110 + 13 * 10.
     assert costs.of(settled).expected["measuring"] == pytest.approx(480 / 240, rel=0.1)  # type: ignore[arg-type]
+
+
+def test_watched_images_are_timed_on_fewer_too_and_never_multiplied_with_the_others(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faked(monkeypatch, {32: 1.0})
+    monkeypatch.setattr(cost, "BATCH", 120)
+    for seeing, measuring in ((100.0, 480 / 240), (1e-9, 1.0)):
+        costs, settled = tiny(registry, epochs=1, watch="patchwork")
+        costs.seeing = lambda *_, seeing=seeing: seeing  # type: ignore[method-assign]
+        costs.budget = 1.0
+        images = sum(map(len, watched_rows(settled.options, settled.context.watched)))  # type: ignore[attr-defined]
+        of_watched = images / 120 if seeing > 1 else 1.0
+        assert costs.of(settled).expected["measuring"] == pytest.approx(measuring + of_watched, rel=0.1)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("labels", "images"), [(1.0, 220), (0.5, 110)])
