@@ -80,7 +80,7 @@ def do(
     if record and (record.status == "finished" or (may_diverge and _has_diverged(record))):
         say(f"{record.id}: finished already")
         return record
-    if record is None:
+    if record is None and not may_diverge:
         _tell_of_similar(registry, before, plan)
     begun = record or new_run(registry, plan, study=study)
     try:

@@ -11,7 +11,7 @@ from sslcli.console.messages import say
 from sslcli.console.progress import duration
 from sslcli.errors import UsageError
 from sslcli.evaluation.protocols import made_by, usual
-from sslcli.gallery import curves, predictions, representations, views
+from sslcli.gallery import curves, methods, predictions, representations, views
 from sslcli.options.mapping import build
 from sslcli.options.pictures import Map, Predict, Views
 from sslcli.options.presets import Step, assign, recipe_of, trainings_of
@@ -101,4 +101,6 @@ def save_pictures(registry: Registry, name: str, pretrained: list[Run], command:
         written += predictions.save_predictions(registry, Predict(study=name, data_dir=command.data_dir, device=command.device))
     if usual() in protocols:
         written += representations.save_map(registry, Map(study=name, data_dir=command.data_dir, device=command.device))
+    if evaluations:
+        written += methods.save_methods(registry, name, out=registry.path("results/figures"))
     say(f"wrote {len(written)} pictures under {os.path.relpath(registry.path('results'))}")
