@@ -33,9 +33,9 @@ def save_methods(registry: Registry, study: str, *, out: Path) -> list[Path]:
 
 def _row(ranked: Ranked, found: Comparison, ranking: Ranking) -> MethodRow:
     best = ranking.methods[0].mean
-    ends = (None if end is None else 100 * (best + end) for end in (ranked.low, ranked.high))
+    low, high = (None if end is None else 100 * (best + end) for end in (ranked.low, ranked.high))
     seeds = [100 * float(getattr(row, ranking.metric)) for row in found.rows if row.run in ranked.runs]
-    return MethodRow(ranked.method, 100 * ranked.mean, seeds, *ends, is_worse=ranked.is_worse)
+    return MethodRow(ranked.method, 100 * ranked.mean, seeds, low, high, ranked.is_worse)
 
 
 def _scratch(found: Comparison, ranking: Ranking) -> float | None:
