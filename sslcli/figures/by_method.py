@@ -14,7 +14,7 @@ from sslcli.figures.palette import Palette
 
 WIDTH, ROW, MARGINS = 8.2, 0.4, 1.75  # inches: width of the figure, height of a row, and margins above and below the rows
 LEFT, RIGHT = 0.24, 0.86  # left and right edge of the panel, relative to the width
-WIDE = 26  # letters in a line of a label
+WIDE = 22  # letters in a line of a label
 LEGEND = "Small dots: seeds. Bars: 95 % interval of the difference from the best. Hollow: cannot be told from the best."
 
 

@@ -195,13 +195,12 @@ def _is_epoch(entry: object) -> bool:
 
 def _are_choices(choices: Mapping[str, object]) -> bool:
     tried, settings = choices.get("tried", []), choices.get("settings", [])
-    if not isinstance(tried, list) or not isinstance(settings, list):
-        return False
-    if not all(isinstance(entry, dict) for entry in [*tried, *settings]):
+    if not (
+        isinstance(tried, list) and isinstance(settings, list) and all(isinstance(one, dict) for one in [*tried, *settings])
+    ):
         return False
     numbers = [
-        choices.get("rate", 0.0),
-        choices.get("minutes", 0.0),
+        *(choices.get(name, 0.0) for name in ("rate", "minutes")),
         *(entry.get(name) for entry in tried for name in ("rate", "val_acc")),
         *(entry.get("val_knn") for entry in settings),
     ]
