@@ -16,7 +16,7 @@ from sslcli.runs.registry import Registry
 
 
 def save_methods(registry: Registry, study: str, *, out: Path) -> list[Path]:
-    """The pictures `out`/methods_PROTOCOL.png of a study's rankings; returns their paths, none for a study of one method."""
+    """The pictures `out`/methods/PROTOCOL.png of a study's rankings; returns their paths, none for a study of one method."""
     found, written = compared(registry, study), []
     for ranking in found.rankings:
         title = f"Methods in {ranking.place}: {ranking.dataset}"
@@ -24,8 +24,8 @@ def save_methods(registry: Registry, study: str, *, out: Path) -> list[Path]:
             [_row(one, found, ranking) for one in ranking.methods], LIGHT, title=title, subtitle=_subtitle(ranking),
             scratch=_scratch(found, ranking),
         )  # fmt: skip
-        name = f"methods_{ranking.protocol or ranking.experiment}{share_label(ranking.label_fraction)}".replace("-", "_")
-        path = out / f"{name}.png"
+        name = f"{ranking.protocol or ranking.experiment}{share_label(ranking.label_fraction)}".replace("-", "_")
+        path = out / "methods" / f"{name}.png"
         save_picture(figure, path, description=f"Runs: {', '.join(run for one in ranking.methods for run in one.runs)}")
         written.append(path)
     return written

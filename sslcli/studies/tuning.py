@@ -45,7 +45,7 @@ def tuned(registry: Registry, study: str, arguments: Arguments, *, trials: int, 
     best, run = max(tried, key=lambda trial: trial[0]["val_knn"])  # the first of equals
     if run.status != "finished":
         raise StateError(f"tuning {method.name}: all {trials} settings diverged; accepted is a lower rate: --set pretrain.lr=")
-    say(f"tuning {method.name}: {in_words(best['options'])} of {trials} settings, {best['val_knn']:.2%}")
+    say(f"tuning {method.name}: the best of {trials} settings: {in_words(best['options'])}, {best['val_knn']:.2%}")
     names = [*method.options, *(["lr"] if RATE in best["options"] else [])]
     return {**arguments, **{name: run.options[name] for name in names}}, {"settings": [setting for setting, _ in tried]}
 

@@ -344,6 +344,32 @@ def test_a_preset_costs_what_its_trainings_cost(ssl: Cli, tmp_path: Path, monkey
     assert found["expected_seconds"] == pytest.approx(sum(parts.values()))
 
 
+def test_a_preset_of_several_methods_costs_the_pretraining_and_the_probe_of_each_and_scratch_once(
+    ssl: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faked(monkeypatch, {32: 1.0})
+    monkeypatch.setattr(Costs, "seeing", lambda *_: 0.01)
+    monkeypatch.setattr("sslcli.options.study.FOLDER_OF_PRESETS", tmp_path)
+    (tmp_path / "two.yaml").write_text(
+        "pretrain:\n- {dataset: shapes, backbone: resnet9-small, batch_size: 32, epochs: 1, knn_every: 0}\n"
+        "- {dataset: shapes, backbone: resnet9-small, batch_size: 32, minutes: 0.5, method: byol}\n"
+        "probe: {protocol: knn}\n"
+    )
+    result = ssl(f"bench {TINY} --format json")
+    assert result.code == 0, result.err
+    whole = json.loads(result.out)
+    parts, loading = whole["presets"]["two"]["expected"], whole["columns"][0]["expected"]["data"]
+
+    def alone(line: str) -> float:
+        (column,) = json.loads(ssl(f"bench {line} --no-presets --format json").out)["columns"]
+        return sum(seconds for part, seconds in column["expected"].items() if part not in ("starting", "data"))
+
+    assert parts["pretrain"] == pytest.approx(alone(f"{TINY} --knn-every 0") + loading + 30)  # the other's minutes
+    assert parts["probe"] == pytest.approx(
+        3 * (alone("probe --dataset shapes --backbone resnet9-small --protocol knn") + loading)
+    )
+
+
 def test_one_thread_is_told_where_more_can_run_and_not_where_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     monkeypatch.setattr(device, "usable_cores", lambda: 8)

@@ -60,7 +60,7 @@ def study(registry: Registry) -> Registry:
 @pytest.mark.usefixtures("rough_pictures")
 def test_each_ranking_of_a_study_has_a_picture_and_one_method_has_none(study: Registry, tmp_path: Path) -> None:
     written = save_methods(study, "s", out=tmp_path / "figures")
-    assert sorted(path.name for path in written) == ["methods_knn.png", "methods_linear.png"]
+    assert sorted(path.name for path in written) == ["knn.png", "linear.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
     study.remove({run.id for run in study.runs() if run.method == "dino"})
     assert save_methods(study, "s", out=tmp_path / "figures") == []
