@@ -78,7 +78,7 @@ def do(
     same = [run for run in before if _key(run) == plan.key]
     record = registry.load(same[-1]) if same else None
     if record and (record.status == "finished" or (may_diverge and _has_diverged(record))):
-        say(f"{record.id}: finished already")
+        say(f"{record.id}: {'finished' if record.status == 'finished' else 'diverged'} already")
         return record
     if record is None and not may_diverge:
         _tell_of_similar(registry, before, plan)

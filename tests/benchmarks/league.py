@@ -3,7 +3,7 @@
     python -m tests.benchmarks.league --project FOLDER --study league --bench
 
 A row for each method, the best in linear evaluation with all labels first, then scratch. Accuracies are means and deviations
-over seeds, in per cent. Bold are the best of a column and those that cannot be told from it (`ssl compare`). Seconds a step are
+over seeds, in per cent. Bold are the best of a column and those that cannot be told from it (`ssl compare`). The seconds are
 those of the trainings, with measuring; with --bench, steps are timed and memory is measured here, as by `ssl bench`.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -31,9 +31,10 @@ from sslcli.runs.selection import study_runs
 
 @dataclass(frozen=True)
 class Step:
-    """A method's steps in training, the seconds of one, and the peak memory in bytes, if measured."""
+    """A method's steps in training, the seconds of all and of one, and the peak memory in bytes, if measured."""
 
     steps: float
+    whole: float
     seconds: float
     memory: int | None = None
 
@@ -53,16 +54,17 @@ def trainings(registry: Registry, study: str) -> dict[str, list[Run]]:
 
 
 def step_of(records: Sequence[Run]) -> Step:
-    """The steps of a method's trainings and the mean seconds of one, over seeds."""
-    steps = [record.history[-1]["step"] for record in records]
-    return Step(fmean(steps), fmean(record.metrics["seconds"] / step for record, step in zip(records, steps, strict=True)))
+    """The steps of a method's trainings, and the seconds of all and of one: means over seeds."""
+    steps = fmean(record.history[-1]["step"] for record in records)
+    seconds = fmean(record.metrics["seconds"] for record in records)
+    return Step(steps, seconds, seconds / steps)
 
 
-def benched(registry: Registry, record: Run, costs: Costs) -> Step:
-    """The same, timed here, with the memory."""
-    values = from_mapping(Pretrain, located(registry, record.options), record.id)
+def benched(registry: Registry, records: Sequence[Run], costs: Costs) -> Step:
+    """The same, with a step timed here, and the memory."""
+    values = from_mapping(Pretrain, located(registry, records[0].options), records[0].id)
     column: dict[str, Any] = measure(registry, build(Pretrain, values), costs)
-    return Step(record.history[-1]["step"], column["seconds_per_step"], column["peak_memory"])
+    return replace(step_of(records), seconds=column["seconds_per_step"], memory=column["peak_memory"])
 
 
 def in_order(rankings: Sequence[Ranking]) -> list[Ranking]:
@@ -84,15 +86,20 @@ def table(found: Comparison, steps: dict[str, Step]) -> list[str]:
     """The lines of the table in Markdown."""
     rankings = in_order(found.rankings)
     places = [ranking.place for ranking in rankings]
-    lines = [f"| method | {' | '.join(places)} | steps | s/step | memory |", "|---|" + "---:|" * (len(places) + 3)]
+    lines = [
+        f"| method | {' | '.join(places)} | pretraining | steps | s/step | memory |",
+        "|---|" + "---:|" * (len(places) + 4),
+    ]
     for name in [one.method for one in rankings[0].methods] if rankings else []:
         cells = [
             cell(next((one for one in ranking.methods if one.method == name), None), ranking, found) for ranking in rankings
         ]
         step = steps[name.partition(" (")[0]]
         memory = "" if step.memory is None else f"{step.memory / 2**30:.2f} GiB"
-        lines.append(f"| `{name}` | {' | '.join(cells)} | {step.steps:,.0f} | {step.seconds:.3f} | {memory} |")
-    return [*lines, f"| scratch | {' | '.join(scratch(found, ranking) for ranking in rankings)} | | | |"]
+        lines.append(
+            f"| `{name}` | {' | '.join(cells)} | {step.whole:,.0f} s | {step.steps:,.0f} | {step.seconds:.3f} | {memory} |"
+        )
+    return [*lines, f"| scratch | {' | '.join(scratch(found, ranking) for ranking in rankings)} | | | | |"]
 
 
 def scratch(found: Comparison, ranking: Ranking) -> str:
@@ -112,7 +119,7 @@ def main(words: Sequence[str] | None = None) -> int:
     registry, costs = Registry(given.project), Costs(stand_in=True)
     by_method = trainings(registry, given.study)
     steps = {
-        name: benched(registry, records[0], costs) if given.bench else step_of(records) for name, records in by_method.items()
+        name: benched(registry, records, costs) if given.bench else step_of(records) for name, records in by_method.items()
     }
     print("\n".join(table(compared(registry, given.study), steps)))
     return 0

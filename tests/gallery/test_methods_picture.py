@@ -71,9 +71,9 @@ def test_the_table_of_the_docs_has_a_row_for_each_method_and_scratch_last(
 ) -> None:
     assert league.main(["--project", str(study.root), "--study", "s"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "| method | linear evaluation | kNN | steps | s/step | memory |",
-        "|---|---:|---:|---:|---:|---:|",
-        "| `simclr` | **61.5 ± 0.7** | **61.5 ± 0.7** | 100 | 0.450 |  |",
-        "| `dino` | 31.5 ± 0.7 | 31.5 ± 0.7 | 100 | 0.450 |  |",
-        "| scratch | 21.5 ± 0.7 | 21.5 ± 0.7 | | | |",
+        "| method | linear evaluation | kNN | pretraining | steps | s/step | memory |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+        "| `simclr` | **61.5 ± 0.7** | **61.5 ± 0.7** | 45 s | 100 | 0.450 |  |",
+        "| `dino` | 31.5 ± 0.7 | 31.5 ± 0.7 | 45 s | 100 | 0.450 |  |",
+        "| scratch | 21.5 ± 0.7 | 21.5 ± 0.7 | | | | |",
     ]
