@@ -194,16 +194,12 @@ def _is_epoch(entry: object) -> bool:
 
 
 def _are_choices(choices: Mapping[str, object]) -> bool:
-    tried, settings = choices.get("tried", []), choices.get("settings", [])
-    if not (
-        isinstance(tried, list) and isinstance(settings, list) and all(isinstance(one, dict) for one in [*tried, *settings])
-    ):
-        return False
-    numbers = [
-        *(choices.get(name, 0.0) for name in ("rate", "minutes")),
-        *(entry.get(name) for entry in tried for name in ("rate", "val_acc")),
-        *(entry.get("val_knn") for entry in settings),
-    ]
+    numbers = [choices.get(name, 0.0) for name in ("rate", "minutes")]
+    for listed, names in (("tried", ("rate", "val_acc")), ("settings", ("val_knn",))):
+        entries = choices.get(listed, [])
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            return False
+        numbers += [entry.get(name) for entry in entries for name in names]
     return all(isinstance(number, float) and number >= 0 for number in numbers)
 
 
@@ -235,9 +231,7 @@ def parse_run(content: object, source: str) -> Run:
     if not all(_is_epoch(entry) for entry in run.history):
         raise UsageError(f"{source}: the history has an entry for each epoch: epoch, step and measurements, all numbers")
     if not _are_choices(run.choices):
-        raise UsageError(
-            f"{source}: choices are the rate taken, of each rate and setting that was tried its accuracy, and minutes"
-        )
+        raise UsageError(f"{source}: choices are the rate taken, each rate or setting tried with its accuracy, and minutes")
     if not all(isinstance(hashes, list) for hashes in run.checkpoints.values()):
         raise UsageError(f"{source}: checkpoints map a file to the list of its hashes")
     if not LEGAL_ID.fullmatch(run.id) or run.experiment not in EXPERIMENTS or run.status not in STATUSES:

@@ -205,3 +205,22 @@ def test_a_file_with_fewer_settings_or_other_options_is_refused(ssl: Cli, tmp_pa
         refused = ssl(f"pretrain --method toy.py:{name}")
         assert refused.code == 2
         assert "TypeError: TUNING takes 5 mappings with keys of " in refused.err
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_method_of_ones_own_is_compared_as_a_built_in_one_is(
+    ssl: Cli, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy = (Path(__file__).parents[1] / "methods" / "toy_method.py").read_text()
+    name = re.findall(r"(?m)^class (\w+)\(Method\)", toy)[0]
+    (tmp_path / "toy.py").write_text(toy)
+    monkeypatch.setitem(SECONDS, f"./toy.py:{name}", 0.3)
+    line = f"study --preset mine.yaml --methods ./toy.py:{name},vicreg --tuning 2 --tuning-minutes 0.07"
+    first = ssl(line)
+    assert first.code == 0, first.err
+    (own, other) = records(registry, "pretrain")
+    assert (own.history[-1]["step"], other.history[-1]["step"]) == (20, 30)
+    assert [setting["options"] for setting in own.choices["settings"]] == [{}, {RATE: 0.5}]
+    runs = registry.runs()
+    assert ssl(line).code == 0
+    assert registry.runs() == runs
