@@ -74,16 +74,29 @@ def of_preset(registry: Registry, name: str, like: Any, costs: Costs) -> dict[st
     """Seconds of a preset's study without its pictures, by kind of training, on the device and the data of `like`."""
     study = Study(preset=name, data_dir=like.data_dir, device=like.device)
     steps = trainings_of(read_preset(name), study)
-    start = pretraining.plan(registry, build(Pretrain, steps[0][1]), settle_minutes=settle_minutes, load=costs.load)
+    first, *others = (arguments for kind, arguments in steps if kind == "pretrain")
+    start = pretraining.plan(registry, build(Pretrain, first), settle_minutes=settle_minutes, load=costs.load)
     of_start = costs.of(start)
     epochs = range(1, start.options.epochs + 1)
     kept = [epoch for epoch in epochs if pretraining.is_kept(epoch, start.options, of_start.steps, of_start.epoch_steps)]
     total = {"starting": of_start.expected["starting"]} | dict.fromkeys(TRAININGS, 0.0)
-    total["pretrain"] = of_start.seconds - total["starting"]
-    for kind, arguments in [*steps[1:], *over_time([step for step in steps if step[0] == "probe"], kept)]:
+    total["pretrain"] = of_start.seconds - total["starting"] + sum(_of_other_method(registry, one, costs) for one in others)
+    evaluations = [step for step in steps if step[0] != "pretrain"]
+    again = [step for step in evaluations if step[1].get("init") == "pretrained"]  # all methods share the scratch runs
+    probes = over_time([step for step in steps if step[0] == "probe"], kept)
+    for kind, arguments in [*evaluations, *len(others) * again, *(1 + len(others)) * probes]:
         values = {option: value for option, value in arguments.items() if option != "at_epoch"} | {"init": "scratch"}
         evaluation: Any = build(TRAININGS[kind], values)
         command = fill(evaluation, start.options.options(), f"from preset {name}")
         cost = costs.of(evaluating.settle(registry, command, None, load=costs.load))
         total[kind] += cost.seconds - cost.expected["starting"]
     return total
+
+
+def _of_other_method(registry: Registry, arguments: dict[str, object], costs: Costs) -> float:
+    """Seconds of another pretraining of a preset, without starting; those that are given in minutes are not timed."""
+    options = build(Pretrain, arguments)
+    if options.minutes:
+        return 60 * options.minutes
+    cost = costs.of(pretraining.plan(registry, options, settle_minutes=settle_minutes, load=costs.load))
+    return cost.seconds - cost.expected["starting"]

@@ -35,6 +35,7 @@ from sslcli.plans import pretraining
 from sslcli.plans.online_metrics import is_measured, measured_images, meter
 from sslcli.plans.plan import Plan
 from sslcli.plans.views import view_size_plan
+from sslcli.plans.watching import watched_rows, watcher
 from sslcli.runs.registry import Registry
 from sslcli.training.checkpoint import State, save_checkpoint
 from sslcli.training.device import seconds_of
@@ -152,11 +153,23 @@ class Costs:
         context = plan.context
         images = measured_images(options, context.data)
         some = max(BATCH, int(self.budget / self.seeing(plan, method.encoder)))
-        fewer = context if some >= images else replace(context, data=context.data.first(some))
+        fewer = replace(context, data=context.data if some >= images else context.data.first(some), watched=None)
         share = images / measured_images(options, fewer.data)
         measure = meter(method, options, fewer)
         key = (*_signature(plan), "measuring", options.knn_images)
-        return share * self._once(key, lambda: seconds_of(lambda: measure(1), context.device))
+        watching = self._watching(plan, options, method, some) if context.watched else 0.0
+        return watching + share * self._once(key, lambda: seconds_of(lambda: measure(1), context.device))
+
+    def _watching(self, plan: Plan[TrainingOptions], options: Pretrain, method: Method, some: int) -> float:
+        """Seconds for measuring the watched images once, of which at most `some` are seen."""
+        watched = plan.context.watched
+        assert watched is not None
+        images = sum(map(len, watched_rows(options, watched)))
+        fewer = watched if some >= images else watched.first(some)
+        share = images / sum(map(len, watched_rows(options, fewer)))
+        watch = watcher(method, options, replace(plan.context, watched=fewer))
+        key = (*_signature(plan), "watching", options.knn_images)
+        return share * self._once(key, lambda: seconds_of(watch, plan.context.device))
 
     def _evaluation(self, plan: Plan[TrainingOptions], options: Probe | Finetune) -> Cost:
         protocol, data, seed = options.by_protocol, plan.context.data, options.seed or 0

@@ -81,10 +81,7 @@ def settle_minutes(command: Pretrain, options: Pretrain, context: Context) -> Pr
 
 def _with_net(command: Pretrain, options: Pretrain, context: Context, budget: float, origin: str) -> tuple[Pretrain, float]:
     """The options with the largest network that sees enough images within the budget, and about how many it sees."""
-    small = context.device.type == "cpu" and context.data.image_size < LARGE
-    chosen = any(map(command.was_chosen, ("backbone", "stem", "init")))
-    nets = SMALL_NETS if small and not chosen else ((options.backbone, 0),)
-    for net, enough in nets:
+    for net, enough in _nets(command, options, context):
         tried = options
         if net != options.backbone:
             tried = options.because(origin, backbone=net, stem=default_stem(net, context.data.image_size))
@@ -96,6 +93,16 @@ def _with_net(command: Pretrain, options: Pretrain, context: Context, budget: fl
         if seen >= enough:
             break
     return tried, seen
+
+
+def _nets(command: Pretrain, options: Pretrain, context: Context) -> tuple[tuple[str, int], ...]:
+    """Encoders to try, each with the images that it has to see; a method that takes only some gets the first of these."""
+    if any(map(command.was_chosen, ("backbone", "stem", "init"))):
+        return ((options.backbone, 0),)
+    if own := options.file.backbones:
+        return ((own[0], 0),)
+    small = context.device.type == "cpu" and context.data.image_size < LARGE
+    return SMALL_NETS if small else ((options.backbone, 0),)
 
 
 def sides_of_views(options: Pretrain, size: int, seen: float) -> str:

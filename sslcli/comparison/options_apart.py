@@ -19,6 +19,8 @@ OF_DATA = ("labels", "image_size", "fit")
 SHOWN = ("seed", "protocol", "dataset", "label_fraction", "run", "dry_run")
 LEFT_OUT = {*NOT_IN_PAIR, *SHOWN} - {*OF_DATA}
 """Options that are not settings, or that every table shows."""
+OF_TIME = ("epochs", "max_steps", "warmup_epochs", "knn_every")
+"""The options that --minutes sets, or that follow from these: equal minutes are other numbers for each method."""
 MOST = 4  # options to name at most; two pretrainings may differ in more
 MOST_SETTINGS = 100  # settings to distinguish at most; reading the records of more would take longer than reading the table
 COMMON = {*Pretrain.__dataclass_fields__, "data"} - {*OF_METHODS}
@@ -67,7 +69,8 @@ def _options(record: Run) -> dict[str, Any]:
     recorded = defaults_of_newer(record.experiment, record.options) | record.options if record.options else {}
     options = {name: value for name, value in recorded.items() if name not in LEFT_OUT}
     hashes = {"data": record.data, "code": record.data.get("method", {})} if options else {}
-    return options | {name: held["sha256"][:12] for name, held in hashes.items() if "sha256" in held}
+    chosen = {name: record.choices[name] for name in ("minutes", "settings") if options and name in record.choices}
+    return options | chosen | {name: held["sha256"][:12] for name, held in hashes.items() if "sha256" in held}
 
 
 def _differing(options: Sequence[dict[str, Any]]) -> list[list[str]]:
@@ -79,8 +82,11 @@ def _differing(options: Sequence[dict[str, Any]]) -> list[list[str]]:
 
 
 def _of_pretrainings(options: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """The options in which pretrainings differ. The method has its own column; its options distinguish only its own runs."""
-    common = ({name: value for name, value in of.items() if name not in {*_own(of), "method"}} for of in options)
+    """The options in which pretrainings differ. The method has its own column; its options distinguish only its own runs.
+
+    So do the steps that fitted into its minutes, and the rate that was tuned for it.
+    """
+    common = ({name: value for name, value in of.items() if name not in {*_own(of), "method", "settings"}} for of in options)
     words = _differing(list(common))
     for method in {_method(of) for of in options}:
         mine = [number for number, of in enumerate(options) if _method(of) == method]
@@ -97,9 +103,13 @@ def _method(options: dict[str, Any]) -> Any:
 
 
 def _own(options: dict[str, Any]) -> list[str]:
-    """The recorded options that belong to the method, and for a method in a file its code."""
-    known = set(OF_METHODS) if file_of_method(options.get("method")) is None else options.keys() - COMMON
-    return [name for name in options if name in known]
+    """The recorded options that belong to the method, for one in a file its code, and what was settled or tuned for it."""
+    known = (
+        set(OF_METHODS) if file_of_method(options.get("method")) is None else options.keys() - COMMON - {"minutes", "settings"}
+    )
+    settled = {*OF_TIME} if "minutes" in options else set()
+    tuned = {"lr"} if "settings" in options else set()
+    return [name for name in options if name in known | settled | tuned]
 
 
 def _in_words(differing: dict[str, Any]) -> list[str]:

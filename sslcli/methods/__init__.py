@@ -12,6 +12,11 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+RATE = "rate"
+"""The key of a setting to try that multiplies the default learning rate; the other keys are options of the method."""
+RATES: tuple[Mapping[str, Any], ...] = tuple({RATE: factor} for factor in (0.5, 2.0, 0.25, 4.0, 0.125))
+"""The settings to try, beside the defaults, of a method that names none. All have as many: so none is tuned more."""
+
 LIGHT = ("collections.abc", "dataclasses", "typing", "typer", "sslcli.methods.shared_options")
 """The modules that a class `Options` may use."""
 
@@ -46,6 +51,8 @@ class MethodFile:
     """Option values that are best for short trainings, for --minutes."""
     backbones: tuple[str, ...] = ()
     """The backbones that it takes; all, if empty."""
+    tuning: tuple[Mapping[str, Any], ...] = RATES
+    """The settings to try on validation images beside the defaults, the most promising first."""
     source: Source | None = None
     """The file of a method outside the program."""
 
@@ -70,9 +77,12 @@ def described(tree: ast.Module, kind: Any, *, name: str, path: str, source: Sour
     if without := [option for option, of in options.items() if of.default is MISSING]:
         raise TypeError(f"the options {', '.join(without)} have no default")
     about, beside = (ast.get_docstring(tree) or "").partition("\n")[0], vars(kind)
+    tuning, known = beside.get("TUNING", RATES), {RATE, *options}
+    if len(tuning) != len(RATES) or not all(setting and known.issuperset(setting) for setting in tuning):
+        raise TypeError(f"TUNING takes {len(RATES)} mappings with keys of {', '.join(sorted(known))}")
     return MethodFile(
         name=name, path=path, about=about, options=options, in_minutes=beside.get("IN_MINUTES", {}),
-        backbones=beside.get("BACKBONES", ()), source=source,
+        backbones=beside.get("BACKBONES", ()), tuning=tuning, source=source,
     )  # fmt: skip
 
 

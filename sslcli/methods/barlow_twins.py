@@ -30,6 +30,8 @@ class Options:
     redundancy: Annotated[float, Option(min=0, help="Weight of the correlations between different dimensions of z.")] = 5e-3
     views: PairedViews = 2
 
+    TUNING = ({"rate": 0.5}, {"rate": 2.0}, {"redundancy": 2e-3}, {"redundancy": 0.01}, {"redundancy": 0.02})
+
 
 class BarlowTwins(Method):
     """Each dimension of z agrees between two views of an image, and correlates with no other dimension.

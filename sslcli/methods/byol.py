@@ -24,6 +24,11 @@ class Options:
     # The paper's 0.996 is for 1,000 epochs of ImageNet; its authors' program takes 0.99 for 100 (effect not measured).
     teacher_momentum: RisingMomentum = 0.99
 
+    TUNING = (
+        {"rate": 0.5}, {"rate": 2.0}, {"teacher_momentum": 0.95}, {"teacher_momentum": 0.9},
+        {"teacher_momentum": 0.95, "rate": 2.0},
+    )  # fmt: skip
+
 
 class BYOL(Method):
     """From each view of an image the student predicts the teacher's projection of the others.

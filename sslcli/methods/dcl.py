@@ -28,6 +28,8 @@ class Options:
         Option(min=1e-3, help="DCLW: smaller values give distant pairs more weight; the paper has 0.5. Default: plain DCL."),
     ] = None
 
+    TUNING = ({"rate": 0.5}, {"rate": 2.0}, {"temperature": 0.2}, {"temperature": 0.05}, {"weight_sigma": 0.5})
+
 
 class DCL(Method):
     """Two views of an image agree, views of different images do not; the positive pair is not in the denominator."""

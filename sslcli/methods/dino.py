@@ -40,6 +40,8 @@ class Options:
     frozen: Annotated[float, Option(min=0, max=1, help="Fraction of training during which the prototypes are frozen.")] = 0.01
     small_views: Annotated[int, Option(min=0, max=16, help="More views of half the side; only the student sees them.")] = 4
 
+    TUNING = ({"rate": 0.5}, {"rate": 2.0}, {"teacher_momentum": 0.95}, {"teacher_temperature": 0.04}, {"temperature": 0.2})
+
 
 class Head(nn.Module):
     """h to its cosines with the prototypes (B, K): the weights of the paper's last layer have unit length. No batch norm."""

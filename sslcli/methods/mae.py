@@ -34,6 +34,8 @@ class Options:
     decoder_dim: Annotated[int, Option(min=32, help="Width of the decoder, a multiple of 32.")] = 96
     decoder_depth: Annotated[int, Option(min=1, max=64, help="Blocks of the decoder.")] = 4
 
+    TUNING = ({"rate": 0.5}, {"rate": 2.0}, {"rate": 4.0}, {"mask_ratio": 0.5}, {"mask_ratio": 0.6})
+
 
 class MAE(Method):
     """The pixels of hidden patches are predicted from the shown ones; each patch is normalised by its own mean and deviation.

@@ -31,6 +31,8 @@ class Options:
     queue_size: Annotated[int, Option(min=1, help="Number of keys of earlier batches in the queue.")] = 4096
     teacher_momentum: Annotated[float, Option(min=0, max=1, help="Teacher momentum (EMA).")] = 0.99
 
+    TUNING = ({"rate": 0.5}, {"rate": 2.0}, {"temperature": 0.1}, {"teacher_momentum": 0.95}, {"queue_size": 1024})
+
 
 class MoCoV2(Method):
     """The student's query from one view finds the teacher's key from the other among the keys of earlier batches.

@@ -34,6 +34,8 @@ class Options:
     temperature: Temperature = 0.2
     teacher_momentum: RisingMomentum = 0.99
 
+    TUNING = ({"rate": 0.5}, {"rate": 2.0}, {"temperature": 0.1}, {"temperature": 1.0}, {"teacher_momentum": 0.95})
+
 
 class MoCoV3(Method):
     """The student's prediction from one view finds the teacher's key from the other among the keys of the batch.

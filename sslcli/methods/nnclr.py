@@ -32,6 +32,10 @@ class Options:
     temperature: Temperature = 0.1
     queue_size: Annotated[int, Option(min=1, help="Projections of earlier batches to search for neighbours.")] = 16384
 
+    TUNING = (
+        {"rate": 0.5}, {"rate": 2.0}, {"temperature": 0.2}, {"queue_size": 4096}, {"temperature": 0.2, "queue_size": 4096},
+    )  # fmt: skip
+
 
 class NNCLR(Method):
     """The prediction from one view agrees with the earlier projection that is nearest to the projection of the other.

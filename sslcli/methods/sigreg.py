@@ -34,6 +34,8 @@ class Options:
     views: Annotated[int, Option(min=2, max=8, help="Views of each image; each is pulled to their mean.")] = 2
     small_views: Annotated[int, Option(min=0, max=16, help="More views of half the side, pulled to the large ones' mean.")] = 0
 
+    TUNING = ({"rate": 0.5}, {"rate": 2.0}, {"gaussian": 0.02}, {"gaussian": 0.1}, {"gaussian": 0.02, "rate": 2.0})
+
 
 class SIGReg(Method):
     """Views of an image lie close to their mean, and z is distributed over the batch as an isotropic Gaussian."""

@@ -32,6 +32,7 @@ class Options:
     small_views: SmallViews = 0
 
     IN_MINUTES: ClassVar[Mapping[str, Any]] = {"temperature": 0.1}  # on CIFAR-10: results/speedrun.md
+    TUNING = ({"rate": 0.5}, {"rate": 2.0}, {"temperature": 0.2}, {"temperature": 0.5}, {"temperature": 0.2, "rate": 2.0})
 
 
 class SimCLR(Method):

@@ -23,6 +23,8 @@ class Options:
     projector_dim: Annotated[int, Option(min=1, help="Width of the projector, and length of the projection z.")] = 2048
     predictor_hidden: Annotated[int, Option(min=1, help="Width of the predictor's hidden layer, a bottleneck.")] = 512
 
+    TUNING = ({"rate": 0.5}, {"rate": 2.0}, {"rate": 0.25}, {"projector_layers": 3}, {"predictor_hidden": 1024})
+
 
 class SimSiam(Method):
     """Each view of an image predicts the projection of the other, which gets no gradient.

@@ -37,6 +37,8 @@ class Options:
     frozen: Annotated[float, Option(min=0, max=1, help="Fraction of training during which the prototypes are frozen.")] = 0.01
     small_views: Annotated[int, Option(min=0, max=16, help="More views of half the side, which predict the large ones.")] = 4
 
+    TUNING = ({"rate": 0.5}, {"rate": 2.0}, {"temperature": 0.2}, {"prototypes": 128}, {"epsilon": 0.03})
+
 
 class SwAV(Method):
     """Each view predicts the prototypes that another view is assigned to; every prototype gets equally many images.

@@ -36,6 +36,8 @@ class Options:
     views: PairedViews = 2
     small_views: SmallViews = 0
 
+    TUNING = ({"rate": 0.5}, {"rate": 2.0}, {"covariance": 4.0}, {"covariance": 10.0}, {"invariance": 10.0})
+
 
 class VICReg(Method):
     """Views of an image lie close together; each dimension of z varies over the batch, and correlates with no other.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sslcli.options.mapping import build, from_mapping
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import OF_PROTOCOL
 from sslcli.options.study import Study, preset_files
+from sslcli.options.study_methods import hold_to_one_encoder, section_for_each
 from sslcli.options.trainings import TRAININGS
 from sslcli.options.values import did_you_mean
 
@@ -23,6 +25,10 @@ Step = tuple[str, dict[str, object]]
 """A training of a study: the command's name, and its options."""
 PRESET, MINUTES = "demo", 15.0
 """The preset if nothing is chosen, and the minutes of pretraining if only a data set is."""
+PRESET_OF_METHODS = "league"
+"""The preset if only methods are chosen."""
+OF_METHODS = "methods"
+"""The line of a preset that names methods to compare, instead of a section of pretraining for each."""
 BY_MINUTES: dict[str, list[dict[str, object]]] = {
     "pretrain": [{}],
     "probe": [{"epochs": 30}, {"protocol": "knn"}],
@@ -38,17 +44,29 @@ SHARED = ("seed", "max_steps", "data_dir", "download", "device")
 
 
 def recipe_of(command: Study) -> tuple[Study, dict[str, list[dict[str, object]]]]:
-    """The trainings of the preset (with --minutes, without the options that it sets); without a preset, BY_MINUTES."""
+    """The trainings of the preset (with --minutes, without the options that it sets); without a preset, BY_MINUTES.
+
+    With --methods, a pretraining for each of these.
+    """
     if command.preset is None and (command.dataset or command.minutes):
         dataset, minutes = command.dataset or Pretrain.dataset, command.minutes or MINUTES
-        return command.because("--minutes", dataset=dataset, minutes=minutes), copy.deepcopy(BY_MINUTES)
-    command = command if command.preset else command.because("default", preset=PRESET)
-    preset = read_preset(command.preset or PRESET)
+        command, preset = command.because("--minutes", dataset=dataset, minutes=minutes), copy.deepcopy(BY_MINUTES)
+    else:
+        default = PRESET_OF_METHODS if command.methods else PRESET
+        command = command if command.preset else command.because("default", preset=default)
+        preset = read_preset(command.preset or default)
     if command.minutes:
-        preset["pretrain"] = [
-            {k: v for k, v in section.items() if k.replace("-", "_") not in BY_TIME} for section in preset["pretrain"]
-        ]
+        preset["pretrain"] = [without_time(section) for section in preset["pretrain"]]
+    elif command.max_steps:  # a trial
+        preset["pretrain"] = [{k: v for k, v in section.items() if k != "minutes"} for section in preset["pretrain"]]
+    if command.methods is not None:
+        preset["pretrain"] = section_for_each(preset["pretrain"], command.methods, place="--methods")
     return command, preset
+
+
+def without_time(section: Mapping[str, object]) -> dict[str, object]:
+    """Options of a pretraining without those that --minutes sets."""
+    return {key: value for key, value in section.items() if key.replace("-", "_") not in BY_TIME}
 
 
 def label_fractions(text: str) -> list[float]:
@@ -89,17 +107,19 @@ def read_preset(name: str) -> dict[str, list[dict[str, object]]]:
             f"--preset {name!r}: no such preset or file; {near}accepted: {', '.join(known)}, or a YAML file like theirs"
         )
     content = load_yaml(path)
-    if not isinstance(content, dict) or not content or not set(content) <= set(TRAININGS) or "pretrain" not in content:
-        raise UsageError(
-            f"{path}: not a preset; accepted are the sections {', '.join(TRAININGS)}, of which pretrain is required"
-        )
+    accepted = (*TRAININGS, OF_METHODS)
+    if not isinstance(content, dict) or not content or not set(content) <= set(accepted) or "pretrain" not in content:
+        raise UsageError(f"{path}: not a preset; accepted are the sections {', '.join(accepted)}; pretrain is required")
+    methods = content.pop(OF_METHODS, None)
     sections = {kind: section if isinstance(section, list) else [section or {}] for kind, section in content.items()}
     if not all(isinstance(options, dict) for section in sections.values() for options in section):
         raise UsageError(f"{path}: each section must hold option names and values, or a list of these")
-    methods = [section.get("method", Pretrain.method) for section in sections["pretrain"]]
-    if not methods or any(methods.count(method) > 1 for method in methods):
-        found = ", ".join(map(str, methods)) or "none"
-        raise UsageError(f"{path}: a study needs exactly one pretrain section per method; found are the methods: {found}")
+    found = [section.get("method", Pretrain.method) for section in sections["pretrain"]]
+    if not found or any(found.count(method) > 1 for method in found):
+        words = ", ".join(map(str, found)) or "none"
+        raise UsageError(f"{path}: a study needs exactly one pretrain section per method; found are the methods: {words}")
+    if methods is not None:
+        sections["pretrain"] = section_for_each(sections["pretrain"], str(methods), place=f"{path}: {OF_METHODS}")
     return sections
 
 
@@ -134,6 +154,8 @@ def trainings_of(preset: dict[str, list[dict[str, object]]], command: Study) -> 
             sections = _on_fractions(kind, sections, fractions)
         names = given.intersection(SHARED + (OF_PRETRAINING if kind == "pretrain" else ()))
         shared = {f.name: getattr(command, f.name) for f in fields(TRAININGS[kind]) if f.name in names}
+        if kind == "pretrain":
+            hold_to_one_encoder(sections)
         inits = ({},) if kind == "pretrain" else ({"init": "pretrained"}, {"init": "scratch"})
         steps += [(kind, {**arguments, **shared, **init}) for arguments in sections for init in inits]
     return steps

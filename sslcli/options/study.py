@@ -8,8 +8,10 @@ from typing import Annotated
 
 from typer import Option
 
-from sslcli.options.annotations import MAX_SEED, DataDir, Device, Download, ImageSize, Labels, Minutes, StudyDataset
+from sslcli.methods import RATES
+from sslcli.options.annotations import MAX_SEED, METHOD, DataDir, Device, Download, ImageSize, Labels, Minutes, StudyDataset
 from sslcli.options.command import Command
+from sslcli.options.values import Above
 
 FOLDER_OF_PRESETS = Path(__file__).parents[1] / "presets"
 """The first line of each file says what the preset is for and how long it takes."""
@@ -33,6 +35,28 @@ class Study(Command):
     labels: Labels = None
     image_size: ImageSize = None
     minutes: Minutes = None
+    methods: Annotated[
+        str | None,
+        Option(
+            help="Methods to compare, such as simclr,byol; all: each that takes the encoder. They share encoder, minutes and "
+            "scratch runs. Default: the preset's.",
+            rich_help_panel=METHOD,
+        ),
+    ] = None
+    tuning: Annotated[
+        int,
+        Option(
+            min=0,
+            max=1 + len(RATES),
+            help="Settings to try for each method, chosen on training images with held-out labels; 0: only its defaults.",
+            rich_help_panel=METHOD,
+        ),
+    ] = 0
+    tuning_minutes: Annotated[
+        float,
+        Option(max=1e6, help="Minutes of pretraining for each setting that --tuning tries.", rich_help_panel=METHOD),
+        Above(0),
+    ] = 1.0
     name: Annotated[str | None, Option(help="Name of the study. Default: the preset's or the data set's.")] = None
     set: Annotated[
         list[str] | None, Option(help="Change an option: COMMAND.OPTION=VALUE, e.g. pretrain.epochs=2. Can be repeated.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from sslcli.console.messages import say
 from sslcli.console.progress import ShareDone
@@ -58,6 +59,13 @@ def load_watched(registry: Registry, options: TrainingOptions, *, side: int, loa
     return data
 
 
+def watched_rows(options: Pretrain, data: ImageData) -> tuple[Tensor, Tensor]:
+    """Positions of the watched images that are the bank, and of those that are queries."""
+    parts, random = data.split(seed=options.seed), generator(options.seed, "watch")
+    bank = parts.train[torch.randperm(len(parts.train), generator=random)[: options.knn_images]]
+    return bank, parts.val[torch.randperm(len(parts.val), generator=random)[:KNN_QUERIES]]
+
+
 def watcher(method: Method, options: Pretrain, context: Context) -> Callable[[], Metrics]:
     """The function that measures the encoder on the watched images, always the same ones; without them it measures nothing.
 
@@ -66,9 +74,7 @@ def watcher(method: Method, options: Pretrain, context: Context) -> Callable[[],
     """
     if (data := context.watched) is None:
         return dict
-    parts, random = data.split(seed=options.seed), generator(options.seed, "watch")
-    bank = parts.train[torch.randperm(len(parts.train), generator=random)[: options.knn_images]]
-    asking = parts.val[torch.randperm(len(parts.val), generator=random)[:KNN_QUERIES]]
+    bank, asking = watched_rows(options, data)
     rows, labels = torch.cat([bank, asking]), data.train_labels.cpu()
 
     def measure() -> Metrics:

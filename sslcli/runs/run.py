@@ -61,12 +61,21 @@ class Trial(TypedDict):
     val_acc: float
 
 
+class Setting(TypedDict):
+    """A setting of a method that was tried: its run, what it changed, and kNN accuracy on held-out labels, in [0, 1]."""
+
+    run: str
+    options: dict[str, object]
+    val_knn: float
+
+
 class Choices(TypedDict, total=False):
     """Choices made before the first step; a resume keeps them."""
 
     rate: float
     tried: list[Trial]
     minutes: float
+    settings: list[Setting]
 
 
 class Attempt(TypedDict, total=False):
@@ -101,8 +110,9 @@ class Run:
     `method` trains the encoder, or has trained the one that is evaluated.
     `at_epoch` is the epoch of the parent whose kept checkpoint was evaluated; None is its last.
     `choices` holds choices made before the first step, which a resume keeps: "rate"; "tried", the validation accuracy of
-    each rate; "minutes", from which epochs, views and network were set. `checkpoints` maps a file's name to the sha256 that
-    it may have: the newest, then the one before, because a file and its hash cannot be replaced at the same instant.
+    each rate; "minutes", from which epochs, views and network were set; "settings", which a study tried for the method.
+    `checkpoints` maps a file's name to the sha256 that it may have: the newest, then the one before, because a file and its
+    hash cannot be replaced at the same instant.
     """
 
     id: str
@@ -184,14 +194,12 @@ def _is_epoch(entry: object) -> bool:
 
 
 def _are_choices(choices: Mapping[str, object]) -> bool:
-    tried = choices.get("tried", [])
-    if not isinstance(tried, list) or not all(isinstance(entry, dict) for entry in tried):
-        return False
-    numbers = [
-        choices.get("rate", 0.0),
-        choices.get("minutes", 0.0),
-        *(entry.get(name) for entry in tried for name in ("rate", "val_acc")),
-    ]
+    numbers = [choices.get(name, 0.0) for name in ("rate", "minutes")]
+    for listed, names in (("tried", ("rate", "val_acc")), ("settings", ("val_knn",))):
+        entries = choices.get(listed, [])
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            return False
+        numbers += [entry.get(name) for entry in entries for name in names]
     return all(isinstance(number, float) and number >= 0 for number in numbers)
 
 
@@ -223,9 +231,7 @@ def parse_run(content: object, source: str) -> Run:
     if not all(_is_epoch(entry) for entry in run.history):
         raise UsageError(f"{source}: the history has an entry for each epoch: epoch, step and measurements, all numbers")
     if not _are_choices(run.choices):
-        raise UsageError(
-            f"{source}: choices are the rate taken, of each rate that was tried its validation accuracy, and minutes"
-        )
+        raise UsageError(f"{source}: choices are the rate taken, each rate or setting tried with its accuracy, and minutes")
     if not all(isinstance(hashes, list) for hashes in run.checkpoints.values()):
         raise UsageError(f"{source}: checkpoints map a file to the list of its hashes")
     if not LEGAL_ID.fullmatch(run.id) or run.experiment not in EXPERIMENTS or run.status not in STATUSES:

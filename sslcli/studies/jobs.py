@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from sslcli.bench.minutes import settled_of
 from sslcli.comparison.answer import answer
 from sslcli.comparison.differences import difference_of, pair_up
 from sslcli.console.messages import say
 from sslcli.data.image_data import enough_labels
+from sslcli.errors import DivergedError
 from sslcli.options.mapping import build
 from sslcli.options.pairing import changed_options
 from sslcli.options.presets import Step, over_time
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.trainings import TRAININGS, TrainingOptions
-from sslcli.plans.method_file import code_of
 from sslcli.plans.plan import Plan
 from sslcli.plans.pretraining import kept_epochs
 from sslcli.plans.settling import prepare
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Choices, Run
+from sslcli.studies.settled import settled_before
 from sslcli.workflows.resume import as_begun
 from sslcli.workflows.start import new_run
 from sslcli.workflows.table import WORKFLOWS
@@ -39,9 +39,14 @@ def hold_to_labels(registry: Registry, steps: list[Step]) -> None:
             enough_labels(context.data, evaluation.label_fraction, dataset=options.dataset)
 
 
-def train_all(registry: Registry, name: str, steps: list[Step], *, seed: int, whole: bool) -> Run:
-    """Do every training of the study for one seed; returns the pretraining. `whole` also probes its kept checkpoints."""
-    pretrained = do(registry, name, steps[0][0], {**steps[0][1], "seed": seed})
+def train_all(
+    registry: Registry, name: str, steps: list[Step], *, seed: int, whole: bool, choices: Choices | None = None
+) -> Run:
+    """Do every training of the study for one seed; returns the pretraining. `whole` also probes its kept checkpoints.
+
+    `choices` were made for the pretraining, and go to its record.
+    """
+    pretrained = do(registry, name, steps[0][0], {**steps[0][1], "seed": seed}, choices=choices)
     probes = [step for step in steps if step[0] == "probe"]
     done: list[Run] = []
     for kind, arguments in [*steps[1:], *(over_time(probes, kept_epochs(pretrained)) if whole else [])]:
@@ -52,20 +57,47 @@ def train_all(registry: Registry, name: str, steps: list[Step], *, seed: int, wh
     return pretrained
 
 
-def do(registry: Registry, study: str, kind: str, arguments: Mapping[str, object]) -> Run:
-    """Do one training: nothing if it is finished, the rest if it was interrupted, else all of it."""
+def do(
+    registry: Registry,
+    study: str,
+    kind: str,
+    arguments: Mapping[str, object],
+    *,
+    choices: Choices | None = None,
+    may_diverge: bool = False,
+) -> Run:
+    """Do one training: nothing if it is finished, the rest if it was interrupted, else all of it.
+
+    A training that diverges is a DivergedError; if it `may_diverge`, its record is returned, and it is not done again.
+    """
     workflow = WORKFLOWS[kind]
     before = [run for run in registry.runs() if run.study == study and run.status != "published"]
-    arguments, choices = _settled_before(registry, before, arguments)
+    arguments, settled = settled_before(registry, before, arguments)
     plan: Plan[TrainingOptions] = workflow.settle(registry, arguments, origin=f"study {study}")
-    plan = replace(plan, choices=plan.choices | choices)
+    plan = replace(plan, choices=plan.choices | settled | (choices or {}))
     same = [run for run in before if _key(run) == plan.key]
-    if same and same[-1].status == "finished":
-        say(f"{same[-1].id}: finished already")
-        return registry.load(same[-1])
-    if same:
-        record = registry.load(same[-1])
-        return workflow.go_on(registry, record, plan.options, as_begun(record, plan.context))
+    record = registry.load(same[-1]) if same else None
+    if record and (record.status == "finished" or (may_diverge and _has_diverged(record))):
+        say(f"{record.id}: {'finished' if record.status == 'finished' else 'diverged'} already")
+        return record
+    if record is None and not may_diverge:
+        _tell_of_similar(registry, before, plan)
+    begun = record or new_run(registry, plan, study=study)
+    try:
+        return workflow.go_on(registry, begun, plan.options, as_begun(record, plan.context) if record else plan.context)
+    except DivergedError as error:
+        if not may_diverge:
+            raise
+        say(f"{begun.id}: {error}")
+        return registry.load(begun)
+
+
+def _has_diverged(record: Run) -> bool:
+    return record.status == "failed" and (record.error or "").startswith(DivergedError.__name__)
+
+
+def _tell_of_similar(registry: Registry, before: list[Run], plan: Plan[TrainingOptions]) -> None:
+    """Say in which options a new training differs from a similar one that the study has done before."""
     values = plan.options.options()
     kin = (plan.protocol, plan.init, plan.method, plan.options.seed, values.get("label_fraction"), values.get("at_epoch"))
     similar = [
@@ -75,26 +107,7 @@ def do(registry: Registry, study: str, kind: str, arguments: Mapping[str, object
     if similar:
         changed = changed_options(plan.experiment, registry.load(similar[-1]).options, values)
         differs = ", ".join(changed) or "the encoder, the data or the file of the method"
-        say(f"{kind}: a new run; it differs from {similar[-1].id} in: {differs}")
-    return workflow.go_on(registry, new_run(registry, plan, study=study), plan.options, plan.context)
-
-
-def _settled_before(
-    registry: Registry, before: list[Run], arguments: Mapping[str, object]
-) -> tuple[Mapping[str, object], Choices]:
-    """A pretraining's arguments with the settings that an earlier one of the study found for the same minutes, and its choices.
-
-    So another seed has the same steps, and a restarted study repeats nothing, however busy the machine is now.
-    """
-    minutes, method = arguments.get("minutes"), Pretrain.file_of(str(arguments.get("method", Pretrain.method)))
-    if not minutes or method is None:
-        return arguments, {}
-    found = [run for run in before if run.experiment == "pretrain" and run.encoder_method == method.name]
-    for record in (registry.load(run) for run in reversed(found)):
-        if record.choices.get("minutes") == minutes and record.data.get("method", {}) == code_of(method):
-            settled = {name: record.options[name] for name in settled_of(method)}
-            return settled | {name: value for name, value in arguments.items() if name != "minutes"}, record.choices
-    return arguments, {}
+        say(f"{type(plan.options).__name__.lower()}: a new run; it differs from {similar[-1].id} in: {differs}")
 
 
 def _key(run: Run) -> tuple[object, ...]:

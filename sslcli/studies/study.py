@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from sslcli.comparison.printing import print_comparison
 from sslcli.console.messages import say
+from sslcli.console.progress import duration
 from sslcli.errors import UsageError
 from sslcli.evaluation.protocols import made_by, usual
-from sslcli.gallery import curves, predictions, representations, views
+from sslcli.gallery import curves, methods, predictions, representations, views
 from sslcli.options.mapping import build
 from sslcli.options.pictures import Map, Predict, Views
 from sslcli.options.presets import Step, assign, recipe_of, trainings_of
@@ -22,6 +24,7 @@ from sslcli.runs.naming import dataset_word
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import LEGAL_ID, Run
 from sslcli.studies.jobs import hold_to_labels, train_all
+from sslcli.studies.tuning import Arguments, tuned
 from sslcli.training.device import choose_device, tell_of_speed
 
 
@@ -34,22 +37,14 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
     if not LEGAL_ID.fullmatch(name):
         raise UsageError(f"--name {name!r}: accepted are lower-case letters, digits, '.', '_' and '-'")
     steps = trainings_of(preset, command)
-    methods = sum(kind == "pretrain" for kind, _ in steps)
-    again = (methods - 1) * sum(
-        arguments.get("init") == "pretrained" for _, arguments in steps
-    )  # all methods share one scratch run
-    per_seed = f" for each of {command.seeds} seeds" * (command.seeds > 1)
-    say(f"study {name} in {registry.root}: {len(steps) + again} trainings{per_seed}")
+    say(f"study {name} in {registry.root}: {_in_words(steps, command)}")
     tell_of_speed(choose_device(command.device), [build(TRAININGS[kind], arguments).precision for kind, arguments in steps])
     hold_to_labels(registry, steps)
     evaluations = [step for step in steps if step[0] != "pretrain"]
-    pretrained = []
-    for seeds_done in range(command.seeds):
-        for kind, arguments in (step for step in steps if step[0] == "pretrain"):
-            first = build(Pretrain, arguments).seed
-            own = [(kind, arguments), *evaluations]
-            pretrained.append(train_all(registry, name, own, seed=first + seeds_done, whole=not seeds_done))
-    save_pictures(registry, name, pretrained[: len(steps) - len(evaluations)], command, evaluations)
+    pretrained = _pretrained(
+        registry, name, [arguments for kind, arguments in steps if kind == "pretrain"], evaluations, command
+    )
+    save_pictures(registry, name, pretrained, command, evaluations)
     page = make(registry, name) if evaluations else None
     if page is not None:
         say(f"wrote {os.path.relpath(page)}, the page to hand in")
@@ -60,6 +55,38 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
         f"to see every run: {registry.command('ssl runs list')}"
     )
     return name, page
+
+
+def _in_words(steps: list[Step], command: Study) -> str:
+    """How many trainings the study has, and the minutes of pretraining where they are given."""
+    pretrainings = [arguments for kind, arguments in steps if kind == "pretrain"]
+    evaluations = sum(arguments.get("init") == "pretrained" for _, arguments in steps)
+    trainings = len(steps) + (len(pretrainings) - 1) * evaluations  # all methods share one scratch run
+    words = f"{trainings} trainings" + f" for each of {command.seeds} seeds" * (command.seeds > 1)
+    minutes = [float(str(arguments["minutes"])) for arguments in pretrainings if arguments.get("minutes")]
+    tuning = len(pretrainings) * command.tuning * command.tuning_minutes
+    if len(minutes) == len(pretrainings):
+        words += f"; pretraining takes {duration(60 * command.seeds * sum(minutes))}"
+    return words + (f"; before it, tuning takes {duration(60 * tuning)}" if tuning else "")
+
+
+def _pretrained(
+    registry: Registry, name: str, pretrainings: Sequence[Arguments], evaluations: list[Step], command: Study
+) -> list[Run]:
+    """Do the study's trainings, seed by seed; returns the pretrainings of the first seed.
+
+    All methods are tuned before anything is evaluated.
+    """
+    chosen = [
+        tuned(registry, name, arguments, trials=command.tuning, minutes=command.tuning_minutes) for arguments in pretrainings
+    ]
+    done = []
+    for seeds_done in range(command.seeds):
+        for arguments, choices in chosen:
+            seed = build(Pretrain, arguments).seed + seeds_done
+            own: list[Step] = [("pretrain", dict(arguments)), *evaluations]
+            done.append(train_all(registry, name, own, seed=seed, whole=not seeds_done, choices=choices))
+    return done[: len(chosen)]
 
 
 def save_pictures(registry: Registry, name: str, pretrained: list[Run], command: Study, evaluations: list[Step]) -> None:
@@ -74,4 +101,6 @@ def save_pictures(registry: Registry, name: str, pretrained: list[Run], command:
         written += predictions.save_predictions(registry, Predict(study=name, data_dir=command.data_dir, device=command.device))
     if usual() in protocols:
         written += representations.save_map(registry, Map(study=name, data_dir=command.data_dir, device=command.device))
+    if evaluations:
+        written += methods.save_methods(registry, name, out=registry.path("results/figures"))
     say(f"wrote {len(written)} pictures under {os.path.relpath(registry.path('results'))}")

@@ -83,7 +83,7 @@ def train(
             f"the last good checkpoint is {run.folder}/checkpoints/last.pt, of step {saved}" if saved else "no checkpoint yet"
         )
         advice = "try half the learning rate (--lr), or a longer warm-up (--warmup-epochs)"
-        raise StateError(f"{error}; {good}; {advice}") from error
+        raise DivergedError(f"{error}; {good}; {advice}") from error
     except torch.OutOfMemoryError as error:
         smaller = max(2, training.batch_size // 2)  # batch norm needs two images
         advice = f"--batch-size {smaller}" if smaller < training.batch_size else "a smaller --backbone"

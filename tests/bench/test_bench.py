@@ -28,6 +28,7 @@ from sslcli.options.presets import read_preset
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.side_by_side import side_by_side
 from sslcli.plans.pretraining import plan, training_of
+from sslcli.plans.watching import watched_rows
 from sslcli.runs.registry import Registry
 from sslcli.training import device
 from sslcli.training.device import choose_precision, slow_by_choice, usable_cores
@@ -270,6 +271,20 @@ def test_measuring_many_images_is_timed_on_fewer_and_multiplied(registry: Regist
     assert costs.of(settled).expected["measuring"] == pytest.approx(480 / 240, rel=0.1)  # type: ignore[arg-type]
 
 
+def test_watched_images_are_timed_on_fewer_too_and_never_multiplied_with_the_others(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faked(monkeypatch, {32: 1.0})
+    monkeypatch.setattr(cost, "BATCH", 120)
+    for seeing, measuring in ((100.0, 480 / 240), (1e-9, 1.0)):
+        costs, settled = tiny(registry, epochs=1, watch="patchwork")
+        costs.seeing = lambda *_, seeing=seeing: seeing  # type: ignore[method-assign]
+        costs.budget = 1.0
+        images = sum(map(len, watched_rows(settled.options, settled.context.watched)))  # type: ignore[attr-defined]
+        of_watched = images / 120 if seeing > 1 else 1.0
+        assert costs.of(settled).expected["measuring"] == pytest.approx(measuring + of_watched, rel=0.1)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("labels", "images"), [(1.0, 220), (0.5, 110)])
 def test_the_last_step_of_an_epoch_counts_for_the_images_it_has(
     ssl: Cli, monkeypatch: pytest.MonkeyPatch, labels: float, images: int
@@ -327,6 +342,32 @@ def test_a_preset_costs_what_its_trainings_cost(ssl: Cli, tmp_path: Path, monkey
     assert parts["probe"] == pytest.approx(probes + 6 * loading)
     assert parts["finetune"] == pytest.approx(2 * alone("finetune --epochs 1") + 2 * loading)
     assert found["expected_seconds"] == pytest.approx(sum(parts.values()))
+
+
+def test_a_preset_of_several_methods_costs_the_pretraining_and_the_probe_of_each_and_scratch_once(
+    ssl: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faked(monkeypatch, {32: 1.0})
+    monkeypatch.setattr(Costs, "seeing", lambda *_: 0.01)
+    monkeypatch.setattr("sslcli.options.study.FOLDER_OF_PRESETS", tmp_path)
+    (tmp_path / "two.yaml").write_text(
+        "pretrain:\n- {dataset: shapes, backbone: resnet9-small, batch_size: 32, epochs: 1, knn_every: 0}\n"
+        "- {dataset: shapes, backbone: resnet9-small, batch_size: 32, minutes: 0.5, method: byol}\n"
+        "probe: {protocol: knn}\n"
+    )
+    result = ssl(f"bench {TINY} --format json")
+    assert result.code == 0, result.err
+    whole = json.loads(result.out)
+    parts, loading = whole["presets"]["two"]["expected"], whole["columns"][0]["expected"]["data"]
+
+    def alone(line: str) -> float:
+        (column,) = json.loads(ssl(f"bench {line} --no-presets --format json").out)["columns"]
+        return sum(seconds for part, seconds in column["expected"].items() if part not in ("starting", "data"))
+
+    assert parts["pretrain"] == pytest.approx(alone(f"{TINY} --knn-every 0") + loading + 30)  # the other's minutes
+    assert parts["probe"] == pytest.approx(
+        3 * (alone("probe --dataset shapes --backbone resnet9-small --protocol knn") + loading)
+    )
 
 
 def test_one_thread_is_told_where_more_can_run_and_not_where_not(monkeypatch: pytest.MonkeyPatch) -> None:

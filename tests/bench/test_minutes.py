@@ -232,3 +232,18 @@ def test_a_training_of_hours_on_a_cpu_is_told_before_its_first_step(
 def test_a_run_of_few_images_is_not_timed(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(minutes, "rough_seconds", None)
     assert ssl(f"pretrain {TINY}").code == 0
+
+
+@pytest.mark.usefixtures("machine")
+@pytest.mark.parametrize("method", FILES)
+def test_every_method_settles_to_the_recipe_its_own_options_and_an_encoder_that_it_takes(
+    registry: Registry, method: str
+) -> None:
+    options, usual = settled(registry, method=method, minutes=1.0), settled(registry, minutes=1.0)
+    file = FILES[method]
+    assert {name: getattr(options, name) for name in file.in_minutes} == dict(file.in_minutes)
+    recipe = {name: getattr(options, name) for name in RECIPE if name not in file.in_minutes}
+    assert recipe == {name: getattr(usual, name) for name in recipe}
+    assert options.backbone == (file.backbones[0] if file.backbones else usual.backbone)
+    if not file.backbones:
+        assert options.view_sizes == usual.view_sizes

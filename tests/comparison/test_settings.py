@@ -151,6 +151,30 @@ def test_evaluations_of_other_pretrainings_are_told_apart_by_those(ssl: Cli, reg
     assert "kNN (pretraining's epochs 50) +40.0 (" in " ".join(ssl("compare").out.split())
 
 
+@pytest.mark.parametrize(
+    ("minutes", "expected"),
+    [
+        ((4.0, 4.0), ["", ""]),
+        ((1.0, 4.0), ["pretraining's minutes 1", "pretraining's minutes 4"]),
+        ((None, None), ["pretraining's epochs 5, pretraining's lr 0.1", "pretraining's epochs 9, pretraining's lr 0.2"]),
+    ],
+)
+def test_of_methods_with_minutes_the_minutes_count_and_not_the_steps_that_fit_nor_the_rate_that_was_tuned(
+    registry: Registry, minutes: tuple[float | None, float | None], expected: list[str]
+) -> None:
+    found = []
+    for method, given, epochs, lr in zip(("simclr", "byol"), minutes, (5, 9), (0.1, 0.2), strict=True):
+        tried = [{"run": "trial", "options": {"rate": 0.5}, "val_knn": 0.4}]
+        parent = registry.create(
+            "pre", experiment="pretrain", status="finished", setup=method, method=method,
+            options={"method": method, "epochs": epochs, "lr": lr, "batch_size": 256},
+            choices={} if given is None else {"minutes": given, "settings": tried},
+        )  # fmt: skip
+        found.append(add(registry, "pretrained", 0.9, setup="s", parent=parent.id, method=method, options=FEW))
+    told = words(registry)
+    assert [told.get(run.id, "") for run in found] == expected
+
+
 def test_data_that_differ_are_said_where_no_option_does(registry: Registry) -> None:
     pairs = [add_pair(registry, setup=digit, options=FEW, data={"sha256": digit * 64}) for digit in "ab"]
     assert [words(registry)[pair[0].id] for pair in pairs] == ["data aaaaaaaaaaaa", "data bbbbbbbbbbbb"]

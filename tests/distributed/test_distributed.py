@@ -324,3 +324,22 @@ def test_several_processes_settle_the_same_minutes(tmp_path: Path) -> None:
     assert run.status == "finished"
     assert run.choices == {"minutes": 0.05}
     assert run.history[-1]["step"] == (run.options["max_steps"] or 7 * run.options["epochs"])
+
+
+def test_two_processes_watch_as_one_does(undisturbed: tuple[Run, dict[str, Tensor]], tmp_path: Path) -> None:
+    together, alone = tmp_path / "together", tmp_path / "alone"
+    together.mkdir()
+    alone.mkdir()
+    line = f"{LINE} --watch patchwork"
+    stopped = start(together, line, count=2, SIGNAL_AT=f"1 16 {signal.SIGTERM:d}")
+    assert codes(stopped) == [143, 143], (together / "output.txt").read_text()
+    assert codes(start(together, "resume", count=2)) == [0, 0], (together / "output.txt").read_text()
+    assert codes(start(alone, line, count=1)) == [0], (alone / "output.txt").read_text()
+    same_within_rounding(together, undisturbed)
+    watched = [
+        [{name: value for name, value in epoch.items() if name.startswith("watch/")} for epoch in only_run(folder).history]
+        for folder in (together, alone)
+    ]
+    assert [len(epoch) for epoch in watched[0]] == [0, 2, 0, 2]  # --knn-every 2
+    for ours, theirs in zip(*watched, strict=True):
+        assert ours == pytest.approx(theirs, abs=0.05)  # an image that lies between two classes may change sides

@@ -130,6 +130,13 @@ def test_the_page_of_methods_names_each_with_its_paper() -> None:
     assert [name for name, paper in papers.items() if not paper or f"| `{name}` | [{paper[1]}]" not in page] == []
 
 
+def test_the_page_of_methods_has_the_settings_that_tuning_tries() -> None:
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    for name, file in FILES.items():
+        settings = (", ".join(f"{key.replace('_', '-')} {value:g}" for key, value in of.items()) for of in file.tuning)
+        assert f"| `{name}` | {'; '.join(settings)} |" in page
+
+
 PRESETS = sorted(path.stem for path in (ROOT / "sslcli" / "presets").glob("*.yaml"))
 
 

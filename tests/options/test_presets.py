@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from sslcli.errors import UsageError
-from sslcli.options.presets import assign, read_preset, trainings_of
+from sslcli.methods import FILES
+from sslcli.options.presets import assign, read_preset, recipe_of, trainings_of
 from tests.docs.pages import build
 
 
@@ -40,3 +41,62 @@ def test_the_side_of_the_pictures_goes_to_pretraining_alone_and_evaluations_take
     assert [(arguments.get("dataset"), arguments.get("image_size")) for _, arguments in steps] == [
         ("folder:photos", 64), (None, None), (None, None),
     ]  # fmt: skip
+
+
+def pretrainings(typed: str) -> list[dict[str, object]]:
+    command, preset = recipe_of(build(f"study {typed}"))  # type: ignore[arg-type]
+    for assignment in command.set or []:
+        assign(preset, assignment)
+    return [arguments for kind, arguments in trainings_of(preset, command) if kind == "pretrain"]
+
+
+def test_each_of_the_methods_has_its_own_section_or_the_firsts_options_that_are_no_methods(tmp_path: Path) -> None:
+    (tmp_path / "two.yaml").write_text(
+        "pretrain:\n- {dataset: shapes, batch-size: 32, temperature: 0.3}\n- {method: byol, dataset: shapes, epochs: 7}\n"
+    )
+    assert pretrainings("--preset two.yaml --methods vicreg,byol,simclr") == [
+        {"dataset": "shapes", "batch_size": 32, "method": "vicreg"},
+        {"dataset": "shapes", "epochs": 7, "method": "byol"},
+        {"dataset": "shapes", "batch_size": 32, "temperature": 0.3},
+    ]
+
+
+def test_methods_alone_are_the_league_and_with_minutes_or_data_what_these_alone_give() -> None:
+    league = {"dataset": "cifar10", "backbone": "resnet9", "batch_size": 256}
+    assert pretrainings("--methods dino,swav") == [
+        league | {"minutes": 1.0, "method": "dino"}, league | {"minutes": 1.0, "method": "swav"}
+    ]  # fmt: skip
+    assert pretrainings("--preset league --methods dino --minutes 4") == [league | {"minutes": 4.0, "method": "dino"}]
+    assert pretrainings("--methods dino --dataset shapes --minutes 2") == [
+        {"dataset": "shapes", "minutes": 2.0, "method": "dino"}
+    ]  # fmt: skip
+    assert pretrainings("--methods dino --max-steps 3") == [league | {"max_steps": 3, "method": "dino"}]
+
+
+def test_all_methods_are_those_that_take_the_encoder_of_the_preset(tmp_path: Path) -> None:
+    of_images = [name for name, file in FILES.items() if not file.backbones]
+    assert [section.get("method", "simclr") for section in pretrainings("--preset league")] == of_images
+    (tmp_path / "vit.yaml").write_text("methods: all\npretrain: {backbone: vit-tiny}\n")
+    assert [section.get("method", "simclr") for section in pretrainings("--preset vit.yaml")] == [*FILES]
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("--methods simclr,byl", "--methods 'simclr,byl': no method 'byl'; did you mean 'byol'? accepted: all, or some of"),
+        ("--methods simclr,byol,simclr", "simclr stands there twice; accepted is each method once"),
+        ("--methods simclr,", "no method ''"),
+        ("--methods simclr,mae", "--method mae with --backbone resnet9: accepted are vit-tiny, vit-small"),
+        ("--methods simclr,mae --minutes 3", "--set pretrain.backbone=vit-tiny"),
+        ("--methods ./none.py:Mine", "./none.py cannot be read"),
+    ],
+)
+def test_methods_that_cannot_be_compared_are_refused(typed: str, words: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        pretrainings(typed)
+    assert words in str(refused.value)
+
+
+def test_a_method_that_takes_few_encoders_is_compared_on_one_of_them() -> None:
+    made = pretrainings("--methods dino,mae --set pretrain.backbone=vit-tiny")
+    assert [(section["method"], section["backbone"]) for section in made] == [("dino", "vit-tiny"), ("mae", "vit-tiny")]

@@ -325,6 +325,7 @@ def test_the_expected_time_of_fine_tuning_counts_the_trials(ssl: Cli, monkeypatc
 
 @pytest.mark.parametrize("choices", [
     {"rate": "x"}, {"rate": -1.0}, {"tried": 3}, {"tried": [3]}, {"tried": [{"rate": 0.1}]}, {"rate": float("nan")},
+    {"settings": 3}, {"settings": ["a"]}, {"settings": [{"run": "a"}]},
 ])  # fmt: skip
 def test_choices_that_are_none_are_refused(choices: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="choices are the rate taken"):

@@ -1,0 +1,54 @@
+"""A picture for each ranking of a study's methods."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import fmean
+
+from sslcli.comparison.comparison import Comparison, compared
+from sslcli.comparison.ranking import Ranked, Ranking
+from sslcli.comparison.ranking_rows import correction_of
+from sslcli.figures.by_method import MethodRow, draw_methods
+from sslcli.figures.canvas import save_picture
+from sslcli.runs.naming import share_label
+from sslcli.runs.registry import Registry
+
+
+def save_methods(registry: Registry, study: str, *, out: Path) -> list[Path]:
+    """The pictures `out`/methods/PROTOCOL.png of a study's rankings; returns their paths, none for a study of one method."""
+    found, written = compared(registry, study), []
+    for ranking in found.rankings:
+        title = f"Methods in {ranking.place}: {ranking.dataset}"
+        figure = draw_methods(
+            [_row(one, found, ranking) for one in ranking.methods], title=title, subtitle=_subtitle(ranking),
+            scratch=_scratch(found, ranking),
+        )  # fmt: skip
+        name = f"{ranking.protocol or ranking.experiment}{share_label(ranking.label_fraction)}".replace("-", "_")
+        path = out / "methods" / f"{name}.png"
+        save_picture(figure, path, description=f"Runs: {', '.join(run for one in ranking.methods for run in one.runs)}")
+        written.append(path)
+    return written
+
+
+def _row(ranked: Ranked, found: Comparison, ranking: Ranking) -> MethodRow:
+    best = ranking.methods[0].mean
+    low, high = (None if end is None else 100 * (best + end) for end in (ranked.low, ranked.high))
+    seeds = [100 * float(getattr(row, ranking.metric)) for row in found.rows if row.run in ranked.runs]
+    return MethodRow(ranked.method, 100 * ranked.mean, seeds, low, high, ranked.is_worse)
+
+
+def _scratch(found: Comparison, ranking: Ranking) -> float | None:
+    """The mean accuracy from scratch in the same evaluation, in per cent; None if there is no such run."""
+    alike = (ranking.experiment, ranking.protocol, ranking.dataset, ranking.label_fraction, ranking.at_epoch)
+    known = [
+        accuracy for row in found.rows
+        if (row.experiment, row.protocol, row.dataset, row.label_fraction, row.at_epoch) == alike
+        and row.init == "scratch" and (accuracy := getattr(row, ranking.metric)) is not None
+    ]  # fmt: skip
+    return 100 * fmean(known) if known else None
+
+
+def _subtitle(ranking: Ranking) -> str:
+    seeds = {len(one.seeds) for one in ranking.methods}
+    words = "one seed" if seeds == {1} else f"{min(seeds)} to {max(seeds)} seeds" if len(seeds) > 1 else f"{max(seeds)} seeds"
+    return f"Each method: mean over {words}. {correction_of(ranking)}"

@@ -1,0 +1,54 @@
+"""What --minutes has settled in a study before: for other seeds, for a study typed again, and for its other methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sslcli.bench.cost import FREE
+from sslcli.bench.minutes import RECIPE, settled_of
+from sslcli.methods import MethodFile
+from sslcli.options.pretrain import Pretrain
+from sslcli.plans.method_file import code_of
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Choices, Run
+
+SHARED = ("backbone", "stem", "view_sizes")
+"""What all methods of a study have in common: so they differ in nothing else, and have one scratch partner."""
+
+
+def settled_before(
+    registry: Registry, before: list[Run], arguments: Mapping[str, object]
+) -> tuple[Mapping[str, object], Choices]:
+    """A pretraining's arguments with the settings that the study found before for the same minutes, and its choices.
+
+    Settings of the same method are taken whole, so another seed has the same steps, and a restarted study repeats nothing,
+    however busy the machine is now. They count if a step costs the same. Another method takes SHARED from it; its steps are
+    timed.
+    """
+    minutes, method = arguments.get("minutes"), Pretrain.file_of(str(arguments.get("method", Pretrain.method)))
+    if not minutes or method is None:
+        return arguments, {}
+    every = [registry.load(run) for run in reversed(before) if run.experiment == "pretrain"]
+    of_others = []
+    for record in (record for record in every if record.choices.get("minutes") == minutes):
+        if record.encoder_method != method.name:
+            of_others.append(record)
+        elif record.data.get("method", {}) == code_of(method) and _agree(record, arguments, _of_cost(method)):
+            settled = {name: record.options[name] for name in settled_of(method)}
+            return settled | {name: value for name, value in arguments.items() if name != "minutes"}, {
+                "minutes": record.choices["minutes"]
+            }
+    for record in of_others:
+        if _agree(record, arguments, SHARED):
+            return {name: record.options[name] for name in SHARED} | dict(arguments), {}
+    return arguments, {}
+
+
+def _of_cost(method: MethodFile) -> set[str]:
+    """The options that change the cost of a step of a method, or its views."""
+    return {*RECIPE, *SHARED, *method.options} - set(FREE) | {"view_sizes"}
+
+
+def _agree(record: Run, arguments: Mapping[str, object], names: set[str] | tuple[str, ...]) -> bool:
+    """Whether a run was made with the values that the arguments give to these options."""
+    return all(arguments[name] in ("auto", record.options.get(name)) for name in names if name in arguments)
