@@ -82,6 +82,11 @@ def _metric(pairs: Sequence[Pair]) -> str:
     return next((key for key in ("test_acc", "best_test_acc") if all(key in run.metrics for run in runs)), "")
 
 
+def metric_of(run: Run) -> str:
+    """The accuracy that a run has: at the epoch that validation chose, or the best over epochs; "" if none."""
+    return _metric([(run, run)])
+
+
 def spread(values: Sequence[float]) -> float | None:
     """The standard deviation over seeds; None for one seed."""
     return stdev(values) if len(values) > 1 else None
@@ -142,8 +147,11 @@ def images_of(run: Run) -> int:
 
 
 def in_order(run: Run) -> tuple[Any, ...]:
-    """Sort key of evaluations: protocol, labels from all to few, data set, pair, pretrained first, seed."""
+    """Sort key of evaluations: protocol, labels from all to few, data set, pair, pretrained first, seed.
+
+    Encoders from elsewhere, which may have another network, come after all pairs.
+    """
     protocols, inits = list(PROTOCOLS), {"pretrained": 0, "scratch": 1}
     protocol = protocols.index(run.protocol) if run.protocol in protocols else len(protocols)
-    return (protocol, -(run.label_fraction or 1), run.dataset or "", run.at_epoch or 0, run.setup or run.pair or "",
-            inits.get(run.init or "", 2), run.seed or 0)  # fmt: skip
+    return (protocol, -(run.label_fraction or 1), run.dataset or "", run.at_epoch or 0, (run.init or "") not in ("", *inits),
+            run.setup or run.pair or "", inits.get(run.init or "", 2), run.seed or 0)  # fmt: skip

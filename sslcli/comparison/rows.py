@@ -179,13 +179,14 @@ def _named(row: Row, words: Words) -> str:
 
 
 def _brief(row: Row) -> dict[str, Any]:
-    """A row with the deviation beside its difference, none beside its best accuracy, and published as one word."""
+    """A row with the deviation beside its difference, none beside its best accuracy, and short words."""
     texts = {key: str(row[key]) for key in ("test_acc", "best_test_acc") if isinstance(row.get(key), str)}
     plain = {key: text.removesuffix(" points") for key, text in texts.items()}
     if row.get("difference_sd") is not None and "test_acc" in plain:
         plain["test_acc"] += f" ± {100 * row['difference_sd']:.2f}"
     best = {"best_test_acc": plain["best_test_acc"].partition(" ±")[0]} if "best_test_acc" in plain else {}
-    return {**row, **plain, **best} | ({"kept": PUBLISHED} if row.get("kept") else {})
+    named = {"backbone": row["backbone"].rpartition(":")[2]} if row.get("backbone") else {}  # its library is told elsewhere
+    return {**row, **plain, **best, **named} | ({"kept": PUBLISHED} if row.get("kept") else {})
 
 
 def shared_words(rows: Sequence[Row]) -> dict[str, str]:

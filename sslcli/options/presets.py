@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from sslcli.options.probe import OF_PROTOCOL
 from sslcli.options.study import Study, preset_files
 from sslcli.options.trainings import TRAININGS
 from sslcli.options.values import did_you_mean
+from sslcli.runs.naming import network_in
 
 Step = tuple[str, dict[str, object]]
 """A training of a study: the command's name, and its options."""
@@ -134,9 +136,22 @@ def trainings_of(preset: dict[str, list[dict[str, object]]], command: Study) -> 
             sections = _on_fractions(kind, sections, fractions)
         names = given.intersection(SHARED + (OF_PRETRAINING if kind == "pretrain" else ()))
         shared = {f.name: getattr(command, f.name) for f in fields(TRAININGS[kind]) if f.name in names}
-        inits = ({},) if kind == "pretrain" else ({"init": "pretrained"}, {"init": "scratch"})
+        inits: list[dict[str, object]] = [{"init": init} for init in inits_of(command)] if kind != "pretrain" else [{}]
         steps += [(kind, {**arguments, **shared, **init}) for arguments in sections for init in inits]
+        if kind == "pretrain" and command.continue_from is not None:
+            steps += [(kind, begun_with(command.continue_from, arguments)) for _, arguments in steps]
     return steps
+
+
+def begun_with(init: str, arguments: Mapping[str, object]) -> dict[str, object]:
+    """The arguments of a pretraining that starts from others' weights; a library's network brings its backbone and stem."""
+    own = ("backbone", "stem") if network_in(init) is not None else ()
+    return {name: value for name, value in arguments.items() if name not in own} | {"init": init}
+
+
+def inits_of(command: Study) -> list[str]:
+    """The encoders that the study evaluates: pretrained, scratch, and each of --beside once."""
+    return ["pretrained", "scratch", *dict.fromkeys(command.beside or [])]
 
 
 def _section(command: Study, preset: dict[str, list[dict[str, object]]], kind: str, number: int) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from typer import Option
 
-from sslcli.options.annotations import MAX_SEED, DataDir, Device, Download, Labels, Minutes, StudyDataset
+from sslcli.options.annotations import MAX_SEED, MODEL, DataDir, Device, Download, Labels, Minutes, StudyDataset
 from sslcli.options.command import Command
 
 FOLDER_OF_PRESETS = Path(__file__).parents[1] / "presets"
@@ -32,6 +32,21 @@ class Study(Command):
     dataset: StudyDataset = None
     labels: Labels = None
     minutes: Minutes = None
+    beside: Annotated[
+        list[str] | None,
+        Option(
+            help="An encoder from elsewhere to measure beside: FILE, timm:NAME, torchvision:NAME or timm:NAME=FILE. "
+            "Can be repeated.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+    continue_from: Annotated[
+        str | None,
+        Option(
+            help="Pretrain a second encoder on these images, from weights from elsewhere, named as for --beside.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
     name: Annotated[str | None, Option(help="Name of the study. Default: the preset's or the data set's.")] = None
     set: Annotated[
         list[str] | None, Option(help="Change an option: COMMAND.OPTION=VALUE, e.g. pretrain.epochs=2. Can be repeated.")

@@ -6,6 +6,7 @@ from sslcli.data.loading import load_data
 from sslcli.options.probe import DEFAULTS, Probe
 from sslcli.options.trainings import EvaluationT
 from sslcli.plans.data_access import Load, take_labels
+from sslcli.plans.elsewhere import with_network
 from sslcli.plans.inheriting import inherit, settle_encoder, settle_epoch
 from sslcli.plans.plan import Plan
 from sslcli.plans.settling import prepare
@@ -16,7 +17,8 @@ from sslcli.runs.run import Run
 
 def plan(registry: Registry, command: EvaluationT) -> Plan[EvaluationT]:
     """Set every option, most of them from the pretrain run, and load the data."""
-    inherited, parent = inherit(registry, settle_encoder(registry, command))
+    command = with_network(registry, settle_encoder(registry, command))
+    inherited, parent = inherit(registry, command)
     return settle(registry, settle_epoch(inherited, parent), parent)
 
 

@@ -89,7 +89,11 @@ def _settled_before(
     minutes, method = arguments.get("minutes"), Pretrain.file_of(str(arguments.get("method", Pretrain.method)))
     if not minutes or method is None:
         return arguments, {}
-    found = [run for run in before if run.experiment == "pretrain" and run.encoder_method == method.name]
+    begun = "init" in arguments  # with others' weights, which have a network of their own
+    found = [
+        run for run in before
+        if run.experiment == "pretrain" and run.encoder_method == method.name and (run.init is not None) == begun
+    ]  # fmt: skip
     for record in (registry.load(run) for run in reversed(found)):
         if record.choices.get("minutes") == minutes and record.data.get("method", {}) == code_of(method):
             settled = {name: record.options[name] for name in settled_of(method)}

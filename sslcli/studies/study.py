@@ -21,6 +21,7 @@ from sslcli.report.page import make
 from sslcli.runs.naming import dataset_word
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import LEGAL_ID, Run
+from sslcli.studies.beside import hold_to_encoders, of_pretrained
 from sslcli.studies.jobs import hold_to_labels, train_all
 from sslcli.training.device import choose_device, tell_of_speed
 
@@ -34,20 +35,21 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
     if not LEGAL_ID.fullmatch(name):
         raise UsageError(f"--name {name!r}: accepted are lower-case letters, digits, '.', '_' and '-'")
     steps = trainings_of(preset, command)
-    methods = sum(kind == "pretrain" for kind, _ in steps)
-    again = (methods - 1) * sum(
+    pretrainings = sum(kind == "pretrain" for kind, _ in steps)
+    again = (pretrainings - 1) * sum(
         arguments.get("init") == "pretrained" for _, arguments in steps
-    )  # all methods share one scratch run
+    )  # all pretrainings share the other runs
     per_seed = f" for each of {command.seeds} seeds" * (command.seeds > 1)
     say(f"study {name} in {registry.root}: {len(steps) + again} trainings{per_seed}")
     tell_of_speed(choose_device(command.device), [build(TRAININGS[kind], arguments).precision for kind, arguments in steps])
     hold_to_labels(registry, steps)
+    hold_to_encoders(registry, command, steps)
     evaluations = [step for step in steps if step[0] != "pretrain"]
     pretrained = []
     for seeds_done in range(command.seeds):
         for kind, arguments in (step for step in steps if step[0] == "pretrain"):
             first = build(Pretrain, arguments).seed
-            own = [(kind, arguments), *evaluations]
+            own = [(kind, arguments), *(evaluations if "init" not in arguments else of_pretrained(evaluations))]
             pretrained.append(train_all(registry, name, own, seed=first + seeds_done, whole=not seeds_done))
     save_pictures(registry, name, pretrained[: len(steps) - len(evaluations)], command, evaluations)
     page = make(registry, name) if evaluations else None
