@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sslcli.comparison.differences import Pair, images_of, interval_of, metric_of
+from sslcli.comparison.differences import Pair, folds_of, images_of, interval_of, metric_of
 from sslcli.comparison.ranking import Ranking, Seeds, rank
 from sslcli.errors import StateError
 from sslcli.evaluation.naming import in_words
@@ -94,7 +94,8 @@ def with_counts(registry: Registry, runs: Sequence[Run], keys: Keys) -> list[Run
     kept: dict[str, Kept] = {}
     for run in runs:
         try:
-            kept |= {run.id: read_kept(registry.path(f"{run.folder}/{FILE}"))} if run.id in keys else {}
+            if run.id in keys and folds_of(run) is None:  # those in folds have their counts already
+                kept[run.id] = read_kept(registry.path(f"{run.folder}/{FILE}"))
         except StateError:  # their intervals are then unpaired, and say so
             continue
     return [replace(run, both_right=_counts(run, kept, keys) | run.both_right) for run in runs]

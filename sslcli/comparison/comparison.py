@@ -111,7 +111,8 @@ def pretrain_setups(registry: Registry, chosen: list[Run]) -> dict[str, str | No
 def choose(registry: Registry, *, study: str | None, everything: bool = False) -> Chosen:
     """The finished evaluations of the named study, by default of the newest.
 
-    Evaluations of earlier epochs' checkpoints are included only if everything is asked for.
+    Evaluations of earlier epochs' checkpoints are included only if everything is asked for. The metrics of an evaluation in
+    folds are those of the folds.
     """
     every = registry.runs()
     runs = [run for run in every if run.experiment in evaluations() and run.status in ("finished", "published")]
@@ -127,6 +128,10 @@ def choose(registry: Registry, *, study: str | None, everything: bool = False) -
     whole = everything and study is None
     chosen = runs if whole else within if everything else newest(within, {run.id: run.setup for run in every})
     others = [] if whole else [name for name in studies if name != wanted]
+    if any("folds" in run.metrics for run in chosen):
+        from sslcli.comparison.in_folds import with_folds  # imports numpy, which only this needs
+
+        chosen = with_folds(registry, chosen)
     return Chosen(sorted(chosen, key=in_order), others, [run.id for run in every])
 
 

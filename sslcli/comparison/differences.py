@@ -19,6 +19,10 @@ INTERVALS = {
     "unpaired": "over test images, unpaired; one seed",
     "seeds": "over seeds and test images",
     "seeds, unpaired": "over seeds and test images, unpaired",
+    "folds": "over all labelled images in folds, paired; one seed",
+    "folds, unpaired": "over all labelled images in folds, unpaired; one seed",
+    "seeds, folds": "over seeds and all labelled images in folds",
+    "seeds, folds, unpaired": "over seeds and all labelled images in folds, unpaired",
 }
 """How a difference's interval is computed, in words. Unpaired, and so wider, if it is unknown which images were right."""
 
@@ -105,11 +109,14 @@ def interval_of(
     twos = list(combinations(known, 2))
     disagreements = [share for pair in known if (share := _disagreement(pair)) is not None]
     products = [mean for two in twos if (mean := _product(*two)) is not None]
+    folds = folds_of(pairs[0][0])
+    words = ["seeds"] * several + ["folds"] * (folds is not None)
     if len(disagreements) < len(pairs) or len(products) < len(twos):
-        return unpaired(first, second, images, tail=tail, spread=seed_spread), "seeds, unpaired" if several else "unpaired"
+        kind = ", ".join([*words, "unpaired"])
+        return unpaired(first, second, images, tail=tail, spread=seed_spread, folds=folds), kind
     differences = [a - b for a, b in zip(first, second, strict=True)]
-    found = over_seeds(differences, disagreements, products, images, tail=tail, spread=seed_spread)
-    return found, "seeds" if several else "paired"
+    found = over_seeds(differences, disagreements, products, images, tail=tail, spread=seed_spread, folds=folds)
+    return found, ", ".join(words) or "paired"
 
 
 def _disagreement(pair: Pair) -> float | None:
@@ -144,6 +151,11 @@ def _right(run: Run) -> int:
 def images_of(run: Run) -> int:
     """The number of test images of a run."""
     return int(run.metrics.get("test_images", 10_000))
+
+
+def folds_of(run: Run) -> int | None:
+    """The folds in which all labelled images were tested, if a run's metrics are of these; None if of the test images."""
+    return int(run.metrics["folds"]) if run.metrics.get("folds") else None
 
 
 def in_order(run: Run) -> tuple[Any, ...]:

@@ -110,6 +110,15 @@ LabelFraction = Annotated[
     Option(max=1, help="Fraction of the labels to use, stratified by class, validation labels included.", rich_help_panel=DATA),
     Above(0),
 ]
+Folds = Annotated[
+    int | None,
+    Option(
+        min=2,
+        max=100,
+        help="Also test every labelled picture once, in this many folds: for few labels. ssl compare then uses these tests.",
+        rich_help_panel=DATA,
+    ),
+]
 Taken = ". Default: the pretrain run's."
 StudyDataset = Annotated[
     str | None,

@@ -15,7 +15,7 @@ from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.files import load_yaml
 from sslcli.options.mapping import build, from_mapping
 from sslcli.options.pretrain import Pretrain
-from sslcli.options.probe import OF_PROTOCOL
+from sslcli.options.probe import OF_PROTOCOL, Probe
 from sslcli.options.study import Study, preset_files
 from sslcli.options.trainings import TRAININGS
 from sslcli.options.values import did_you_mean
@@ -35,7 +35,7 @@ BY_TIME = ("epochs", "max_steps", "view_sizes", "knn_every", "keep_every")
 """The options that --minutes sets instead of a preset."""
 OF_PRETRAINING = ("dataset", "labels", "minutes")
 """Options that `ssl study` passes to its pretraining; evaluations inherit them from there."""
-SHARED = ("seed", "max_steps", "data_dir", "download", "device")
+SHARED = ("seed", "max_steps", "folds", "data_dir", "download", "device")
 """Options that `ssl study` passes, if given, to every training that has them."""
 
 
@@ -136,11 +136,22 @@ def trainings_of(preset: dict[str, list[dict[str, object]]], command: Study) -> 
             sections = _on_fractions(kind, sections, fractions)
         names = given.intersection(SHARED + (OF_PRETRAINING if kind == "pretrain" else ()))
         shared = {f.name: getattr(command, f.name) for f in fields(TRAININGS[kind]) if f.name in names}
+        folds = {"folds": shared.pop("folds")} if "folds" in shared else {}
         inits: list[dict[str, object]] = [{"init": init} for init in inits_of(command)] if kind != "pretrain" else [{}]
-        steps += [(kind, {**arguments, **shared, **init}) for arguments in sections for init in inits]
+        steps += [
+            (kind, {**arguments, **shared, **(folds if _takes_folds(kind, arguments) else {}), **init})
+            for arguments in sections
+            for init in inits
+        ]
         if kind == "pretrain" and command.continue_from is not None:
             steps += [(kind, begun_with(command.continue_from, arguments)) for _, arguments in steps]
     return steps
+
+
+def _takes_folds(kind: str, arguments: Mapping[str, object]) -> bool:
+    """Whether an evaluation can be in folds: a probe of representations, on all labels."""
+    options = build(TRAININGS[kind], arguments)
+    return isinstance(options, Probe) and options.by_protocol.in_folds and options.label_fraction == 1
 
 
 def begun_with(init: str, arguments: Mapping[str, object]) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from typer import Option
 
-from sslcli.options.annotations import MAX_SEED, MODEL, DataDir, Device, Download, Labels, Minutes, StudyDataset
+from sslcli.options.annotations import MAX_SEED, MODEL, DataDir, Device, Download, Folds, Labels, Minutes, StudyDataset
 from sslcli.options.command import Command
 
 FOLDER_OF_PRESETS = Path(__file__).parents[1] / "presets"
@@ -57,6 +57,7 @@ class Study(Command):
         str | None,
         Option(help="Fractions of the labels to evaluate with, e.g. 0.01,0.1,1. Default: the preset's."),
     ] = None
+    folds: Folds = None
     max_steps: Annotated[int | None, Option(min=1, help="Stop each training after this many steps, for a trial.")] = None
     data_dir: DataDir = None
     download: Download = False

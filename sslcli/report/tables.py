@@ -39,11 +39,11 @@ class Table:
 
 COLUMNS = {
     "dataset": "data set", "backbone": "backbone", "label_fraction": "labels", "epochs": "epochs",
-    "at_epoch": "of epoch", "setting": "setting", "init": "init", "method": "method",
+    "at_epoch": "of epoch", "folds": "folds", "setting": "setting", "init": "init", "method": "method",
     "seed": "seed", "test_acc": "test accuracy (%)", "best_test_acc": "best test accuracy (%)", "test_nll": "NLL (nats)",
     "test_ece": "ECE (%)", "run": "run",
 }  # fmt: skip
-NUMBERS = ("label_fraction", "epochs", "at_epoch", "seed", "test_acc", "best_test_acc", "test_nll", "test_ece")
+NUMBERS = ("label_fraction", "epochs", "at_epoch", "folds", "seed", "test_acc", "best_test_acc", "test_nll", "test_ece")
 ALWAYS = ("label_fraction", "init", "seed", "test_acc", "run")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sslcli.console.messages import say
 from sslcli.errors import DivergedError
@@ -25,27 +25,37 @@ def rate_of(registry: Registry, run: Run, search: Search) -> float:
         for found in search({float(trial["rate"]): float(trial["val_acc"]) for trial in tried}):
             tried += [{"rate": rate, "val_acc": accuracy} for rate, accuracy in found.items()]
             registry.save(run)
-        in_order = sorted(tried, key=lambda trial: float(trial["rate"]))  # of equal accuracies, the lowest rate wins
-        run.choices["rate"] = max(in_order, key=lambda trial: float(trial["val_acc"]))["rate"]
+        run.choices["rate"] = best_rate({float(trial["rate"]): float(trial["val_acc"]) for trial in tried})
         registry.save(run)
     return float(run.choices["rate"])
 
 
+def best_rate(tried: Mapping[float, float]) -> float:
+    """The rate with the best validation accuracy; of equal ones the lowest."""
+    return max(sorted(tried), key=lambda rate: tried[rate])
+
+
 def trial_of(run: Run, training: Training, *, validate: Callable[[], Metrics], name: str, stop: Stop) -> float:
     """The best validation accuracy over the epochs of a training that saves nothing; 0 if it diverges."""
-    progress = Progress()
-    log = Log(
-        run.id, events=None, start=0, steps=training.steps, epoch_steps=training.epoch_steps, batch_size=training.batch_size,
-        record_every=1,
-    )  # fmt: skip
     try:
-        take_steps(
-            training.module, training.optimizer, loss_at=training.loss_at, lr_at=training.lr_at, steps=training.steps,
-            epoch_steps=training.epoch_steps, seed=training.seed, progress=progress, log=log, stop=stop,
-            save=lambda: None, evaluate=lambda _: validate(),
-        )  # fmt: skip
+        progress = train_unsaved(run, training, evaluate=lambda _: validate(), stop=stop)
         accuracy = max(epoch["val/acc"] for epoch in progress.history)
     except DivergedError:
         accuracy = 0.0
     say(f"{run.id}: {name}: validation accuracy {accuracy:.2%}")
     return accuracy
+
+
+def train_unsaved(run: Run, training: Training, *, evaluate: Callable[[int], Metrics], stop: Stop) -> Progress:
+    """A training of which nothing is saved: its progress, with the best weights by validation."""
+    progress = Progress()
+    log = Log(
+        run.id, events=None, start=0, steps=training.steps, epoch_steps=training.epoch_steps, batch_size=training.batch_size,
+        record_every=1,
+    )  # fmt: skip
+    take_steps(
+        training.module, training.optimizer, loss_at=training.loss_at, lr_at=training.lr_at, steps=training.steps,
+        epoch_steps=training.epoch_steps, seed=training.seed, progress=progress, log=log, stop=stop,
+        save=lambda: None, evaluate=evaluate,
+    )  # fmt: skip
+    return progress
