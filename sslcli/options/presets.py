@@ -145,6 +145,11 @@ def trainings_of(preset: dict[str, list[dict[str, object]]], command: Study) -> 
         ]
         if kind == "pretrain" and command.continue_from is not None:
             steps += [(kind, begun_with(command.continue_from, arguments)) for _, arguments in steps]
+    if command.folds is not None and not any(arguments.get("folds") for _, arguments in steps):
+        raise UsageError(
+            f"--folds {command.folds}: the study has no evaluation for it; accepted are probes on all labels, but "
+            f"{' and '.join(f'--protocol {key}' for key, one in PROTOCOLS.items() if one.frozen and not one.in_folds)}"
+        )
     return steps
 
 

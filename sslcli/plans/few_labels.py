@@ -30,5 +30,5 @@ def tell_of_width(data: ImageData, *, folds: int | None) -> None:
 def _words(half: float) -> str:
     return (
         f"the 95 % interval of a difference will be about ±{100 * half:.0f} points, if the two encoders disagree on "
-        f"{DISAGREEMENT:.0%} of the pictures; less cannot be told from chance"
+        f"{DISAGREEMENT:.0%} of the pictures; a smaller difference cannot be told from chance"
     )
