@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -49,7 +50,8 @@ def hold_to_folds(labels: Tensor, fold: Tensor, *, folds: int, classes: Sequence
 def exact_copies(images: Iterable[Tensor]) -> list[int]:
     """For each uint8 image the number of its picture: equal for images of equal bytes."""
     numbers: dict[bytes, int] = {}
-    return [numbers.setdefault(image.cpu().numpy().tobytes(), len(numbers)) for image in images]
+    digests = (hashlib.sha256(image.cpu().contiguous().numpy().data).digest() for image in images)
+    return [numbers.setdefault(digest, len(numbers)) for digest in digests]
 
 
 def joined(copies: Sequence[int], links: Iterable[tuple[int, int]]) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -33,7 +34,10 @@ def check_folds(registry: Registry, options: Probe, data: ImageData, *, dataset:
         raise UsageError(f"--folds {options.folds}: not with --protocol {options.protocol}, which trains on views of images")
     if options.label_fraction != 1:
         raise UsageError(f"--folds {options.folds} with --label-fraction {options.label_fraction:g}: accepted is one of them")
-    draw_folds(registry, dataset, data, folds=options.folds or 0, seed=options.seed or 0)
+    drawn = draw_folds(registry, dataset, data, folds=options.folds or 0, seed=options.seed or 0)
+    protocol = options.by_protocol
+    if protocol.check is not None:
+        protocol.check(protocol.own(options.options()), len(drawn.fold) - int(drawn.fold.bincount().max()))
 
 
 def tell_of_copies(registry: Registry, data: ImageData, *, dataset: str) -> None:
@@ -52,7 +56,7 @@ def draw_folds(registry: Registry, dataset: str, data: ImageData, *, folds: int,
     tested = torch.arange(len(data.test_labels))
     indices = torch.cat([rows, train + tested])
     every = torch.cat([labels[rows], data.test_labels.cpu()])
-    copies = exact_copies([*each(data.train_images, rows), *each(data.test_images, tested)])
+    copies = exact_copies(chain(each(data.train_images, rows), each(data.test_images, tested)))
     place = {index: number for number, index in enumerate(indices.tolist())}
     pairs = _known_pairs(registry, dataset, data) or []
     copies = joined(copies, [(place[a], place[b]) for a, b in pairs if a in place and b in place])

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import torch
 
 from sslcli.console.messages import say
 from sslcli.data.split import split
 from sslcli.evaluation.linear import standardisation
-from sslcli.evaluation.protocols.protocol import AnyProtocol, Frozen, Search, Steps
+from sslcli.evaluation.protocols.protocol import Frozen, Outcome, Search, Steps
 from sslcli.evaluation.represented import Represented
 from sslcli.evaluation.test_logits import IN_FOLDS, Kept, figures_in_folds, keep
 from sslcli.plans.folds import Folds, draw_folds
@@ -22,11 +21,12 @@ from sslcli.training.lifecycle import Stop
 from sslcli.workflows.rates import best_rate, train_unsaved, trial_of
 
 
-def test_in_folds(
-    registry: Registry, run: Run, protocol: AnyProtocol, frozen: Frozen, options: Any, *, folds: int, stop: Stop
+def evaluate_in_folds(
+    registry: Registry, run: Run, frozen: Frozen, evaluate: Callable[[Frozen, Steps], Outcome], *, folds: int, stop: Stop
 ) -> dict[str, float]:
     """Save the logits of all labelled images, each from the fold in which it is tested; returns the metrics.
 
+    `evaluate(frozen, steps)` is the protocol with its options; each fold gives it the others to train and to choose on.
     The representations are those that were computed for the evaluation; the encoder saw no label of any fold.
     """
     drawn = draw_folds(registry, run.dataset or "", frozen.context.data, folds=folds, seed=frozen.seed)
@@ -36,7 +36,7 @@ def test_in_folds(
     for number in range(folds):
         say(f"{run.id}: fold {number + 1} of {folds}")
         of_fold = replace(frozen, h=_represented(h, drawn, number, frozen))
-        logits[drawn.fold == number] = protocol.evaluate(of_fold, options, steps).test_logits.float().cpu()
+        logits[drawn.fold == number] = evaluate(of_fold, steps).test_logits.float().cpu()
     kept = Kept(logits.numpy(), drawn.labels.numpy(), drawn.indices.numpy())
     keep(registry.path(f"{run.folder}/{IN_FOLDS}"), kept)
     return figures_in_folds(kept) | {"folds": folds}

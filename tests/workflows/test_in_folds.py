@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import torch
 
 from sslcli.data.image_data import ImageData
 from sslcli.data.split import Split
-from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.evaluation.protocols.protocol import Frozen, Outcome
 from sslcli.evaluation.represented import Represented
 from sslcli.evaluation.statistics import over_seeds
@@ -22,7 +20,7 @@ from sslcli.options.presets import recipe_of, trainings_of
 from sslcli.options.study import Study
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
-from sslcli.workflows.in_folds import test_in_folds as in_folds
+from sslcli.workflows.in_folds import evaluate_in_folds
 from tests.conftest import TINY, Cli
 
 Done = Callable[[str], Run]
@@ -58,7 +56,7 @@ def test_each_labelled_image_is_tested_once_and_its_fold_trains_and_chooses_noth
 
     run = Run(id="r", experiment="knn", status="running", dataset="made")
     stop: Any = None
-    figures = in_folds(registry, run, replace(PROTOCOLS["knn"], evaluate=spy), frozen, None, folds=4, stop=stop)
+    figures = evaluate_in_folds(registry, run, frozen, spy, folds=4, stop=stop)
     assert figures == {"folds_acc": 1.0, "folds_images": TRAIN + TEST - 1, "folds": 4}
     every = sorted({*range(TRAIN + TEST)} - {4})
     assert sorted(int(place) for one in seen for place in one.test) == every
@@ -121,7 +119,7 @@ def test_compare_takes_all_labelled_images_with_the_correction_for_overlap(
 
 
 @pytest.mark.parametrize("protocol", ["knn", "logistic"])
-def test_other_protocols_of_representations_are_tested_in_folds_too(done: Done, pretrained: Run, protocol: str) -> None:
+def test_other_protocols_of_representations_are_evaluate_in_folds_too(done: Done, pretrained: Run, protocol: str) -> None:
     run = done(f"probe --protocol {protocol} --folds 2 --encoder {pretrained.id}")
     assert (run.metrics["folds"], run.metrics["folds_images"]) == (2, 320)
 
@@ -139,10 +137,11 @@ def test_the_pair_of_a_run_without_folds_is_that_of_older_runs() -> None:
         ("--folds 1", "accepted is a whole number from 2 to 100"),
         ("--folds 4 --protocol linear-augmented", "not with --protocol linear-augmented, which trains on views of images"),
         ("--folds 4 --label-fraction 0.5", "--folds 4 with --label-fraction 0.5: accepted is one of them"),
+        ("--folds 4 --protocol knn --k 300", "accepted is at most the 240 images that have labels"),
         ("--folds 4 --dataset folder:photos", "outside one fold too few pictures are left of 1 class, 'lynx' (0)"),
     ],
 )
-def test_what_cannot_be_tested_in_folds_is_refused_and_makes_no_run(
+def test_what_cannot_be_evaluate_in_folds_is_refused_and_makes_no_run(
     ssl: Cli, registry: Registry, options: str, text: str
 ) -> None:
     from PIL import Image
