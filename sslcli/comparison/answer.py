@@ -65,11 +65,14 @@ def speaks_of(differences: Sequence[InitDifference]) -> str:
 
 def _seeds_in_words(differences: Sequence[InitDifference]) -> str:
     numbers = sorted({len(found.seeds) for found in differences})
+    in_folds = ["folds" in found.interval for found in differences]
+    tested = "Every labelled image was tested once. " if all(in_folds) else "In folds every labelled image was tested once. "
+    how = tested * any(in_folds)
     if numbers == [1]:
-        return "One seed: this holds for these encoders; other seeds can differ by more."
+        return f"{how}One seed: this holds for these encoders; other seeds can differ by more."
     words = " to ".join(str(n) for n in dict.fromkeys((numbers[0], numbers[-1])))
     single = "; those of one seed hold for its encoders only" if numbers[0] == 1 else ""
-    return f"Means over {words} seeds; the intervals are over seeds and test images{single}."
+    return f"{how}Means over {words} seeds; the intervals are over seeds and test images{single}."
 
 
 def brief_answer(differences: Sequence[InitDifference], room: int) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sslcli.comparison.answer import answer
@@ -18,11 +18,13 @@ from sslcli.comparison.rows import EvaluationRow, row_of
 from sslcli.errors import StateError
 from sslcli.evaluation.protocols import evaluations
 from sslcli.evaluation.statistics import InitDifference
+from sslcli.runs.naming import INIT_WORDS
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.runs.selection import newest_study
 
 if TYPE_CHECKING:
+    from sslcli.comparison.arms import ArmDifference
     from sslcli.comparison.ranking import Ranking
 
 
@@ -30,13 +32,15 @@ if TYPE_CHECKING:
 class Comparison:
     """A study's numbers: a row for each run, as in `--format json`, a difference for each setting, and the answer.
 
-    `rankings` has the methods of each kind of evaluation, the best first, if there are several.
+    `rankings` has the methods of each kind of evaluation, the best first, if there are several; the encoders, if some are from
+    elsewhere. `beside` has own pretraining minus each encoder from elsewhere.
     """
 
     rows: list[EvaluationRow]
     differences: list[InitDifference]
     answer: str
     rankings: list[Ranking]
+    beside: list[ArmDifference] = field(default_factory=list)
 
 
 class Chosen(NamedTuple):
@@ -52,8 +56,20 @@ def compared(
 ) -> Comparison:
     """The numbers of a study, by default the newest; a StateError if there is no finished evaluation."""
     chosen = chosen_runs(registry, study, everything=everything, without_duplicates=without_duplicates).runs
+    return compared_runs(registry, chosen)[0]
+
+
+def compared_runs(registry: Registry, chosen: list[Run]) -> tuple[Comparison, dict[str, str | None], Settings, set[str]]:
+    """The comparison of these runs, the setups of their pretrainings, their settings, and which are compared as encoders."""
     setups = pretrain_setups(registry, chosen)
-    return results(chosen, setups, settings_in_words(registry, chosen, setups))
+    settings = settings_in_words(registry, chosen, setups)
+    found = results(chosen, setups, settings)
+    if not any(run.init not in (None, *INIT_WORDS) for run in chosen):
+        return found, setups, settings, set()
+    from sslcli.comparison.arms import compare_encoders  # imports numpy, which only this needs
+
+    rankings, beside, ids = compare_encoders(registry, chosen, setups)
+    return replace(found, rankings=rankings or found.rankings, beside=beside), setups, settings, ids
 
 
 def chosen_runs(registry: Registry, study: str | None, *, everything: bool, without_duplicates: bool) -> Chosen:
@@ -95,7 +111,8 @@ def pretrain_setups(registry: Registry, chosen: list[Run]) -> dict[str, str | No
 def choose(registry: Registry, *, study: str | None, everything: bool = False) -> Chosen:
     """The finished evaluations of the named study, by default of the newest.
 
-    Evaluations of earlier epochs' checkpoints are included only if everything is asked for.
+    Evaluations of earlier epochs' checkpoints are included only if everything is asked for. The metrics of an evaluation in
+    folds are those of the folds.
     """
     every = registry.runs()
     runs = [run for run in every if run.experiment in evaluations() and run.status in ("finished", "published")]
@@ -111,6 +128,10 @@ def choose(registry: Registry, *, study: str | None, everything: bool = False) -
     whole = everything and study is None
     chosen = runs if whole else within if everything else newest(within, {run.id: run.setup for run in every})
     others = [] if whole else [name for name in studies if name != wanted]
+    if any("folds" in run.metrics for run in chosen):
+        from sslcli.comparison.in_folds import with_folds  # imports numpy, which only this needs
+
+        chosen = with_folds(registry, chosen)
     return Chosen(sorted(chosen, key=in_order), others, [run.id for run in every])
 
 

@@ -19,6 +19,10 @@ INTERVALS = {
     "unpaired": "over test images, unpaired; one seed",
     "seeds": "over seeds and test images",
     "seeds, unpaired": "over seeds and test images, unpaired",
+    "folds": "over all labelled images in folds, paired; one seed",
+    "folds, unpaired": "over all labelled images in folds, unpaired; one seed",
+    "seeds, folds": "over seeds and all labelled images in folds",
+    "seeds, folds, unpaired": "over seeds and all labelled images in folds, unpaired",
 }
 """How a difference's interval is computed, in words. Unpaired, and so wider, if it is unknown which images were right."""
 
@@ -82,6 +86,11 @@ def _metric(pairs: Sequence[Pair]) -> str:
     return next((key for key in ("test_acc", "best_test_acc") if all(key in run.metrics for run in runs)), "")
 
 
+def metric_of(run: Run) -> str:
+    """The accuracy that a run has: at the epoch that validation chose, or the best over epochs; "" if none."""
+    return _metric([(run, run)])
+
+
 def spread(values: Sequence[float]) -> float | None:
     """The standard deviation over seeds; None for one seed."""
     return stdev(values) if len(values) > 1 else None
@@ -100,11 +109,14 @@ def interval_of(
     twos = list(combinations(known, 2))
     disagreements = [share for pair in known if (share := _disagreement(pair)) is not None]
     products = [mean for two in twos if (mean := _product(*two)) is not None]
+    folds = folds_of(pairs[0][0])
+    words = ["seeds"] * several + ["folds"] * (folds is not None)
     if len(disagreements) < len(pairs) or len(products) < len(twos):
-        return unpaired(first, second, images, tail=tail, spread=seed_spread), "seeds, unpaired" if several else "unpaired"
+        kind = ", ".join([*words, "unpaired"])
+        return unpaired(first, second, images, tail=tail, spread=seed_spread, folds=folds), kind
     differences = [a - b for a, b in zip(first, second, strict=True)]
-    found = over_seeds(differences, disagreements, products, images, tail=tail, spread=seed_spread)
-    return found, "seeds" if several else "paired"
+    found = over_seeds(differences, disagreements, products, images, tail=tail, spread=seed_spread, folds=folds)
+    return found, ", ".join(words) or "paired"
 
 
 def _disagreement(pair: Pair) -> float | None:
@@ -141,9 +153,17 @@ def images_of(run: Run) -> int:
     return int(run.metrics.get("test_images", 10_000))
 
 
+def folds_of(run: Run) -> int | None:
+    """The folds in which all labelled images were tested, if a run's metrics are of these; None if of the test images."""
+    return int(run.metrics["folds"]) if run.metrics.get("folds") else None
+
+
 def in_order(run: Run) -> tuple[Any, ...]:
-    """Sort key of evaluations: protocol, labels from all to few, data set, pair, pretrained first, seed."""
+    """Sort key of evaluations: protocol, labels from all to few, data set, pair, pretrained first, seed.
+
+    Encoders from elsewhere, which may have another network, come after all pairs.
+    """
     protocols, inits = list(PROTOCOLS), {"pretrained": 0, "scratch": 1}
     protocol = protocols.index(run.protocol) if run.protocol in protocols else len(protocols)
-    return (protocol, -(run.label_fraction or 1), run.dataset or "", run.at_epoch or 0, run.setup or run.pair or "",
-            inits.get(run.init or "", 2), run.seed or 0)  # fmt: skip
+    return (protocol, -(run.label_fraction or 1), run.dataset or "", run.at_epoch or 0, (run.init or "") not in ("", *inits),
+            run.setup or run.pair or "", inits.get(run.init or "", 2), run.seed or 0)  # fmt: skip

@@ -10,7 +10,7 @@ from sslcli.comparison.differences import but_for_seed
 from sslcli.options.of_methods import OF_METHODS
 from sslcli.options.pairing import NOT_IN_PAIR, defaults_of_newer
 from sslcli.options.pretrain import Pretrain
-from sslcli.runs.naming import file_of_method
+from sslcli.runs.naming import INIT_WORDS, file_of_method
 from sslcli.runs.next_step import record_or_index
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -33,13 +33,15 @@ NO_SETTINGS: Settings = MappingProxyType({})
 def settings_in_words(registry: Registry, runs: Sequence[Run], setups: Mapping[str, str | None]) -> Settings:
     """What distinguishes evaluations of the same protocol, data set, label fraction and epoch, apart from seeds.
 
-    `setups` are the setups of pretrain runs by id. Records are read only if there is something to distinguish. Nothing is
-    given for a run without a record (a published run), or for more than MOST_SETTINGS settings.
+    An encoder from elsewhere has a name of its own, and so is distinguished only from itself. `setups` are the setups of
+    pretrain runs by id. Records are read only if there is something to distinguish. Nothing is given for a run without a record
+    (a published run), or for more than MOST_SETTINGS settings.
     """
     known = dict(setups)
     alike: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
-        alike.setdefault((run.experiment, run.protocol, run.dataset, run.label_fraction, run.at_epoch), []).append(run)
+        other = None if run.init in INIT_WORDS else run.init
+        alike.setdefault((run.experiment, run.protocol, run.dataset, run.label_fraction, run.at_epoch, other), []).append(run)
     found: dict[str, str] = {}
     for group in alike.values():
         settings: dict[tuple[Any, ...], list[Run]] = {}

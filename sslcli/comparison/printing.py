@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sslcli.comparison.answer import brief_answer
-from sslcli.comparison.comparison import chosen_runs, pretrain_setups, results
+from sslcli.comparison.comparison import Comparison, chosen_runs, compared_runs
 from sslcli.comparison.differences import pair_up
-from sslcli.comparison.options_apart import settings_in_words
 from sslcli.comparison.rows import GAP, PUBLISHED, Row, shared_words, tables, within_room
 from sslcli.console.messages import WIDEST, room_across, wrapped
 from sslcli.console.tables import print_rows, print_within
@@ -19,9 +18,6 @@ from sslcli.options.pairing import changed_options
 from sslcli.runs.next_step import partner_command, record_or_index
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
-
-if TYPE_CHECKING:
-    from sslcli.comparison.ranking import Ranking
 
 COLUMNS = {
     "dataset": "data set", "backbone": "backbone", "epochs": "epochs", "label_fraction": "labels", "setting": "setting",
@@ -45,10 +41,8 @@ def print_comparison(
 ) -> None:
     """Print a study's tables, with the difference under each pair. The answer is first in a terminal, last in Markdown."""
     chosen, others, ids = chosen_runs(registry, study, everything=everything, without_duplicates=without_duplicates)
-    setups = pretrain_setups(registry, chosen)
-    settings = settings_in_words(registry, chosen, setups)
+    found, setups, settings, beside = compared_runs(registry, chosen)
     own = any(run.status != "published" for run in chosen)
-    found = results(chosen, setups, settings)
     rows = [vars(row) for row in found.rows]
     if style == "json":
         print_rows(rows, {}, style="json", whole=asdict(found) | {"without_duplicates": without_duplicates})
@@ -59,13 +53,13 @@ def print_comparison(
         note = "Without the test images that are duplicates.\n" * without_duplicates
         if style == "markdown":
             _print_markdown(made, epochs_shown=any(run.at_epoch for run in chosen))
-            _print_rankings(found.rankings, style=style)
+            _print_rankings(found, style=style)
             print(f"\n{note}{found.answer}")
         else:
             print(note + "\n".join(brief_answer(found.differences, min(WIDEST, room_across()))))
-            _print_rankings(found.rankings, style=style)
+            _print_rankings(found, style=style)
             print_tables(made, ids=ids, room=room_across())
-    lonely = [run for run in pair_up(chosen)[1] if not _repeated(run, chosen)]
+    lonely = [run for run in pair_up(chosen)[1] if run.id not in beside and not _repeated(run, chosen)]
     for message in _messages(registry, chosen, lonely, others):
         print("\n".join(wrapped(message, min(WIDEST, room_across()))), file=sys.stderr)
 
@@ -91,12 +85,13 @@ def _print_markdown(made: dict[str, list[dict[str, Any]]], *, epochs_shown: bool
         print_rows(rows, used, style="markdown")
 
 
-def _print_rankings(rankings: Sequence[Ranking], *, style: str) -> None:
-    if rankings:
+def _print_rankings(found: Comparison, *, style: str) -> None:
+    if found.rankings:
         from sslcli.comparison.ranking_rows import print_ranking  # most studies have one method and do not need this import
 
-        for ranking in rankings:
-            print_ranking(ranking, style=style)
+        for ranking in found.rankings:
+            told = [one.sentence() for one in found.beside if one.place == ranking.place]
+            print_ranking(ranking, style=style, beside=told)
 
 
 def _messages(registry: Registry, chosen: list[Run], lonely: list[Run], others: list[str]) -> list[str]:

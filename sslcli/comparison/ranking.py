@@ -45,7 +45,7 @@ class Ranked:
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """Methods that were evaluated in the same way, the best first. The intervals cover 1 - `tail`."""
+    """Methods, or encoders (`noun`), that were evaluated in the same way, the best first. The intervals cover 1 - `tail`."""
 
     experiment: str
     protocol: str | None
@@ -56,6 +56,7 @@ class Ranking:
     comparisons: int
     tail: float
     methods: tuple[Ranked, ...]
+    noun: str = "method"
 
     @property
     def place(self) -> str:
@@ -63,12 +64,12 @@ class Ranking:
         return in_words(self.experiment, self.label_fraction, self.at_epoch, self.protocol)
 
     def sentence(self) -> str:
-        """The best method, and those that cannot be told from it, in words."""
+        """The best, and those that cannot be told from it, in words."""
         best, others = self.methods[0].method, [one for one in self.methods[1:] if not one.is_worse]
         whole = f"In {self.place} {best} has the highest accuracy"
         if not others:
-            return f"{whole}, and is better than every other method."
-        every = "no other method" if len(others) == len(self.methods) - 1 > 1 else ""
+            return f"{whole}, and is better than every other {self.noun}."
+        every = f"no other {self.noun}" if len(others) == len(self.methods) - 1 > 1 else ""
         return f"{whole}; {every or listed([one.method for one in others])} {'can' if every else 'cannot'} be told from it."
 
 
@@ -88,23 +89,27 @@ def rankings(chosen: Sequence[Run], setups: dict[str, str | None], settings: Set
         for (metric, _), kind in kinds.items()
         if len({_name(run) for of_seed in kind.values() for run in of_seed.values()}) > 1
     ]
-    return [_ranking(candidates, metric, settings) for metric, candidates in several]
+    return [
+        rank(candidates, metric, _told_apart([next(iter(runs.values())) for runs in candidates], settings))
+        for metric, candidates in several
+    ]
 
 
-def _ranking(candidates: Sequence[Seeds], metric: str, settings: Settings) -> Ranking:
-    """The methods' runs by seed, ranked by mean accuracy."""
-    ordered = sorted(candidates, key=lambda runs: -fmean(_accuracies(runs, metric)))
+def rank(candidates: Sequence[Seeds], metric: str, names: Sequence[str], *, noun: str = "method") -> Ranking:
+    """The runs of methods by seed, and the methods' `names`, ranked by mean accuracy; `noun` is what they are."""
+    in_order = sorted(zip(candidates, names, strict=True), key=lambda method: -fmean(_accuracies(method[0], metric)))
+    ordered = [runs for runs, _ in in_order]
     comparisons = _comparisons(ordered, metric)
     told, tail = _told_by_holm(comparisons)
-    names = _told_apart([next(iter(runs.values())) for runs in ordered], settings)
     first = next(iter(ordered[0].values()))
     return Ranking(
         experiment=first.experiment, protocol=first.protocol, dataset=first.dataset, label_fraction=first.label_fraction,
         at_epoch=first.at_epoch, metric=metric, comparisons=len(comparisons), tail=tail,
         methods=tuple(
-            _ranked(names[place], runs, metric, comparisons.get((0, place)), tail=tail, is_worse=(0, place) in told)
-            for place, runs in enumerate(ordered)
+            _ranked(name, runs, metric, comparisons.get((0, place)), tail=tail, is_worse=(0, place) in told)
+            for place, (runs, name) in enumerate(in_order)
         ),
+        noun=noun,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sslcli.comparison.ranking import Ranked, Ranking
@@ -16,17 +17,25 @@ RANKED = {
 """The columns of a ranking with their headings."""
 
 
-def print_ranking(ranking: Ranking, *, style: str) -> None:
-    """Print a sentence about the best method, and the table: as Markdown, or for a terminal."""
-    heading, rows, room = f"Methods in {ranking.place}", ranking_rows(ranking), room_across()
+def print_ranking(ranking: Ranking, *, style: str, beside: Sequence[str] = ()) -> None:
+    """Print a sentence about the best method, those of `beside`, and the table: as Markdown, or for a terminal."""
+    heading, rows, room = heading_of(ranking), ranking_rows(ranking), room_across()
+    columns = RANKED | {"method": ranking.noun}
     if style == "markdown":
         print(f"\n### {heading}\n\n{ranking.sentence()}\n")
-        print_rows(rows, RANKED, style=style)
+        print("".join(f"- {words}\n" for words in beside), end="\n" * bool(beside))
+        print_rows(rows, columns, style=style)
         print(f"\n{correction_of(ranking)}")
         return
-    print("\n".join(["", heading, *wrapped(ranking.sentence(), min(WIDEST, room))]))
-    print_within(rows, RANKED, room=room, gap=GAP)
+    sentences = [ranking.sentence(), *(f"{words}." for words in beside)]
+    print("\n".join(["", heading, *(line for words in sentences for line in wrapped(words, min(WIDEST, room)))]))
+    print_within(rows, columns, room=room, gap=GAP)
     print("\n".join(wrapped(correction_of(ranking), min(WIDEST, room))))
+
+
+def heading_of(ranking: Ranking) -> str:
+    """What is ranked, and where, as a heading."""
+    return f"{ranking.noun.capitalize()}s in {ranking.place}"
 
 
 def ranking_rows(ranking: Ranking) -> list[dict[str, Any]]:
@@ -57,4 +66,4 @@ def correction_of(ranking: Ranking) -> str:
     best = " Accuracies are of the best epoch on the test images." * (ranking.metric == "best_test_acc")
     if ranking.comparisons < 2:
         return f"One comparison, so no correction.{best}"
-    return f"The 95 % intervals are corrected for {ranking.comparisons} comparisons, of every two methods (Holm).{best}"
+    return f"The 95 % intervals are corrected for {ranking.comparisons} comparisons, of every two {ranking.noun}s (Holm).{best}"

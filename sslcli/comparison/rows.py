@@ -12,6 +12,7 @@ from typing import Any
 
 from sslcli.comparison.differences import (
     but_for_seed,
+    folds_of,
     spread,
 )
 from sslcli.comparison.options_apart import NO_SETTINGS, Settings
@@ -24,12 +25,13 @@ GAP = 2  # spaces between columns
 MOST_IDS = 3  # shortened ids in a cell, at most
 PUBLISHED = "published"
 IN_TERMINAL = {
-    "dataset": "data set", "backbone": "backbone", "epochs": "epochs", "label_fraction": "labels", "setting": "setting",
+    "dataset": "data set", "backbone": "backbone", "epochs": "epochs", "label_fraction": "labels", "folds": "folds",
+    "setting": "setting",
     "init": "init", "method": "method", "seeds": "seeds", "test_acc": "test", "interval_acc": "95 % interval",
     "best_test_acc": "best test", "rate": "rate", "at_epoch": "epoch", "run": "run", "kept": "kept",
 }  # fmt: skip
 SHARED = {"dataset": "{}", "backbone": "{}", "epochs": "{} epochs", "label_fraction": "{} of the labels", "method": "{}",
-          "seeds": "seeds {}"}  # fmt: skip
+          "folds": "{} folds of all labelled images", "seeds": "seeds {}"}  # fmt: skip
 """Columns that stand above the table if all rows have the same value."""
 Row = Mapping[str, Any]
 Words = Callable[[Sequence[str]], str]
@@ -61,6 +63,7 @@ class EvaluationRow:
     setting: str | None
     run: str
     method: str | None
+    folds: int | None = None
 
 
 def tables(
@@ -139,7 +142,7 @@ def row_of(run: Run, settings: Settings = NO_SETTINGS) -> EvaluationRow:
         backbone=run.backbone, epochs=run.epochs, seed=run.seed, status=run.status, parent=run.parent, at_epoch=run.at_epoch,
         test_acc=figure("test_acc"), best_test_acc=figure("best_test_acc"), val_acc=figure("val_acc"),
         test_nll=figure("test_nll"), test_ece=figure("test_ece"), test_images=figure("test_images"),
-        setting=settings.get(run.id), run=run.id, method=run.encoder_method,
+        setting=settings.get(run.id), run=run.id, method=run.encoder_method, folds=folds_of(run),
     )  # fmt: skip
 
 
@@ -179,13 +182,14 @@ def _named(row: Row, words: Words) -> str:
 
 
 def _brief(row: Row) -> dict[str, Any]:
-    """A row with the deviation beside its difference, none beside its best accuracy, and published as one word."""
+    """A row with the deviation beside its difference, none beside its best accuracy, and short words."""
     texts = {key: str(row[key]) for key in ("test_acc", "best_test_acc") if isinstance(row.get(key), str)}
     plain = {key: text.removesuffix(" points") for key, text in texts.items()}
     if row.get("difference_sd") is not None and "test_acc" in plain:
         plain["test_acc"] += f" ± {100 * row['difference_sd']:.2f}"
     best = {"best_test_acc": plain["best_test_acc"].partition(" ±")[0]} if "best_test_acc" in plain else {}
-    return {**row, **plain, **best} | ({"kept": PUBLISHED} if row.get("kept") else {})
+    named = {"backbone": row["backbone"].rpartition(":")[2]} if row.get("backbone") else {}  # its library is told elsewhere
+    return {**row, **plain, **best, **named} | ({"kept": PUBLISHED} if row.get("kept") else {})
 
 
 def shared_words(rows: Sequence[Row]) -> dict[str, str]:

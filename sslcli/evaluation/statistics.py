@@ -15,6 +15,7 @@ from math import exp, lgamma, log, log1p, sqrt
 from statistics import NormalDist, fmean, variance
 
 TAIL = 0.05  # the probability outside of a 95 % interval
+DISAGREEMENT = 0.3  # of two classifiers, assumed before there are any
 
 
 @dataclass(frozen=True)
@@ -98,18 +99,21 @@ def over_seeds(
     *,
     tail: float = TAIL,
     spread: SeedSpread | None = None,
+    folds: int | None = None,
 ) -> Difference:
     """The mean difference of some seeds, with an interval for other images and, if there are several seeds, for other seeds.
 
     For each seed, `disagreements` is the fraction of images on which its two classifiers disagree. For every two seeds,
     `products` is the mean over images of the product of their differences (1: only pretrained right, -1: only scratch, else 0).
+    With `folds` each image was tested once, by classifiers that were trained on the other folds; see `overlap`.
     """
     mean, seeds = fmean(differences), len(differences)
     square = (sum(disagreements) + 2 * sum(products)) / seeds**2  # of the difference on an image, averaged over the seeds
-    of_one = _smoothed(square, mean, images)
+    of_one = overlap(folds) * _smoothed(square, mean, images)
     shared = of_one
     if seeds > 1:
         shared = fmean(products) - (sum(differences) ** 2 - sum(d * d for d in differences)) / (seeds * (seeds - 1))
+        shared *= overlap(folds)
     return _interval(mean, images, of_one, differences, shared, tail=tail, spread=spread)
 
 
@@ -120,6 +124,7 @@ def unpaired(
     *,
     tail: float = TAIL,
     spread: SeedSpread | None = None,
+    folds: int | None = None,
 ) -> Difference:
     """The mean of first - second, accuracies of some seeds on `images` test images, if it is unknown which were right.
 
@@ -128,8 +133,34 @@ def unpaired(
     """
     means, differences = (fmean(first), fmean(second)), [a - b for a, b in zip(first, second, strict=True)]
     smoothed = [(images * mean + 1) / (images + 2) for mean in means]
-    variance_of_one = sum(p * (1 - p) for p in smoothed)
+    variance_of_one = overlap(folds) * sum(p * (1 - p) for p in smoothed)
     return _interval(means[0] - means[1], images, variance_of_one, differences, variance_of_one, tail=tail, spread=spread)
+
+
+def overlap(folds: int | None) -> float:
+    """By how much the variance over images grows in K folds, whose classifiers share most of their training images.
+
+    1 + K / (K - 1), Nadeau and Bengio's correction (2003, Machine Learning 52, doi 10.1023/A:1024068626366): the variance of a
+    mean over K tests is (1/K + n/N) times that of one test, not 1/K, with n images to test and N to train. 1 without folds.
+    """
+    return 1.0 if folds is None else 1 + folds / (folds - 1)
+
+
+def expected_half(images: int, *, folds: int | None = None, disagreement: float = DISAGREEMENT) -> float:
+    """Half the width of a difference's 95 % interval if the two classifiers disagree on this fraction of the images."""
+    found = over_seeds([0.0], [disagreement], [], images, folds=folds)
+    return found.high
+
+
+def images_for(half: float) -> int:
+    """The least number of test images for which `expected_half` is at most this."""
+    low, high = 0, 1
+    while expected_half(high) > half:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if expected_half(middle) > half else (low, middle)
+    return high
 
 
 def _smoothed(square: float, mean: float, images: int) -> float:

@@ -14,6 +14,9 @@ from sslcli.errors import StateError
 from sslcli.files import atomic_write
 
 FILE = "test_logits.npz"
+IN_FOLDS = "folds_logits.npz"
+"""All labelled images' logits, each by the classifier of the folds in which it is not. Positions of test images come after
+those of all training images."""
 DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error)
 """The errors of numpy and zipfile for a damaged or foreign file."""
 
@@ -54,3 +57,8 @@ def read_kept(path: Path) -> Kept:
     if found.logits.ndim != 2 or found.labels.shape != (images,) or found.indices.shape != (images,):
         raise StateError(f"{path} is damaged: its arrays differ in length")
     return found
+
+
+def figures_in_folds(kept: Kept) -> dict[str, float]:
+    """The metrics from the logits of the folds."""
+    return {"folds_acc": int(kept.right.sum()) / len(kept.labels), "folds_images": len(kept.labels)}

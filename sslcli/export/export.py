@@ -39,7 +39,7 @@ def export(registry: Registry, selector: str, *, name: str, out: Path | None, da
     """
     record = registry.load(finished_run(registry, selector))
     backbone, stem, kind = record.settled["backbone"], record.settled["stem"], FORMATS[name]
-    if name not in (accepted := formats_of(backbone)):
+    if name not in (accepted := formats_of(backbone, stem)):
         raise UsageError(
             f"--format {name}: not possible for {backbone}, the backbone of {record.id}; accepted are {' and '.join(accepted)}"
         )

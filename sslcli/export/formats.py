@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from sslcli.data.transform import Transform
 from sslcli.errors import StateError
 from sslcli.export.preprocessing import PREPARE, call_lines, preprocess_lines, sides_of, steps_of
-from sslcli.models import BACKBONES, SIZED, TIMM
+from sslcli.models import BACKBONES, INPUT, SIZED, TIMM
 from sslcli.models.backbones.timm_nets import arguments_for
 from sslcli.models.convolution import plain_convolutions
 from sslcli.models.encoder import Encoder
@@ -216,8 +216,13 @@ FORMATS = {
 }
 
 
-def formats_of(backbone: str) -> list[str]:
-    """The formats for a backbone: always onnx, and safetensors unless only timm can build it."""
+def formats_of(backbone: str, stem: str) -> list[str]:
+    """The formats for a backbone: always onnx, and safetensors unless only timm can build it.
+
+    Only onnx for one that resizes its images: a library's network does not do that itself.
+    """
+    if stem.startswith(INPUT):
+        return ["onnx"]
     if backbone.startswith(TIMM):
         return ["timm", "onnx"]
     return [name for name, form in FORMATS.items() if not form.of_library or name in BACKBONES[backbone].libraries]

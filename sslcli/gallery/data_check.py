@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -17,11 +18,13 @@ from sslcli.data.check_file import PLACES, Check, Pair, read_check, test_duplica
 from sslcli.data.duplicates import THRESHOLD, constant_images, duplicate_pairs
 from sslcli.data.image_data import ImageData, label_name
 from sslcli.data.loading import load_data
+from sslcli.evaluation.statistics import expected_half, images_for
 from sslcli.figures.canvas import save_picture
 from sslcli.figures.grids import pixels_of
 from sslcli.figures.pairs import ShownPair, draw_pairs
 from sslcli.options.pictures import DataCheck
 from sslcli.plans.data_access import data_folder, reading_of
+from sslcli.plans.few_labels import WIDE
 from sslcli.runs.naming import dataset_word
 from sslcli.runs.registry import Registry
 
@@ -119,6 +122,7 @@ def _sentences(check: Check) -> list[str]:
     unlabelled = check.sizes["train"] - sum(check.class_balance["train"])
     return [
         *([f"Training images without a label: {unlabelled:,}."] if unlabelled else []),
+        *_width(check),
         f"Test images with a duplicate: {share(images['any'])}: in training {images['exact_in_train']} exact and "
         f"{images['near_in_train']} near, within test alone {images['within_test_only']}.",
         f"Test images with a duplicate in training or earlier in test (test_duplicates): {share(images['left_out'])}.",
@@ -127,6 +131,18 @@ def _sentences(check: Check) -> list[str]:
         f"Images of one colour: {(len(constant) and ', '.join(constant) + more) or 'none'}.",
         f"Mean (standard deviation) of the training images, in [0, 1]: "
         f"{', '.join(f'{name} {mean:.4f} ({std:.4f})' for name, mean, std in channels)}.",
+    ]
+
+
+def _width(check: Check) -> list[str]:
+    """How wide the interval of a difference will be, and how many more labels would halve it, if it is wide."""
+    tested, taught = (sum(check.class_balance[where]) for where in ("test", "train"))
+    if not tested or (half := expected_half(tested)) <= WIDE:
+        return []
+    more = math.ceil(images_for(half / 2) * (tested + taught) / tested) - tested - taught
+    return [
+        f"Difference of two encoders on {tested:,} test images: the 95 % interval will be about ±{100 * half:.0f} points. "
+        f"About {more:,} more labels, in the same parts, would halve it."
     ]
 
 

@@ -46,9 +46,15 @@ BACKBONES = {
 """Every backbone of the program by name, one line each, in the order in which they are shown."""
 TIMM = "timm:"
 """The prefix of backbones that timm builds."""
+TORCHVISION = "torchvision:"
+"""The prefix of backbones that torchvision builds, as its authors made them."""
+LIBRARIES = (TIMM, TORCHVISION)
 
 SIZED = "size-"
 """The prefix of the stems of timm's backbones: size-N is timm's own, for images of N pixels if the network needs to know."""
+INPUT = "input-"
+"""The prefix of the stems of libraries' backbones that keep their own input: with input-N images are resized to N pixels, and
+normalised as the network's authors did."""
 
 
 def all_stems() -> tuple[str, ...]:
@@ -60,17 +66,23 @@ def default_stem(backbone: str, image_size: int) -> str:
     """The stem for images of `image_size` pixels: from 96 on ImageNet's, which halves the size twice before the first stage."""
     if backbone.startswith(TIMM):
         return f"{SIZED}{image_size}"
+    if backbone.startswith(TORCHVISION):
+        return f"{INPUT}{image_size}"
     stems = BACKBONES[backbone].stems
     return stems[-1] if image_size >= 96 else stems[0]
 
 
 def stems_in_words(backbone: str) -> str:
     """The stems that `has_stem` accepts, in words."""
-    return f"{SIZED}N, for images of N pixels" if backbone.startswith(TIMM) else ", ".join(BACKBONES[backbone].stems)
+    if backbone.startswith(LIBRARIES):
+        sized = f"{SIZED}N, for images of N pixels; " * backbone.startswith(TIMM)
+        return f"{sized}{INPUT}N, which resizes images to N pixels"
+    return ", ".join(BACKBONES[backbone].stems)
 
 
 def has_stem(backbone: str, stem: str) -> bool:
     """Whether a backbone can have a stem."""
-    if backbone.startswith(TIMM):
-        return re.fullmatch(SIZED + "[1-9][0-9]{0,3}", stem) is not None
+    if backbone.startswith(LIBRARIES):
+        kinds = f"{SIZED}|{INPUT}" if backbone.startswith(TIMM) else INPUT
+        return re.fullmatch(f"({kinds})[1-9][0-9]{{0,3}}", stem) is not None
     return stem in BACKBONES[backbone].stems

@@ -9,24 +9,32 @@ from functools import lru_cache, partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslcli.distributed import world
 from sslcli.errors import UsageError
-from sslcli.models import BACKBONES, SIZED, TIMM
+from sslcli.models import BACKBONES, INPUT, LIBRARIES, SIZED, TIMM
 from sslcli.models.convolution import quicken
 
 
 class Encoder(nn.Module):
-    """Normalised images (B, 3, H, W) to representations h (B, `dim`), the input of projector and probe."""
+    """Normalised images (B, 3, H, W) to representations h (B, `dim`), the input of projector and probe.
 
-    def __init__(self, backbone: nn.Module, dim: int) -> None:
+    With a `side` the backbone sees images resized to that many pixels (bicubic, with antialiasing), whatever their size.
+    """
+
+    def __init__(self, backbone: nn.Module, dim: int, *, side: int | None = None) -> None:
         super().__init__()
         self.backbone = backbone
         self.dim = dim
+        self.side = side
 
     def forward(self, images: Tensor) -> Tensor:
         """The representation h of normalised images."""
+        if self.side is not None and images.shape[-2:] != (self.side, self.side):
+            images = F.interpolate(images.float(), (self.side, self.side), mode="bicubic", antialias=True)
+            images = images.contiguous(memory_format=torch.channels_last)
         h: Tensor = self.backbone(images)
         return h
 
@@ -34,15 +42,16 @@ class Encoder(nn.Module):
 def build_encoder(backbone: str, *, stem: str, seed: int) -> Encoder:
     """Build a randomly initialised encoder. The same seed always gives the same weights.
 
-    backbone: a name in BACKBONES, or timm:NAME. stem: one that `has_stem` accepts for it; a backbone without a choice of
-    stems takes only "own". A UsageError if timm has no such model for images of that size, a StateError if timm is missing.
+    backbone: a name in BACKBONES, timm:NAME or torchvision:NAME. stem: one that `has_stem` accepts for it; a backbone without
+    a choice of stems takes only "own". A UsageError if the library has no such model for images of that size, a StateError if
+    timm is missing.
     """
-    build = _timm(backbone, stem) if backbone.startswith(TIMM) else _of_table(backbone, stem)
+    build = _of_library(backbone, stem) if backbone.startswith(LIBRARIES) else _of_table(backbone, stem)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = build()
     quicken(net)
-    return Encoder(net, net.num_features)
+    return Encoder(net, net.num_features, side=int(stem.removeprefix(INPUT)) if stem.startswith(INPUT) else None)
 
 
 def _of_table(backbone: str, stem: str) -> Callable[[], Any]:
@@ -51,10 +60,12 @@ def _of_table(backbone: str, stem: str) -> Callable[[], Any]:
     return partial(function, *([] if stem == "own" else [stem]))
 
 
-def _timm(backbone: str, stem: str) -> Callable[[], Any]:
-    from sslcli.models.backbones.timm_nets import build
-
-    return partial(build, backbone, int(stem.removeprefix(SIZED)))
+def _of_library(backbone: str, stem: str) -> Callable[[], Any]:
+    if backbone.startswith(TIMM):
+        from sslcli.models.backbones.timm_nets import build
+    else:
+        from sslcli.models.backbones.torchvision_any import build
+    return partial(build, backbone, int(stem.removeprefix(SIZED).removeprefix(INPUT)))
 
 
 @lru_cache(maxsize=32)

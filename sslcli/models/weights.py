@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from sslcli.errors import StateError, UsageError
 from sslcli.file_kinds import TORCH_ARCHIVE, TORCHSCRIPT, is_safetensors, kind_of
 from sslcli.models import BACKBONES
+from sslcli.models.efficientnet_names import names_of_efficientnet
 from sslcli.models.encoder import Encoder, build_encoder
 from sslcli.models.salvage import advice, read_inertly, tensors_in
 
@@ -167,8 +168,9 @@ def _namings(backbone: nn.Module, *, without_relu: bool = False) -> list[dict[st
     """The ways in which programs name a backbone's tensors: each maps their names, without prefix, to its own.
 
     torchvision's names (also timm, VISSL, MoCo, solo-learn); numbered by position among the children (lightly's examples),
-    or among the children that do something; and each of these with `shortcut` for `downsample`. `without_relu`: numbered
-    among the children with weights; such a program has lost the operations between them that are not modules.
+    or among the children that do something; and each of these with `shortcut` for `downsample`; or EfficientNet-PyTorch's
+    names. `without_relu`: numbered among the children with weights; such a program has lost the operations between them that
+    are not modules.
     """
     children = [name for name, _ in backbone.named_children()]
     active = [name for name, child in backbone.named_children() if not isinstance(child, nn.Identity)]
@@ -185,7 +187,8 @@ def _namings(backbone: nn.Module, *, without_relu: bool = False) -> list[dict[st
                 first, _, rest = ours.partition(".")
                 calls[".".join(filter(None, (head.get(first, first), rest))).replace("downsample", word)] = ours
             made += [calls] * (calls not in made)
-    return made
+    of_efficientnet = names_of_efficientnet(backbone.state_dict())
+    return [*made, *[of_efficientnet] * bool(of_efficientnet)]
 
 
 def _is_whole(found: Found, tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from typer import Argument, Option
 
 from sslcli.data import DATASETS, FOLDER
-from sslcli.models import BACKBONES, SIZED, TIMM, all_stems
+from sslcli.models import BACKBONES, INPUT, LIBRARIES, SIZED, all_stems
 from sslcli.options.values import Above, But, OneOf, one_of
 from sslcli.training.recipe import TRAINING, VIEWS
 
@@ -93,7 +93,8 @@ Name = Annotated[str | None, Option(help="Name for the run, to type instead of i
 Init = Annotated[
     str,
     Option(
-        help="pretrained: the encoder of a pretrain run; scratch: a random encoder; or a file of weights from elsewhere.",
+        help="pretrained: the encoder of a pretrain run; scratch: a random encoder; or weights from elsewhere: FILE, "
+        "timm:NAME, torchvision:NAME or timm:NAME=FILE.",
         rich_help_panel=MODEL,
     ),
 ]
@@ -109,6 +110,15 @@ LabelFraction = Annotated[
     Option(max=1, help="Fraction of the labels to use, stratified by class, validation labels included.", rich_help_panel=DATA),
     Above(0),
 ]
+Folds = Annotated[
+    int | None,
+    Option(
+        min=2,
+        max=100,
+        help="Also test every labelled picture once, in this many folds: for few labels. ssl compare then uses these tests.",
+        rich_help_panel=DATA,
+    ),
+]
 Taken = ". Default: the pretrain run's."
 StudyDataset = Annotated[
     str | None,
@@ -121,12 +131,14 @@ StudyDataset = Annotated[
 ParentsDataset = Annotated[str | None, Option(help="Data set" + Taken, rich_help_panel=DATA), _DATASETS]
 ParentsFit = Annotated[Literal["crop", "pad"] | None, Option(help=_FIT + Taken, rich_help_panel=DATA)]
 ParentsBackbone = Annotated[
-    str | None, Option(help="Backbone, for --init scratch" + Taken, rich_help_panel=MODEL), one_of(BACKBONES, beginning=TIMM)
+    str | None,
+    Option(help="Backbone, for --init scratch" + Taken, rich_help_panel=MODEL),
+    one_of(BACKBONES, beginnings=LIBRARIES),
 ]
 ParentsStem = Annotated[
     str | None,
     Option(help="Stem, for --init scratch" + Taken, rich_help_panel=MODEL),
-    one_of(("auto",), all_stems(), beginning=SIZED),
+    one_of(("auto",), all_stems(), beginnings=(SIZED, INPUT)),
 ]
 ParentsSeed = Annotated[
     int | None,

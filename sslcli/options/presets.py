@@ -15,11 +15,12 @@ from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.files import load_yaml
 from sslcli.options.mapping import build, from_mapping
 from sslcli.options.pretrain import Pretrain
-from sslcli.options.probe import OF_PROTOCOL
+from sslcli.options.probe import OF_PROTOCOL, Probe
 from sslcli.options.study import Study, preset_files
 from sslcli.options.study_methods import hold_to_one_encoder, section_for_each
 from sslcli.options.trainings import TRAININGS
 from sslcli.options.values import did_you_mean
+from sslcli.runs.naming import network_in
 
 Step = tuple[str, dict[str, object]]
 """A training of a study: the command's name, and its options."""
@@ -39,7 +40,7 @@ BY_TIME = ("epochs", "max_steps", "view_sizes", "knn_every", "keep_every")
 """The options that --minutes sets instead of a preset."""
 OF_PRETRAINING = ("dataset", "labels", "image_size", "minutes")
 """Options that `ssl study` passes to its pretraining; evaluations inherit them from there."""
-SHARED = ("seed", "max_steps", "data_dir", "download", "device")
+SHARED = ("seed", "max_steps", "folds", "data_dir", "download", "device")
 """Options that `ssl study` passes, if given, to every training that has them."""
 
 
@@ -156,9 +157,38 @@ def trainings_of(preset: dict[str, list[dict[str, object]]], command: Study) -> 
         shared = {f.name: getattr(command, f.name) for f in fields(TRAININGS[kind]) if f.name in names}
         if kind == "pretrain":
             hold_to_one_encoder(sections)
-        inits = ({},) if kind == "pretrain" else ({"init": "pretrained"}, {"init": "scratch"})
-        steps += [(kind, {**arguments, **shared, **init}) for arguments in sections for init in inits]
+        folds = {"folds": shared.pop("folds")} if "folds" in shared else {}
+        inits: list[dict[str, object]] = [{"init": init} for init in inits_of(command)] if kind != "pretrain" else [{}]
+        steps += [
+            (kind, {**arguments, **shared, **(folds if _takes_folds(kind, arguments) else {}), **init})
+            for arguments in sections
+            for init in inits
+        ]
+        if kind == "pretrain" and command.continue_from is not None:
+            steps += [(kind, begun_with(command.continue_from, arguments)) for _, arguments in steps]
+    if command.folds is not None and not any(arguments.get("folds") for _, arguments in steps):
+        raise UsageError(
+            f"--folds {command.folds}: the study has no evaluation for it; accepted are probes on all labels, but "
+            f"{' and '.join(f'--protocol {key}' for key, one in PROTOCOLS.items() if one.frozen and not one.in_folds)}"
+        )
     return steps
+
+
+def _takes_folds(kind: str, arguments: Mapping[str, object]) -> bool:
+    """Whether an evaluation can be in folds: a probe of representations, on all labels."""
+    options = build(TRAININGS[kind], arguments)
+    return isinstance(options, Probe) and options.by_protocol.in_folds and options.label_fraction == 1
+
+
+def begun_with(init: str, arguments: Mapping[str, object]) -> dict[str, object]:
+    """The arguments of a pretraining that starts from others' weights; a library's network brings its backbone and stem."""
+    own = ("backbone", "stem") if network_in(init) is not None else ()
+    return {name: value for name, value in arguments.items() if name not in own} | {"init": init}
+
+
+def inits_of(command: Study) -> list[str]:
+    """The encoders that the study evaluates: pretrained, scratch, and each of --beside once."""
+    return ["pretrained", "scratch", *dict.fromkeys(command.beside or [])]
 
 
 def _section(command: Study, preset: dict[str, list[dict[str, object]]], kind: str, number: int) -> dict[str, object]:

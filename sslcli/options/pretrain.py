@@ -11,7 +11,7 @@ from typer import Option
 
 from sslcli.errors import UsageError
 from sslcli.methods import FILES, METHODS, MethodFile, Source, methods_with
-from sslcli.models import BACKBONES, SIZED, TIMM, all_stems
+from sslcli.models import BACKBONES, INPUT, LIBRARIES, SIZED, all_stems
 from sslcli.options.annotations import (
     MACHINE,
     MAX_SEED,
@@ -70,8 +70,11 @@ class Pretrain(Command):
     ] = "simclr"
     backbone: Annotated[
         str,
-        Option(help=f"One of: {', '.join(BACKBONES)}; or timm:NAME for any model of timm.", rich_help_panel=MODEL),
-        one_of(BACKBONES, beginning=TIMM),
+        Option(
+            help=f"One of: {', '.join(BACKBONES)}; or timm:NAME or torchvision:NAME for any model of these.",
+            rich_help_panel=MODEL,
+        ),
+        one_of(BACKBONES, beginnings=LIBRARIES),
     ] = "resnet18"
     stem: Annotated[
         str,
@@ -79,12 +82,12 @@ class Pretrain(Command):
             help="First layer: auto, conv3, conv3-s2 (stride 2), conv7-pool or patchN. Each backbone accepts some.",
             rich_help_panel=MODEL,
         ),
-        one_of(("auto",), all_stems(), beginning=SIZED),
+        one_of(("auto",), all_stems(), beginnings=(SIZED, INPUT)),
     ] = "auto"
     init: Annotated[
         str,
         Option(
-            help="scratch: a random encoder; or a file of weights from elsewhere (.pt .pth .ckpt .safetensors).",
+            help="scratch: a random encoder; or weights from elsewhere: FILE, timm:NAME or torchvision:NAME, as for ssl probe.",
             rich_help_panel=MODEL,
         ),
     ] = "scratch"

@@ -9,7 +9,7 @@ from typer import Option
 
 from sslcli.evaluation.protocols import PROTOCOLS, own_options, usual
 from sslcli.evaluation.protocols.protocol import AnyProtocol
-from sslcli.options.annotations import MODEL
+from sslcli.options.annotations import MODEL, Folds
 from sslcli.options.evaluation import Evaluation, with_options_of_protocols
 
 OF_PROTOCOL = own_options("probe")
@@ -26,6 +26,7 @@ class Probe(Evaluation):
     """
 
     protocol: str = usual().key
+    folds: Folds = None
     at_epoch: Annotated[
         int | None,
         Option(

@@ -9,7 +9,19 @@ from typing import Annotated
 from typer import Option
 
 from sslcli.methods import RATES
-from sslcli.options.annotations import MAX_SEED, METHOD, DataDir, Device, Download, ImageSize, Labels, Minutes, StudyDataset
+from sslcli.options.annotations import (
+    MAX_SEED,
+    METHOD,
+    MODEL,
+    DataDir,
+    Device,
+    Download,
+    Folds,
+    ImageSize,
+    Labels,
+    Minutes,
+    StudyDataset,
+)  # fmt: skip
 from sslcli.options.command import Command
 from sslcli.options.values import Above
 
@@ -57,6 +69,21 @@ class Study(Command):
         Option(max=1e6, help="Minutes of pretraining for each setting that --tuning tries.", rich_help_panel=METHOD),
         Above(0),
     ] = 1.0
+    beside: Annotated[
+        list[str] | None,
+        Option(
+            help="An encoder from elsewhere to measure beside: FILE, timm:NAME, torchvision:NAME or timm:NAME=FILE. "
+            "Can be repeated.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+    continue_from: Annotated[
+        str | None,
+        Option(
+            help="Pretrain a second encoder on these images, from weights from elsewhere, named as for --beside.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
     name: Annotated[str | None, Option(help="Name of the study. Default: the preset's or the data set's.")] = None
     set: Annotated[
         list[str] | None, Option(help="Change an option: COMMAND.OPTION=VALUE, e.g. pretrain.epochs=2. Can be repeated.")
@@ -67,6 +94,7 @@ class Study(Command):
         str | None,
         Option(help="Fractions of the labels to evaluate with, e.g. 0.01,0.1,1. Default: the preset's."),
     ] = None
+    folds: Folds = None
     max_steps: Annotated[int | None, Option(min=1, help="Stop each training after this many steps, for a trial.")] = None
     data_dir: DataDir = None
     download: Download = False

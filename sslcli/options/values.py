@@ -52,9 +52,9 @@ class But:
     word: str
 
 
-def one_of(*groups: Iterable[str], beginning: str | None = None) -> OneOf:
-    """The names of all groups, each once, and everything with the prefix `beginning`."""
-    return OneOf(tuple(dict.fromkeys(name for group in groups for name in group)), (beginning,) if beginning else ())
+def one_of(*groups: Iterable[str], beginnings: tuple[str, ...] = ()) -> OneOf:
+    """The names of all groups, each once, and everything with one of the prefixes `beginnings`."""
+    return OneOf(tuple(dict.fromkeys(name for group in groups for name in group)), beginnings)
 
 
 def check(name: str, hint: object, value: Any) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+
+import torch
 
 from sslcli.console.messages import say
 from sslcli.console.progress import ShareDone
@@ -16,6 +19,8 @@ from sslcli.data.image_data import ImageData, enough_labels
 from sslcli.data.loading import load_data
 from sslcli.data.split import UNLABELLED, Split
 from sslcli.errors import StateError, UsageError
+from sslcli.models import INPUT
+from sslcli.models.own_input import own_input
 from sslcli.options.finetune import Finetune
 from sslcli.options.mapping import build, from_mapping
 from sslcli.options.pictures import DataCheck, Views
@@ -81,7 +86,15 @@ def data_of_run(registry: Registry, record: Run, named: Path | None, *, load: Lo
     data = _load_as(registry, record, located(registry, record.options), named, load)
     if data.fingerprint != record.data.get("sha256"):
         raise StateError(f"run {record.id}: {record.dataset} is not the data that it was trained on (its sha256 differs)")
-    return data
+    return normalised_as(data, record.settled.get("backbone", ""), record.settled.get("stem", ""))
+
+
+def normalised_as(data: ImageData, backbone: str, stem: str) -> ImageData:
+    """The data, normalised as the backbone's authors did if its stem keeps the backbone's own input."""
+    if not stem.startswith(INPUT):
+        return data
+    own = own_input(backbone)
+    return replace(data, moments=(torch.tensor(own.mean), torch.tensor(own.std)), content=data.fingerprint)
 
 
 def pictures_of_run(registry: Registry, record: Run, named: Path | None, *, labels: Path) -> ImageData:

@@ -6,6 +6,8 @@ from sslcli.data.loading import load_data
 from sslcli.options.probe import DEFAULTS, Probe
 from sslcli.options.trainings import EvaluationT
 from sslcli.plans.data_access import Load, take_labels
+from sslcli.plans.elsewhere import with_network
+from sslcli.plans.folds import check_folds
 from sslcli.plans.inheriting import inherit, settle_encoder, settle_epoch
 from sslcli.plans.plan import Plan
 from sslcli.plans.settling import prepare
@@ -16,7 +18,8 @@ from sslcli.runs.run import Run
 
 def plan(registry: Registry, command: EvaluationT) -> Plan[EvaluationT]:
     """Set every option, most of them from the pretrain run, and load the data."""
-    inherited, parent = inherit(registry, settle_encoder(registry, command))
+    command = with_network(registry, settle_encoder(registry, command))
+    inherited, parent = inherit(registry, command)
     return settle(registry, settle_epoch(inherited, parent), parent)
 
 
@@ -30,6 +33,8 @@ def settle(registry: Registry, inherited: EvaluationT, parent: Run | None, *, lo
         inherited = inherited.because("default", **{name: DEFAULTS[name] for name in inherited.foreign()})
     context, options = prepare(registry, inherited, load=load)
     parts, protocol = take_labels(options, context.data), options.by_protocol
+    if isinstance(options, Probe) and options.folds is not None:
+        check_folds(registry, options, context.data, dataset=str(options.dataset))
     own = protocol.own(options.options())
     if protocol.check is not None:
         protocol.check(own, len(parts.train) + len(parts.val))

@@ -23,12 +23,13 @@ from sslcli.models.batch_norm import share_batch_norm
 from sslcli.models.encoder import Encoder, build_encoder, hold_to_side
 from sslcli.options.pretrain import Pretrain
 from sslcli.plans.data_access import Load
+from sslcli.plans.elsewhere import CONTINUED, with_network
 from sslcli.plans.method_file import code_of
 from sslcli.plans.plan import Plan
 from sslcli.plans.settling import prepare
 from sslcli.plans.views import side_of, view_maker, view_size_plan, with_strengths, work_of
 from sslcli.plans.weights_file import take_stock
-from sslcli.runs.naming import init_label
+from sslcli.runs.naming import init_label, weights_path
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Choices, Run
 from sslcli.training.capture import captured
@@ -44,6 +45,7 @@ SettleMinutes = Callable[[Pretrain, Pretrain, Context], Pretrain]
 
 def plan(registry: Registry, command: Pretrain, *, settle_minutes: SettleMinutes, load: Load = load_data) -> Plan[Pretrain]:
     """Load the data and set every option; with --minutes, `settle_minutes` sets those that were not given."""
+    command = with_network(registry, command)
     context, options = prepare(registry, command, load=load)
     origin = on_first(lambda: take_stock(options))
     if options.minutes is not None:
@@ -65,7 +67,10 @@ def resolve(options: Pretrain, context: Context) -> Pretrain:
         hold_to_side(options.backbone, stem=options.stem, side=side)
     if options.batch_size > (images := len(context.data.train_images)):
         raise UsageError(f"--batch-size {options.batch_size}: accepted is at most the {images} images of {options.dataset}")
-    return options.because("from optimizer, batch and epochs", **defaults_of_open(options))
+    defaults, origin = defaults_of_open(options), "from optimizer, batch and epochs"
+    if "lr" in defaults and weights_path(options.init) is not None:
+        defaults["lr"] *= CONTINUED
+    return options.because(origin, **defaults)
 
 
 def training_of(

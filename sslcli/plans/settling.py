@@ -6,11 +6,11 @@ from sslcli.data import FOLDER
 from sslcli.data.loading import load_data
 from sslcli.distributed import first_of_each_machine_first, on_first, world
 from sslcli.errors import StateError, UsageError
-from sslcli.models import TIMM, default_stem, has_stem, stems_in_words
-from sslcli.models.backbones.timm_nets import hold_to_known
+from sslcli.models import LIBRARIES, default_stem, has_stem, stems_in_words
 from sslcli.models.encoder import hold_to_side
+from sslcli.models.own_input import own_input
 from sslcli.options.trainings import OptionsT
-from sslcli.plans.data_access import Load, data_folder, reading_of
+from sslcli.plans.data_access import Load, data_folder, normalised_as, reading_of
 from sslcli.plans.watching import load_watched
 from sslcli.runs.registry import Registry
 from sslcli.training.context import Context
@@ -28,8 +28,8 @@ def prepare(registry: Registry, options: OptionsT, *, load: Load = load_data) ->
 
     With several processes all take the values of the first one, and must have the same data.
     """
-    if options.backbone and options.backbone.startswith(TIMM):
-        hold_to_known(options.backbone)
+    if options.backbone and options.backbone.startswith(LIBRARIES):
+        own_input(options.backbone)  # raises if the library does not know it
     if options.backbone and options.stem not in (None, "auto") and not has_stem(options.backbone, options.stem):
         accepted = stems_in_words(options.backbone)
         raise UsageError(f"--stem {options.stem!r}: {options.backbone} does not have it; accepted: {accepted}")
@@ -56,6 +56,7 @@ def prepare(registry: Registry, options: OptionsT, *, load: Load = load_data) ->
         options = options.because(f"from the image size, {data.image_size}", stem=stem)
     if options.backbone and options.stem:
         hold_to_side(options.backbone, stem=options.stem, side=data.image_size)
+        data = normalised_as(data, options.backbone, options.stem)
     options = on_first(lambda: options)
     watched = load_watched(registry, options, side=data.image_size, load=load)
     context = Context(

@@ -9,10 +9,14 @@ from sslcli.models.encoder import Encoder, build_encoder
 from sslcli.models.weights import find_weights, load_weights, read_tensors
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.trainings import EvaluationT, TrainingOptions
+from sslcli.plans.elsewhere import NETWORKS
 from sslcli.plans.plan import Plan
 from sslcli.runs.naming import INIT_WORDS, init_label, weights_path
 from sslcli.runs.run import Origin, Run
 from sslcli.training.context import Context
+
+MOST = 8
+"""Names to print at most; the record has all."""
 
 
 def take_stock(options: TrainingOptions) -> Origin:
@@ -26,7 +30,9 @@ def take_stock(options: TrainingOptions) -> Origin:
         return {}
     if path is None or not path.exists():
         missing = "" if path is None else "; there is no such file"
-        raise UsageError(f"--init {options.init}: accepted are {', '.join(accepted)}, or a file of weights{missing}")
+        raise UsageError(
+            f"--init {options.init}: accepted are {', '.join(accepted)}, or a file of weights{missing}; or {NETWORKS}"
+        )
     tensors, sha256 = read_tensors(path)
     encoder = build_encoder(options.backbone or "", stem=options.stem or "", seed=0)
     net = _net_in_words(options)
@@ -40,7 +46,8 @@ def take_stock(options: TrainingOptions) -> Origin:
         ("missing, and set to 0", [f"{found.missing} counters of batches"] * bool(found.missing)),
     ):
         if listed:
-            say(f"  {words}: {', '.join(listed)}")
+            more = f" and {len(listed) - MOST} more" * (len(listed) > MOST)
+            say(f"  {words}: {', '.join(listed[:MOST])}{more}")
     return {"file": path.name, "sha256": sha256, "renamed": renamed, "dropped": dropped}
 
 

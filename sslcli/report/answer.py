@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from math import floor, log10
 from typing import Any
 
 from sslcli.comparison.answer import clause, places_in_words
+from sslcli.comparison.arms import NOUN, ArmDifference
+from sslcli.comparison.ranking import Ranking
 from sslcli.comparison.rows import EvaluationRow
 from sslcli.evaluation.naming import heading
 from sslcli.evaluation.protocols import PROTOCOLS
@@ -74,9 +77,18 @@ def verdicts(differences: Sequence[InitDifference]) -> list[tuple[str, str]]:
     return clauses
 
 
+def encoders_in_words(rankings: Sequence[Ranking], beside: Sequence[ArmDifference]) -> list[str]:
+    """For each evaluation of encoders from elsewhere: which is best and which cannot be told from it, and the differences."""
+    return [
+        _typeset(" ".join([ranking.sentence(), *(f"{one.sentence()}." for one in beside if one.place == ranking.place)]))
+        for ranking in rankings
+        if ranking.noun == NOUN
+    ]
+
+
 def _typeset(text: str) -> str:
     """Text of the terminal for the page: real minus signs, and no line break before a per cent sign."""
-    return text.replace(" %", "\u00a0%").replace("-", "−")
+    return re.sub(r"(?<![a-z0-9])-", "−", text.replace(" %", "\u00a0%"))
 
 
 def forest(differences: Sequence[InitDifference]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -15,13 +15,12 @@ from markupsafe import Markup
 
 from sslcli import __version__
 from sslcli.comparison.answer import answer, speaks_of
-from sslcli.comparison.comparison import Comparison, choose, pretrain_setups, results
+from sslcli.comparison.comparison import Comparison, choose, compared_runs
 from sslcli.comparison.differences import pair_up
-from sslcli.comparison.options_apart import settings_in_words
 from sslcli.errors import UsageError
 from sslcli.figures.palette import DARK, LIGHT
 from sslcli.files import write_text
-from sslcli.report.answer import forest, verdicts
+from sslcli.report.answer import encoders_in_words, forest, verdicts
 from sslcli.report.embedded import that_fit
 from sslcli.report.pictures import find_pictures, in_order, shown_at_once
 from sslcli.report.provenance import Measured, data_checks
@@ -67,23 +66,25 @@ def make(
 
 def _page(registry: Registry, chosen: list[Run], names: dict[str, str]) -> str:
     """The whole page, with as many pictures as fit."""
-    setups = pretrain_setups(registry, chosen)
-    comparison = results(chosen, setups, settings_in_words(registry, chosen, setups))
-    material = _material(registry, chosen, comparison)
+    comparison, _, _, beside = compared_runs(registry, chosen)
+    material = _material(registry, chosen, comparison, beside)
     head = _head(material) | names
     room = LIMIT - MARGIN - len(_render(head, replace(material, left_out=material.found)).encode())
     kept, left_out = that_fit(sorted(material.found, key=lambda picture: not shown_at_once(picture)), room)
     return _render(head, replace(material, kept=in_order(kept), left_out=left_out))
 
 
-def _material(registry: Registry, chosen: list[Run], comparison: Comparison) -> Material:
-    """The content of the sections; the pictures that fit are not chosen yet."""
+def _material(registry: Registry, chosen: list[Run], comparison: Comparison, beside: Collection[str]) -> Material:
+    """The content of the sections; the pictures that fit are not chosen yet. `beside` are runs compared as encoders."""
     runs = _runs_of(registry, chosen)
     checks, unchecked = data_checks(registry.root, _datasets(runs))
     found, damaged = find_pictures(registry, runs)
     return Material(
         registry=registry, chosen=chosen, checks=checks, unchecked=unchecked, damaged=damaged, rankings=comparison.rankings,
-        measured=Measured(comparison.rows, comparison.differences, runs, pair_up(chosen)[1]),
+        beside=comparison.beside,
+        measured=Measured(
+            comparison.rows, comparison.differences, runs, [run for run in pair_up(chosen)[1] if run.id not in beside]
+        ),
         found=in_order([*found, *quality_figures(registry, chosen)]),
     )  # fmt: skip
 
@@ -113,6 +114,7 @@ def _head(material: Material) -> dict[str, Any]:
         ],
         "verdicts": verdicts(differences),
         "speaks_of": speaks_of(differences) if differences else answer(differences),
+        "encoders": encoders_in_words(material.rankings, material.beside),
         "forest": forest(differences),
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sslcli.comparison.arms import ArmDifference
 from sslcli.comparison.ranking import Ranking
 from sslcli.report.embedded import Picture
 from sslcli.report.provenance import Measured
@@ -21,6 +22,8 @@ Content = Mapping[str, Any]
 class Material:
     """The input of a page: the study's evaluations, what was `measured` in them, and the pictures.
 
+    `beside` are the differences of own pretraining from encoders from elsewhere.
+
     `checks` are the tables of the data checks, `unchecked` sentences about data sets without one. `found` are all pictures, in
     order; `kept` are those that fit into the page, `left_out` the others. `damaged` are the names of damaged files.
     """
@@ -29,6 +32,7 @@ class Material:
     chosen: Sequence[Run]
     measured: Measured
     rankings: Sequence[Ranking]
+    beside: Sequence[ArmDifference]
     checks: Sequence[Table]
     unchecked: Sequence[str]
     found: Sequence[Picture]

@@ -8,7 +8,7 @@ from typing import Any
 
 from sslcli.comparison.differences import INTERVALS
 from sslcli.comparison.ranking import Ranking
-from sslcli.comparison.ranking_rows import RANKED, correction_of, ranking_rows
+from sslcli.comparison.ranking_rows import RANKED, correction_of, heading_of, ranking_rows
 from sslcli.comparison.rows import EvaluationRow
 from sslcli.evaluation.naming import settings_with_method
 from sslcli.evaluation.statistics import InitDifference
@@ -39,11 +39,11 @@ class Table:
 
 COLUMNS = {
     "dataset": "data set", "backbone": "backbone", "label_fraction": "labels", "epochs": "epochs",
-    "at_epoch": "of epoch", "setting": "setting", "init": "init", "method": "method",
+    "at_epoch": "of epoch", "folds": "folds", "setting": "setting", "init": "init", "method": "method",
     "seed": "seed", "test_acc": "test accuracy (%)", "best_test_acc": "best test accuracy (%)", "test_nll": "NLL (nats)",
     "test_ece": "ECE (%)", "run": "run",
 }  # fmt: skip
-NUMBERS = ("label_fraction", "epochs", "at_epoch", "seed", "test_acc", "best_test_acc", "test_nll", "test_ece")
+NUMBERS = ("label_fraction", "epochs", "at_epoch", "folds", "seed", "test_acc", "best_test_acc", "test_nll", "test_ece")
 ALWAYS = ("label_fraction", "init", "seed", "test_acc", "run")
 
 
@@ -104,11 +104,11 @@ def ranking_tables(rankings: Sequence[Ranking]) -> list[tuple[str, str, Table]]:
     """For each ranking of methods: the heading, the sentence that names the best method, and the table."""
     return [
         (
-            f"Methods in {ranking.place}",
+            heading_of(ranking),
             ranking.sentence(),
             Table(
                 correction_of(ranking),
-                [(heading, key.endswith("_acc")) for key, heading in RANKED.items()],
+                [(ranking.noun if key == "method" else head, key.endswith("_acc")) for key, head in RANKED.items()],
                 [[_ranked_cell(key, row.get(key)) for key in RANKED] for row in ranking_rows(ranking)],
                 sortable=False,
             ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sslcli.data import FOLDER
 
@@ -53,6 +53,25 @@ def init_label(init: str, origin: Origin) -> str:
     stem = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:24].strip("-")
     name = "-".join(filter(None, (stem, origin["sha256"][:8])))
     return f"pretrained-from-{name}" if init == "pretrained" else f"file-{name}"
+
+
+NETWORK = re.compile(r"(?P<backbone>(timm|torchvision):[\w.\-]+)(@(?P<side>[1-9]\d{0,3}))?(=(?P<file>.+))?", re.DOTALL)
+
+
+class Network(NamedTuple):
+    """A library's network that --init names: timm:NAME or torchvision:NAME; the side of its images, if given, and its file."""
+
+    backbone: str
+    side: int | None
+    file: Path | None
+
+
+def network_in(init: str) -> Network | None:
+    """The network of --init timm:NAME, torchvision:NAME@SIDE or timm:NAME=FILE; None for another init."""
+    if (found := NETWORK.fullmatch(init)) is None:
+        return None
+    side, file = found["side"], found["file"]
+    return Network(found["backbone"], int(side) if side else None, Path(file) if file else None)
 
 
 INIT_WORDS = ("pretrained", "scratch")

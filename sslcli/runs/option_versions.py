@@ -58,6 +58,7 @@ CHANGES: tuple[Change, ...] = (
     Change(added={"finetune": {"search_lr": False}}),
     Change(added_to_methods={"simclr": {"views": 2, "small_views": 0}}),
     Change(added={"pretrain": {"watch": None}}),
+    Change(added={"probe": {"folds": None}}),
 )
 """The changes of versions 2, 3, … of the options."""
 

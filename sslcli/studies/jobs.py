@@ -14,7 +14,10 @@ from sslcli.options.mapping import build
 from sslcli.options.pairing import changed_options
 from sslcli.options.presets import Step, over_time
 from sslcli.options.pretrain import Pretrain
+from sslcli.options.probe import Probe
 from sslcli.options.trainings import TRAININGS, TrainingOptions
+from sslcli.plans.few_labels import tell_of_width
+from sslcli.plans.folds import check_folds, tell_of_copies
 from sslcli.plans.plan import Plan
 from sslcli.plans.pretraining import kept_epochs
 from sslcli.plans.settling import prepare
@@ -27,7 +30,10 @@ from sslcli.workflows.table import WORKFLOWS
 
 
 def hold_to_labels(registry: Registry, steps: list[Step]) -> None:
-    """A UsageError, before anything is trained, if the data lack the labels that an evaluation needs."""
+    """A UsageError, before anything is trained, if the data lack the labels that an evaluation needs.
+
+    Says how wide the interval of a difference will be, if it is wide.
+    """
     own = [
         evaluation for kind, arguments in steps if not {"dataset", "labels"} & set(arguments)
         if not isinstance(evaluation := build(TRAININGS[kind], arguments), Pretrain)
@@ -35,8 +41,13 @@ def hold_to_labels(registry: Registry, steps: list[Step]) -> None:
     datasets = {build(Pretrain, arguments).dataset: arguments for kind, arguments in steps if kind == "pretrain"} if own else {}
     for of_pretraining in datasets.values():
         context, options = prepare(registry, build(Pretrain, of_pretraining))
+        folds = [evaluation for evaluation in own if isinstance(evaluation, Probe) and evaluation.folds is not None]
         for evaluation in own:
             enough_labels(context.data, evaluation.label_fraction, dataset=options.dataset)
+        for evaluation in folds[:1]:
+            check_folds(registry, evaluation, context.data, dataset=options.dataset)
+            tell_of_copies(registry, context.data, dataset=options.dataset)
+        tell_of_width(context.data, folds=folds[0].folds if folds else None)
 
 
 def train_all(

@@ -28,7 +28,8 @@ def settled_before(
     minutes, method = arguments.get("minutes"), Pretrain.file_of(str(arguments.get("method", Pretrain.method)))
     if not minutes or method is None:
         return arguments, {}
-    every = [registry.load(run) for run in reversed(before) if run.experiment == "pretrain"]
+    begun = "init" in arguments  # with others' weights, which have a network of their own
+    every = [registry.load(run) for run in reversed(before) if run.experiment == "pretrain" and (run.init is not None) == begun]
     of_others = []
     for record in (record for record in every if record.choices.get("minutes") == minutes):
         if record.encoder_method != method.name:

@@ -23,6 +23,7 @@ from sslcli.report.page import make
 from sslcli.runs.naming import dataset_word
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import LEGAL_ID, Run
+from sslcli.studies.beside import hold_to_encoders, of_pretrained
 from sslcli.studies.jobs import hold_to_labels, train_all
 from sslcli.studies.tuning import Arguments, tuned
 from sslcli.training.device import choose_device, tell_of_speed
@@ -40,6 +41,7 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
     say(f"study {name} in {registry.root}: {_in_words(steps, command)}")
     tell_of_speed(choose_device(command.device), [build(TRAININGS[kind], arguments).precision for kind, arguments in steps])
     hold_to_labels(registry, steps)
+    hold_to_encoders(registry, command, steps)
     evaluations = [step for step in steps if step[0] != "pretrain"]
     pretrained = _pretrained(
         registry, name, [arguments for kind, arguments in steps if kind == "pretrain"], evaluations, command
@@ -84,7 +86,8 @@ def _pretrained(
     for seeds_done in range(command.seeds):
         for arguments, choices in chosen:
             seed = build(Pretrain, arguments).seed + seeds_done
-            own: list[Step] = [("pretrain", dict(arguments)), *evaluations]
+            mine = of_pretrained(evaluations) if "init" in arguments else evaluations  # others' weights have no scratch partner
+            own: list[Step] = [("pretrain", dict(arguments)), *mine]
             done.append(train_all(registry, name, own, seed=seed, whole=not seeds_done, choices=choices))
     return done[: len(chosen)]
 

@@ -20,7 +20,7 @@ from sslcli.evaluation.classifiers import load_classifier, outputs_as_in
 from sslcli.evaluation.linear import standardisation
 from sslcli.evaluation.protocols import protocol_named
 from sslcli.evaluation.represented import Represented
-from sslcli.evaluation.test_logits import FILE, Kept, read_kept
+from sslcli.evaluation.test_logits import FILE, IN_FOLDS, Kept, figures_in_folds, read_kept
 from sslcli.models.encoder import tensors_hash
 from sslcli.options.pairing import NOT_IN_PAIR
 from sslcli.plans.data_access import data_of_run
@@ -73,7 +73,8 @@ class Prover:
         best = states["best.pt"]
         kept = read_kept(self.registry.path(f"{record.folder}/{FILE}"))
         return [*of_copy(record, best), *of_best(record, best, held), *of_training(held), *self._of_parent(record),
-                *of_logits(self.registry, record, kept, held, all_kin="record" not in best)]  # fmt: skip
+                *of_logits(self.registry, record, kept, held, all_kin="record" not in best),
+                *of_folds(self.registry, record)]  # fmt: skip
 
     def _of_parent(self, record: Run) -> list[Evidence]:
         """Evidence from the pretrain run about an evaluation: the frozen encoder, and the test pictures that it had seen."""
@@ -167,6 +168,14 @@ def of_logits(registry: Registry, record: Run, kept: Kept, held: State, *, all_k
     }
     told = {run: count for run, count in counts.items() if run in record.both_right or (run in missing)}
     return [Evidence("logits", by_name({"metrics": made, "both_right": told}, attempts=0), within=SAME)]
+
+
+def of_folds(registry: Registry, record: Run) -> list[Evidence]:
+    """Evidence from the logits of the folds, if there are any."""
+    if record.options.get("folds") is None:
+        return []
+    kept = read_kept(registry.path(f"{record.folder}/{IN_FOLDS}"))
+    return [Evidence("logits", by_name({"metrics": figures_in_folds(kept)}, attempts=0), within=SAME)]
 
 
 def from_checkpoint(registry: Registry, record: Run, data_dir: Path | None, device: str) -> list[str]:

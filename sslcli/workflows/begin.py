@@ -9,7 +9,9 @@ from sslcli.errors import UsageError
 from sslcli.options.finetune import Finetune
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
-from sslcli.options.trainings import OptionsT
+from sslcli.options.trainings import EvaluationT, OptionsT
+from sslcli.plans.few_labels import tell_of_width
+from sslcli.plans.folds import tell_of_copies
 from sslcli.plans.pretraining import plan
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -43,7 +45,7 @@ def _show_plan(registry: Registry, command: Pretrain) -> None:
 
 def finetune(registry: Registry, command: Finetune) -> Run:
     """Start a new run and carry it out; returns its finished record."""
-    return _begun(FINETUNE, registry, command)
+    return _evaluated(FINETUNE, registry, command)
 
 
 def probe(registry: Registry, command: Probe) -> Run:
@@ -51,7 +53,16 @@ def probe(registry: Registry, command: Probe) -> Run:
     for name, protocols in command.foreign().items():
         option, whose = f"--{name.replace('_', '-')} {getattr(command, name)}", " and ".join(protocols)
         raise UsageError(f"{option}: belongs to {whose}; with --protocol {command.protocol} leave it out")
-    return _begun(PROBE, registry, command)
+    return _evaluated(PROBE, registry, command)
+
+
+def _evaluated(workflow: Workflow[EvaluationT], registry: Registry, command: EvaluationT) -> Run:
+    plan = workflow.plan(registry, command)
+    folds = plan.options.folds if isinstance(plan.options, Probe) else None
+    tell_of_width(plan.context.data, folds=folds)
+    if folds is not None:
+        tell_of_copies(registry, plan.context.data, dataset=str(plan.options.dataset))
+    return start(registry, plan, workflow.carry_out)
 
 
 def _begun(workflow: Workflow[OptionsT], registry: Registry, command: OptionsT) -> Run:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import torch
 
 from sslcli.console.messages import say
 from sslcli.errors import Interrupted
-from sslcli.evaluation.protocols.protocol import AnyProtocol, Frozen, Start, Steps
+from sslcli.evaluation.protocols.protocol import AnyProtocol, Frozen, Outcome, Start, Steps
+from sslcli.options.probe import Probe
 from sslcli.options.trainings import EvaluationT
 from sslcli.plans.inheriting import starting_encoder
 from sslcli.runs.registry import Registry
@@ -18,6 +20,7 @@ from sslcli.runs.run import Run
 from sslcli.training.context import Context
 from sslcli.training.lifecycle import Stop, running
 from sslcli.workflows.finishing import finish, report
+from sslcli.workflows.in_folds import evaluate_in_folds
 from sslcli.workflows.rates import rate_of, trial_of
 from sslcli.workflows.representations import fixed_of, represent, standardised_as_begun
 from sslcli.workflows.training_run import begun_state, train
@@ -30,7 +33,12 @@ def carry_out(registry: Registry, run: Run, options: EvaluationT, context: Conte
         encoder = starting_encoder(registry, run, options).to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         parts = context.data.split(seed=seed, label_fraction=options.label_fraction)
         start, steps = _begin(registry, run, protocol, Start(encoder, context, seed, parts), stop)
-        outcome = protocol.evaluate(start, protocol.own(options.options()), steps)
+        own = protocol.own(options.options())
+        outcome = protocol.evaluate(start, own, steps)
+        if isinstance(start, Frozen) and isinstance(options, Probe) and options.folds is not None:
+            of_fold: Callable[[Frozen, Steps], Outcome] = lambda frozen, steps: protocol.evaluate(frozen, own, steps)  # noqa: E731
+            figures = evaluate_in_folds(registry, run, start, of_fold, folds=options.folds, stop=stop)
+            outcome = replace(outcome, figures=outcome.figures | figures)
         finish(registry, run, context, outcome)
     report(run)
     return run

@@ -108,7 +108,10 @@ def _on_cpu(module: nn.Module) -> dict[str, Tensor]:
 
 def report(run: Run) -> None:
     """Print the accuracies and the files written."""
-    names = {"test accuracy": "test_acc", "best over epochs": "best_test_acc", "validation": "val_acc"}
+    names = {
+        "test accuracy": "test_acc", "best over epochs": "best_test_acc", "validation": "val_acc",
+        "all labelled images, in folds": "folds_acc",
+    }  # fmt: skip
     shown = {words: run.metrics[name] for words, name in names.items() if name in run.metrics}
     trained = f" (epoch {run.metrics['epoch']} of {run.epochs:g}, {duration(run.metrics['seconds'])})" if run.history else ""
     print(f"{run.id}: {accuracies(shown)}{trained}")

@@ -32,7 +32,7 @@ def rate_of(registry: Registry, run: Run, search: Search) -> float:
 
 def best_rate(tried: Mapping[float, float]) -> float:
     """The rate with the best validation accuracy; of equal ones, the lowest."""
-    return max(sorted(tried), key=tried.__getitem__)
+    return max(sorted(tried), key=lambda rate: tried[rate])
 
 
 def trial_of(run: Run, training: Training, *, validate: Callable[[], Metrics], name: str, stop: Stop) -> float:

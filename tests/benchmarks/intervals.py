@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from sslcli.evaluation.statistics import Difference, over_seeds, unpaired
 from tests.benchmarks import machine
+from tests.benchmarks.folds import MARKER
 
 SEEDS, IMAGES = (1, 2, 3, 4, 5), (20, 60, 200, 1000, 10_000)
 ACCURACIES = (
@@ -149,7 +150,8 @@ def main() -> None:
     lines = table(chosen.studies, chosen.again)
     page = PAGE.format(table="\n".join(lines), machine=machine("tests.benchmarks.intervals"), again=chosen.again)
     if chosen.write:
-        chosen.write.write_text(page, encoding="utf-8")
+        _, marker, rest = chosen.write.read_text(encoding="utf-8").partition(MARKER)
+        chosen.write.write_text(page + f"\n{marker}{rest}" * bool(marker), encoding="utf-8")
     else:
         print(page)
 

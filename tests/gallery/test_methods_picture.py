@@ -19,12 +19,12 @@ ROWS = [
 
 
 def test_worse_methods_have_another_colour_and_those_beside_the_best_are_hollow() -> None:
-    figure = draw_methods(ROWS, LIGHT, title="Methods", subtitle="three seeds", scratch=45.0)
+    figure = draw_methods(ROWS, title="Methods", subtitle="three seeds", scratch=45.0)
     (axes,) = figure.axes
     means = [line for line in axes.lines if line.get_marker() == "o"]
     assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in means] == [(60.0, 0), (59.5, 1), (50.0, 2)]
     assert [to_hex(line.get_color()) for line in means] == [LIGHT.gain, LIGHT.gain, LIGHT.loss]
-    assert [to_hex(line.get_markerfacecolor()) for line in means] == [LIGHT.gain, LIGHT.ground, LIGHT.loss]
+    assert [to_hex(line.get_markerfacecolor()) for line in means] == [LIGHT.gain, LIGHT.card, LIGHT.loss]
     bars = [line for line in axes.lines if line.get_marker() == "None" and len(set(line.get_xdata())) == 2]
     assert [tuple(line.get_xdata()) for line in bars] == [(58.0, 61.0), (48.5, 51.5)]
     low, high = axes.get_xlim()

@@ -167,6 +167,7 @@ PROTOCOL = Protocol(
     command="finetune",
     by_steps=True,
     frozen=False,
+    in_folds=False,
     options=Options,
     settle=settle,
     evaluate=evaluate,

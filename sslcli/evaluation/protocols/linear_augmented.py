@@ -60,6 +60,7 @@ PROTOCOL = Protocol(
     meaning="Like linear evaluation, but with representations of augmented training images.",
     limits="Augmentation itself can help, so do not compare it with protocols without augmentation.",
     by_steps=True,
+    in_folds=False,
     options=BySgd,
     evaluate=evaluate,
     training=training,

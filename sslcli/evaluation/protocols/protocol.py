@@ -108,7 +108,8 @@ class Protocol(Generic[Begun, Own]):
     `key` is its name in records, `name` its name in sentences, `help` its text in `ssl probe --help`. `meaning` says what the
     accuracy shows, `limits` what it cannot show. `experiment` is the folder of its runs below runs/, `command` the command that
     makes them. `by_steps`: it trains by steps, and so has epochs, curves and checkpoints. `frozen`: the encoder does not
-    change. `probabilities`: its outputs are probabilities, so likelihood and calibration have a meaning.
+    change. `in_folds`: it uses nothing but the images' representations, and so can test them in folds. `probabilities`: its
+    outputs are probabilities, so likelihood and calibration have a meaning.
 
     `options` is a dataclass of its own options, annotated like those of a command; two protocols may share one.
     `settle(options)` returns values for options that are None. `check(options, labelled)` raises a UsageError if the options
@@ -130,6 +131,7 @@ class Protocol(Generic[Begun, Own]):
     command: str = "probe"
     by_steps: bool = False
     frozen: bool = True
+    in_folds: bool = True
     probabilities: bool = True
     options: type[Own] = field(default=cast(type[Own], NoOptions))  # without other options, Own is NoOptions
     settle: Callable[[Own], Mapping[str, object]] = lambda _: {}

@@ -1,0 +1,192 @@
+"""Encoders from elsewhere beside one's own: evaluations that differ only in the encoder, their differences and their ranking.
+
+A pair has one network; here the networks may differ, so a difference is not the effect of pretraining: it says which encoder is
+better on these images. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sslcli.comparison.differences import Pair, folds_of, images_of, interval_of, metric_of
+from sslcli.comparison.ranking import Ranking, Seeds, rank
+from sslcli.errors import StateError
+from sslcli.evaluation.naming import in_words
+from sslcli.evaluation.test_logits import FILE, Kept, read_kept
+from sslcli.options.pairing import pair_key
+from sslcli.runs.naming import INIT_WORDS
+from sslcli.runs.next_step import record_or_index
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
+
+OF_ENCODER = ("backbone", "stem")
+OWN = "own pretraining"
+NOUN = "encoder"
+Keys = Mapping[str, str]
+"""By run id: a key that is equal for evaluations that differ only in encoder and seed."""
+Arm = tuple[str, ...]
+"""What distinguishes an encoder from the others of a comparison, apart from the seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmDifference:
+    """Own pretraining minus an encoder from elsewhere: accuracies (fractions), and the 95 % interval of their difference.
+
+    `place` is what was measured, in words. `interval` says how it is computed.
+    """
+
+    place: str
+    first: str
+    second: str
+    seeds: list[int | None]
+    difference: float
+    low: float
+    high: float
+    interval: str
+    first_runs: list[str]
+    second_runs: list[str]
+
+    def sentence(self) -> str:
+        """The difference in points: "own pretraining - ImageNet: -3.1 points (95 % interval -5.0 to -1.2)"."""
+        size, low, high = (f"{100 * value:+.1f}" for value in (self.difference, self.low, self.high))
+        return f"{self.first} - {self.second}: {size} points (95 % interval {low} to {high})"
+
+
+def compare_encoders(
+    registry: Registry, runs: Sequence[Run], setups: Mapping[str, str | None]
+) -> tuple[list[Ranking], list[ArmDifference], set[str]]:
+    """The rankings of encoders, own pretraining minus each of the others, and the ids of the runs that are compared so."""
+    keys = keys_of(registry, runs)
+    groups = groups_of(with_counts(registry, runs, keys), keys, setups)
+    ids = {run.id for arms in groups for of_seed in arms.values() for run in of_seed.values()}
+    return arm_rankings(groups), arm_differences(groups), ids
+
+
+def others_of(runs: Sequence[Run]) -> bool:
+    """Whether encoders from elsewhere are among these evaluations, or a pretraining that continued from one."""
+    return any(run.init not in (None, *INIT_WORDS) for run in runs)
+
+
+def keys_of(registry: Registry, runs: Sequence[Run]) -> dict[str, str]:
+    """The keys of evaluations beside which there are encoders from elsewhere; {} if there are none.
+
+    Records are read only in that case. A published run has no options, and so no key.
+    """
+    if not others_of(runs):
+        return {}
+    records = [record_or_index(registry, run) for run in runs]
+    return {
+        record.id: pair_key(record.experiment, record.options, str(record.data.get("sha256")), but=("seed", *OF_ENCODER))
+        for record in records
+        if record.options
+    }
+
+
+def with_counts(registry: Registry, runs: Sequence[Run], keys: Keys) -> list[Run]:
+    """The runs, with the images that two encoders of other networks both have right, from their saved test logits.
+
+    A record has these counts for equal networks only. Runs whose logits cannot be read stay as they are.
+    """
+    kept: dict[str, Kept] = {}
+    for run in runs:
+        try:
+            if run.id in keys and folds_of(run) is None:  # those in folds have their counts already
+                kept[run.id] = read_kept(registry.path(f"{run.folder}/{FILE}"))
+        except StateError:  # their intervals are then unpaired, and say so
+            continue
+    return [replace(run, both_right=_counts(run, kept, keys) | run.both_right) for run in runs]
+
+
+def _counts(run: Run, kept: Mapping[str, Kept], keys: Keys) -> dict[str, int]:
+    """The images that a run and each other run of its key have right together."""
+    if (mine := kept.get(run.id)) is None:
+        return {}
+    others = {name: held for name, held in kept.items() if name != run.id and keys[name] == keys[run.id]}
+    return {
+        name: int((mine.right & held.right).sum())
+        for name, held in others.items()
+        if np.array_equal(mine.indices, held.indices)
+    }
+
+
+def groups_of(runs: Sequence[Run], keys: Keys, setups: Mapping[str, str | None]) -> list[dict[Arm, dict[int | None, Run]]]:
+    """For each way of measuring in which an encoder from elsewhere was measured: the runs of each encoder, by seed."""
+    found: dict[tuple[Any, ...], dict[Arm, dict[int | None, Run]]] = {}
+    for run in runs:
+        if run.id in keys and (metric := metric_of(run)):
+            parent = (setups.get(run.parent) or run.parent) if run.parent else ""
+            way = (keys[run.id], run.protocol, run.at_epoch, metric, images_of(run))
+            arm = (run.init or "", parent or "", (run.setup or "") if run.init == "scratch" else "")
+            found.setdefault(way, {}).setdefault(arm, {})[run.seed] = run
+    return [
+        arms for arms in found.values()
+        if len(arms) > 1 and others_of([run for of_seed in arms.values() for run in of_seed.values()])
+    ]  # fmt: skip
+
+
+def arm_differences(groups: Sequence[Mapping[Arm, Seeds]]) -> list[ArmDifference]:
+    """Own pretraining minus each encoder from elsewhere, over the seeds that both have."""
+    found = []
+    for arms in groups:
+        names = dict(zip(arms, names_of(list(arms.values())), strict=True))
+        own = {arm: runs for arm, runs in arms.items() if arm[0] == "pretrained"}
+        others = {arm: runs for arm, runs in arms.items() if arm[0] not in INIT_WORDS}
+        found += [
+            _difference(pairs, names[mine], names[theirs])
+            for mine, my_runs in own.items()
+            for theirs, their_runs in others.items()
+            if (pairs := [(run, their_runs[seed]) for seed, run in my_runs.items() if seed in their_runs])
+        ]
+    return found
+
+
+def _difference(pairs: Sequence[Pair], first: str, second: str) -> ArmDifference:
+    run = pairs[0][0]
+    found, kind = interval_of(pairs, metric_of(run))
+    return ArmDifference(
+        place=in_words(run.experiment, run.label_fraction, run.at_epoch, run.protocol), first=first, second=second,
+        seeds=[pair[0].seed for pair in pairs], difference=found.value, low=found.low, high=found.high, interval=kind,
+        first_runs=[pair[0].id for pair in pairs], second_runs=[pair[1].id for pair in pairs],
+    )  # fmt: skip
+
+
+def arm_rankings(groups: Sequence[Mapping[Arm, Seeds]]) -> list[Ranking]:
+    """The encoders of each group ranked, scratch among them, with Holm's correction for all comparisons of two."""
+    return [
+        rank(list(arms.values()), metric_of(_first(next(iter(arms.values())))), names_of(list(arms.values())), noun=NOUN)
+        for arms in groups
+    ]
+
+
+def names_of(arms: Sequence[Seeds]) -> list[str]:
+    """Encoders in words: own pretraining, scratch, a file's name, or "continued from" one; of several own ones the method.
+
+    With the start of its sha256 where two files have one name.
+    """
+    runs = [_first(of_seed) for of_seed in arms]
+    several = len({run.method for run in runs if run.init == "pretrained"}) > 1
+    words = [_name(run, several=several) for run in runs]
+    return [
+        word if words.count(word) == 1 else f"{word} ({(run.init or '').rpartition('-')[2] if _is_other(run) else run.id})"
+        for word, run in zip(words, runs, strict=True)
+    ]
+
+
+def _name(run: Run, *, several: bool) -> str:
+    init = run.init or ""
+    if not _is_other(run):
+        return f"{OWN} ({run.method})" if several and init == "pretrained" else OWN if init == "pretrained" else init
+    file = init.removeprefix("pretrained-from-").removeprefix("file-").rpartition("-")[0] or init
+    return f"continued from {file}" if init.startswith("pretrained-from-") else file
+
+
+def _is_other(run: Run) -> bool:
+    return run.init not in (None, *INIT_WORDS)
+
+
+def _first(runs: Seeds) -> Run:
+    return next(iter(runs.values()))

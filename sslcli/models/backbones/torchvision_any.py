@@ -1,0 +1,58 @@
+"""Any classifier of torchvision as a backbone, as its authors made it, without weights and without its last layer."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+import torch
+import torchvision
+from torch import nn
+from torchvision.models import get_model, list_models
+
+from sslcli.errors import UsageError
+from sslcli.models import TORCHVISION
+
+FORMS = "accepted is a network of images whose last layer is linear"
+
+
+def hold_to_known(backbone: str) -> str:
+    """The name after "torchvision:"; a UsageError if torchvision has no such model."""
+    name = backbone.removeprefix(TORCHVISION)
+    if name not in (known := list_models(module=torchvision.models)):
+        near = difflib.get_close_matches(name, known, 5, 0.5)
+        meant = f"similar are {', '.join(TORCHVISION + other for other in near)}" if near else "no name is similar"
+        raise UsageError(
+            f"--backbone {backbone}: torchvision has no such model; {meant}; torchvision.models.list_models() lists all"
+        )
+    return name
+
+
+def build(backbone: str, size: int) -> nn.Module:
+    """The model without its last linear layer, for images of `size` pixels; `num_features` is the length of its output.
+
+    A UsageError if it does not turn an image of that size into a vector.
+    """
+    name = hold_to_known(backbone)
+    try:
+        net: Any = _headless(get_model(name, weights=None), backbone)
+        with torch.no_grad():
+            h = net.eval()(torch.zeros(1, 3, size, size))
+    except (RuntimeError, AssertionError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"--backbone {backbone} does not take images of {size} pixels ({reason}); choose another") from error
+    if not isinstance(h, torch.Tensor) or h.ndim != 2:
+        raise UsageError(f"--backbone {backbone} does not turn an image into a vector; {FORMS}")
+    net.num_features = h.shape[1]
+    made: nn.Module = net.train()
+    return made
+
+
+def _headless(net: nn.Module, backbone: str) -> nn.Module:
+    """The network with an identity in place of its last layer."""
+    last = list(net.named_modules())[-1][0]
+    parent, _, name = last.rpartition(".")
+    if not isinstance(net.get_submodule(last), nn.Linear):
+        raise UsageError(f"--backbone {backbone} does not end in a linear layer; {FORMS}")
+    setattr(net.get_submodule(parent), name, nn.Identity())
+    return net
