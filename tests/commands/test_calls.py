@@ -36,6 +36,7 @@ MAPS, CHECK, EMBED = (
 FIELDS, STATES, EXPORT = "verification.printing.print_fields", "verification.printing.print_states", "export.export.export"
 PROVER, COLUMNS, MEASURE = "verification.numbers.Prover", "bench.shown.show", "bench.columns.measure"
 CARD = "cards.files.make_and_show"
+PLACES: dict[str, Any] = {"data_dir": None, "device": "auto"}
 NOTHING = {"out": None, "data_dir": None}
 CALLS: list[tuple[str, str, list[object], Mapping[str, object]]] = [
     ("pretrain --dataset shapes --epochs 2 --seed 3", f"{TRAIN}.pretrain",
@@ -60,9 +61,9 @@ CALLS: list[tuple[str, str, list[object], Mapping[str, object]]] = [
     ("plots --check page.html --fix", LINKS, [PAGE], {"fix": True}),
     ("predict --n 4 --study mine", GRIDS, [Predict(n=4, study="mine")], {}),
     ("predict --run mine --images a.png b.png", OWN, [Predict(run="mine", images=["a.png"], more=["b.png"])], {}),
-    ("card", CARD, ["latest", Wanted(images=2000, seed=1, transfer=None, data_dir=None, device="auto")], {"style": "table"}),
-    ("card mine --n 50 --transfer svhn --transfer folder:p --format json", CARD,
-     ["mine", Wanted(images=50, seed=1, transfer=["svhn", "folder:p"], data_dir=None, device="auto")], {"style": "json"}),
+    ("card", CARD, ["latest", Wanted(images=2000, seed=1, transfer=None, moved=[], **PLACES)], {"style": "table"}),
+    ("card mine --n 50 --transfer svhn --transfer folder:p --moved folder:q --format json", CARD,
+     ["mine", Wanted(images=50, seed=1, transfer=["svhn", "folder:p"], moved=["folder:q"], **PLACES)], {"style": "json"}),
     ("map --queries 3 --device cpu", MAPS, [Map(queries=3, device="cpu")], {}),
     ("neighbours a.png photos --k 2", NEAR, [Neighbours(images=["a.png", "photos"], k=2)], {}),
     ("views --dataset shapes --hue 0.2", VIEWS, [Views(dataset="shapes", hue=0.2)], {}),
