@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sslcli.cards.arms import Arm, arms_of, main_run
-from sslcli.cards.elsewhere import Elsewhere, bank_of, loaded, others, outliers, seen, shifted, tell_of_missing, transfer
+from sslcli.cards.elsewhere import Elsewhere, bank_of, loaded, moved, others, outliers, seen, shifted, tell_of_missing, transfer
 from sslcli.cards.sturdiness import Answered, Gap, Sturdy, answered, gaps, kinds, sturdy
 from sslcli.console.messages import say
 from sslcli.data import FOLDER
@@ -59,12 +59,15 @@ class Card:
 
 @dataclass(frozen=True, kw_only=True)
 class CardWanted:
-    """What a card is asked for: at most `images` test images, drawn by `seed`; `transfer` names other data sets (None: all that
-    are at hand)."""
+    """What a card is asked for: at most `images` test images, drawn by `seed`.
+
+    `transfer` names other data sets (None: all that are at hand), `moved` folders of pictures of the own classes.
+    """
 
     images: int
     seed: int
     transfer: Sequence[str] | None
+    moved: Sequence[str]
     data_dir: Path | None
     device: str
 
@@ -74,9 +77,10 @@ def make_card(registry: Registry, selector: str, wanted: CardWanted) -> Card:
     device = choose_device(wanted.device)
     use_well(device)
     main = registry.load(main_run(registry, selector))
-    for name in wanted.transfer or ():
-        if name.startswith(FOLDER):
-            hold_beside_project(registry, name, option="--transfer")
+    for option, names in (("--transfer", wanted.transfer or ()), ("--moved", wanted.moved)):
+        for name in names:
+            if name.startswith(FOLDER):
+                hold_beside_project(registry, name, option=option)
     arms = arms_of(registry, selector, device)
     say(f"{main.id}: beside each other: {'; '.join(f'{arm.name} ({arm.record.id})' for arm in arms)}")
     data = data_of_run(registry, main, wanted.data_dir)
@@ -117,11 +121,10 @@ def _elsewhere(
     """Everything on other data: the same classes in other pictures, other data sets as outliers, and linear probes there."""
     rows: list[Elsewhere] = []
     made: list[Gap] = []
-    for name, read in SHIFTED.get(main.dataset or "", {}).items():
-        if (there := read(data_dir, data.classes, wanted.images, wanted.seed)) is not None:
-            say(f"{name}: {len(there[1]):,} images")
-            more = shifted(arms, *there, name)
-            rows, made = rows + more[0], made + more[1]
+    for name, (images, labels) in _of_own_classes(main, data, data_dir, wanted).items():
+        say(f"{name}: {len(labels):,} images")
+        more = shifted(arms, images, labels, name)
+        rows, made = rows + more[0], made + more[1]
     if wanted.transfer == [NOWHERE]:
         return rows, made
     banks = [bank_of(arm, data, seed=wanted.seed) for arm in arms]
@@ -140,6 +143,16 @@ def _elsewhere(
             rows, made = rows + more[0], made + more[1]
     tell_of_missing(missing, data_dir)
     return rows, made
+
+
+def _of_own_classes(main: Run, data: ImageData, data_dir: Path, wanted: Wanted) -> dict[str, tuple[Tensor, Tensor]]:
+    """Other pictures of the own classes with their labels, by name: folders that were named, and test sets that lie there."""
+    count, seed = wanted.images, wanted.seed
+    found = {name: moved(name, data, data_dir, count=count, seed=seed) for name in wanted.moved}
+    for name, read in SHIFTED.get(main.dataset or "", {}).items():
+        if (there := read(data_dir, data.classes, count, seed)) is not None:
+            found[name] = there
+    return found
 
 
 def json_of(card: Card) -> str:

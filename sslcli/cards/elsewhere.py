@@ -21,7 +21,7 @@ from sslcli.data.folder.reading import Reading
 from sslcli.data.image_data import ImageData, enough_labels, in_parts
 from sslcli.data.loading import load_data
 from sslcli.data.on_disk import Images, chosen
-from sslcli.errors import StateError
+from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.outliers import auroc, auroc_difference, knn_distance
 from sslcli.evaluation.protocols import usual
 from sslcli.evaluation.protocols.protocol import Frozen, Search, Start, Steps
@@ -154,6 +154,41 @@ def _probed(arm: Arm, data: ImageData, device: torch.device) -> Booleans:
 
 def _best(search: Search) -> float:
     return best_rate({rate: accuracy for found in search({}) for rate, accuracy in found.items()})
+
+
+def moved(name: str, own: ImageData, data_dir: Path, *, count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """At most `count` labelled pictures of folder:PATH, drawn by the seed, with their labels among the own classes.
+
+    A UsageError if the folder has no labels or other classes, or if the classifiers were trained on some of its pictures.
+    """
+    reading = Reading(
+        image_size=own.image_size, fit=own.fit, workers=usable_cores(), progress=ShareDone("decoding pictures"), say=say
+    )
+    data = load_data(name, data_dir, reading=reading)
+    unknown = [kind for kind in data.classes if kind not in own.classes]
+    if unknown or not data.classes:
+        what = f"its class {unknown[0]!r} is not known to the classifiers" if unknown else "it has no labels"
+        raise UsageError(f"--moved {name}: {what}; accepted are sub-folders named as their classes: {', '.join(own.classes)}")
+    _hold_apart(name, data, own)
+    known = (data.train_labels >= 0).nonzero().flatten()
+    images = torch.cat([data.train_images[known], data.test_images[:]])
+    found = torch.cat([data.train_labels[known], data.test_labels])
+    labels = torch.tensor([own.classes.index(kind) for kind in data.classes])[found]
+    rows = torch.randperm(len(labels), generator=generator(seed, "moved"))[:count]
+    return images[rows], labels[rows]
+
+
+def _hold_apart(name: str, data: ImageData, own: ImageData) -> None:
+    """A UsageError if labelled pictures of `own` are among these data; a message if only pretraining saw some."""
+    seen = {line.sha256: bool(line.label) for line in own.manifest if line.part != "test"}
+    with_labels = [seen[line.sha256] for line in data.manifest if line.sha256 in seen and line.label]
+    if any(with_labels):
+        raise UsageError(
+            f"--moved {name}: the classifiers were trained on {sum(with_labels):,} of its pictures; accepted are others: take "
+            "them out of the folder"
+        )
+    if with_labels:
+        say(f"--moved {name}: the encoder was pretrained on {len(with_labels):,} of its pictures, without their labels")
 
 
 def shifted(arms: Sequence[Arm], images: Tensor, labels: Tensor, name: str) -> Numbers:

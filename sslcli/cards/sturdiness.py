@@ -78,9 +78,10 @@ def answered(arms: Sequence[Arm], clean: Tensor, labels: Tensor, pictures: Pictu
     found = [Answered(arm, arm.answers(clean, labels), {}) for arm in arms]
     for place, name in enumerate(CORRUPTIONS, 1):
         say(f"corruption {place} of {len(CORRUPTIONS)}: {name}")
-        made = [pictures(name, severity) for severity in SEVERITIES]
-        for one in found:
-            one.corrupted[name] = [one.arm.answers(images, labels) for images in made]
+        for severity in SEVERITIES:  # one at a time, because many large pictures fill the memory
+            made = pictures(name, severity)
+            for one in found:
+                one.corrupted.setdefault(name, []).append(one.arm.answers(made, labels))
     return found
 
 

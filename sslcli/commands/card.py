@@ -33,6 +33,10 @@ class Card(Command):
         list[str] | None,
         Option(help="Another data set to measure on, or folder:PATH, or none; give it again for more. Default: all at hand."),
     ] = None
+    moved: Annotated[
+        list[str] | None,
+        Option(help="folder:PATH of more pictures of the same classes, like those of another camera. Can be repeated."),
+    ] = None
     data_dir: DataDir = None
     device: Device = "auto"
     format: Annotated[Literal["table", "json"], Option(help="Output format.")] = "table"
@@ -42,6 +46,9 @@ class Card(Command):
         for name in self.transfer or ():
             if not NAMES.accepts(name):
                 raise UsageError(f"--transfer {name!r}: accepted: {NAMES.in_words()}")
+        for name in self.moved or ():
+            if not name.startswith(FOLDER) or name == FOLDER:
+                raise UsageError(f"--moved {name!r}: accepted is folder:PATH, with a sub-folder for each class")
         if "none" in (self.transfer or ()) and len(self.transfer or ()) > 1:
             raise UsageError(f"--transfer none with {len(self.transfer or ()) - 1} more: accepted is none alone, or data sets")
 
@@ -52,6 +59,7 @@ def run(command: Card) -> None:
     from sslcli.cards.files import make_and_show
 
     wanted = CardWanted(
-        images=command.n, seed=command.seed, transfer=command.transfer, data_dir=command.data_dir, device=command.device
-    )
+        images=command.n, seed=command.seed, transfer=command.transfer, moved=command.moved or [],
+        data_dir=command.data_dir, device=command.device,
+    )  # fmt: skip
     make_and_show(open_registry(command), command.run, wanted, style=command.format)

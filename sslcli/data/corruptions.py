@@ -20,9 +20,11 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from sslcli.data.batches import generator
+from sslcli.data.image_data import in_parts
 from sslcli.data.picture_filters import SIDE, box, enlarged, plasma, smoothed, streaked, taken
 
 SEVERITIES = (1, 2, 3, 4, 5)
+VALUES = 2**23  # numbers of the pictures that are corrupted at a time: some filters hold ten times as many
 Apply = Callable[..., Tensor]
 
 
@@ -40,8 +42,11 @@ def corrupt(images: Tensor, name: str, *, severity: int, seed: int) -> Tensor:
     Values are cut to whole numbers, as in the published pictures.
     """
     kind, random = CORRUPTIONS[name], generator(seed, "corruption", name, severity)
-    made = kind.apply(images.float() / 255, random, *kind.numbers[severity - 1])
-    return (made.clamp(0, 1) * 255 + 1e-3).to(torch.uint8)  # so that rounding in float32 moves no whole number
+    made = []
+    for some in in_parts(images, VALUES // images[:1].numel()):
+        changed = kind.apply(some.float() / 255, random, *kind.numbers[severity - 1])
+        made.append((changed.clamp(0, 1) * 255 + 1e-3).to(torch.uint8))  # so that rounding moves no whole number
+    return torch.cat(made)
 
 
 def _gaussian_noise(x: Tensor, random: Generator, deviation: float) -> Tensor:

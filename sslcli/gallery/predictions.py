@@ -149,7 +149,7 @@ def _draw_test_images(registry: Registry, records: list[Run], data: ImageData, c
             list(zip(*(one.tiles for one in judged), strict=True)), names=names, title="\n".join([_kind(records[0]), *both]),
             subtitle=f"{legend}: wrong\n{ids}\n{chosen}",
         )  # fmt: skip
-    told = "; ".join(f"{one.id}: test accuracy {of.accuracy}; {of.most}" for one, of in zip(records, judged, strict=True))
+    told = "; ".join(f"{one.id}: test accuracy {of.accuracy:.2%}; {of.most}" for one, of in zip(records, judged, strict=True))
     save_picture(figure, path, description=f"Runs: {told}")
 
 

@@ -1,6 +1,7 @@
 """The card of an encoder: which runs stand beside each other, what is measured of them, and what is written."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -151,6 +152,34 @@ def test_a_folder_of_pictures_is_another_data_set_and_one_that_is_missing_is_ref
     assert {one["dataset"] for one in card_of(registry, study[0])["elsewhere"]} == {"folder:photos"}
     result = ssl("card --n 10 --transfer folder:nowhere")
     assert (result.code, "nowhere" in result.err) == (3, True)
+
+
+def test_pictures_of_the_same_classes_from_elsewhere_are_classified_and_never_those_that_were_trained_on(
+    ssl: Cli, registry: Registry, done: Callable[[str], Run], tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    for folder, names in (("photos", ("cats", "dogs")), ("camera", ("cats", "dogs")), ("birds", ("birds", "dogs"))):
+        for name in names:
+            (tmp_path / folder / name).mkdir(parents=True)
+            for number in range(10):
+                pixels = random.integers(0, 255, (40, 48, 3), np.uint8)
+                Image.fromarray(pixels).save(tmp_path / folder / name / f"{number}.png")
+    done("pretrain --dataset folder:photos --backbone resnet9-small --batch-size 8 --epochs 1 --max-steps 2")
+    run = done("probe --epochs 1")
+    result = ssl("card --transfer none --moved folder:camera")
+    assert result.code == 0, result.err
+    (found,) = card_of(registry, run.id)["elsewhere"]
+    listed = ssl(f"predict --run {run.id} --images camera").out.splitlines()
+    right = [line for line in listed if f": {Path(line.partition(':')[0]).parent.name} " in line]
+    assert len(listed) == 20
+    assert (found["dataset"], found["value"]) == ("folder:camera", pytest.approx(len(right) / 20))
+    result = ssl("card --transfer none --moved folder:birds")
+    assert (result.code, "'birds' is not known to the classifiers" in result.err) == (2, True)
+    shutil.copytree(tmp_path / "photos" / "cats", tmp_path / "camera" / "cats" / "more")
+    result = ssl("card --transfer none --moved folder:camera")
+    assert (result.code, "were trained on 8 of its pictures" in result.err) == (2, True)
+    result = ssl("card --moved shapes")
+    assert (result.code, "accepted is folder:PATH" in result.err) == (2, True)
 
 
 def test_the_published_corruptions_are_used_where_they_lie_and_compared_with_ours(

@@ -38,6 +38,7 @@ REST, SUGGEST = "labelling.rest.label_rest", "labelling.next_labels.suggest"
 FIELDS, STATES, EXPORT = "verification.printing.print_fields", "verification.printing.print_states", "export.export.export"
 PROVER, COLUMNS, MEASURE = "verification.numbers.Prover", "bench.shown.show", "bench.columns.measure"
 CARD = "cards.files.make_and_show"
+PLACES: dict[str, Any] = {"data_dir": None, "device": "auto"}
 NOTHING = {"out": None, "data_dir": None}
 CALLS: list[tuple[str, str, list[object], Mapping[str, object]]] = [
     ("pretrain --dataset shapes --epochs 2 --seed 3", f"{TRAIN}.pretrain",
@@ -62,10 +63,9 @@ CALLS: list[tuple[str, str, list[object], Mapping[str, object]]] = [
     ("plots --check page.html --fix", LINKS, [PAGE], {"fix": True}),
     ("predict --n 4 --study mine", GRIDS, [Predict(n=4, study="mine")], {}),
     ("predict --run mine --images a.png b.png", OWN, [Predict(run="mine", images=["a.png"], more=["b.png"])], {}),
-    ("card", CARD, ["latest", CardWanted(images=2000, seed=1, transfer=None, data_dir=None, device="auto")],
-     {"style": "table"}),
-    ("card mine --n 50 --transfer svhn --transfer folder:p --format json", CARD,
-     ["mine", CardWanted(images=50, seed=1, transfer=["svhn", "folder:p"], data_dir=None, device="auto")], {"style": "json"}),
+    ("card", CARD, ["latest", CardWanted(images=2000, seed=1, transfer=None, moved=[], **PLACES)], {"style": "table"}),
+    ("card mine --n 50 --transfer svhn --transfer folder:p --moved folder:q --format json", CARD,
+     ["mine", CardWanted(images=50, seed=1, transfer=["svhn", "folder:p"], moved=["folder:q"], **PLACES)], {"style": "json"}),
     ("predict --images photos --out labels.csv", REST, [Predict(images=["photos"], out=Path("labels.csv"))], {}),
     ("suggest --n 9 --labels few.csv --out next.csv", SUGGEST,
      [None, LabelsWanted(n=9, how="typical", seed=1, labels=Path("few.csv"))],

@@ -63,6 +63,18 @@ def test_the_distance_from_the_clean_picture_grows_with_the_severity(name: str, 
     assert distances[0] < 0.9 * distances[-1]
 
 
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_many_pictures_are_corrupted_a_few_at_a_time_and_none_is_lost(
+    name: str, pictures: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = corrupt(pictures, name, severity=2, seed=1)
+    monkeypatch.setattr("sslcli.data.corruptions.VALUES", 5 * 3 * 32 * 32)
+    parts = corrupt(pictures, name, severity=2, seed=1)
+    assert parts.shape == whole.shape
+    assert torch.equal(parts, whole) or name not in NOT_RANDOM
+    assert distance(parts, pictures) == pytest.approx(distance(whole, pictures), rel=0.25)
+
+
 @pytest.mark.parametrize("side", [16, 28, 64])
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_pictures_of_another_side_can_be_corrupted(name: str, side: int) -> None:

@@ -13,7 +13,7 @@ from scipy.stats import t as student
 
 from sslcli.comparison.answer import answer
 from sslcli.comparison.differences import difference_of
-from sslcli.evaluation.statistics import over_seeds, paired, t_quantile, unpaired
+from sslcli.evaluation.statistics import over_seeds, paired, paired_scores, t_quantile, unpaired
 from sslcli.runs.run import Run
 from tests.benchmarks.intervals import Setting, simulate
 
@@ -210,3 +210,19 @@ def test_what_was_not_kept_makes_the_interval_wider_and_is_said() -> None:
     assert (kept.interval, lost.interval) == ("seeds", "seeds, unpaired")
     assert lost.low < kept.low
     assert difference_of(runs_of([0.01], counted=False)).interval == "unpaired"
+
+
+def test_at_least_93_percent_of_the_intervals_of_scores_between_right_and_wrong_cover_the_truth() -> None:
+    """Scores as of a card: each image has 15 versions, which a classifier has right with a probability of the image's own."""
+    random, covered, studies = np.random.default_rng(3), 0, 500
+    truth = 0.0669887  # of the two skills, as the mean of the logistic function over a normal of variance 1.5^2 + 0.7^2
+    for _ in range(studies):
+        hard = random.normal(0, 1.5, (60, 1))
+        first, second = (
+            (random.random((60, 15)) < 1 / (1 + np.exp(-hard - random.normal(0, 0.7, (60, 1)) - skill))).mean(1)
+            for skill in (0.4, 0.0)
+        )
+        apart = first - second
+        found = paired_scores(apart.mean(), (apart**2).mean(), 60)
+        covered += found.low <= truth <= found.high
+    assert covered / studies >= 0.93

@@ -376,6 +376,15 @@ def test_one_run_can_be_drawn_elsewhere(ssl: Cli, study: dict[str, Run], figures
     assert "predictions/linear_pretrained_e1.png" in figures
 
 
+@pytest.mark.usefixtures("rough_pictures")
+def test_the_text_of_a_grid_of_predictions_has_the_accuracy_in_per_cent(ssl: Cli, study: dict[str, Run]) -> None:
+    run = study["epoch 1"]
+    assert ssl(f"predict --run {run.id} --out one.png").code == 0
+    with Image.open("one.png") as picture:
+        said = picture.text["Description"]  # type: ignore[attr-defined]
+    assert f"{run.id}: test accuracy {run.metrics['test_acc']:.2%}; most predicted" in said
+
+
 @pytest.mark.usefixtures("study")
 def test_the_original_studys_fault_can_be_shown_and_says_what_it_is(ssl: Cli, figures: dict[str, Figure]) -> None:
     result = ssl("predict --encoder-seed 9")
