@@ -145,7 +145,7 @@ def _elsewhere(
     return rows, made
 
 
-def _of_own_classes(main: Run, data: ImageData, data_dir: Path, wanted: Wanted) -> dict[str, tuple[Tensor, Tensor]]:
+def _of_own_classes(main: Run, data: ImageData, data_dir: Path, wanted: CardWanted) -> dict[str, tuple[Tensor, Tensor]]:
     """Other pictures of the own classes with their labels, by name: folders that were named, and test sets that lie there."""
     count, seed = wanted.images, wanted.seed
     found = {name: moved(name, data, data_dir, count=count, seed=seed) for name in wanted.moved}

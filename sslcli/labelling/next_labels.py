@@ -60,7 +60,8 @@ def suggest(
     rows = _chosen(reader, data, entries, wanted)
     _write(file, given, [paths[row] for row in rows.tolist()], test=wanted.how == "random")
     _draw(registry, reader, data, [(row, paths[row]) for row in rows.tolist()], wanted)
-    print(f"{os.path.relpath(file)}: {len(given):,} labels that you have, {len(rows):,} pictures to label: {HOW[wanted.how]}")
+    known = sum(entry.label is not None for entry in given)
+    print(f"{os.path.relpath(file)}: {known:,} labels that you have, {len(rows):,} pictures to label: {HOW[wanted.how]}")
     if wanted.how != "random":
         say("do not test on pictures chosen like this: they are not like the others; for a test, type: ssl suggest --for-test")
     say(f"fill in the column label; then type: {registry.command(f'ssl probe --labels {os.path.relpath(file)}')}")
@@ -82,7 +83,7 @@ def _hold_to_labels(file: Path, wanted: LabelsWanted) -> None:
 
 
 def _pictures(registry: Registry, reader: Reader, wanted: LabelsWanted, data_dir: Path | None) -> tuple[ImageData, list[Entry]]:
-    """The pictures of the run's folder, and the labelled ones with class and part: of the file of `wanted`, or the run's."""
+    """The pictures of the run's folder, and those to write first, with class and part: by the file of `wanted`, or the run."""
     dataset = str(located(registry, reader.run.options).get("dataset"))
     if not dataset.startswith(FOLDER):
         raise UsageError(f"run {reader.run.id} learned from {dataset}; accepted is a run of --dataset folder:PATH")
@@ -91,7 +92,8 @@ def _pictures(registry: Registry, reader: Reader, wanted: LabelsWanted, data_dir
         return data, [Entry(line.path, line.label, line.part) for line in data.manifest if line.label]
     listing = list_pictures(Path(dataset.removeprefix(FOLDER))).named(wanted.labels)
     data = pictures_of_run(registry, reader.run, data_dir, labels=wanted.labels)
-    return data, [entry for entry in listing.entries if entry.label is not None]
+    still_open = {row.path for row in read_labels(wanted.labels).values() if row.part == "test"}  # drawn, not filled in yet
+    return data, [entry for entry in listing.entries if entry.label is not None or entry.path in still_open]
 
 
 def _chosen(reader: Reader, data: ImageData, entries: list[Entry], wanted: LabelsWanted) -> Rows:

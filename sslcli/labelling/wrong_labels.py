@@ -92,15 +92,14 @@ def show_suspects(registry: Registry, command: DataCheck, found: Found) -> None:
     write_text(file, text.getvalue())
     _draw(sheet, dataset, found, rows)
     if command.format in ("table", "markdown"):
-        share = len(rows) / found.judged
-        print(f"\nTraining labels that may be wrong: {len(rows):,} of {found.judged:,} ({share:.1%}), the likeliest first:")
+        print(f"\nSuspect training labels: {len(rows):,} of {found.judged:,}, the most suspect first:")
         print_rows(rows[:LISTED], COLUMNS, style=command.format)
     say(f"wrote {os.path.relpath(file)}" + (f" and {os.path.relpath(sheet)}" if rows else " (no label is suspect: no picture)"))
-    say("look at the pictures before you change a label: many suspects further down are right")
+    say("look at a picture before you change its label: a suspect label is one that probes disagree with, and they err, too")
 
 
 def _rows(found: Found, paths: Sequence[str]) -> list[dict[str, str]]:
-    """A row for each suspect, the likeliest first; probabilities as fractions."""
+    """A row for each suspect, the most suspect first; probabilities as fractions."""
     data, few = found.data, found.suspects
     return [
         {
@@ -124,7 +123,7 @@ def _draw(path: Path, dataset: str, found: Found, rows: list[dict[str, str]]) ->
         for image, row in zip(centre(data.train_images[places], data.image_size), rows, strict=False)
     ]
     figure = draw_sheet(
-        frames, title=f"{dataset}: the {len(frames)} training labels that are most likely wrong",
-        subtitle=f"above: the label; below: what it is perhaps; the likeliest first\n{found.run}",
+        frames, title=f"{dataset}: the {len(frames)} most suspect training labels",
+        subtitle=f"above: the label; below: what it is perhaps; the most suspect first\n{found.run}",
     )  # fmt: skip
     save_picture(figure, path, description=f"Run: {found.run}. Data {data.fingerprint}")

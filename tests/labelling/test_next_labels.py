@@ -60,6 +60,20 @@ def test_pictures_for_the_test_are_marked_as_such_and_pictures_chosen_later_are_
     assert tested.isdisjoint(new)
 
 
+@pytest.mark.usefixtures("unlabelled")
+def test_test_pictures_that_are_not_labelled_yet_stay_in_the_file_and_are_not_asked_for_twice(ssl: Cli, tmp_path: Path) -> None:
+    assert ssl("suggest --for-test --n 8 --out own.csv").code == 0
+    drawn = rows_of(tmp_path / "own.csv")[1:]
+    (tmp_path / "own.csv").write_text((tmp_path / "own.csv").read_text(errors="surrogateescape").replace(",,", ",red,", 3),
+                                      errors="surrogateescape")  # fmt: skip
+    result = ssl("suggest --n 53 --labels own.csv --out own.csv")
+    assert result.code == 0, result.err
+    assert "3 labels that you have, 53 pictures to label" in result.out
+    rows = rows_of(tmp_path / "own.csv")[1:]
+    assert {path for path, _, part in rows if part == "test"} == {path for path, *_ in drawn}
+    assert len({path for path, *_ in rows}) == len(rows) == 61
+
+
 @pytest.mark.usefixtures("probed")
 def test_the_labels_of_the_run_are_kept_with_their_parts_and_its_test_pictures_are_not_asked_for(
     ssl: Cli, tmp_path: Path

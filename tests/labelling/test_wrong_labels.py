@@ -48,7 +48,7 @@ def test_planted_wrong_labels_come_first_in_the_file_the_table_and_the_picture(
         rows = list(csv.DictReader(lines))
     assert {row["path"] for row in rows[:3]} == WRONG
     assert {(row["given"], row["perhaps"]) for row in rows[:3]} == {("red", "blue"), ("blue", "red")}
-    assert f"Training labels that may be wrong: {len(rows)} of 51" in result.out
+    assert f"Suspect training labels: {len(rows)} of 51," in result.out
     assert all(path in result.out for path in WRONG)
     panels = [axes for axes in drawn[0].axes if axes.images]
     assert [axes.get_title() for axes in panels[:3]] == [f"{row['given']}?" for row in rows[:3]]
