@@ -74,13 +74,14 @@ def of_preset(registry: Registry, name: str, like: Any, costs: Costs) -> dict[st
     """Seconds of a preset's study without its pictures, by kind of training, on the device and the data of `like`."""
     study = Study(preset=name, data_dir=like.data_dir, device=like.device)
     steps = trainings_of(read_preset(name), study)
-    first, *others = (arguments for kind, arguments in steps if kind == "pretrain")
-    start = pretraining.plan(registry, build(Pretrain, first), settle_minutes=settle_minutes, load=costs.load)
+    first, *others = (build(Pretrain, arguments) for kind, arguments in steps if kind == "pretrain")
+    start = pretraining.plan(registry, first.because("not timed", minutes=None), settle_minutes=settle_minutes, load=costs.load)
     of_start = costs.of(start)
-    epochs = range(1, start.options.epochs + 1)
+    epochs = range(1, 1 if first.minutes else start.options.epochs + 1)
     kept = [epoch for epoch in epochs if pretraining.is_kept(epoch, start.options, of_start.steps, of_start.epoch_steps)]
     total = {"starting": of_start.expected["starting"]} | dict.fromkeys(TRAININGS, 0.0)
-    total["pretrain"] = of_start.seconds - total["starting"] + sum(_of_other_method(registry, one, costs) for one in others)
+    total["pretrain"] = 60 * first.minutes if first.minutes else of_start.seconds - total["starting"]
+    total["pretrain"] += sum(_of_other_method(registry, options, costs) for options in others)
     evaluations = [step for step in steps if step[0] != "pretrain"]
     again = [step for step in evaluations if step[1].get("init") == "pretrained"]  # all methods share the scratch runs
     probes = over_time([step for step in steps if step[0] == "probe"], kept)
@@ -93,9 +94,8 @@ def of_preset(registry: Registry, name: str, like: Any, costs: Costs) -> dict[st
     return total
 
 
-def _of_other_method(registry: Registry, arguments: dict[str, object], costs: Costs) -> float:
+def _of_other_method(registry: Registry, options: Pretrain, costs: Costs) -> float:
     """Seconds of another pretraining of a preset, without starting; those that are given in minutes are not timed."""
-    options = build(Pretrain, arguments)
     if options.minutes:
         return 60 * options.minutes
     cost = costs.of(pretraining.plan(registry, options, settle_minutes=settle_minutes, load=costs.load))

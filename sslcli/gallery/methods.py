@@ -49,6 +49,7 @@ def _scratch(found: Comparison, ranking: Ranking) -> float | None:
 
 
 def _subtitle(ranking: Ranking) -> str:
-    seeds = {len(one.seeds) for one in ranking.methods}
-    words = "one seed" if seeds == {1} else f"{min(seeds)} to {max(seeds)} seeds" if len(seeds) > 1 else f"{max(seeds)} seeds"
-    return f"Each method: mean over {words}. {correction_of(ranking)}"
+    counts = sorted({len(one.seeds) for one in ranking.methods})
+    words = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
+    each = "one seed" if counts == [1] else f"mean over {words} seeds"
+    return f"Each method: {each}. {correction_of(ranking)}"

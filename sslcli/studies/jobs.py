@@ -8,6 +8,7 @@ from dataclasses import replace
 from sslcli.comparison.answer import answer
 from sslcli.comparison.differences import difference_of, pair_up
 from sslcli.console.messages import say
+from sslcli.console.progress import duration
 from sslcli.data.image_data import enough_labels
 from sslcli.errors import DivergedError
 from sslcli.options.mapping import build
@@ -27,6 +28,8 @@ from sslcli.studies.settled import settled_before
 from sslcli.workflows.resume import as_begun
 from sslcli.workflows.start import new_run
 from sslcli.workflows.table import WORKFLOWS
+
+APART = 0.25  # of the minutes that were asked for; a pretraining that misses them by more is told
 
 
 def hold_to_labels(registry: Registry, steps: list[Step]) -> None:
@@ -58,6 +61,7 @@ def train_all(
     `choices` were made for the pretraining, and go to its record.
     """
     pretrained = do(registry, name, steps[0][0], {**steps[0][1], "seed": seed}, choices=choices)
+    _tell_of_time(pretrained)
     probes = [step for step in steps if step[0] == "probe"]
     done: list[Run] = []
     for kind, arguments in [*steps[1:], *(over_time(probes, kept_epochs(pretrained)) if whole else [])]:
@@ -101,6 +105,16 @@ def do(
             raise
         say(f"{begun.id}: {error}")
         return registry.load(begun)
+
+
+def _tell_of_time(pretrained: Run) -> None:
+    """Say it if a pretraining took clearly more or less than its minutes: methods are then not compared at equal time."""
+    asked, took = 60 * pretrained.choices.get("minutes", 0.0), pretrained.metrics["seconds"]
+    if asked and abs(took / asked - 1) > APART:
+        say(
+            f"ssl: WARNING: {pretrained.id} took {duration(took)} of training, and was to take {duration(asked)}: the machine "
+            "was busier or less busy than when its steps were timed; methods with other times are not compared fairly"
+        )
 
 
 def _has_diverged(record: Run) -> bool:

@@ -355,9 +355,11 @@ def test_a_preset_of_several_methods_costs_the_pretraining_and_the_probe_of_each
         "- {dataset: shapes, backbone: resnet9-small, batch_size: 32, minutes: 0.5, method: byol}\n"
         "probe: {protocol: knn}\n"
     )
+    (tmp_path / "short.yaml").write_text("pretrain: {dataset: shapes, backbone: resnet9-small, batch_size: 32, minutes: 0.001}")
     result = ssl(f"bench {TINY} --format json")
     assert result.code == 0, result.err
     whole = json.loads(result.out)
+    assert whole["presets"]["short"]["expected"]["pretrain"] == pytest.approx(0.06)  # what is given is not timed
     parts, loading = whole["presets"]["two"]["expected"], whole["columns"][0]["expected"]["data"]
 
     def alone(line: str) -> float:

@@ -20,6 +20,7 @@ from sslcli.models import BACKBONES, Backbone
 from sslcli.options.pretrain import Pretrain
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
+from sslcli.studies import jobs
 from sslcli.training import log, loop
 from tests.conftest import Cli
 
@@ -57,12 +58,14 @@ def test_methods_share_encoder_views_minutes_and_scratch_and_each_takes_the_step
 ) -> None:
     alone = {"SimCLR": 0.5, "VICReg": 1e-6}  # alone, the second would take a larger net and other views
     monkeypatch.setattr(minutes, "rough_seconds", lambda training: alone[type(training.module).__name__] * training.steps)
+    monkeypatch.setattr(jobs, "APART", -1.0)  # whatever they take is too far from what was asked
     with Path("mine.yaml").open("a") as file:
         file.write("\nprobe: {protocol: knn}")
     line = f"{LINE} --seeds 2"
     result = ssl(line)
     assert result.code == 0, result.err
     assert "5 trainings for each of 2 seeds; pretraining takes 24 s" in result.err
+    assert result.err.count("and was to take 6 s: the machine was busier or less busy than when its steps were timed") == 4
     made = records(registry, "pretrain")
     assert [(run.method, run.seed, run.history[-1]["step"]) for run in made] == [
         ("simclr", 1, 15), ("vicreg", 1, 30), ("simclr", 2, 15), ("vicreg", 2, 30),
@@ -77,8 +80,10 @@ def test_methods_share_encoder_views_minutes_and_scratch_and_each_takes_the_step
     )
     assert "In kNN " in result.out
     runs = registry.runs()
+    monkeypatch.setattr(jobs, "APART", float("inf"))
     again = ssl(line)
     assert again.code == 0
+    assert "was to take" not in again.err
     assert registry.runs() == runs
 
 
