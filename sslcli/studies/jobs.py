@@ -8,6 +8,7 @@ from dataclasses import replace
 from sslcli.bench.minutes import settled_of
 from sslcli.comparison.answer import answer
 from sslcli.comparison.differences import difference_of, pair_up
+from sslcli.comparison.in_folds import with_folds
 from sslcli.console.messages import say
 from sslcli.data.image_data import enough_labels
 from sslcli.options.mapping import build
@@ -57,7 +58,7 @@ def train_all(registry: Registry, name: str, steps: list[Step], *, seed: int, wh
     done: list[Run] = []
     for kind, arguments in [*steps[1:], *(over_time(probes, kept_epochs(pretrained)) if whole else [])]:
         done.append(do(registry, name, kind, {**arguments, "seed": seed, "encoder": pretrained.id}))
-        pairs, _ = pair_up(done[-2:])
+        pairs, _ = pair_up(with_folds(registry, done[-2:]))
         if pairs:
             say(f"so far: {answer([difference_of(pairs)])}")
     return pretrained
