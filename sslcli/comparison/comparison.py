@@ -128,7 +128,7 @@ def choose(registry: Registry, *, study: str | None, everything: bool = False) -
     whole = everything and study is None
     chosen = runs if whole else within if everything else newest(within, {run.id: run.setup for run in every})
     others = [] if whole else [name for name in studies if name != wanted]
-    if any("folds" in run.metrics for run in chosen):
+    if any("folds_acc" in run.metrics for run in chosen):
         from sslcli.comparison.in_folds import with_folds  # imports numpy, which only this needs
 
         chosen = with_folds(registry, chosen)

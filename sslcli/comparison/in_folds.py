@@ -19,7 +19,7 @@ def with_folds(registry: Registry, runs: Sequence[Run]) -> list[Run]:
 
     If the logits of the folds cannot be read, as of a published run, the accuracy is the recorded one, without counts.
     """
-    tested = {run.id: _read(registry, run) for run in runs if "folds" in run.metrics}
+    tested = {run.id: _read(registry, run) for run in runs if "folds_acc" in run.metrics}
     return [_in_folds(run, tested) if run.id in tested else run for run in runs]
 
 
@@ -33,7 +33,7 @@ def _read(registry: Registry, run: Run) -> Kept | None:
 def _in_folds(run: Run, tested: dict[str, Kept | None]) -> Run:
     mine, figures = tested[run.id], run.metrics
     metrics: dict[str, Any] = {
-        "test_acc": figures["folds_acc"], "test_images": figures["folds_images"], "folds": figures["folds"]
+        "test_acc": figures["folds_acc"], "test_images": figures["folds_images"], "folds": figures["folds_count"]
     }  # fmt: skip
     both = {
         name: int((mine.right & other.right).sum())

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sslcli.comparison.answer import answer
 from sslcli.comparison.differences import difference_of, pair_up
+from sslcli.comparison.in_folds import with_folds
 from sslcli.console.messages import say
 from sslcli.console.progress import duration
 from sslcli.data.image_data import enough_labels
@@ -66,7 +67,7 @@ def train_all(
     done: list[Run] = []
     for kind, arguments in [*steps[1:], *(over_time(probes, kept_epochs(pretrained)) if whole else [])]:
         done.append(do(registry, name, kind, {**arguments, "seed": seed, "encoder": pretrained.id}))
-        pairs, _ = pair_up(done[-2:])
+        pairs, _ = pair_up(with_folds(registry, done[-2:]))
         if pairs:
             say(f"so far: {answer([difference_of(pairs)])}")
     return pretrained

@@ -172,7 +172,7 @@ def of_logits(registry: Registry, record: Run, kept: Kept, held: State, *, all_k
 
 def of_folds(registry: Registry, record: Run) -> list[Evidence]:
     """Evidence from the logits of the folds, if there are any."""
-    if record.options.get("folds") is None:
+    if "folds_acc" not in record.metrics:  # if it was deleted, the checkpoint's copy of the record tells
         return []
     kept = read_kept(registry.path(f"{record.folder}/{IN_FOLDS}"))
     return [Evidence("logits", by_name({"metrics": figures_in_folds(kept)}, attempts=0), within=SAME)]

@@ -39,7 +39,7 @@ def evaluate_in_folds(
         logits[drawn.fold == number] = evaluate(of_fold, steps).test_logits.float().cpu()
     kept = Kept(logits.numpy(), drawn.labels.numpy(), drawn.indices.numpy())
     keep(registry.path(f"{run.folder}/{IN_FOLDS}"), kept)
-    return figures_in_folds(kept) | {"folds": folds}
+    return figures_in_folds(kept) | {"folds_count": folds}
 
 
 def _in_order(frozen: Frozen) -> torch.Tensor:

@@ -57,7 +57,7 @@ def test_each_labelled_image_is_tested_once_and_its_fold_trains_and_chooses_noth
     run = Run(id="r", experiment="knn", status="running", dataset="made")
     stop: Any = None
     figures = evaluate_in_folds(registry, run, frozen, spy, folds=4, stop=stop)
-    assert figures == {"folds_acc": 1.0, "folds_images": TRAIN + TEST - 1, "folds": 4}
+    assert figures == {"folds_acc": 1.0, "folds_images": TRAIN + TEST - 1, "folds_count": 4}
     every = sorted({*range(TRAIN + TEST)} - {4})
     assert sorted(int(place) for one in seen for place in one.test) == every
     for one in seen:
@@ -121,7 +121,7 @@ def test_compare_takes_all_labelled_images_with_the_correction_for_overlap(
 @pytest.mark.parametrize("protocol", ["knn", "logistic"])
 def test_other_protocols_of_representations_are_evaluate_in_folds_too(done: Done, pretrained: Run, protocol: str) -> None:
     run = done(f"probe --protocol {protocol} --folds 2 --encoder {pretrained.id}")
-    assert (run.metrics["folds"], run.metrics["folds_images"]) == (2, 320)
+    assert (run.metrics["folds_count"], run.metrics["folds_images"]) == (2, 320)
 
 
 def test_the_pair_of_a_run_without_folds_is_that_of_older_runs() -> None:
