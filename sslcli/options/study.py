@@ -46,6 +46,10 @@ class Study(Command):
     data_dir: DataDir = None
     download: Download = False
     device: Device = "auto"
+    job: Annotated[
+        list[str] | None,
+        Option(help="What each job asks of Slurm or Ray: NAME=VALUE, e.g. gpus=1; or a YAML file. Can be repeated."),
+    ] = None
 
     @classmethod
     def about(cls) -> str:
