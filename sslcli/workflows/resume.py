@@ -28,8 +28,16 @@ MOVABLE = ("data_dir", "device", "download")
 """Options that may change when a run continues: the places of things."""
 
 
-def resume(registry: Registry, selector: str | None, *, data_dir: Path | None, device: str | None, force: bool) -> None:
-    """Continue the named run, or the newest interrupted one; with `force` even if another machine was running it."""
+def resume(
+    registry: Registry, selector: str | None, *, data_dir: Path | None, device: str | None, force: bool, if_needed: bool = False
+) -> None:
+    """Continue the named run, or the newest interrupted one; with `force` even if another machine was running it.
+
+    With `if_needed` a named run that is finished is no error: there is nothing to do.
+    """
+    if if_needed and selector is not None and on_first(lambda: registry.find(selector).status == "finished"):
+        say(f"{selector} is finished; there is nothing to resume")
+        return
     chosen = on_first(lambda: _claimed(registry, selector, force=force))
     if world() > 1 and chosen.experiment != "pretrain":
         raise UsageError(f"run {chosen.id} is of {WORDS[chosen.experiment]}; several processes can only resume pretraining")
