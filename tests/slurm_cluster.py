@@ -27,8 +27,12 @@ def missing() -> list[str]:
 
 
 @contextmanager
-def one_node(folder: Path) -> Iterator[dict[str, str]]:
-    """Start Slurm in a folder; yields the environment variables that name it, and ends it after the block."""
+def one_node(folder: Path, *, hidden: Path) -> Iterator[dict[str, str]]:
+    """Start Slurm in a folder; yields the environment variables that name it, and ends it after the block.
+
+    The node sees an empty folder in the place of `hidden`, as if that lay on another machine; where this is not allowed, it
+    sees the same as everybody.
+    """
     conf = _write_configuration(folder)
     node = platform.node().partition(".")[0]
     environment = {"SLURM_CONF": str(conf), "PATH": SEARCHED}
@@ -36,15 +40,31 @@ def one_node(folder: Path) -> Iterator[dict[str, str]]:
         ["munged", "--foreground", "--force", f"--key-file={folder / 'key'}", f"--socket={folder / 'munge.socket'}",
          f"--pid-file={folder / 'munged.pid'}", f"--log-file={folder / 'munged.log'}", f"--seed-file={folder / 'munge.seed'}"],
         ["slurmctld", "-D", "-f", str(conf)],
-        ["slurmd", "-D", "-f", str(conf), "-N", node],
+        without(hidden, ["slurmd", "-D", "-f", str(conf), "-N", node]),
     ]  # fmt: skip
     with ExitStack() as ended:
         for line in daemons:
             ended.enter_context(_running(line, folder, environment))
-            if line[0] == "munged":
+            if line[0] == daemons[0][0]:
                 _wait_for(folder / "munge.socket")
         _wait_until_idle(environment, folder)
         yield environment
+
+
+def without(hidden: Path, line: list[str]) -> list[str]:
+    """A command line that sees an empty folder in the place of `hidden`; the same one where that cannot be."""
+    seen_apart = [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        f"mount -t tmpfs tmpfs '{hidden}' && exec \"$@\"",
+        "sh",
+    ]
+    works = shutil.which("unshare") and subprocess.run([*seen_apart, "true"], capture_output=True, check=False).returncode == 0
+    return [*seen_apart, *line] if works else line
 
 
 def _write_configuration(folder: Path) -> Path:
@@ -91,7 +111,7 @@ PartitionName={PARTITION} Nodes={node} Default=YES MaxTime=INFINITE State=UP
 @contextmanager
 def _running(line: list[str], folder: Path, environment: dict[str, str]) -> Iterator[None]:
     """A daemon for the time of the block; what it says goes to a file in the folder."""
-    with open(folder / f"{line[0]}.out", "w", encoding="utf-8") as said:
+    with open(folder / f"{Path(line[0]).name}.out", "w", encoding="utf-8") as said:
         daemon = subprocess.Popen(
             line, cwd=folder, env={**os.environ, **environment}, stdout=said, stderr=said, start_new_session=True
         )

@@ -14,8 +14,8 @@ from sslcli.files import UNFINISHED
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
-NOT_SENT = (".lock", ".lock.held", ".heartbeat")
-"""Files of a run that say which process works on it."""
+NOT_SENT = (".lock", ".lock.held", ".heartbeat", ".ticket")
+"""Files of a run that say who works on it."""
 ARRIVING, REPLACED = ".arriving-", ".replaced-"
 """Prefixes of a folder that is being unpacked, and of the one whose place it takes. No run's id begins so."""
 
@@ -88,4 +88,3 @@ def _take_place(whole: Path, folder: Path) -> None:
         os.replace(folder, replaced)
     os.replace(whole, folder)
     shutil.rmtree(replaced, ignore_errors=True)
-

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sslcli.errors import UsageError
 from sslcli.options.values import did_you_mean
-from sslcli.studies.places import local
+from sslcli.studies.places import local, ray, slurm
 from sslcli.studies.places.place import Asked, Entry, Place
 
-PLACES: dict[str, Entry] = {entry.key: entry for entry in (local.PLACE,)}
+PLACES: dict[str, Entry] = {entry.key: entry for entry in (local.PLACE, slurm.PLACE, ray.PLACE)}
 """Every place by the word that --on takes; the first is the default."""
 
 

@@ -33,6 +33,11 @@ class Job:
     device: str = "auto"
     minutes: float | None = None
 
+    @property
+    def joins_processes(self) -> bool:
+        """Whether several processes can do it together: only a pretraining."""
+        return self.folder.startswith("runs/pretrain/")
+
     def words(self, project: Path, *, python: str = sys.executable) -> list[str]:
         """The command, word by word. It may be given any number of times, one after the other or at once."""
         return [python, "-m", "sslcli", "resume", self.run, "--if-needed", "--project", str(project)]

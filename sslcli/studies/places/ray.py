@@ -174,7 +174,9 @@ def _join(ray: ModuleType, where: str) -> None:
     host, colon, port = where.rpartition(":")
     if where and where != "auto":
         if not (colon and host and port.isascii() and port.isdecimal() and "/" not in where):
-            raise UsageError(f"--on ray:{where}: accepted is ray:HOST:PORT with the address of the head, such as ray:10.0.0.1:6379")
+            raise UsageError(
+                f"--on ray:{where}: accepted is ray:HOST:PORT with the address of the head, such as ray:10.0.0.1:6379"
+            )
         try:
             socket.create_connection((host, int(port)), timeout=REACHED).close()
         except (OSError, OverflowError) as error:

@@ -145,6 +145,7 @@ class Slurm(Place):
         """How a job ended, in Slurm's word, with the last that it said if it failed."""
         row = self._rows.get(ticket, Row("no longer in Slurm's queue", "", ""))
         if row.reason.startswith(NO_OUTPUT):
+            _asked("scancel", *self._here.values())
             raise StateError(
                 f"job {ticket} of Slurm could not write on {row.nodes}: the node does not see the project folder "
                 f"{self._project}; accepted is a project on a file system that all nodes share"
@@ -158,7 +159,7 @@ class Slurm(Place):
         """scancel: Slurm asks each job to save, and takes it out of the queue."""
         if not self._here:
             return
-        subprocess.run(["scancel", *self._here.values()], capture_output=True, check=False)  # noqa: S603, S607
+        _asked("scancel", *self._here.values())
         while self._here:
             time.sleep(LOOK_EVERY / 10)
             self._looked = float("-inf")

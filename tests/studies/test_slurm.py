@@ -1,0 +1,111 @@
+"""Jobs of a study on a real Slurm of one node: the same numbers, saved at its signal, gone on with after a kill."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sslcli.errors import StateError, UsageError
+from sslcli.options.study import Study
+from sslcli.runs.registry import Registry
+from sslcli.studies.places import slurm
+from sslcli.studies.places.place import Asked, Place
+from tests import slurm_cluster
+from tests.engines import end_of, lay_out_study, pretraining, record, wait_for_steps
+from tests.measuring import wait_until
+
+pytest.importorskip("submitit", reason="the package submitit is not installed: pip install 'sslcli[slurm]'")
+if lacking := slurm_cluster.missing():
+    pytest.skip(f"Slurm is not installed: {', '.join(lacking)}", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def hidden(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the node does not see."""
+    return tmp_path_factory.mktemp("hidden")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, hidden: Path) -> Iterator[dict[str, str]]:
+    with slurm_cluster.one_node(tmp_path_factory.mktemp("slurm"), hidden=hidden) as environment:
+        yield environment
+
+
+@pytest.fixture(autouse=True)
+def _of_the_cluster(cluster: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in cluster.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(slurm, "LOOK_EVERY", 0.2)
+    lay_out_study(tmp_path)
+
+
+def opened(registry: Registry, *job: str) -> Place:
+    return slurm.PLACE.open(Asked(registry=registry, command=Study(job=list(job))))
+
+
+def test_a_job_that_slurm_signals_is_saved_and_goes_on_and_one_that_is_killed_can_be_given_again(
+    registry: Registry, tmp_path: Path
+) -> None:
+    job, place = pretraining(registry, epochs=40, folder=tmp_path), opened(registry)
+    (number,) = place.start([job])
+    wait_for_steps(registry, job)
+    subprocess.run(["scancel", "--signal=USR1", number], check=True)
+    wait_until(lambda: "continuing from step" in job.output(tmp_path).read_text())
+    assert not place.ended()
+    assert opened(registry).adopt(job, number)
+    subprocess.run(["scancel", "--signal=KILL", number], check=True)
+    assert end_of(place).run == job.run
+    assert not opened(registry).adopt(job, number)
+    assert registry.status(record(registry, job)) == "interrupted"
+    place.start([job])
+    assert end_of(place).why == "COMPLETED"
+    assert [attempt.get("status") for attempt in record(registry, job).attempts] == ["interrupted", None, "finished"]
+
+
+def test_a_node_that_does_not_see_the_project_is_named_before_anything_is_trained(hidden: Path) -> None:
+    lay_out_study(hidden)
+    registry = Registry(hidden)
+    job, place = pretraining(registry, epochs=1, folder=hidden), opened(registry)
+    place.start([job])
+    with pytest.raises(StateError, match="the node does not see the project folder"):
+        end_of(place)
+    assert not record(registry, job).attempts
+
+
+def test_a_partition_that_does_not_exist_is_refused_with_those_that_do(registry: Registry) -> None:
+    with pytest.raises(UsageError, match="partition=tini: no such partition; did you mean 'tiny'"):
+        opened(registry, "partition=tini")
+
+
+def test_what_no_node_has_is_refused_when_it_is_asked_for(registry: Registry, tmp_path: Path) -> None:
+    job = pretraining(registry, epochs=1, folder=tmp_path)
+    with pytest.raises(StateError, match="Slurm does not take the jobs of the study: .*; change --job"):
+        opened(registry, "memory=9000").start([job])
+
+
+def test_without_slurm_or_submitit_it_is_said_what_is_missing(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(StateError, match=r"pip install 'sslcli\[slurm\]'"):
+        opened(registry)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(StateError, match="sbatch, .* not found: this machine has no Slurm"):
+        opened(registry)
+
+
+def test_a_slurm_that_does_not_answer_is_named(registry: Registry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "slurm.conf").write_text("ClusterName=none\nSlurmctldHost=localhost\nSlurmctldPort=1\nMessageTimeout=1\n")
+    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
+    with pytest.raises(StateError, match="Slurm does not answer"):
+        opened(registry)
+
+
+def test_a_pretraining_joins_several_processes_that_srun_starts(registry: Registry, tmp_path: Path) -> None:
+    job, place = pretraining(registry, epochs=1, folder=tmp_path), opened(registry, "processes=2")
+    place.start([job])
+    assert end_of(place).why == "COMPLETED", job.output(tmp_path).read_text()
+    assert record(registry, job).status == "finished"
+    assert "2 processes, each on" in str(record(registry, job).device), job.output(tmp_path).read_text()
