@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.hidden_folder import without
 from tests.measuring import PATIENCE
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "sinfo", "scancel", "scontrol")
@@ -49,22 +50,6 @@ def one_node(folder: Path, *, hidden: Path) -> Iterator[dict[str, str]]:
                 _wait_for(folder / "munge.socket")
         _wait_until_idle(environment, folder)
         yield environment
-
-
-def without(hidden: Path, line: list[str]) -> list[str]:
-    """A command line that sees an empty folder in the place of `hidden`; the same one where that cannot be."""
-    seen_apart = [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        f"mount -t tmpfs tmpfs '{hidden}' && exec \"$@\"",
-        "sh",
-    ]
-    works = shutil.which("unshare") and subprocess.run([*seen_apart, "true"], capture_output=True, check=False).returncode == 0
-    return [*seen_apart, *line] if works else line
 
 
 def _write_configuration(folder: Path) -> Path:

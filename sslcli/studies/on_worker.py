@@ -7,6 +7,7 @@ import platform
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ ENDS_WITH_PARENT = (
     "ctypes.CDLL(None).prctl(1, signal.SIGTERM); "  # PR_SET_PDEATHSIG of prctl(2), which execv keeps
     "os.getppid() == parent or sys.exit('ssl: the worker is gone'); os.execv(sys.argv[2], sys.argv[2:])"
 )
-"""A program that becomes another one, which the system asks to save and to end when the parent dies: Ray kills workers alone."""
+"""A program that becomes another one, which the system asks to save and to end when its parent dies: Ray kills only workers."""
+LOOK_EVERY = 0.2  # seconds between two looks at the command: Ray's request to stop waits until Python code runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,8 @@ class Work:
             )  # fmt: skip
         begun(process.pid)
         try:
-            return process.wait()
+            while process.poll() is None:
+                time.sleep(LOOK_EVERY)
         except KeyboardInterrupt:
             process.send_signal(signal.SIGTERM)
-            return process.wait()
+        return process.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,10 +36,8 @@ class SlurmWork:
         from submitit.helpers import DelayedSubmission
 
         if self.process:
-            try:
-                os.waitid(os.P_PID, self.process, os.WEXITED | os.WNOWAIT)  # leaves its code to the call that was interrupted
-            except ChildProcessError:  # that call has it already
-                pass
+            with suppress(ChildProcessError):  # the call that was interrupted has its code already
+                os.waitid(os.P_PID, self.process, os.WEXITED | os.WNOWAIT)  # leaves it to that call
         return DelayedSubmission(SlurmWork(self.work, self.together))
 
 

@@ -1,7 +1,5 @@
 """Jobs of a study on a real Slurm of one node: the same numbers, saved at its signal, gone on with after a kill."""
 
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -83,7 +81,7 @@ def test_a_partition_that_does_not_exist_is_refused_with_those_that_do(registry:
 
 def test_what_no_node_has_is_refused_when_it_is_asked_for(registry: Registry, tmp_path: Path) -> None:
     job = pretraining(registry, epochs=1, folder=tmp_path)
-    with pytest.raises(StateError, match="Slurm does not take the jobs of the study: .*; change --job"):
+    with pytest.raises(StateError, match=r"Slurm does not take the jobs of the study: .*; change --job"):
         opened(registry, "memory=9000").start([job])
 
 
@@ -92,7 +90,7 @@ def test_without_slurm_or_submitit_it_is_said_what_is_missing(registry: Registry
     with pytest.raises(StateError, match=r"pip install 'sslcli\[slurm\]'"):
         opened(registry)
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(StateError, match="sbatch, .* not found: this machine has no Slurm"):
+    with pytest.raises(StateError, match=r"sbatch, .* not found: this machine has no Slurm"):
         opened(registry)
 
 

@@ -22,7 +22,7 @@ from sslcli import __version__
 from sslcli.errors import StateError, UsageError
 from sslcli.runs.registry import Registry
 from sslcli.studies.on_worker import Work
-from sslcli.studies.parcels import Parcel, finish_unpacking, pack, unpack
+from sslcli.studies.parcels import finish_unpacking, pack, unpack
 from sslcli.studies.places.place import Asked, Ended, Entry, Job, Place
 from sslcli.studies.places.request import Request, request_of
 from sslcli.studies.ray_work import Outcome, do_job, do_part, listening
@@ -53,7 +53,7 @@ class Ray(Place):
         self._here: dict[str, list[Any]] = {}
         self._groups: dict[str, Any] = {}
         self._folders: dict[str, str] = {}
-        self._shared = _compare_nodes(ray, registry.root, mark)
+        self._shared = _compare_nodes(ray, mark)
         self._sent: dict[str, Any] = {}
 
     def room(self) -> int:
@@ -117,10 +117,10 @@ class Ray(Place):
                 del self._here[run]
                 if (group := self._groups.pop(run, None)) is not None:
                     self._ray.util.remove_placement_group(group)
-                found.append(Ended(run, self._outcome(run, tasks[0])))
+                found.append(Ended(run, self._outcome(tasks[0])))
         return found
 
-    def _outcome(self, run: str, task: Any) -> str:
+    def _outcome(self, task: Any) -> str:
         try:
             outcome: Outcome = self._ray.get(task)
         except self._ray.exceptions.RayError as error:
@@ -206,7 +206,7 @@ def _hold_to_resources(ray: ModuleType, request: RayRequest, device: str) -> Non
     )
 
 
-def _compare_nodes(ray: ModuleType, project: Path, mark: Path) -> bool:
+def _compare_nodes(ray: ModuleType, mark: Path) -> bool:
     """Whether every node sees the project's files. A StateError if one has no sslcli, or another version of it."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as OnNode
 
@@ -236,7 +236,6 @@ def _looking() -> Callable[[str], tuple[str, bool]]:
     """A function that Ray sends to a node as code, and not by name: the node may have no sslcli."""
 
     def look(mark: str) -> tuple[str, bool]:
-        import os
 
         try:
             from sslcli import __version__ as version
