@@ -54,6 +54,7 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
         print_jobs(registry, name, parts, style=command.format)
         return name, None
     pretrained = train(registry, name, parts, command)
+    registry.settle()
     save_pictures(registry, name, pretrained[: len(steps) - len(evaluations)], command, evaluations)
     page = make(registry, name) if evaluations else None
     if page is not None:

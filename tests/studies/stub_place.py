@@ -18,7 +18,7 @@ def always_finished(run: str, tried: int) -> str:  # noqa: ARG001
 
 
 class Stub(Place):
-    """Jobs that are done at once. `started` lists the runs in the order in which they were started, `batches` how many at once."""
+    """Jobs that are done at once. `started` lists the runs in their order, `batches` how many were started at once."""
 
     def __init__(self, registry: Registry, *, room: int = 4, outcome: Outcome = always_finished) -> None:
         self.registry, self.size, self.outcome = registry, room, outcome

@@ -41,7 +41,7 @@ def test_the_list_names_each_job_with_its_needs_its_device_its_minutes_and_its_c
     listed = planned(ssl, f"{study} --device cpu")
     runs = {run.id: run for run in registry.runs()}
     assert [job["run"] for job in listed] == list(runs)
-    assert [(runs[str(job["run"])].experiment, runs[str(job["run"])].init, runs[str(job["run"])].at_epoch) for job in listed] == [
+    assert [(run.experiment, run.init, run.at_epoch) for run in runs.values()] == [
         ("pretrain", None, None), ("linear_eval", "pretrained", None), ("linear_eval", "scratch", None),
         ("linear_eval", "pretrained", 1),
         ("pretrain", None, None), ("linear_eval", "pretrained", None), ("linear_eval", "scratch", None),
@@ -56,8 +56,8 @@ def test_the_list_names_each_job_with_its_needs_its_device_its_minutes_and_its_c
             sys.executable, "-m", "sslcli", "resume", job["run"], "--if-needed", "--project", str(registry.root),
         ]  # fmt: skip
     assert not list(registry.root.rglob("*.pt"))
-    assert planned(ssl, f"{study} --device cpu") == [{**job, "minutes": again["minutes"]} for job, again in zip(
-        listed, planned(ssl, f"{study} --device cpu"), strict=True)] or len(registry.runs()) == 7  # fmt: skip
+    again = planned(ssl, f"{study} --device cpu")
+    assert [job | {"minutes": 0} for job in again] == [job | {"minutes": 0} for job in listed]  # nothing is entered twice
 
 
 def test_a_list_with_other_options_replaces_what_was_never_begun(ssl: Cli, registry: Registry, study: str) -> None:
