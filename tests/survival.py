@@ -15,6 +15,7 @@ from sslcli.cli import main
 from sslcli.data.sets import shapes
 from sslcli.models import BACKBONES, Backbone
 from sslcli.models.backbones.resnet9 import ResNet9
+from sslcli.runs import index as index_module
 from sslcli.runs import registry as registry_module
 from sslcli.runs.registry import Registry
 from sslcli.training import log
@@ -75,9 +76,9 @@ def narrow() -> ResNet9:
     return ResNet9(widths=(4, 8, 8, 16))
 
 
-def register(folder: str, count: int) -> None:
-    """Add, update and finish runs, as eight processes do at once."""
-    registry_module.LOCK_TIMEOUT = PATIENCE
+def register(folder: str, count: int, large: int = index_module.LARGE) -> None:
+    """Add, update and finish runs, as eight processes do at once; an index of `large` bytes counts as large."""
+    registry_module.LOCK_TIMEOUT, index_module.LARGE = PATIENCE, large
     registry = Registry(Path(folder))
     for number in range(count):
         run = registry.create("many", experiment="pretrain", status="running")

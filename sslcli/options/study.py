@@ -8,7 +8,7 @@ from typing import Annotated
 
 from typer import Option
 
-from sslcli.options.annotations import MAX_SEED, DataDir, Device, Download, Labels, Minutes, StudyDataset
+from sslcli.options.annotations import MACHINE, MAX_SEED, DataDir, Device, Download, Format, Labels, Minutes, StudyDataset
 from sslcli.options.command import Command
 
 FOLDER_OF_PRESETS = Path(__file__).parents[1] / "presets"
@@ -43,6 +43,18 @@ class Study(Command):
         Option(help="Fractions of the labels to evaluate with, e.g. 0.01,0.1,1. Default: the preset's."),
     ] = None
     max_steps: Annotated[int | None, Option(min=1, help="Stop each training after this many steps, for a trial.")] = None
+    on: Annotated[
+        str,
+        Option(help="Where the jobs run. local:N: N processes on this machine share its cores.", rich_help_panel=MACHINE),
+    ] = "local"
+    plan: Annotated[
+        bool,
+        Option(
+            "--plan",
+            help="Print the jobs with their needs, device and minutes. Their runs are entered, but nothing is trained.",
+        ),
+    ] = False
+    format: Format = "table"
     data_dir: DataDir = None
     download: Download = False
     device: Device = "auto"

@@ -158,6 +158,12 @@ class Run:
         """The options that the program reads by their names."""
         return cast(Settled, self.options)  # each is checked when a command is built from them
 
+    def copied(self) -> Run:
+        """A copy that shares no list and no dictionary with this run."""
+        copy = object.__new__(Run)
+        vars(copy).update({name: value.copy() if type(value) in (dict, list) else value for name, value in vars(self).items()})
+        return copy
+
     def index_entry(self) -> dict[str, object]:
         """The entry of this run in the index."""
         return {name: value for name in INDEX_FIELDS if (value := getattr(self, name)) not in (None, {})}

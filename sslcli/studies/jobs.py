@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sslcli.bench.minutes import settled_of
 from sslcli.comparison.answer import answer
@@ -21,9 +22,15 @@ from sslcli.plans.pretraining import kept_epochs
 from sslcli.plans.settling import prepare
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Choices, Run
+from sslcli.runs.selection import state_of
+from sslcli.studies.hands import Hands, at_work
 from sslcli.workflows.resume import as_begun
 from sslcli.workflows.start import new_run
 from sslcli.workflows.table import WORKFLOWS
+
+HERE = "here"
+"""The place of a training in this process, in its ticket."""
+LOOK_EVERY = 1.0  # seconds between two looks at what others have
 
 
 def hold_to_labels(registry: Registry, steps: list[Step]) -> None:
@@ -39,33 +46,124 @@ def hold_to_labels(registry: Registry, steps: list[Step]) -> None:
             enough_labels(context.data, evaluation.label_fraction, dataset=options.dataset)
 
 
-def train_all(registry: Registry, name: str, steps: list[Step], *, seed: int, whole: bool) -> Run:
-    """Do every training of the study for one seed; returns the pretraining. `whole` also probes its kept checkpoints."""
-    pretrained = do(registry, name, steps[0][0], {**steps[0][1], "seed": seed})
-    probes = [step for step in steps if step[0] == "probe"]
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A pretraining of a study for one seed, and its evaluations. `whole`: also probes of the checkpoints that it keeps."""
+
+    pretraining: Mapping[str, object]
+    evaluations: Sequence[Step]
+    seed: int
+    whole: bool
+
+
+def parts_of(steps: Sequence[Step], *, seeds: int) -> list[Part]:
+    """The parts of a study, seed by seed; of the first seed the checkpoints over time are probed too."""
+    evaluations = [step for step in steps if step[0] != "pretrain"]
+    return [
+        Part(
+            pretraining=arguments, evaluations=evaluations, seed=build(Pretrain, arguments).seed + later, whole=not later
+        )
+        for later in range(seeds)
+        for kind, arguments in steps
+        if kind == "pretrain"
+    ]  # fmt: skip
+
+
+def train_here(registry: Registry, name: str, parts: Sequence[Part]) -> list[Run]:
+    """Do every training of a study in this process, one after the other; returns the pretrainings.
+
+    Runs that another `ssl study` has in its hands are passed over, and awaited at the end.
+    """
+    with at_work(registry) as hands:
+        pretrained: dict[int, Run] = {}
+        left, told = {place: _train_part(hands, name, part) for place, part in enumerate(parts)}, False
+        while left:
+            before, waiting = len(left), 0
+            for place, part in [*left.items()]:
+                if (found := next(part)) is None:
+                    waiting += 1
+                else:
+                    pretrained[place] = found
+                    del left[place]
+            if left and waiting == before:
+                told = told or _tell_of_others(registry, name)
+                time.sleep(LOOK_EVERY)
+    return [pretrained[place] for place in sorted(pretrained)]
+
+
+def _tell_of_others(registry: Registry, study: str) -> bool:
+    """Say which runs of a study are awaited, and where they are; True."""
+    running = [f"{run.id} ({state_of(registry, run)})" for run in runs_of(registry, study) if run.status == "running"]
+    say(f"another ssl study has the rest; waiting for {', '.join(running) or 'its runs'}")
+    return True
+
+
+def _train_part(hands: Hands, name: str, part: Part) -> Iterator[Run | None]:
+    """Do the trainings of a part; yields None whenever others have all that is left of it, at last its pretraining."""
+    while (pretrained := do(hands, name, "pretrain", {**part.pretraining, "seed": part.seed})) is None:
+        yield None
+    probes = [step for step in part.evaluations if step[0] == "probe"]
+    left = [*part.evaluations, *(over_time(probes, kept_epochs(pretrained)) if part.whole else [])]
     done: list[Run] = []
-    for kind, arguments in [*steps[1:], *(over_time(probes, kept_epochs(pretrained)) if whole else [])]:
-        done.append(do(registry, name, kind, {**arguments, "seed": seed, "encoder": pretrained.id}))
-        pairs, _ = pair_up(done[-2:])
-        if pairs:
-            say(f"so far: {answer([difference_of(pairs)])}")
-    return pretrained
+    while left:
+        busy: list[Step] = []
+        for kind, arguments in left:
+            run = do(hands, name, kind, {**arguments, "seed": part.seed, "encoder": pretrained.id})
+            if run is None:
+                busy.append((kind, arguments))
+                continue
+            done.append(run)
+            pairs, _ = pair_up(done[-2:])
+            if pairs:
+                say(f"so far: {answer([difference_of(pairs)])}")
+        left = busy
+        if left:
+            yield None
+    yield pretrained
 
 
-def do(registry: Registry, study: str, kind: str, arguments: Mapping[str, object]) -> Run:
-    """Do one training: nothing if it is finished, the rest if it was interrupted, else all of it."""
-    workflow = WORKFLOWS[kind]
-    before = [run for run in registry.runs() if run.study == study and run.status != "published"]
-    arguments, choices = _settled_before(registry, before, arguments)
-    plan: Plan[TrainingOptions] = workflow.settle(registry, arguments, origin=f"study {study}")
-    plan = replace(plan, choices=plan.choices | choices)
-    same = [run for run in before if _key(run) == plan.key]
-    if same and same[-1].status == "finished":
-        say(f"{same[-1].id}: finished already")
-        return registry.load(same[-1])
-    if same:
-        record = registry.load(same[-1])
-        return workflow.go_on(registry, record, plan.options, as_begun(record, plan.context))
+def do(hands: Hands, study: str, kind: str, arguments: Mapping[str, object]) -> Run | None:
+    """Do one training: nothing if it is finished, the rest if it was interrupted, else all of it.
+
+    Returns its finished record, or None if another launcher, or another process, works on it.
+    """
+    registry, workflow = hands.registry, WORKFLOWS[kind]
+    with hands.entering():
+        before = runs_of(registry, study)
+        arguments, choices = settled_before(registry, before, arguments)
+        plan: Plan[TrainingOptions] = workflow.settle(registry, arguments, origin=f"study {study}")
+        plan = replace(plan, choices=plan.choices | choices)
+        same = alike(before, plan)
+        if same is not None and same.status == "finished":
+            say(f"{same.id}: finished already")
+            return registry.load(same)
+        if same is not None and hands.is_busy(same):
+            return None
+        if same is None:
+            _tell_of_change(registry, before, plan, kind)
+            record, context = new_run(registry, plan, study=study), plan.context
+        else:
+            record = registry.give_up(same) if same.status == "running" else registry.load(same)
+            context = as_begun(record, plan.context)
+        hands.take(record, HERE)
+    try:
+        return workflow.go_on(registry, record, plan.options, context)
+    finally:
+        hands.drop(record.id)
+
+
+def runs_of(registry: Registry, study: str) -> list[Run]:
+    """The runs of a study that were made here, oldest first."""
+    return [run for run in registry.runs() if run.study == study and run.status != "published"]
+
+
+def alike(before: Sequence[Run], plan: Plan[TrainingOptions]) -> Run | None:
+    """The newest of the runs that would give the same numbers as a planned one; None if there is none."""
+    return next((run for run in reversed(before) if key_of(run) == plan.key), None)
+
+
+def _tell_of_change(registry: Registry, before: Sequence[Run], plan: Plan[TrainingOptions], kind: str) -> None:
+    """Say in which options a new run differs from an earlier one of its kind."""
     values = plan.options.options()
     kin = (plan.protocol, plan.init, plan.method, plan.options.seed, values.get("label_fraction"), values.get("at_epoch"))
     similar = [
@@ -76,10 +174,9 @@ def do(registry: Registry, study: str, kind: str, arguments: Mapping[str, object
         changed = changed_options(plan.experiment, registry.load(similar[-1]).options, values)
         differs = ", ".join(changed) or "the encoder, the data or the file of the method"
         say(f"{kind}: a new run; it differs from {similar[-1].id} in: {differs}")
-    return workflow.go_on(registry, new_run(registry, plan, study=study), plan.options, plan.context)
 
 
-def _settled_before(
+def settled_before(
     registry: Registry, before: list[Run], arguments: Mapping[str, object]
 ) -> tuple[Mapping[str, object], Choices]:
     """A pretraining's arguments with the settings that an earlier one of the study found for the same minutes, and its choices.
@@ -97,5 +194,6 @@ def _settled_before(
     return arguments, {}
 
 
-def _key(run: Run) -> tuple[object, ...]:
+def key_of(run: Run) -> tuple[object, ...]:
+    """A key that is equal for runs that give the same numbers; `Plan.key` is that of a planned one."""
     return run.experiment, run.init, run.parent, run.at_epoch, run.pair

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from sslcli.comparison.printing import print_comparison
@@ -13,7 +14,6 @@ from sslcli.gallery import curves, predictions, representations, views
 from sslcli.options.mapping import build
 from sslcli.options.pictures import Map, Predict, Views
 from sslcli.options.presets import Step, assign, recipe_of, trainings_of
-from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
 from sslcli.options.study import Study
 from sslcli.options.trainings import TRAININGS
@@ -21,7 +21,13 @@ from sslcli.report.page import make
 from sslcli.runs.naming import dataset_word
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import LEGAL_ID, Run
-from sslcli.studies.jobs import hold_to_labels, train_all
+from sslcli.studies.hands import at_work
+from sslcli.studies.jobs import Part, hold_to_labels, parts_of, train_here
+from sslcli.studies.launcher import launch
+from sslcli.studies.listing import list_jobs, print_jobs
+from sslcli.studies.places import open_place
+from sslcli.studies.places.local import ALONE
+from sslcli.studies.places.place import Asked
 from sslcli.training.device import choose_device, tell_of_speed
 
 
@@ -43,12 +49,12 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
     tell_of_speed(choose_device(command.device), [build(TRAININGS[kind], arguments).precision for kind, arguments in steps])
     hold_to_labels(registry, steps)
     evaluations = [step for step in steps if step[0] != "pretrain"]
-    pretrained = []
-    for seeds_done in range(command.seeds):
-        for kind, arguments in (step for step in steps if step[0] == "pretrain"):
-            first = build(Pretrain, arguments).seed
-            own = [(kind, arguments), *evaluations]
-            pretrained.append(train_all(registry, name, own, seed=first + seeds_done, whole=not seeds_done))
+    parts = parts_of(steps, seeds=command.seeds)
+    if command.plan:
+        print_jobs(registry, name, parts, style=command.format)
+        return name, None
+    pretrained = train(registry, name, parts, command)
+    registry.settle()
     save_pictures(registry, name, pretrained[: len(steps) - len(evaluations)], command, evaluations)
     page = make(registry, name) if evaluations else None
     if page is not None:
@@ -60,6 +66,17 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
         f"to see every run: {registry.command('ssl runs list')}"
     )
     return name, page
+
+
+def train(registry: Registry, name: str, parts: Sequence[Part], command: Study) -> list[Run]:
+    """Do every training of the study where `--on` says; returns the pretrainings."""
+    if command.on in ALONE:
+        return train_here(registry, name, parts)
+    place = open_place(Asked(registry=registry, command=command), command.on)
+    with at_work(registry) as hands:
+        listed = list_jobs(hands, name, parts, timed=True)
+        launch(hands, [entry.job for entry in listed], place, key=command.on.partition(":")[0])
+    return [registry.find(entry.run.id) for entry in listed if entry.run.experiment == "pretrain"]
 
 
 def save_pictures(registry: Registry, name: str, pretrained: list[Run], command: Study, evaluations: list[Step]) -> None:

@@ -93,9 +93,7 @@ def _claimed(registry: Registry, selector: str | None, *, force: bool) -> Run:
     """The run to continue; with `force`, no longer marked as running on another machine."""
     chosen = _chosen(registry, selector)
     if force and registry.elsewhere(chosen):
-        chosen = registry.load(chosen)
-        chosen.status = "interrupted"
-        registry.save(chosen)
+        return registry.give_up(chosen)
     return chosen
 
 
@@ -120,16 +118,29 @@ def carry_on(registry: Registry, run: Run, changed: Mapping[str, object]) -> Run
     command = EXPERIMENTS[record.experiment]
     workflow = WORKFLOWS[command]
     on_first(lambda: hold_to_code(registry, record))
+    on_first(lambda: _hold_to_parent(registry, record))
     source = str(registry.path(f"{run.folder}/run.yaml"))
     arguments = from_mapping(workflow.kind, located(registry, record.options), source)
     context, options = workflow.prepare(registry, {**arguments, **changed})
     if context.fingerprint != record.data.get("sha256"):
         raise StateError(f"run {run.id}: the data set {options.dataset} has changed since the run started (its sha256 differs)")
     on_first(lambda: keep_manifest(registry, record, context.data))  # it may have been killed before this
-    if (here := describe(context.device)) != record.device:
+    here = describe(context.device)
+    if not record.attempts:  # another process entered it, perhaps on another machine
+        record.device = here
+        on_first(lambda: registry.save(record))
+    elif here != record.device:
         say(f"{run.id}: started on {record.device}, continues on {here}: results can differ in the last bits")
     tell_of_speed(context.device, [options.precision], settled=True)
     return workflow.go_on(registry, record, options, as_begun(record, context))
+
+
+def _hold_to_parent(registry: Registry, record: Run) -> None:
+    """A StateError if a run evaluates the encoder of a pretraining that is not finished."""
+    parent = registry.find(record.parent, experiment="pretrain") if record.parent else None
+    if parent is not None and parent.status not in ("finished", "published"):
+        advice = registry.command(f"ssl resume {parent.id}")
+        raise StateError(f"run {record.id} needs {parent.id}, which is {registry.status(parent)}; first type: {advice}")
 
 
 def as_begun(record: Run, context: Context) -> Context:

@@ -13,6 +13,8 @@ from sslcli.studies.places.place import Asked, Ended, Entry, Job, Place
 from sslcli.training.device import THREADS, usable_cores
 
 MOST = 1024  # processes
+ALONE = ("local", "local:1")
+"""What --on says of a single process: the launcher's own."""
 
 
 class Local(Place):
