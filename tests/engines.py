@@ -14,6 +14,7 @@ from sslcli.studies.places.place import Ended, Job, Place
 from sslcli.training.checkpoint import load_checkpoint
 from sslcli.workflows.start import new_run
 from sslcli.workflows.table import WORKFLOWS
+from tests.conftest import Cli
 from tests.measuring import wait_until
 
 PRETRAIN = {
@@ -74,3 +75,23 @@ def numbers(registry: Registry) -> dict[tuple[str, str | None], tuple[dict[str, 
         digest = hashlib.sha256(b"".join(weights[name].numpy().tobytes() for name in sorted(weights))).hexdigest()
         found[run.experiment, run.init] = ({k: v for k, v in run.metrics.items() if k != "seconds"}, digest)
     return found
+
+
+def same_numbers(ssl: Cli, folder: Path, *, on: str, project: Path | None = None) -> None:
+    """The tiny study in a folder gives the same bits with --on as one training after the other, and does nothing twice."""
+    here, there = folder / "here", project or folder / "there"
+    for line in (f"{LINE} --project {here}", f"{LINE} --project {there} --on {on}"):
+        result = ssl(line)
+        assert result.code == 0, result.err
+    found = numbers(Registry(there))
+    assert found == numbers(Registry(here))
+    assert len(found) == 3
+    before = [run.attempts for run in whole_runs(there)]
+    assert ssl(f"{LINE} --project {there} --on {on}").code == 0
+    assert [run.attempts for run in whole_runs(there)] == before
+    assert [len(attempts) for attempts in before] == [1, 1, 1]
+
+
+def whole_runs(project: Path) -> list[Run]:
+    registry = Registry(project)
+    return [registry.load(run) for run in registry.runs()]

@@ -45,8 +45,19 @@ class Study(Command):
     max_steps: Annotated[int | None, Option(min=1, help="Stop each training after this many steps, for a trial.")] = None
     on: Annotated[
         str,
-        Option(help="Where the jobs run. local:N: N processes on this machine share its cores.", rich_help_panel=MACHINE),
+        Option(
+            help="Where the jobs run. local:N: N processes on this machine share its cores; slurm; ray:HOST:PORT, a cluster's "
+            "head, or ray, the cluster of this machine.",
+            rich_help_panel=MACHINE,
+        ),
     ] = "local"
+    job: Annotated[
+        list[str] | None,
+        Option(
+            help="What each job asks of Slurm or Ray: NAME=VALUE, e.g. gpus=1; or a YAML file. Can be repeated.",
+            rich_help_panel=MACHINE,
+        ),
+    ] = None
     plan: Annotated[
         bool,
         Option(
@@ -58,10 +69,6 @@ class Study(Command):
     data_dir: DataDir = None
     download: Download = False
     device: Device = "auto"
-    job: Annotated[
-        list[str] | None,
-        Option(help="What each job asks of Slurm or Ray: NAME=VALUE, e.g. gpus=1; or a YAML file. Can be repeated."),
-    ] = None
 
     @classmethod
     def about(cls) -> str:

@@ -14,7 +14,9 @@ from sslcli.runs.registry import Registry
 from sslcli.studies.places import ray as on_ray
 from sslcli.studies.places.place import Asked, Place
 from tests import ray_cluster
-from tests.engines import end_of, lay_out_study, pretraining, record, wait_for_steps
+from tests.conftest import Cli
+from tests.engines import end_of, lay_out_study, pretraining, record, same_numbers, wait_for_steps
+from tests.hidden_folder import can_hide
 
 pytest.importorskip("ray", reason="the package ray is not installed: pip install 'sslcli[ray]'")
 
@@ -43,6 +45,15 @@ def opened(cluster: Any) -> Iterator[Any]:
     yield get
     for place in places:
         place.close()
+
+
+@pytest.mark.skipif(not can_hide(), reason="a process here cannot have mounts of its own (unshare --mount)")
+@pytest.mark.usefixtures("no_pictures")
+def test_a_study_on_ray_without_shared_files_gives_the_numbers_of_one_after_the_other(
+    ssl: Cli, cluster: Any, hidden: Path, tmp_path: Path
+) -> None:
+    lay_out_study(tmp_path)
+    same_numbers(ssl, tmp_path, on=f"ray:{cluster.address}", project=hidden / "there")
 
 
 def test_a_job_whose_node_goes_is_saved_and_goes_on_elsewhere(

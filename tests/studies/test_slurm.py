@@ -13,7 +13,8 @@ from sslcli.runs.registry import Registry
 from sslcli.studies.places import slurm
 from sslcli.studies.places.place import Asked, Place
 from tests import slurm_cluster
-from tests.engines import end_of, lay_out_study, pretraining, record, wait_for_steps
+from tests.conftest import Cli
+from tests.engines import end_of, lay_out_study, pretraining, record, same_numbers, wait_for_steps
 from tests.measuring import wait_until
 
 pytest.importorskip("submitit", reason="the package submitit is not installed: pip install 'sslcli[slurm]'")
@@ -45,6 +46,11 @@ def opened(registry: Registry, *job: str) -> Place:
     return slurm.PLACE.open(Asked(registry=registry, command=Study(job=list(job))))
 
 
+@pytest.mark.usefixtures("no_pictures")
+def test_a_study_on_slurm_gives_the_numbers_of_one_after_the_other(ssl: Cli, tmp_path: Path) -> None:
+    same_numbers(ssl, tmp_path, on="slurm")
+
+
 def test_a_job_that_slurm_signals_is_saved_and_goes_on_and_one_that_is_killed_can_be_given_again(
     registry: Registry, tmp_path: Path
 ) -> None:
@@ -69,8 +75,7 @@ def test_a_node_that_does_not_see_the_project_is_named_before_anything_is_traine
     registry = Registry(hidden)
     job, place = pretraining(registry, epochs=1, folder=hidden), opened(registry)
     place.start([job])
-    with pytest.raises(StateError, match="the node does not see the project folder"):
-        end_of(place)
+    assert f"the node does not see the project folder {hidden}" in end_of(place).why
     assert not record(registry, job).attempts
 
 

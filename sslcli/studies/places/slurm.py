@@ -37,8 +37,8 @@ TIMES_REQUEUED = 1000
 """How often a job goes on after its time was over."""
 OVER = ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT")
 """The states of a job that has left the queue (https://slurm.schedmd.com/squeue.html, job state codes)."""
-NO_OUTPUT = "RaisedSignal:53"
-"""The beginning of Slurm's reason if the node could not open the file for what the job prints."""
+NOT_BEGUN = ("JobLaunchFailure", "RaisedSignal:53")
+"""Slurm's reasons, of older and newer versions, if a node could not open the file for what the job prints."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,10 +129,7 @@ class Slurm(Place):
         return True
 
     def ended(self) -> list[Ended]:
-        """The jobs that have left the queue. None while Slurm does not answer: it will say it later.
-
-        A StateError if a node could not write into the project: no job would get on there.
-        """
+        """The jobs that have left the queue; none while Slurm does not answer."""
         if not self._here or not self._look():
             return []
         gone = {run: ticket for run, ticket in self._here.items()
@@ -144,11 +141,10 @@ class Slurm(Place):
     def _why(self, ticket: str) -> str:
         """How a job ended, in Slurm's word, with the last that it said if it failed."""
         row = self._rows.get(ticket, Row("no longer in Slurm's queue", "", ""))
-        if row.reason.startswith(NO_OUTPUT):
-            _asked("scancel", *self._here.values())
-            raise StateError(
-                f"job {ticket} of Slurm could not write on {row.nodes}: the node does not see the project folder "
-                f"{self._project}; accepted is a project on a file system that all nodes share"
+        if row.reason.startswith(NOT_BEGUN):
+            return (
+                f"Slurm could not begin it on {row.nodes} ({row.reason}); the usual cause: the node does not see the project "
+                f"folder {self._project}, which must lie on a file system that all nodes share"
             )
         said = self._project / FOLDER / f"{ticket}_0_log.err"
         if row.state != "FAILED" or not said.is_file():
