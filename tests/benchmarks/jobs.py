@@ -15,8 +15,10 @@ from pathlib import Path
 
 from sslcli.console.live import LiveTable
 from sslcli.console.tables import print_rows
+from sslcli.files import load_yaml
 from sslcli.options.presets import Step
 from sslcli.runs.registry import Registry
+from sslcli.runs.run import parse_run
 from sslcli.studies.hands import Hands, at_work
 from sslcli.studies.jobs import parts_of
 from sslcli.studies.launcher import Launcher
@@ -66,7 +68,7 @@ class Stubs(Place):
         pass
 
     def _write(self, job: Job, status: str) -> None:
-        run = self.registry.load(self.registry.find(job.run))
+        run = parse_run(load_yaml(self.registry.path(f"{job.folder}/run.yaml")), job.run)
         run.status = status
         self.registry.save(run)
 
