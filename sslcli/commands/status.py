@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from typer import Option
 
-from sslcli.console.live import LiveTable
-from sslcli.console.messages import say
-from sslcli.console.tables import print_rows
 from sslcli.options.annotations import Format, StudyName
 from sslcli.options.command import Command
 from sslcli.options.project_folder import open_registry
 from sslcli.runs.next_step import next_command
-from sslcli.runs.registry import Registry
-from sslcli.runs.selection import study_runs
-from sslcli.studies.states import COLUMNS, RUNNING, WAITING, State, changes, foremost, state_of_job, summary
 
 LOOK_EVERY = 2.0  # seconds between two looks of --watch
 FIRST_STEPS = """\
@@ -41,40 +34,19 @@ class Status(Command):
 
     only_reads: ClassVar[bool] = True
     study: StudyName = None
-    watch: Annotated[bool, Option("--watch", help="Show it again and again, until no job runs or waits.")] = False
+    watch: Annotated[bool, Option("--watch", help="Show it again and again, while jobs run or ssl study is at work.")] = False
     format: Format = "table"
 
 
 def run(command: Status) -> None:
     """Print the jobs' states, or watch them from any terminal that sees the project."""
+    from sslcli.studies.states import print_states, watch
+
     registry = open_registry(command)
     if command.watch:
-        _watch(registry, command.study)
-        return
-    states = _states(registry, command.study)
-    whole = [vars(state) for state in states]
-    print_rows([state.row() for state in states], COLUMNS, style=command.format, whole=whole)
-    say(summary(states))
-
-
-def _states(registry: Registry, study: str | None) -> list[State]:
-    return [state_of_job(registry, run) for run in study_runs(registry, study)]
-
-
-def _watch(registry: Registry, study: str | None) -> None:
-    """A table on a terminal; elsewhere a line for each change."""
-    before: dict[str, str] = {}
-    with LiveTable(COLUMNS) as table:
-        while True:
-            states = _states(registry, study)
-            table.show([state.row() for state in foremost(states, table.room)], summary(states))
-            for line in [] if table.drawn else changes(before, states):
-                say(line)
-            if not any(state.state in (RUNNING, WAITING) for state in states):
-                break
-            before = {state.job: state.state for state in states}
-            time.sleep(LOOK_EVERY)
-    say(summary(states))
+        watch(registry, command.study, every=LOOK_EVERY)
+    else:
+        print_states(registry, command.study, style=command.format)
 
 
 def first_steps() -> None:

@@ -22,7 +22,7 @@ HEADER = "# The runs of this project, one a line. Whole records: runs/<experimen
 NEWER = "# Newer lines, which come here later: "
 NAMED = re.compile(rf"{NEWER}(runs/\.newer-[0-9a-f]+)\n")
 FIRST_LINES = len(HEADER + NEWER) + 100  # characters in which the comments are
-LARGE = 200_000  # bytes of an index, about 300 runs, from which on changes are added to a second file
+LARGE = 50_000  # bytes of an index, about a hundred runs, from which on changes are added to a second file
 PART = 0.5  # of the size of an index: when the second file has it, both become one
 
 

@@ -161,7 +161,10 @@ class Run:
     def copied(self) -> Run:
         """A copy that shares no list and no dictionary with this run."""
         copy = object.__new__(Run)
-        vars(copy).update({name: value.copy() if type(value) in (dict, list) else value for name, value in vars(self).items()})
+        values = vars(copy)
+        values.update(vars(self))
+        for name in _CONTAINERS:
+            values[name] = values[name].copy()
         return copy
 
     def index_entry(self) -> dict[str, object]:
@@ -170,6 +173,7 @@ class Run:
 
 
 _FIELDS = {f.name: "dict" if str(f.type) in ("Data", "Choices") else str(f.type) for f in fields(Run)}
+_CONTAINERS = [name for name, kind in _FIELDS.items() if kind.startswith(("dict", "list"))]
 INDEX_FIELDS = tuple(_FIELDS)[: tuple(_FIELDS).index("note") + 1]
 
 

@@ -75,6 +75,11 @@ class Hands:
         ticket = self.ticket(run)
         return ticket is not None and ticket.launcher != self.name and is_held(_lock_of(self.registry, ticket.launcher))
 
+    def tidy(self, run: Run) -> None:
+        """Remove the ticket that a dead launcher left in the folder of a run."""
+        if self.ticket(run) is not None and not self.elsewhere(run):
+            self._path(run).unlink(missing_ok=True)
+
     def is_busy(self, run: Run) -> bool:
         """Whether somebody works on a run: another launcher, or a process here or on another machine.
 

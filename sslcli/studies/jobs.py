@@ -136,6 +136,7 @@ def do(hands: Hands, study: str, kind: str, arguments: Mapping[str, object]) -> 
         same = alike(before, plan)
         if same is not None and same.status == "finished":
             say(f"{same.id}: finished already")
+            hands.tidy(same)
             return registry.load(same)
         if same is not None and hands.is_busy(same):
             return None

@@ -55,6 +55,8 @@ class Launcher:
             self._show(runs, table)
             if self._open():
                 time.sleep(LOOK_EVERY)
+        for run in runs.values():
+            self.hands.tidy(run)
         if self.failed:
             raise StateError(self._of_failures())
 

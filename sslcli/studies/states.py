@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sslcli.console.live import LiveTable
+from sslcli.console.messages import say
 from sslcli.console.progress import duration
+from sslcli.console.tables import print_rows
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
+from sslcli.runs.selection import study_runs
+from sslcli.studies.hands import Hands
 
 WAITING, RUNNING, FINISHED, FAILED = "waiting", "running", "finished", "failed"
 ORDER = (RUNNING, FAILED, "interrupted", "starting", WAITING, FINISHED)
@@ -71,3 +77,31 @@ def changes(before: Mapping[str, str], states: Sequence[State]) -> list[str]:
 def foremost(states: Sequence[State], room: int) -> list[State]:
     """At most `room` of the jobs, those that run first."""
     return sorted(states, key=lambda state: ORDER.index(state.state) if state.state in ORDER else 0)[:room]
+
+
+def print_states(registry: Registry, study: str | None, *, style: str) -> None:
+    """Print how each job of a study stands, and below it how many are in each state."""
+    states = states_of(registry, study)
+    print_rows([state.row() for state in states], COLUMNS, style=style, whole=[vars(state) for state in states])
+    say(summary(states))
+
+
+def watch(registry: Registry, study: str | None, *, every: float) -> None:
+    """Show how the jobs stand every so many seconds, while a job runs or an `ssl study` is at work: a table, or each change."""
+    before, launchers = dict[str, str](), Hands(registry, "")
+    with LiveTable(COLUMNS) as table:
+        while True:
+            states = states_of(registry, study)
+            table.show([state.row() for state in foremost(states, table.room)], summary(states))
+            for line in [] if table.drawn else changes(before, states):
+                say(line)
+            if not launchers.others() and not any(state.state == RUNNING for state in states):
+                break
+            before = {state.job: state.state for state in states}
+            time.sleep(every)
+    say(summary(states))
+
+
+def states_of(registry: Registry, study: str | None) -> list[State]:
+    """How the jobs of a study stand (default: the newest study)."""
+    return [state_of_job(registry, run) for run in study_runs(registry, study)]

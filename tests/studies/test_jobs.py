@@ -146,7 +146,7 @@ def test_a_place_of_one_file_and_one_line_gets_the_jobs_of_a_study(
 @pytest.mark.parametrize(
     ("on", "said"),
     [
-        ("lokal", "--on 'lokal': there is no such place; did you mean local? accepted: local[:N]"),
+        ("lokal", "--on 'lokal': there is no such place; did you mean 'local'? accepted: local[:N]"),
         ("local:0", "--on local:0: accepted is local:N with a number of processes N from 1 to 1024"),
         ("local:two", "--on local:two: accepted is local:N"),
         ("local:9999", "--on local:9999: accepted is local:N"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sslcli.errors import UsageError
 from sslcli.studies.places.place import Asked, Ended, Entry, Job, Place
-from sslcli.training.device import THREADS, usable_cores
+from sslcli.training.device import THREADS, share_of_threads
 
 MOST = 1024  # processes
 ALONE = ("local", "local:1")
@@ -22,7 +22,7 @@ class Local(Place):
 
     def __init__(self, project: Path, *, processes: int) -> None:
         self._project, self._processes = project, processes
-        self._threads = max(1, usable_cores() // processes)
+        self._threads = share_of_threads(processes)
         self._here: dict[str, subprocess.Popen[bytes]] = {}
 
     def room(self) -> int:
