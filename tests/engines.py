@@ -53,9 +53,9 @@ def record(registry: Registry, job: Job) -> Run:
     return registry.load(next(run for run in registry.runs() if run.id == job.run))
 
 
-def wait_for_steps(registry: Registry, job: Job) -> None:
-    """Return when a checkpoint was kept: the training is amid its steps."""
-    wait_until(lambda: any(registry.path(f"{job.folder}/checkpoints").glob("epoch*.pt")))
+def wait_for_steps(project: Path, job: Job) -> None:
+    """Return when a checkpoint was kept in a project: the training is amid its steps."""
+    wait_until(lambda: any((project / job.folder / "checkpoints").glob("epoch*.pt")))
 
 
 def end_of(place: Place) -> Ended:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.hidden_folder import without
 from tests.measuring import wait_until
@@ -17,9 +17,20 @@ MEMORY = 80_000_000  # bytes of each node's object store
 CPUS = 2
 
 
+class Nodes(NamedTuple):
+    """The head as ray.cluster_utils.Cluster, to which a test may add nodes, and the process of the node with the cores."""
+
+    cluster: Any
+    process: int
+
+    def sees(self, path: Path) -> Path:
+        """Where this process finds what the node has at a path."""
+        return Path(f"/proc/{self.process}/root{path}")
+
+
 @contextmanager
-def two_nodes(folder: Path, *, hidden: Path) -> Iterator[Any]:
-    """Start the nodes; yields ray.cluster_utils.Cluster, to which a test may add nodes, and ends them after the block."""
+def two_nodes(folder: Path, *, hidden: Path) -> Iterator[Nodes]:
+    """Start the nodes, and end them after the block."""
     from ray.cluster_utils import Cluster
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -31,7 +42,7 @@ def two_nodes(folder: Path, *, hidden: Path) -> Iterator[Any]:
         node = subprocess.Popen(line, stdout=said, stderr=said, start_new_session=True)
         try:
             wait_until(lambda: _cores(cluster) == CPUS)
-            yield cluster
+            yield Nodes(cluster, node.pid)
         finally:
             node.terminate()
             node.wait()

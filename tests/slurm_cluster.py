@@ -66,8 +66,8 @@ def _write_configuration(folder: Path) -> Path:
 SlurmctldHost={node}(127.0.0.1)
 SlurmUser={user}
 SlurmdUser={user}
-SlurmctldPort={_free_port()}
-SlurmdPort={_free_port()}
+SlurmctldPort={free_port()}
+SlurmdPort={free_port()}
 AuthType=auth/munge
 CredType=cred/munge
 # a requeued job starts again after this many seconds, and not after two minutes
@@ -111,7 +111,7 @@ def _running(line: list[str], folder: Path, environment: dict[str, str]) -> Iter
                 daemon.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])

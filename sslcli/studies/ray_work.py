@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sslcli.errors import UserError
 from sslcli.locks import locked
@@ -45,11 +47,10 @@ def do_part(work: Work, folder: str, rank: int, world: int, address: Address, *p
 
 def listening() -> Address:
     """The address of this node, and a free port."""
-    import ray
-
+    ray: Any = importlib.import_module("ray")
     with socket.socket() as found:
         found.bind(("", 0))
-        return ray.util.get_node_ip_address(), int(found.getsockname()[1])
+        return str(ray.util.get_node_ip_address()), int(found.getsockname()[1])
 
 
 def _carry_out(work: Work, folder: str, parcels: tuple[Parcel, ...], environment: Mapping[str, str]) -> Outcome:

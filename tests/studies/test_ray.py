@@ -8,38 +8,43 @@ from typing import Any
 
 import pytest
 
+from sslcli import __version__
 from sslcli.errors import StateError, UsageError
 from sslcli.options.study import Study
 from sslcli.runs.registry import Registry
 from sslcli.studies.places import ray as on_ray
 from sslcli.studies.places.place import Asked, Place
+from sslcli.training.checkpoint import load_checkpoint
 from tests import ray_cluster
 from tests.conftest import Cli
 from tests.engines import end_of, lay_out_study, pretraining, record, same_numbers, wait_for_steps
 from tests.hidden_folder import can_hide
+from tests.ray_cluster import Nodes
 
 pytest.importorskip("ray", reason="the package ray is not installed: pip install 'sslcli[ray]'")
+
+NO_MOUNTS = "a process here cannot have mounts of its own (unshare --mount)"
 
 
 @pytest.fixture(scope="module")
 def hidden(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that the node with the cores does not see, with a tiny study that it does see at the same place."""
+    """A folder of which the node with the cores sees none of the files that this machine sees."""
     return tmp_path_factory.mktemp("hidden")
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory, hidden: Path) -> Iterator[Any]:
-    with ray_cluster.two_nodes(tmp_path_factory.mktemp("ray"), hidden=hidden) as cluster:
-        yield cluster
+def nodes(tmp_path_factory: pytest.TempPathFactory, hidden: Path) -> Iterator[Nodes]:
+    with ray_cluster.two_nodes(tmp_path_factory.mktemp("ray"), hidden=hidden) as nodes:
+        yield nodes
 
 
 @pytest.fixture
-def opened(cluster: Any) -> Iterator[Any]:
+def opened(nodes: Nodes) -> Iterator[Any]:
     """Opens a place in the cluster: `opened(registry, "cpus=2")`."""
     places: list[Place] = []
 
     def get(registry: Registry, *job: str) -> Place:
-        places.append(on_ray.PLACE.open(Asked(registry=registry, command=Study(job=list(job)), where=cluster.address)))
+        places.append(on_ray.PLACE.open(Asked(registry=registry, command=Study(job=list(job)), where=nodes.cluster.address)))
         return places[-1]
 
     yield get
@@ -47,31 +52,31 @@ def opened(cluster: Any) -> Iterator[Any]:
         place.close()
 
 
-@pytest.mark.skipif(not can_hide(), reason="a process here cannot have mounts of its own (unshare --mount)")
+@pytest.mark.skipif(not can_hide(), reason=NO_MOUNTS)
 @pytest.mark.usefixtures("no_pictures")
 def test_a_study_on_ray_without_shared_files_gives_the_numbers_of_one_after_the_other(
-    ssl: Cli, cluster: Any, hidden: Path, tmp_path: Path
+    ssl: Cli, nodes: Nodes, hidden: Path, tmp_path: Path
 ) -> None:
     lay_out_study(tmp_path)
-    same_numbers(ssl, tmp_path, on=f"ray:{cluster.address}", project=hidden / "there")
+    same_numbers(ssl, tmp_path, on=f"ray:{nodes.cluster.address}", project=hidden / "there")
 
 
-def test_a_job_whose_node_goes_is_saved_and_goes_on_elsewhere(
-    opened: Any, cluster: Any, registry: Registry, tmp_path: Path
-) -> None:
+def test_a_job_whose_node_goes_can_be_given_again(opened: Any, nodes: Nodes, registry: Registry, tmp_path: Path) -> None:
     lay_out_study(tmp_path)
-    job = pretraining(registry, epochs=40, folder=tmp_path)
-    node = cluster.add_node(num_cpus=3, object_store_memory=ray_cluster.MEMORY)
-    place = opened(registry, "cpus=3", "retries=0")
+    job = pretraining(registry, epochs=12, folder=tmp_path)
+    alone = {"num_cpus": 1, "num_gpus": 1, "object_store_memory": ray_cluster.MEMORY}
+    node = nodes.cluster.add_node(**alone)  # the only one that says it has a GPU
+    place = opened(registry, "gpus=1", "retries=0")
     place.start([job])
-    wait_for_steps(registry, job)
-    cluster.remove_node(node)
+    wait_for_steps(tmp_path, job)
+    nodes.cluster.remove_node(node)
     assert end_of(place).why.startswith("Ray: ")  # NodeDiedError, or the worker noticed it first
-    cluster.add_node(num_cpus=3, object_store_memory=ray_cluster.MEMORY)
+    assert registry.status(record(registry, job)) == "interrupted"
+    nodes.cluster.add_node(**alone)
     place.start([job])
     assert end_of(place).why == "code 0"
     assert record(registry, job).status == "finished"
-    assert "continuing from step" in job.output(tmp_path).read_text()
+    assert len(record(registry, job).attempts) == 2
 
 
 def test_a_pretraining_joins_several_processes_of_ray(opened: Any, registry: Registry, tmp_path: Path) -> None:
@@ -82,14 +87,27 @@ def test_a_pretraining_joins_several_processes_of_ray(opened: Any, registry: Reg
     assert "2 processes, each on" in str(record(registry, job).device)
 
 
-def test_a_job_that_is_ended_has_saved(opened: Any, registry: Registry, tmp_path: Path) -> None:
-    lay_out_study(tmp_path)
-    job, place = pretraining(registry, epochs=1000, folder=tmp_path), opened(registry)
+@pytest.mark.skipif(not can_hide(), reason=NO_MOUNTS)
+def test_what_an_ended_job_saved_comes_back_from_a_node_without_the_project(opened: Any, nodes: Nodes, hidden: Path) -> None:
+    lay_out_study(hidden)
+    lay_out_study(nodes.sees(hidden))
+    registry = Registry(hidden)
+    job, place = pretraining(registry, epochs=1000, folder=hidden), opened(registry)
     place.start([job])
-    wait_for_steps(registry, job)
+    wait_for_steps(nodes.sees(hidden), job)
+    assert not (hidden / job.folder / "checkpoints").exists()
     place.end()
     assert record(registry, job).status == "interrupted"
-    assert "stopped by SIGTERM" in job.output(tmp_path).read_text()
+    assert load_checkpoint(registry, record(registry, job), "last")["progress"]["step"] > 0
+    assert "stopped by SIGTERM" in job.output(hidden).read_text()
+
+
+def test_a_node_with_another_version_is_named_before_anything_is_trained(
+    opened: Any, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_ray, "__version__", "9.9")
+    with pytest.raises(StateError, match=rf"the node \S+ has sslcli {__version__}, this machine has 9.9; .*sslcli==9.9"):
+        opened(registry)
 
 
 def test_an_address_that_nobody_answers_is_named(registry: Registry) -> None:

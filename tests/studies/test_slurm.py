@@ -1,21 +1,26 @@
 """Jobs of a study on a real Slurm of one node: the same numbers, saved at its signal, gone on with after a kill."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from sslcli import __version__
 from sslcli.errors import StateError, UsageError
 from sslcli.options.study import Study
 from sslcli.runs.registry import Registry
+from sslcli.studies.on_worker import Work
 from sslcli.studies.places import slurm
 from sslcli.studies.places.place import Asked, Place
 from tests import slurm_cluster
 from tests.conftest import Cli
-from tests.engines import end_of, lay_out_study, pretraining, record, same_numbers, wait_for_steps
+from tests.engines import PRETRAIN, end_of, lay_out_study, pretraining, record, same_numbers, wait_for_steps
 from tests.measuring import wait_until
+from tests.slurm_cluster import free_port
 
 pytest.importorskip("submitit", reason="the package submitit is not installed: pip install 'sslcli[slurm]'")
 if lacking := slurm_cluster.missing():
@@ -56,7 +61,7 @@ def test_a_job_that_slurm_signals_is_saved_and_goes_on_and_one_that_is_killed_ca
 ) -> None:
     job, place = pretraining(registry, epochs=40, folder=tmp_path), opened(registry)
     (number,) = place.start([job])
-    wait_for_steps(registry, job)
+    wait_for_steps(tmp_path, job)
     subprocess.run(["scancel", "--signal=USR1", number], check=True)
     wait_until(lambda: "continuing from step" in job.output(tmp_path).read_text())
     assert not place.ended()
@@ -67,7 +72,8 @@ def test_a_job_that_slurm_signals_is_saved_and_goes_on_and_one_that_is_killed_ca
     assert registry.status(record(registry, job)) == "interrupted"
     place.start([job])
     assert end_of(place).why == "COMPLETED"
-    assert [attempt.get("status") for attempt in record(registry, job).attempts] == ["interrupted", None, "finished"]
+    first, _, third = record(registry, job).attempts
+    assert (first["status"], third["status"]) == ("interrupted", "finished")
 
 
 def test_a_node_that_does_not_see_the_project_is_named_before_anything_is_trained(hidden: Path) -> None:
@@ -76,6 +82,16 @@ def test_a_node_that_does_not_see_the_project_is_named_before_anything_is_traine
     job, place = pretraining(registry, epochs=1, folder=hidden), opened(registry)
     place.start([job])
     assert f"the node does not see the project folder {hidden}" in end_of(place).why
+    assert not record(registry, job).attempts
+
+
+def test_a_node_with_another_version_is_named_before_anything_is_trained(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(slurm, "Work", partial(Work, version="9.9"))
+    job, place = pretraining(registry, epochs=1, folder=tmp_path), opened(registry)
+    place.start([job])
+    assert f"has sslcli {__version__}, the study was started with 9.9" in end_of(place).why
     assert not record(registry, job).attempts
 
 
@@ -112,3 +128,18 @@ def test_a_pretraining_joins_several_processes_that_srun_starts(registry: Regist
     assert end_of(place).why == "COMPLETED", job.output(tmp_path).read_text()
     assert record(registry, job).status == "finished"
     assert "2 processes, each on" in str(record(registry, job).device), job.output(tmp_path).read_text()
+
+
+def test_torchrun_under_srun_joins_the_processes_of_a_pretraining(registry: Registry, tmp_path: Path) -> None:
+    torchrun = (
+        f"exec {sys.executable} -m torch.distributed.run --nnodes 2 --node-rank $SLURM_PROCID --nproc-per-node 1 "
+        f"--master-addr 127.0.0.1 --master-port {free_port()} -m sslcli pretrain --project {tmp_path} "
+    )
+    options = f"--dataset folder:{tmp_path / 'pics'} --device cpu --epochs 1 " + " ".join(
+        f"--{name.replace('_', '-')} {value}" for name, value in PRETRAIN.items()
+    )
+    srun = ["srun", "--ntasks", "2", "--overcommit", "sh", "-c", torchrun + options]
+    done = subprocess.run(srun, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (run,) = registry.runs()
+    assert (run.status, str(registry.load(run).device)[:21]) == ("finished", "2 processes, each on ")
