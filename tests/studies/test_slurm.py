@@ -59,7 +59,7 @@ def test_a_study_on_slurm_gives_the_numbers_of_one_after_the_other(ssl: Cli, tmp
 def test_a_job_that_slurm_signals_is_saved_and_goes_on_and_one_that_is_killed_can_be_given_again(
     registry: Registry, tmp_path: Path
 ) -> None:
-    job, place = pretraining(registry, epochs=40, folder=tmp_path), opened(registry)
+    job, place = pretraining(registry, epochs=30, folder=tmp_path), opened(registry)
     (number,) = place.start([job])
     wait_for_steps(tmp_path, job)
     subprocess.run(["scancel", "--signal=USR1", number], check=True)

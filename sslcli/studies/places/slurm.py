@@ -40,6 +40,9 @@ OVER = ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"
 NOT_BEGUN = ("JobLaunchFailure", "RaisedSignal:53")
 """Slurm's reasons, of older and newer versions, if a node could not open the file for what the job prints."""
 
+OF_SLURM = ("srun:", "slurmstepd")
+"""How the lines begin that Slurm itself adds to what a job prints."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SlurmRequest(Request):
@@ -147,9 +150,9 @@ class Slurm(Place):
                 f"folder {self._project}, which must lie on a file system that all nodes share"
             )
         said = self._project / FOLDER / f"{ticket}_0_log.err"
-        if row.state != "FAILED" or not said.is_file():
-            return row.state
-        return f"{row.state}: {_last_line(said.read_text(encoding='utf-8', errors='replace'))}"
+        lines = said.read_text(encoding="utf-8", errors="replace").splitlines() if said.is_file() else []
+        last = [line for line in lines if line.strip() and not line.startswith(OF_SLURM)][-1:]
+        return f"{row.state}: {last[0]}" if row.state == "FAILED" and last else row.state
 
     def end(self) -> None:
         """scancel: Slurm asks each job to save, and takes it out of the queue."""
