@@ -19,6 +19,7 @@ from tests import ray_cluster
 from tests.conftest import Cli
 from tests.engines import end_of, lay_out_study, pretraining, record, same_numbers, wait_for_steps
 from tests.hidden_folder import can_hide
+from tests.measuring import wait_until
 from tests.ray_cluster import Nodes
 
 pytest.importorskip("ray", reason="the package ray is not installed: pip install 'sslcli[ray]'")
@@ -71,7 +72,7 @@ def test_a_job_whose_node_goes_can_be_given_again(opened: Any, nodes: Nodes, reg
     wait_for_steps(tmp_path, job)
     nodes.cluster.remove_node(node)
     assert end_of(place).why.startswith("Ray: ")  # NodeDiedError, or the worker noticed it first
-    assert registry.status(record(registry, job)) == "interrupted"
+    wait_until(lambda: registry.status(record(registry, job)) == "interrupted")
     nodes.cluster.add_node(**alone)
     place.start([job])
     assert end_of(place).why == "code 0"
@@ -102,6 +103,20 @@ def test_what_an_ended_job_saved_comes_back_from_a_node_without_the_project(open
     assert "stopped by SIGTERM" in job.output(hidden).read_text()
 
 
+@pytest.mark.skipif(not can_hide(), reason=NO_MOUNTS)
+def test_a_node_with_other_data_refuses_the_job_before_its_first_step(opened: Any, nodes: Nodes, hidden: Path) -> None:
+    project = hidden / "other"
+    lay_out_study(project)
+    lay_out_study(nodes.sees(project))
+    (nodes.sees(project) / "pics" / "a" / "0.png").unlink()
+    registry = Registry(project)
+    job, place = pretraining(registry, epochs=1, folder=project), opened(registry)
+    place.start([job])
+    assert end_of(place).why == "code 3"
+    assert "the data set folder:" in job.output(project).read_text()
+    assert not record(registry, job).attempts
+
+
 def test_a_node_with_another_version_is_named_before_anything_is_trained(
     opened: Any, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,12 +125,22 @@ def test_a_node_with_another_version_is_named_before_anything_is_trained(
         opened(registry)
 
 
-def test_an_address_that_nobody_answers_is_named(registry: Registry) -> None:
+@pytest.mark.parametrize("said_by", ["--on", "RAY_ADDRESS", "RAY_TMPDIR"])
+def test_a_head_that_does_not_answer_is_named(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said_by: str
+) -> None:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{found.getsockname()[1]}"
-        with pytest.raises(StateError, match=rf"--on ray:{address}: the head of Ray cannot be reached there"):
-            on_ray.PLACE.open(Asked(registry=registry, command=Study(), where=address))
+        kept = tmp_path / "ray" / "ray_current_cluster"
+        kept.parent.mkdir()
+        kept.write_text(address if said_by == "RAY_TMPDIR" else "")
+        monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+        monkeypatch.setenv("RAY_ADDRESS", address if said_by == "RAY_ADDRESS" else "")
+        with pytest.raises(
+            StateError, match=rf"the head of Ray does not answer at {address} .*; to start it, type: ray start --head"
+        ):
+            on_ray.PLACE.open(Asked(registry=registry, command=Study(), where=address if said_by == "--on" else ""))
 
 
 @pytest.mark.parametrize("where", ["here", "host:", ":1", "ray://host:10001", "host:port"])

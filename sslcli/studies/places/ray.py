@@ -7,10 +7,12 @@ to the node with the task, and the job's folder comes back with its result: whol
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +32,7 @@ from sslcli.studies.ray_work import Outcome, do_job, do_part, listening
 ROOM = 10**6  # Ray queues what it is given
 ANSWER = 60.0  # seconds that a node may take to say what it has
 REACHED = 10.0  # seconds that the head may take to answer
+ADDRESS = re.compile(r"(?P<host>[^/:\s]+|\[[0-9a-f:]+\]):(?P<port>[0-9]{1,5})")
 START = "to start it, type: ray start --head; to join one, type: ray start --address=HOST:6379"
 
 
@@ -171,25 +174,34 @@ def _open(asked: Asked) -> Ray:
 
 def _join(ray: ModuleType, where: str) -> None:
     """Join the cluster at an address, by default the one that this machine belongs to; a StateError if that fails."""
-    host, colon, port = where.rpartition(":")
-    if where and where != "auto":
-        if not (colon and host and port.isascii() and port.isdecimal() and "/" not in where):
-            raise UsageError(
-                f"--on ray:{where}: accepted is ray:HOST:PORT with the address of the head, such as ray:10.0.0.1:6379"
-            )
+    if where and not ADDRESS.fullmatch(where):
+        raise UsageError(f"--on ray:{where}: accepted is ray:HOST:PORT with the address of the head, such as ray:10.0.0.1:6379")
+    address = where or _of_this_machine()
+    if found := ADDRESS.fullmatch(address):
         try:
-            socket.create_connection((host, int(port)), timeout=REACHED).close()
+            socket.create_connection((found["host"], int(found["port"])), timeout=REACHED).close()
         except (OSError, OverflowError) as error:
-            raise StateError(f"--on ray:{where}: the head of Ray cannot be reached there ({error}); {START}") from error
+            raise StateError(f"--on ray: the head of Ray does not answer at {address} ({error}); {START}") from error
     handler = signal.getsignal(signal.SIGTERM)  # Ray replaces it
     try:
-        ray.init(address=where or "auto", log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise StateError(f"--on ray: this machine has not joined a cluster of Ray ({reason}); {START}") from error
     finally:
         if signal.getsignal(signal.SIGTERM) is not handler:
             signal.signal(signal.SIGTERM, handler)
+
+
+def _of_this_machine() -> str:
+    """The address of the cluster that this machine belongs to; "auto" if only Ray knows it.
+
+    Ray itself would wait for minutes for a head that is gone.
+    """
+    with suppress(OSError):
+        kept = Path(os.environ.get("RAY_TMPDIR") or "/tmp", "ray", "ray_current_cluster")  # noqa: S108  (Ray's own)
+        return os.environ.get("RAY_ADDRESS") or kept.read_text(encoding="utf-8").strip() or "auto"
+    return "auto"
 
 
 def _hold_to_resources(ray: ModuleType, request: RayRequest, device: str) -> None:
