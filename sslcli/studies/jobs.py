@@ -39,9 +39,10 @@ def hold_to_labels(registry: Registry, steps: list[Step]) -> None:
         evaluation for kind, arguments in steps if not {"dataset", "labels"} & set(arguments)
         if not isinstance(evaluation := build(TRAININGS[kind], arguments), Pretrain)
     ]  # fmt: skip
+    on_cpu = {"device": "cpu"}  # the labels are counted there, also for a place with GPUs that are not here
     datasets = {build(Pretrain, arguments).dataset: arguments for kind, arguments in steps if kind == "pretrain"} if own else {}
     for of_pretraining in datasets.values():
-        context, options = prepare(registry, build(Pretrain, of_pretraining))
+        context, options = prepare(registry, build(Pretrain, {**of_pretraining, **on_cpu}))
         for evaluation in own:
             enough_labels(context.data, evaluation.label_fraction, dataset=options.dataset)
 
