@@ -68,16 +68,17 @@ def print_jobs(registry: Registry, study: str, parts: Sequence[Part], *, elsewhe
         asdict(entry.job) | {"status": registry.status(entry.run), "command": entry.job.words(registry.root)}
         for entry in listed
     ]
-    rows = [
-        {
-            "job": job.run, "needs": ", ".join(job.needs), "device": job.device,
-            "minutes": f"{job.minutes:.2g}" if job.minutes is not None else FINISHED if run.status == FINISHED else "not measured",
-        }
-        for job, run in ((entry.job, entry.run) for entry in listed)
-    ]  # fmt: skip
+    rows = [asdict(entry.job) | {"job": entry.run.id, "needs": ", ".join(entry.job.needs), "minutes": _minutes_in_words(entry)}
+            for entry in listed]  # fmt: skip
     print_rows(rows, COLUMNS, style=style, whole=whole)
     total = sum(entry.job.minutes or 0 for entry in listed)
     say(f"{len(listed)} jobs, about {duration(60 * total)} one after the other; nothing was trained")
+
+
+def _minutes_in_words(listed: Listed) -> str:
+    if listed.job.minutes is not None:
+        return f"{listed.job.minutes:.2g}"
+    return FINISHED if listed.run.status == FINISHED else "not measured"
 
 
 def _timed(listed: Listed, costs: Costs) -> Job:
@@ -112,8 +113,8 @@ class _Entering:
             yield self._entered(evaluation, str(values.get("device", "auto")))
 
     def _evaluation(self, kind: str, values: Mapping[str, object], parent: Run) -> Plan[Any]:
-        command: Any = self._for_here(TRAININGS[kind]().because(f"study {self.study}", **values))
-        return evaluating.plan_beside(self.registry, command, parent, load=self.costs.load)
+        command: Any = TRAININGS[kind]().because(f"study {self.study}", **values)
+        return evaluating.plan_beside(self.registry, self._for_here(command), parent, load=self.costs.load)
 
     def _for_here(self, command: OptionsT) -> OptionsT:
         """The command to settle: for other machines on the CPU; there --device cuda stands for bfloat16.
