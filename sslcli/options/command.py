@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated, ClassVar, Self, get_args, get_type_hints
 
@@ -89,7 +90,12 @@ class Command:
 
 def annotations_of(kind: type[Command]) -> dict[str, object]:
     """The annotations of a command's options, resolved in the modules where they are written."""
-    hints = get_type_hints(kind, include_extras=True)
+    return dict(_annotations_of(kind))
+
+
+@cache
+def _annotations_of(kind: type[Command]) -> dict[str, object]:
+    hints = get_type_hints(kind, include_extras=True)  # takes 2 ms, and a study builds thousands of commands
     return {f.name: hints[f.name] for f in fields(kind) if f.init}
 
 

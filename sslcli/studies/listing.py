@@ -35,11 +35,10 @@ COLUMNS = {"job": "job", "needs": "needs", "device": "device", "minutes": "minut
 
 @dataclass(frozen=True)
 class Listed:
-    """A job of a study, its run as it is entered, and its plan."""
+    """A job of a study, and its run as it is entered."""
 
     job: Job
     run: Run
-    plan: Plan[TrainingOptions]
 
 
 def list_jobs(hands: Hands, study: str, parts: Sequence[Part], *, elsewhere: bool = False, timed: bool = True) -> list[Listed]:
@@ -51,13 +50,11 @@ def list_jobs(hands: Hands, study: str, parts: Sequence[Part], *, elsewhere: boo
     costs = Costs(budget=BUDGET)
     with hands.entering():
         entering = _Entering(hands.registry, study, costs, elsewhere=elsewhere)
-        found = {listed.run.id: listed for part in parts for listed in entering.part(part)}
+        found = {listed.run.id: (listed, plan) for part in parts for listed, plan in entering.part(part)}
         if not hands.others():
             _remove_unwanted(hands.registry, entering.before, found.keys())
-    if not timed:
-        return [*found.values()]
-    costs.stand_in, costs.in_part = True, True
-    return [replace(listed, job=_timed(listed, costs)) for listed in found.values()]
+    costs.in_part = True
+    return [replace(listed, job=_timed(listed, plan, costs)) if timed else listed for listed, plan in found.values()]
 
 
 def print_jobs(registry: Registry, study: str, parts: Sequence[Part], *, elsewhere: bool, style: str) -> None:
@@ -98,19 +95,19 @@ class _Entering:
         self.before = runs_of(registry, study)
         self._known = {key_of(run): run for run in self.before}
 
-    def part(self, part: Part) -> Iterator[Listed]:
+    def part(self, part: Part) -> Iterator[tuple[Listed, Plan[TrainingOptions]]]:
         """A pretraining, and its evaluations."""
         arguments, choices = settled_before(self.registry, self.before, {**part.pretraining, "seed": part.seed})
         command = self._for_here(Pretrain().because(f"study {self.study}", **arguments))
         plan = pretraining.plan(self.registry, command, settle_minutes=settle_minutes, load=self.costs.load)
         plan = replace(plan, choices=plan.choices | choices)
         pretrained = self._entered(plan, str(arguments.get("device", "auto")))
-        yield pretrained
+        yield pretrained, plan
         parent = self.registry.load(pretrained.run)
         probes = [step for step in part.evaluations if step[0] == "probe"]
         for kind, values in [*part.evaluations, *(over_time(probes, _epochs_to_keep(plan)) if part.whole else [])]:
             evaluation = self._evaluation(kind, {**values, "seed": part.seed}, parent)
-            yield self._entered(evaluation, str(values.get("device", "auto")))
+            yield self._entered(evaluation, str(values.get("device", "auto"))), evaluation
 
     def _evaluation(self, kind: str, values: Mapping[str, object], parent: Run) -> Plan[Any]:
         command: Any = TRAININGS[kind]().because(f"study {self.study}", **values)
