@@ -146,6 +146,8 @@ def do(hands: Hands, study: str, kind: str, arguments: Mapping[str, object]) -> 
             record, context = new_run(registry, plan, study=study), plan.context
         else:
             record = registry.give_up(same) if same.status == "running" else registry.load(same)
+            if record.status == "finished":  # just now
+                return record
             context = as_begun(record, plan.context)
         hands.take(record, HERE)
     try:

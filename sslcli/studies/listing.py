@@ -78,10 +78,9 @@ def _minutes_in_words(listed: Listed) -> str:
     return FINISHED if listed.run.status == FINISHED else "not measured"
 
 
-def _timed(listed: Listed, costs: Costs) -> Job:
-    if listed.run.status == "finished" or listed.job.device not in ("auto", listed.plan.context.device.type):
+def _timed(listed: Listed, plan: Plan[TrainingOptions], costs: Costs) -> Job:
+    if listed.run.status == FINISHED or listed.job.device not in ("auto", plan.context.device.type):
         return listed.job
-    plan = listed.plan
     if not isinstance(plan.options, Pretrain):  # a random encoder costs the same
         plan = replace(plan, options=plan.options.because("costs the same", init="scratch"))
     return replace(listed.job, minutes=costs.of(plan).seconds / 60)
@@ -135,7 +134,7 @@ class _Entering:
             self._known[plan.key] = run = new_run(self.registry, plan, study=self.study)
             self.before.append(run)
         needs = (run.parent,) if run.parent else ()
-        return Listed(Job(run=run.id, folder=run.folder, needs=needs, device=device), run, plan)
+        return Listed(Job(run=run.id, folder=run.folder, needs=needs, device=device), run)
 
 
 def _epochs_to_keep(plan: Plan[Pretrain]) -> list[int]:
