@@ -220,10 +220,11 @@ class Registry:
                 write_heartbeat(path, done=done, left=left)
 
     def give_up(self, run: Run) -> Run:
-        """The record of a run that counts as running on another machine, marked as interrupted, because it is dead there."""
+        """The record of a run that is no longer at work, though its index entry says so: interrupted, if it has not finished."""
         record = self.load(run)
-        record.status = "interrupted"
-        self.save(record)
+        if record.status == "running":
+            record.status = "interrupted"
+            self.save(record)
         return record
 
     def heartbeat(self, run: Run) -> Heartbeat | None:

@@ -161,10 +161,7 @@ class Run:
     def copied(self) -> Run:
         """A copy that shares no list and no dictionary with this run."""
         copy = object.__new__(Run)
-        values = vars(copy)
-        values.update(vars(self))
-        for name in _CONTAINERS:
-            values[name] = values[name].copy()
+        vars(copy).update(vars(self), **{name: vars(self)[name].copy() for name in _CONTAINERS})
         return copy
 
     def index_entry(self) -> dict[str, object]:

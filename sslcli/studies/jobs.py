@@ -39,9 +39,10 @@ def hold_to_labels(registry: Registry, steps: list[Step]) -> None:
         evaluation for kind, arguments in steps if not {"dataset", "labels"} & set(arguments)
         if not isinstance(evaluation := build(TRAININGS[kind], arguments), Pretrain)
     ]  # fmt: skip
+    on_cpu = {"device": "cpu"}  # the labels are counted there, also for a place with GPUs that are not here
     datasets = {build(Pretrain, arguments).dataset: arguments for kind, arguments in steps if kind == "pretrain"} if own else {}
     for of_pretraining in datasets.values():
-        context, options = prepare(registry, build(Pretrain, of_pretraining))
+        context, options = prepare(registry, build(Pretrain, {**of_pretraining, **on_cpu}))
         for evaluation in own:
             enough_labels(context.data, evaluation.label_fraction, dataset=options.dataset)
 
@@ -145,6 +146,8 @@ def do(hands: Hands, study: str, kind: str, arguments: Mapping[str, object]) -> 
             record, context = new_run(registry, plan, study=study), plan.context
         else:
             record = registry.give_up(same) if same.status == "running" else registry.load(same)
+            if record.status == "finished":  # just now
+                return record
             context = as_begun(record, plan.context)
         hands.take(record, HERE)
     try:

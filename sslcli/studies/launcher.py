@@ -97,8 +97,10 @@ class Launcher:
             return
         with self.hands.entering():
             jobs = list(islice(self._ready(runs), room))
+            runs = self._look() if jobs else runs  # what was at work and is not may have finished since
+            jobs = [job for job in jobs if job.run not in self._done and not self.hands.is_busy(runs[job.run])]
             for job in jobs:
-                if runs[job.run].status == "running":  # on a machine that is dead
+                if runs[job.run].status == "running":  # its process is dead, here or on another machine
                     self.registry.give_up(runs[job.run])
                 self.hands.take(runs[job.run], self.key)
         if not jobs:
@@ -115,6 +117,8 @@ class Launcher:
         if run.status == FINISHED or self.registry.is_claimed(run):  # another process has it
             return
         record = self.registry.give_up(run) if run.status == "running" else self.registry.load(run)
+        if record.status == FINISHED:
+            return
         if record.status == FAILED:
             self.failed[run.id] = record.error or ended.why
         elif self._tries[run.id] >= TRIES or not record.attempts or record.attempts[-1].get("status") == FAILED:

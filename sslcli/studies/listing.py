@@ -12,9 +12,10 @@ from sslcli.bench.minutes import settle_minutes
 from sslcli.console.messages import say
 from sslcli.console.progress import duration
 from sslcli.console.tables import print_rows
+from sslcli.errors import UsageError
 from sslcli.options.presets import over_time
 from sslcli.options.pretrain import Pretrain
-from sslcli.options.trainings import TRAININGS, TrainingOptions
+from sslcli.options.trainings import TRAININGS, OptionsT, TrainingOptions
 from sslcli.plans import evaluating, pretraining
 from sslcli.plans.plan import Plan
 from sslcli.runs.registry import Registry
@@ -22,6 +23,7 @@ from sslcli.runs.run import Run
 from sslcli.studies.hands import Hands, at_work
 from sslcli.studies.jobs import Part, key_of, runs_of, settled_before
 from sslcli.studies.places.place import Job
+from sslcli.studies.states import FINISHED
 from sslcli.training.recipe import total_steps
 from sslcli.workflows.start import new_run
 
@@ -33,54 +35,52 @@ COLUMNS = {"job": "job", "needs": "needs", "device": "device", "minutes": "minut
 
 @dataclass(frozen=True)
 class Listed:
-    """A job of a study, its run as it is entered, and its plan."""
+    """A job of a study, and its run as it is entered."""
 
     job: Job
     run: Run
-    plan: Plan[TrainingOptions]
 
 
-def list_jobs(hands: Hands, study: str, parts: Sequence[Part], *, timed: bool) -> list[Listed]:
+def list_jobs(hands: Hands, study: str, parts: Sequence[Part], *, elsewhere: bool = False, timed: bool = True) -> list[Listed]:
     """Every job of a study, in an order in which no job comes before one that it needs. New runs are entered.
 
-    `timed`: with the expected minutes of each unfinished one, from a few timed steps of each kind.
+    `elsewhere`: the jobs run on other machines, so they are settled on this one's CPU. `timed`: with the expected minutes of
+    each unfinished one, from a few timed steps of each kind on this machine.
     """
     costs = Costs(budget=BUDGET)
     with hands.entering():
-        entering = _Entering(hands.registry, study, costs)
-        found = {listed.run.id: listed for part in parts for listed in entering.part(part)}
+        entering = _Entering(hands.registry, study, costs, elsewhere=elsewhere)
+        found = {listed.run.id: (listed, plan) for part in parts for listed, plan in entering.part(part)}
         if not hands.others():
             _remove_unwanted(hands.registry, entering.before, found.keys())
-    if not timed:
-        return [*found.values()]
-    costs.stand_in, costs.in_part = True, True
-    return [replace(listed, job=_timed(listed, costs)) for listed in found.values()]
+    costs.in_part = True
+    return [replace(listed, job=_timed(listed, plan, costs)) if timed else listed for listed, plan in found.values()]
 
 
-def print_jobs(registry: Registry, study: str, parts: Sequence[Part], *, style: str) -> None:
+def print_jobs(registry: Registry, study: str, parts: Sequence[Part], *, elsewhere: bool, style: str) -> None:
     """Enter the runs of a study, and print the list of its jobs; JSON has each job's command too. Nothing is trained."""
     with at_work(registry) as hands:
-        listed = list_jobs(hands, study, parts, timed=True)
+        listed = list_jobs(hands, study, parts, elsewhere=elsewhere)
     whole = [
         asdict(entry.job) | {"status": registry.status(entry.run), "command": entry.job.words(registry.root)}
         for entry in listed
     ]
-    rows = [
-        {
-            "job": job.run, "needs": ", ".join(job.needs), "device": job.device,
-            "minutes": "finished" if job.minutes is None else f"{job.minutes:.2g}",
-        }
-        for job in (entry.job for entry in listed)
-    ]  # fmt: skip
+    rows = [asdict(entry.job) | {"job": entry.run.id, "needs": ", ".join(entry.job.needs), "minutes": _minutes_in_words(entry)}
+            for entry in listed]  # fmt: skip
     print_rows(rows, COLUMNS, style=style, whole=whole)
     total = sum(entry.job.minutes or 0 for entry in listed)
     say(f"{len(listed)} jobs, about {duration(60 * total)} one after the other; nothing was trained")
 
 
-def _timed(listed: Listed, costs: Costs) -> Job:
-    if listed.run.status == "finished":
+def _minutes_in_words(listed: Listed) -> str:
+    if listed.job.minutes is not None:
+        return f"{listed.job.minutes:.2g}"
+    return FINISHED if listed.run.status == FINISHED else "not measured"
+
+
+def _timed(listed: Listed, plan: Plan[TrainingOptions], costs: Costs) -> Job:
+    if listed.run.status == FINISHED or listed.job.device not in ("auto", plan.context.device.type):
         return listed.job
-    plan = listed.plan
     if not isinstance(plan.options, Pretrain):  # a random encoder costs the same
         plan = replace(plan, options=plan.options.because("costs the same", init="scratch"))
     return replace(listed.job, minutes=costs.of(plan).seconds / 60)
@@ -89,35 +89,52 @@ def _timed(listed: Listed, costs: Costs) -> Job:
 class _Entering:
     """Enters the runs of one study; data are loaded once."""
 
-    def __init__(self, registry: Registry, study: str, costs: Costs) -> None:
-        self.registry, self.study, self.costs = registry, study, costs
+    def __init__(self, registry: Registry, study: str, costs: Costs, *, elsewhere: bool) -> None:
+        self.registry, self.study, self.costs, self.elsewhere = registry, study, costs, elsewhere
         self.before = runs_of(registry, study)
         self._known = {key_of(run): run for run in self.before}
 
-    def part(self, part: Part) -> Iterator[Listed]:
+    def part(self, part: Part) -> Iterator[tuple[Listed, Plan[TrainingOptions]]]:
         """A pretraining, and its evaluations."""
         arguments, choices = settled_before(self.registry, self.before, {**part.pretraining, "seed": part.seed})
-        command = Pretrain().because(f"study {self.study}", **arguments)
+        command = self._for_here(Pretrain().because(f"study {self.study}", **arguments))
         plan = pretraining.plan(self.registry, command, settle_minutes=settle_minutes, load=self.costs.load)
         plan = replace(plan, choices=plan.choices | choices)
-        pretrained = self._entered(plan)
-        yield pretrained
+        pretrained = self._entered(plan, str(arguments.get("device", "auto")))
+        yield pretrained, plan
         parent = self.registry.load(pretrained.run)
         probes = [step for step in part.evaluations if step[0] == "probe"]
         for kind, values in [*part.evaluations, *(over_time(probes, _epochs_to_keep(plan)) if part.whole else [])]:
-            yield self._entered(self._evaluation(kind, {**values, "seed": part.seed}, parent))
+            evaluation = self._evaluation(kind, {**values, "seed": part.seed}, parent)
+            yield self._entered(evaluation, str(values.get("device", "auto"))), evaluation
 
     def _evaluation(self, kind: str, values: Mapping[str, object], parent: Run) -> Plan[Any]:
         command: Any = TRAININGS[kind]().because(f"study {self.study}", **values)
-        return evaluating.plan_beside(self.registry, command, parent, load=self.costs.load)
+        return evaluating.plan_beside(self.registry, self._for_here(command), parent, load=self.costs.load)
 
-    def _entered(self, plan: Plan[Any]) -> Listed:
+    def _for_here(self, command: OptionsT) -> OptionsT:
+        """The command to settle: for other machines on the CPU; there --device cuda stands for bfloat16.
+
+        A UsageError for --minutes on a GPU there: steps are timed here.
+        """
+        if not self.elsewhere:
+            return command
+        if isinstance(command, Pretrain) and command.minutes and command.device == "cuda":
+            raise UsageError(
+                f"--minutes {command.minutes:g} with --device cuda on other machines: steps can be timed on this machine only; "
+                "accepted is a number of epochs: --set pretrain.epochs=N with a preset"
+            )
+        fast = {"precision": "bf16"} if (command.device, command.precision) == ("cuda", "auto") else {}
+        return command.because("for another machine", device="cpu", **fast)
+
+    def _entered(self, plan: Plan[Any], device: str) -> Listed:
+        plan = replace(plan, options=plan.options.because(f"study {self.study}", device=device))
         run = self._known.get(plan.key)
         if run is None:
             self._known[plan.key] = run = new_run(self.registry, plan, study=self.study)
             self.before.append(run)
         needs = (run.parent,) if run.parent else ()
-        return Listed(Job(run=run.id, folder=run.folder, needs=needs, device=plan.options.device), run, plan)
+        return Listed(Job(run=run.id, folder=run.folder, needs=needs, device=device), run)
 
 
 def _epochs_to_keep(plan: Plan[Pretrain]) -> list[int]:

@@ -25,9 +25,9 @@ from sslcli.studies.hands import at_work
 from sslcli.studies.jobs import Part, hold_to_labels, parts_of, train_here
 from sslcli.studies.launcher import launch
 from sslcli.studies.listing import list_jobs, print_jobs
-from sslcli.studies.places import open_place
+from sslcli.studies.places import open_place, place_named
 from sslcli.studies.places.local import ALONE
-from sslcli.studies.places.place import Asked
+from sslcli.studies.places.place import Entry, Place
 from sslcli.training.device import choose_device, tell_of_speed
 
 
@@ -46,14 +46,18 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
     )  # all methods share one scratch run
     per_seed = f" for each of {command.seeds} seeds" * (command.seeds > 1)
     say(f"study {name} in {registry.root}: {len(steps) + again} trainings{per_seed}")
-    tell_of_speed(choose_device(command.device), [build(TRAININGS[kind], arguments).precision for kind, arguments in steps])
+    where = place_named(command.on)
+    place = None if command.plan or command.on in ALONE else open_place(registry, command)
+    if not where.elsewhere:
+        precisions = [build(TRAININGS[kind], arguments).precision for kind, arguments in steps]
+        tell_of_speed(choose_device(command.device), precisions)
     hold_to_labels(registry, steps)
     evaluations = [step for step in steps if step[0] != "pretrain"]
     parts = parts_of(steps, seeds=command.seeds)
     if command.plan:
-        print_jobs(registry, name, parts, style=command.format)
+        print_jobs(registry, name, parts, elsewhere=where.elsewhere, style=command.format)
         return name, None
-    pretrained = train(registry, name, parts, command)
+    pretrained = train_here(registry, name, parts) if place is None else train_at(place, where, registry, name, parts)
     registry.settle()
     save_pictures(registry, name, pretrained[: len(steps) - len(evaluations)], command, evaluations)
     page = make(registry, name) if evaluations else None
@@ -68,14 +72,11 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
     return name, page
 
 
-def train(registry: Registry, name: str, parts: Sequence[Part], command: Study) -> list[Run]:
-    """Do every training of the study where `--on` says; returns the pretrainings."""
-    if command.on in ALONE:
-        return train_here(registry, name, parts)
-    place = open_place(Asked(registry=registry, command=command), command.on)
+def train_at(place: Place, where: Entry, registry: Registry, name: str, parts: Sequence[Part]) -> list[Run]:
+    """Do every training of the study at a place; returns the pretrainings."""
     with at_work(registry) as hands:
-        listed = list_jobs(hands, name, parts, timed=True)
-        launch(hands, [entry.job for entry in listed], place, key=command.on.partition(":")[0])
+        listed = list_jobs(hands, name, parts, elsewhere=where.elsewhere)
+        launch(hands, [entry.job for entry in listed], place, key=where.key)
     return [registry.find(entry.run.id) for entry in listed if entry.run.experiment == "pretrain"]
 
 

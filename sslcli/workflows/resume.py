@@ -101,8 +101,9 @@ def _chosen(registry: Registry, selector: str | None) -> Run:
     if selector is None:
         for status in ("interrupted", "failed"):
             stopped = [run for run in registry.runs() if registry.status(run) == status]
+            begun = [run for run in stopped if registry.heartbeat(run) is not None]  # the others wait for their study
             if stopped:
-                return stopped[-1]
+                return (begun or stopped)[-1]
         raise StateError(
             f"no run in {registry.root} is interrupted or failed; to see all, type: {registry.command('ssl runs list')}"
         )

@@ -35,8 +35,8 @@ PROBES: list[Step] = [
 ] + [("finetune", {"epochs": 1, "init": "pretrained"})]  # fmt: skip
 PER_SEED = 1 + len(PROBES)
 COLUMNS = {
-    "jobs": "jobs", "entering": "to enter one, ms", "launching": "to launch one, ms", "computed": "of it computing, ms",
-    "begun": "until 64 run, s", "memory": "memory, MB", "index": "index, kB",
+    "jobs": "jobs", "entering": "to enter one, ms", "settled": "of it computing, ms", "launching": "to launch one, ms",
+    "computed": "of it computing, ms", "memory": "memory, MB", "index": "index, kB",
 }  # fmt: skip
 
 
@@ -46,7 +46,6 @@ class Stubs(Place):
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self.here: list[Job] = []
-        self.full: float | None = None
 
     def room(self) -> int:
         return AT_ONCE - len(self.here)
@@ -55,7 +54,6 @@ class Stubs(Place):
         for job in jobs:
             self._write(job, "running")
         self.here += jobs
-        self.full = self.full or time.perf_counter()
         return [job.run for job in jobs]
 
     def ended(self) -> list[Ended]:
@@ -77,11 +75,12 @@ def measure(jobs: int, project: Path) -> dict[str, float]:
     registry = Registry(project)
     parts = parts_of([PRETRAIN, *PROBES], seeds=jobs // PER_SEED)
     with at_work(registry) as hands:
-        began = time.perf_counter()
+        began, computing = time.perf_counter(), time.process_time()
         listed = list_jobs(hands, "stubs", parts, timed=False)
-        entered = time.perf_counter()
+        entered, settled = time.perf_counter(), time.process_time()
         return {
             "jobs": len(listed), "entering": 1000 * (entered - began) / len(listed),
+            "settled": 1000 * (settled - computing) / len(listed),
             **launched(hands, [entry.job for entry in listed]), "index": registry.index.stat().st_size / 1000,
         }  # fmt: skip
 
@@ -93,7 +92,7 @@ def launched(hands: Hands, jobs: list[Job]) -> dict[str, float]:
         Launcher(hands, jobs, place, key="stubs").run(table)
     took, computed = time.perf_counter() - began, time.process_time() - computing
     return {
-        "launching": 1000 * took / len(jobs), "computed": 1000 * computed / len(jobs), "begun": (place.full or 0) - began,
+        "launching": 1000 * took / len(jobs), "computed": 1000 * computed / len(jobs),
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
     }  # fmt: skip
 

@@ -60,6 +60,38 @@ def test_the_list_names_each_job_with_its_needs_its_device_its_minutes_and_its_c
     assert [job | {"minutes": 0} for job in again] == [job | {"minutes": 0} for job in listed]  # nothing is entered twice
 
 
+def test_what_is_advised_after_a_list_is_to_do_the_study(ssl: Cli, study: str) -> None:
+    planned(ssl, study)
+    assert ssl("").out.rstrip().endswith(f"Next, type: ssl {study}")
+
+
+def test_resume_without_a_name_takes_a_run_that_was_begun_before_those_that_wait(
+    ssl: Cli, registry: Registry, study: str
+) -> None:
+    first = planned(ssl, study)[0]["run"]
+    registry.beat(registry.find(str(first)))
+    done = ssl("resume")
+    assert done.code == 0, done.err
+    assert [run.id for run in registry.runs() if run.status == "finished"] == [first]
+
+
+def test_a_gpu_that_only_other_machines_have_is_planned_for_here(
+    ssl: Cli, registry: Registry, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = Entry(key="toy", form="toy", about="a toy", open=lambda _: Stub(registry), elsewhere=True)
+    monkeypatch.setitem(PLACES, "toy", there)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    listed = planned(ssl, f"{study} --on toy --device cuda")
+    assert {job["device"] for job in listed} == {"cuda"}
+    assert {job["minutes"] for job in listed} == {None}  # a CPU does not tell what a GPU takes
+    records = [registry.load(run) for run in registry.runs()]
+    assert {(run.options["device"], run.options["precision"]) for run in records} == {("cuda", "bf16")}
+    assert ssl(f"{study} --device cuda --plan").code == 3
+    refused = ssl("study --dataset shapes --minutes 1 --on toy --device cuda --plan")
+    assert refused.code == 2
+    assert "--minutes 1 with --device cuda on other machines: steps can be timed on this machine only" in refused.err
+
+
 def test_a_list_with_other_options_replaces_what_was_never_begun(ssl: Cli, registry: Registry, study: str) -> None:
     before = {str(job["run"]) for job in planned(ssl, study)}
     after = {str(job["run"]) for job in planned(ssl, f"{study} --set probe.epochs=2")}

@@ -7,6 +7,7 @@ import pytest
 from sslcli.errors import Interrupted, StateError
 from sslcli.locks import locked
 from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
 from sslcli.studies import launcher
 from sslcli.studies.hands import Hands, at_work
 from sslcli.studies.launcher import launch
@@ -205,3 +206,34 @@ def test_without_a_terminal_each_change_of_a_job_is_a_line(
         f"{jobs[1].run}: finished (3 of 3 finished)",
         f"{jobs[2].run}: finished (3 of 3 finished)",
     ]
+
+
+def test_a_job_of_a_dead_launcher_that_finishes_while_it_is_looked_at_is_not_begun_again(
+    registry: Registry, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = registry.load(registry.find(jobs[0].run))
+    run.status = "running"
+    registry.beat(run)
+    registry.save(run)
+    original = Hands.is_busy
+
+    def finishes(self: Hands, looked_at: Run) -> bool:
+        if looked_at.id == run.id and run.status == "running":
+            run.status = "finished"
+            registry.save(run)
+        return original(self, looked_at)
+
+    monkeypatch.setattr(Hands, "is_busy", finishes)
+    with at_work(registry) as hands:
+        launch(hands, jobs[:1], place := Stub(registry), key="stub")
+    assert place.started == []
+    assert registry.load(run).status == "finished"
+
+
+def test_giving_up_a_run_that_has_finished_leaves_it_finished(registry: Registry, jobs: list[Job]) -> None:
+    run = registry.find(jobs[0].run)
+    run.status = "finished"
+    registry.save(run)
+    run.status = "running"  # as it was seen before
+    assert registry.give_up(run).status == "finished"
+    assert registry.find(run.id).status == "finished"

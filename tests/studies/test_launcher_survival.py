@@ -136,7 +136,9 @@ def test_the_jobs_of_a_killed_launcher_go_on_and_the_next_one_awaits_them_and_do
     launcher.kill()
     finish(launcher)
     assert finish(start(registry)) == 0
-    assert [len(run.attempts) for run in records(registry).values()] == [1, 1, 1]
+    attempts = [run.attempts for run in records(registry).values()]
+    errors = [run.error for run in records(registry).values()]
+    assert list(map(len, attempts)) == [1, 1, 1], (attempts, errors)
     hold_to(undisturbed, registry)
 
 

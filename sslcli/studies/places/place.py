@@ -102,10 +102,12 @@ class Asked:
 class Entry:
     """A place in the table. `open` returns it, or raises a UserError that says what is missing, before anything is trained.
 
-    `form` and `about` are for `--help` and messages: how `--on` names the place, and what it is.
+    `form` and `about` are for `--help` and messages: how `--on` names the place, and what it is. `elsewhere`: its jobs run on
+    other machines, which may have a GPU that this one lacks; the study is then settled on this one's CPU.
     """
 
     key: str
     form: str
     about: str
     open: Callable[[Asked], Place]
+    elsewhere: bool = False

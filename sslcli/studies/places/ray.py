@@ -258,4 +258,6 @@ def _looking() -> Callable[[str], tuple[str, bool]]:
     return look
 
 
-PLACE = Entry(key="ray", form="ray[:HOST:PORT]", about="tasks of the Ray cluster that this machine belongs to", open=_open)
+PLACE = Entry(
+    key="ray", form="ray[:HOST:PORT]", about="tasks of the Ray cluster that this machine belongs to", open=_open, elsewhere=True
+)

@@ -205,4 +205,4 @@ def _open(asked: Asked) -> Slurm:
     return Slurm(asked.registry.root, request)
 
 
-PLACE = Entry(key="slurm", form="slurm", about="jobs of the Slurm that this machine belongs to", open=_open)
+PLACE = Entry(key="slurm", form="slurm", about="jobs of the Slurm that this machine belongs to", open=_open, elsewhere=True)
