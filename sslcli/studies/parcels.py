@@ -51,8 +51,7 @@ def unpack(registry: Registry, parcel: Parcel) -> None:
     whole = folder.with_name(f"{ARRIVING}{folder.name}")
     shutil.rmtree(whole, ignore_errors=True)
     os.replace(arriving, whole)
-    _take_place(whole, folder)
-    registry.save(_record(registry, parcel.folder))
+    _take_place(registry, whole, folder)
 
 
 def attempts_here(registry: Registry, folder: str) -> int | None:
@@ -72,19 +71,24 @@ def finish_unpacking(registry: Registry) -> None:
     for left in registry.root.glob(f"runs/*/{ARRIVING}*"):
         if left.name.endswith(UNFINISHED):
             shutil.rmtree(left)
-            continue
-        folder = left.with_name(left.name.removeprefix(ARRIVING))
-        _take_place(left, folder)
-        registry.save(_record(registry, folder.relative_to(registry.root).as_posix()))
+        else:
+            _take_place(registry, left, left.with_name(left.name.removeprefix(ARRIVING)))
     for left in registry.root.glob(f"runs/*/{REPLACED}*"):
+        _enter(registry, left.with_name(left.name.removeprefix(REPLACED)))
         shutil.rmtree(left)
 
 
-def _take_place(whole: Path, folder: Path) -> None:
-    """Two renames: at every moment either the old or the new folder is whole, under a name that tells which it is."""
+def _take_place(registry: Registry, whole: Path, folder: Path) -> None:
+    """Two renames, then the index: at every moment the names tell which folders are whole, and what is left to do."""
     replaced = folder.with_name(f"{REPLACED}{folder.name}")
     if folder.exists():
         shutil.rmtree(replaced, ignore_errors=True)
         os.replace(folder, replaced)
     os.replace(whole, folder)
+    _enter(registry, folder)
     shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _enter(registry: Registry, folder: Path) -> None:
+    """Enter a run's record into the index."""
+    registry.save(_record(registry, folder.relative_to(registry.root.resolve()).as_posix()))
