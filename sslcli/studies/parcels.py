@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 import shutil
 import tarfile
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
 from sslcli.files import UNFINISHED
+from sslcli.locks import locked
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
@@ -18,6 +19,8 @@ NOT_SENT = (".lock", ".lock.held", ".heartbeat", ".ticket")
 """Files of a run that say who works on it."""
 ARRIVING, REPLACED = ".arriving-", ".replaced-"
 """Prefixes of a folder that is being unpacked, and of the one whose place it takes. No run's id begins so."""
+
+PATIENCE = 600.0  # seconds to wait for another process that unpacks
 
 
 class Parcel(NamedTuple):
@@ -44,14 +47,14 @@ def unpack(registry: Registry, parcel: Parcel) -> None:
     If this is stopped at any moment, the old or the new folder is whole; `finish_unpacking` cleans up.
     """
     folder = registry.path(parcel.folder)
-    arriving = folder.with_name(f"{ARRIVING}{secrets.token_hex(4)}{UNFINISHED}")
-    arriving.mkdir(parents=True)
-    with tarfile.open(fileobj=io.BytesIO(parcel.content)) as archive:
+    arriving, whole = folder.with_name(f"{ARRIVING}{folder.name}{UNFINISHED}"), folder.with_name(f"{ARRIVING}{folder.name}")
+    with _alone(registry), tarfile.open(fileobj=io.BytesIO(parcel.content)) as archive:
+        for left in (arriving, whole):
+            shutil.rmtree(left, ignore_errors=True)
+        arriving.mkdir(parents=True)
         archive.extractall(arriving, filter="data")
-    whole = folder.with_name(f"{ARRIVING}{folder.name}")
-    shutil.rmtree(whole, ignore_errors=True)
-    os.replace(arriving, whole)
-    _take_place(registry, whole, folder)
+        os.replace(arriving, whole)
+        _take_place(registry, whole, folder)
 
 
 def attempts_here(registry: Registry, folder: str) -> int | None:
@@ -68,14 +71,15 @@ def _record(registry: Registry, folder: str) -> Run:
 
 def finish_unpacking(registry: Registry) -> None:
     """Put the folders in place that arrived whole, and remove the others, after a process was killed while it unpacked."""
-    for left in registry.root.glob(f"runs/*/{ARRIVING}*"):
-        if left.name.endswith(UNFINISHED):
+    with _alone(registry):
+        for left in registry.root.glob(f"runs/*/{ARRIVING}*"):
+            if left.name.endswith(UNFINISHED):
+                shutil.rmtree(left)
+            else:
+                _take_place(registry, left, left.with_name(left.name.removeprefix(ARRIVING)))
+        for left in registry.root.glob(f"runs/*/{REPLACED}*"):
+            _enter(registry, left.with_name(left.name.removeprefix(REPLACED)))
             shutil.rmtree(left)
-        else:
-            _take_place(registry, left, left.with_name(left.name.removeprefix(ARRIVING)))
-    for left in registry.root.glob(f"runs/*/{REPLACED}*"):
-        _enter(registry, left.with_name(left.name.removeprefix(REPLACED)))
-        shutil.rmtree(left)
 
 
 def _take_place(registry: Registry, whole: Path, folder: Path) -> None:
@@ -91,4 +95,9 @@ def _take_place(registry: Registry, whole: Path, folder: Path) -> None:
 
 def _enter(registry: Registry, folder: Path) -> None:
     """Enter a run's record into the index."""
-    registry.save(_record(registry, folder.relative_to(registry.root.resolve()).as_posix()))
+    registry.save(_record(registry, f"runs/{folder.parent.name}/{folder.name}"))
+
+
+def _alone(registry: Registry) -> AbstractContextManager[None]:
+    """Hold the lock of all that unpack in a project: one must not clean up what another is writing."""
+    return locked(registry.root / "runs" / ".unpacking.lock", timeout=PATIENCE)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sslcli.errors import UserError
-from sslcli.locks import locked
+from sslcli.locks import HeldError, locked
 from sslcli.runs.registry import Registry
 from sslcli.studies.on_worker import REFUSED, Work
 from sslcli.studies.parcels import Parcel, attempts_here, pack, unpack
@@ -76,7 +76,7 @@ def _with_own_files(work: Work, folder: str, parcels: tuple[Parcel, ...], enviro
         if code == 0:
             shutil.rmtree(registry.path(folder))
         return Outcome(code, parcel=parcel)
-    except (UserError, OSError) as error:
+    except (UserError, HeldError, OSError) as error:
         return Outcome(REFUSED, f"{socket.gethostname()}: {error}")
 
 
