@@ -18,7 +18,7 @@ from sslcli.studies.places import slurm
 from sslcli.studies.places.place import Asked, Place
 from tests import slurm_cluster
 from tests.conftest import Cli
-from tests.engines import PRETRAIN, end_of, lay_out_study, pretraining, record, same_numbers, wait_for_steps
+from tests.engines import LINE, PRETRAIN, end_of, lay_out_study, pretraining, record, same_numbers, wait_for_steps, whole_runs
 from tests.measuring import wait_until
 from tests.slurm_cluster import free_port
 
@@ -56,24 +56,43 @@ def test_a_study_on_slurm_gives_the_numbers_of_one_after_the_other(ssl: Cli, tmp
     same_numbers(ssl, tmp_path, on="slurm")
 
 
-def test_a_job_that_slurm_signals_is_saved_and_goes_on_and_one_that_is_killed_can_be_given_again(
+@pytest.mark.usefixtures("no_pictures")
+def test_a_study_whose_launcher_was_killed_finds_its_jobs_in_the_queue(ssl: Cli, tmp_path: Path) -> None:
+    line = f"{LINE} --on slurm"
+    launcher = subprocess.Popen([sys.executable, "-m", "sslcli", *line.split()], cwd=tmp_path, stderr=subprocess.DEVNULL)
+    wait_until(lambda: any('"called": ""' not in path.read_text() for path in tmp_path.glob("runs/pretrain/*/.ticket")))
+    launcher.kill()
+    launcher.wait()
+    again = ssl(line)
+    assert again.code == 0, again.err
+    assert [len(run.attempts) for run in whole_runs(tmp_path)] == [1, 1, 1]
+
+
+def test_a_job_goes_on_after_the_signal_of_slurm_and_after_a_kill_and_saves_when_it_is_ended(
     registry: Registry, tmp_path: Path
 ) -> None:
-    job, place = pretraining(registry, epochs=30, folder=tmp_path), opened(registry)
+    job, place = pretraining(registry, epochs=1000, folder=tmp_path), opened(registry)
+
+    def has_gone_on(times: int) -> bool:
+        return job.output(tmp_path).read_text().count("continuing from step") == times
+
     (number,) = place.start([job])
     wait_for_steps(tmp_path, job)
     subprocess.run(["scancel", "--signal=USR1", number], check=True)
-    wait_until(lambda: "continuing from step" in job.output(tmp_path).read_text())
+    wait_until(lambda: has_gone_on(1))
     assert not place.ended()
     assert opened(registry).adopt(job, number)
     subprocess.run(["scancel", "--signal=KILL", number], check=True)
     assert end_of(place).run == job.run
     assert not opened(registry).adopt(job, number)
-    assert registry.status(record(registry, job)) == "interrupted"
+    wait_until(lambda: registry.status(record(registry, job)) == "interrupted")
     place.start([job])
-    assert end_of(place).why == "COMPLETED"
+    wait_until(lambda: has_gone_on(2))
+    place.end()
+    assert not place.ended()
+    assert record(registry, job).status == "interrupted"
     first, _, third = record(registry, job).attempts
-    assert (first["status"], third["status"]) == ("interrupted", "finished")
+    assert (first["status"], third["status"]) == ("interrupted", "interrupted")
 
 
 def test_a_node_that_does_not_see_the_project_is_named_before_anything_is_trained(hidden: Path) -> None:
