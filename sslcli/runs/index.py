@@ -111,7 +111,7 @@ class Index:
             self._put_in_whole(run)
             return
         whole, newer = self.texts()
-        ours = self._newer_of(whole) or whole.count('\n- {"id": ') == whole.count("\n- ")  # another program may have written it
+        ours = whole.startswith(HEADER) and whole.count('\n- {"id": ') == whole.count("\n- ")  # not another program's YAML
         if not ours or len(newer) > PART * len(whole):
             self._put_in_whole(run)
         elif (_newest(newer, run.id) or _newest(whole, run.id)) != (line := _line(run)):

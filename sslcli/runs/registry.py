@@ -220,7 +220,7 @@ class Registry:
                 write_heartbeat(path, done=done, left=left)
 
     def give_up(self, run: Run) -> Run:
-        """The record of a run that is no longer at work, though its index entry says so: interrupted, if it has not finished."""
+        """The record of a run that is no longer at work, though its entry says so: interrupted, if it has not finished."""
         record = self.load(run)
         if record.status == "running":
             record.status = "interrupted"

@@ -10,12 +10,13 @@ import json
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sslcli.errors import StateError
 from sslcli.files import write_text
-from sslcli.locks import is_held, locked
+from sslcli.locks import MARK, HeldError, is_held, locked
 from sslcli.runs.heartbeat import Heartbeat
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -46,7 +47,11 @@ class Hands:
     @contextmanager
     def entering(self) -> Iterator[None]:
         """Look for runs, enter new ones and take them: one launcher at a time."""
-        with locked(self.registry.path(FOLDER) / ".lock", timeout=PATIENCE):
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(self.registry.path(FOLDER) / ".lock", timeout=PATIENCE))
+            except HeldError as error:
+                raise StateError(f"another ssl study has been entering its runs for {PATIENCE:g} s: {error}") from None
             yield
 
     def take(self, run: Run, place: str, *, called: str = "") -> None:
@@ -111,9 +116,12 @@ class Hands:
 @contextmanager
 def at_work(registry: Registry) -> Iterator[Hands]:
     """Be a launcher: alive while its lock is held. At the end its tickets are gone, but those that were left."""
-    _clear(registry)
     hands = Hands(registry, secrets.token_hex(8))
-    with locked(lock := _lock_of(registry, hands.name), timeout=0):
+    lock = _lock_of(registry, hands.name)
+    with ExitStack() as alive:
+        with hands.entering():  # so that nobody takes a lock that is just being made for a dead launcher's
+            _clear(registry)
+            alive.enter_context(locked(lock, timeout=0))
         try:
             yield hands
         finally:
@@ -130,5 +138,5 @@ def _clear(registry: Registry) -> None:
     """Remove the locks of dead launchers."""
     for path in registry.path(FOLDER).glob("*.launcher"):
         if not is_held(path):
-            with suppress(OSError):  # another launcher was faster
-                path.unlink(missing_ok=True)
+            for left in (path, Path(f"{path}{MARK}")):
+                left.unlink(missing_ok=True)

@@ -105,6 +105,13 @@ def test_an_index_that_somebody_wrote_as_other_yaml_becomes_this_programs_again(
     assert len(large.index.read_text().splitlines()) == 2 + 51
 
 
+def test_an_index_without_its_first_comment_is_written_as_a_whole(large: Registry) -> None:
+    large.index.write_text(large.index.read_text().partition("\n")[2])
+    run = large.create("a", experiment="pretrain", status="interrupted")
+    assert not newer(large)
+    assert Registry(large.root).runs()[-1].id == run.id
+
+
 def test_a_large_index_that_nobody_changed_is_read_once(large: Registry) -> None:
     large.create("a", experiment="pretrain", status="interrupted")
     large.runs()

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from sslcli.cli import main
+from sslcli.errors import StateError
 from sslcli.runs.heartbeat import read_heartbeat
 from sslcli.runs.registry import Registry
+from sslcli.studies import hands as hands_module
 from sslcli.studies import jobs
 from sslcli.studies.hands import Hands, at_work
 from sslcli.studies.places import PLACES
@@ -219,3 +221,24 @@ def test_a_run_says_in_its_heartbeat_how_far_it_is_until_it_says_otherwise(regis
     beat = read_heartbeat(path)
     assert beat is not None
     assert beat.done is None
+
+
+def test_the_locks_of_dead_launchers_are_removed_and_those_of_living_ones_kept(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hands_module, "PATIENCE", 0.0)
+    folder = registry.root / "runs" / ".launchers"
+    folder.mkdir(parents=True)
+    for name in ("dead.launcher", "dead.launcher.held"):
+        (folder / name).touch()
+    with at_work(registry) as first, at_work(registry) as second:
+        assert {path.name for path in folder.iterdir()} == {".lock", f"{first.name}.launcher", f"{second.name}.launcher"}
+        assert first.others()
+        with (
+            first.entering(),
+            pytest.raises(StateError, match="another ssl study has been entering its runs"),
+            second.entering(),
+        ):
+            pass
+    assert [path.name for path in folder.iterdir()] == [".lock"]
+    assert not first.others()
