@@ -27,6 +27,7 @@ from sslcli.commands.runs_rebuild import RunsRebuild
 from sslcli.commands.runs_rm import RunsRm
 from sslcli.commands.runs_show import RunsShow
 from sslcli.commands.runs_verify import RunsVerify
+from sslcli.commands.status import Status
 from sslcli.commands.suggest import Suggest
 from sslcli.console.streams import lasting
 from sslcli.dispatch import Entry, benching, dispatching
@@ -47,6 +48,7 @@ COMMANDS = {
     "compare": Entry(Compare, "compare", "ssl compare --format markdown", group="Study"),
     "report": Entry(Report, "report", "ssl report --study demo --title 'My pictures'", group="Study"),
     "pretrain": Entry(Pretrain, "pretrain", "ssl pretrain --dataset folder:photos --minutes 15", group="Train"),
+    "status": Entry(Status, "status", "ssl status --watch", group="Study"),
     "resume": Entry(Resume, "resume", "ssl resume", group="Train"),
     "bench": Entry(Bench, "bench", "ssl bench pretrain --batch-size 256 --batch-size 512", group="Train"),
     "probe": Entry(Probe, "probe", "ssl probe --init scratch", group="Evaluate"),
@@ -125,7 +127,7 @@ def _without_command(ctx: typer.Context, version: bool = typer.Option(False, "--
 
         print(f"ssl {__version__}")
     elif ctx.invoked_subcommand is None:
-        status.run()
+        status.first_steps()
 
 
 def main(arguments: list[str] | None = None) -> None:

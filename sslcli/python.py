@@ -36,7 +36,7 @@ from sslcli.studies.study import carry_out
 from sslcli.workflows import begin
 
 __all__ = ["Comparison", "Registry", "Run", "Studied", "compare", "finetune", "load_encoder", "pretrain", "probe", "study"]
-NOT_HERE = ("config", "debug", "format", "dry_run")
+NOT_HERE = ("config", "debug", "format", "dry_run", "plan")
 """Options that only the command line has."""
 C = TypeVar("C", bound=Command)
 T = TypeVar("T")

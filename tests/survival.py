@@ -1,23 +1,32 @@
-"""What the processes of test_survival.py do."""
+"""What the processes of test_survival.py and test_launcher_survival.py do."""
 
 import errno
+import json
 import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import IO, Any
 
 import torch
 
 from sslcli.cli import main
 from sslcli.data.sets import shapes
+from sslcli.exit_codes import errors_to_exit_codes
 from sslcli.models import BACKBONES, Backbone
 from sslcli.models.backbones.resnet9 import ResNet9
+from sslcli.runs import index as index_module
 from sslcli.runs import registry as registry_module
 from sslcli.runs.registry import Registry
+from sslcli.studies import launcher
+from sslcli.studies.hands import at_work
+from sslcli.studies.places import local
+from sslcli.studies.places.place import Job
 from sslcli.training import log
+from sslcli.training.lifecycle import SIGNALS
 from tests.measuring import PATIENCE
 
 
@@ -75,9 +84,9 @@ def narrow() -> ResNet9:
     return ResNet9(widths=(4, 8, 8, 16))
 
 
-def register(folder: str, count: int) -> None:
-    """Add, update and finish runs, as eight processes do at once."""
-    registry_module.LOCK_TIMEOUT = PATIENCE
+def register(folder: str, count: int, large: int = index_module.LARGE) -> None:
+    """Add, update and finish runs, as eight processes do at once; an index of `large` bytes counts as large."""
+    registry_module.LOCK_TIMEOUT, index_module.LARGE = PATIENCE, large
     registry = Registry(Path(folder))
     for number in range(count):
         run = registry.create("many", experiment="pretrain", status="running")
@@ -85,3 +94,54 @@ def register(folder: str, count: int) -> None:
         registry.save(run)
         run.status = "finished"
         registry.save(run)
+
+
+class Forked:
+    """What a Popen of `python -m sslcli WORDS` is, but forked from this process, which has imported it all."""
+
+    def __init__(self, words: Sequence[str], *, stdout: IO[bytes], **_: object) -> None:
+        self._code: int | None = None
+        self.pid = os.fork()
+        if self.pid:
+            return
+        os.setsid()
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        for file in (1, 2):
+            os.dup2(stdout.fileno(), file)
+        os.closerange(3, 256)  # as exec does: the launcher's lock is among them
+        sys.stdout, sys.stderr = (os.fdopen(file, "w", closefd=False, encoding="utf-8") for file in (1, 2))
+        try:
+            main([*words[3:]])
+        except SystemExit as stopped:
+            os._exit(int(stopped.code or 0))
+
+    def poll(self) -> int | None:
+        if self._code is None:
+            found, status = os.waitpid(self.pid, os.WNOHANG)
+            self._code = os.waitstatus_to_exitcode(status) if found else None
+        return self._code
+
+    def terminate(self) -> None:
+        os.kill(self.pid, signal.SIGTERM)
+
+    def wait(self) -> None:
+        if self._code is None:
+            self._code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def launch_jobs(folder: str) -> None:
+    """Do the jobs of jobs.json, two at once, as `ssl study --on local:2` does."""
+    os.chdir(folder)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    sys.stdout = sys.stderr = open("output.txt", "a", buffering=1, encoding="utf-8")  # noqa: SIM115  (for the process's life)
+    torch.set_num_threads(1)
+    shapes.TRAIN, shapes.TEST, log.SAVE_EVERY = 240, 80, 0.05
+    BACKBONES["resnet9-small"] = Backbone("tests.survival:narrow")
+    local.subprocess = SimpleNamespace(Popen=Forked, DEVNULL=None)  # type: ignore[assignment]
+    launcher.LOOK_EVERY = 0.02
+    registry = Registry(Path(folder))
+    jobs = [Job(**entry) for entry in json.loads(Path("jobs.json").read_text(encoding="utf-8"))]
+    with errors_to_exit_codes(debug=True), at_work(registry) as hands:
+        launcher.launch(hands, jobs, local.Local(registry.root, processes=2), key="local")

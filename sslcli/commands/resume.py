@@ -26,6 +26,9 @@ class Resume(Command):
     force: Annotated[
         bool, Option("--force", help="Continue even if another machine runs it. Be sure that it is dead there.")
     ] = False
+    if_needed: Annotated[
+        bool, Option("--if-needed", help="End with code 0 if the run is finished already, instead of an error.")
+    ] = False
 
 
 def run(command: Resume) -> None:
@@ -34,4 +37,11 @@ def run(command: Resume) -> None:
     from sslcli.workflows.resume import resume
 
     with joined():  # an error on one process ends all of them
-        resume(open_registry(command), command.run, data_dir=command.data_dir, device=command.device, force=command.force)
+        resume(
+            open_registry(command),
+            command.run,
+            data_dir=command.data_dir,
+            device=command.device,
+            force=command.force,
+            if_needed=command.if_needed,
+        )

@@ -1,13 +1,19 @@
-"""ssl without a command: where you stand, and what to type next. Imports no torch."""
+"""ssl status: how the jobs of a study stand; ssl without a command: where you stand, what to type next. Imports no torch."""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
+from typer import Option
+
+from sslcli.options.annotations import Format, StudyName
 from sslcli.options.command import Command
 from sslcli.options.project_folder import open_registry
 from sslcli.runs.next_step import next_command
 
+LOOK_EVERY = 2.0  # seconds between two looks of --watch
 FIRST_STEPS = """\
 ssl: self-supervised learning on images. Does pretraining help?
 
@@ -22,7 +28,28 @@ ssl: self-supervised learning on images. Does pretraining help?
 """
 
 
-def run() -> None:
+@dataclass(frozen=True, kw_only=True)
+class Status(Command):
+    """Show how the jobs of a study stand: state, machine, progress, time left."""
+
+    only_reads: ClassVar[bool] = True
+    study: StudyName = None
+    watch: Annotated[bool, Option("--watch", help="Show it again and again, while jobs run or ssl study is at work.")] = False
+    format: Format = "table"
+
+
+def run(command: Status) -> None:
+    """Print the jobs' states, or watch them from any terminal that sees the project."""
+    from sslcli.studies.states import print_states, watch
+
+    registry = open_registry(command)
+    if command.watch:
+        watch(registry, command.study, every=LOOK_EVERY)
+    else:
+        print_states(registry, command.study, style=command.format)
+
+
+def first_steps() -> None:
     """Print the commands, the state of the project in one line, and what to type next."""
     registry = open_registry(Command())
     runs = registry.runs()

@@ -89,8 +89,13 @@ class Command:
 
 def annotations_of(kind: type[Command]) -> dict[str, object]:
     """The annotations of a command's options, resolved in the modules where they are written."""
-    hints = get_type_hints(kind, include_extras=True)
-    return {f.name: hints[f.name] for f in fields(kind) if f.init}
+    if kind not in _ANNOTATIONS:  # it takes 2 ms, and a study builds thousands of commands
+        hints = get_type_hints(kind, include_extras=True)
+        _ANNOTATIONS[kind] = {f.name: hints[f.name] for f in fields(kind) if f.init}
+    return _ANNOTATIONS[kind].copy()
+
+
+_ANNOTATIONS: dict[type[Command], dict[str, object]] = {}
 
 
 def check_typed(kind: type[Command], name: str, text: str, beside: Mapping[str, object]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import Protocol, TypeVar, get_args
 
 from sslcli.errors import UsageError
 from sslcli.options.command import NO_OPTION_OF_A_RUN, Command
@@ -14,13 +14,22 @@ from sslcli.options.values import check, did_you_mean
 CommandT = TypeVar("CommandT", bound=Command)
 
 
+class Optioned(Protocol):
+    """A class whose fields are options, such as a command."""
+
+    @classmethod
+    def hints(cls, values: Mapping[str, object]) -> dict[str, object]:
+        """The annotations that these values are checked against."""
+        ...
+
+
 def build(kind: type[CommandT], values: Mapping[str, object]) -> CommandT:
     """The options of a command with these values; a UsageError if a value is not accepted."""
     of_any_values: Callable[..., CommandT] = kind
     return of_any_values(**values)
 
 
-def from_mapping(kind: type[Command], values: object, source: str) -> dict[str, object]:
+def from_mapping(kind: type[Optioned], values: object, source: str) -> dict[str, object]:
     """Turn YAML content into checked keyword arguments of `kind`; `source` names the place in messages."""
     if not isinstance(values, dict):
         raise UsageError(f"{source} must hold option names and values, not {type(values).__name__}: {str(values)[:60]!r}")

@@ -10,6 +10,7 @@ from typer import Option
 
 from sslcli.methods import RATES
 from sslcli.options.annotations import (
+    MACHINE,
     MAX_SEED,
     METHOD,
     MODEL,
@@ -17,11 +18,12 @@ from sslcli.options.annotations import (
     Device,
     Download,
     Folds,
+    Format,
     ImageSize,
     Labels,
     Minutes,
     StudyDataset,
-)  # fmt: skip
+)
 from sslcli.options.command import Command
 from sslcli.options.values import Above
 
@@ -96,6 +98,29 @@ class Study(Command):
     ] = None
     folds: Folds = None
     max_steps: Annotated[int | None, Option(min=1, help="Stop each training after this many steps, for a trial.")] = None
+    on: Annotated[
+        str,
+        Option(
+            help="Where the jobs run. local:N: N processes on this machine share its cores; slurm; ray:HOST:PORT, a cluster's "
+            "head, or ray, the cluster of this machine.",
+            rich_help_panel=MACHINE,
+        ),
+    ] = "local"
+    job: Annotated[
+        list[str] | None,
+        Option(
+            help="What each job asks of Slurm or Ray: NAME=VALUE, e.g. gpus=1; or a YAML file. Can be repeated.",
+            rich_help_panel=MACHINE,
+        ),
+    ] = None
+    plan: Annotated[
+        bool,
+        Option(
+            "--plan",
+            help="Print the jobs with their needs, device and minutes. Their runs are entered, but nothing is trained.",
+        ),
+    ] = False
+    format: Format = "table"
     data_dir: DataDir = None
     download: Download = False
     device: Device = "auto"

@@ -8,10 +8,11 @@ from sslcli.options.trainings import EvaluationT
 from sslcli.plans.data_access import Load, take_labels
 from sslcli.plans.elsewhere import with_network
 from sslcli.plans.folds import check_folds
-from sslcli.plans.inheriting import inherit, settle_encoder, settle_epoch
+from sslcli.plans.inheriting import fill, inherit, settle_encoder, settle_epoch
 from sslcli.plans.plan import Plan
 from sslcli.plans.settling import prepare
 from sslcli.plans.weights_file import plan_of
+from sslcli.runs.paths import located
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
@@ -21,6 +22,16 @@ def plan(registry: Registry, command: EvaluationT) -> Plan[EvaluationT]:
     command = with_network(registry, settle_encoder(registry, command))
     inherited, parent = inherit(registry, command)
     return settle(registry, settle_epoch(inherited, parent), parent)
+
+
+def plan_beside(registry: Registry, command: EvaluationT, parent: Run, *, load: Load = load_data) -> Plan[EvaluationT]:
+    """The plan of an evaluation of a pretrain run that need not be finished, or beside it from scratch.
+
+    The caller knows that the run will keep the checkpoint of --at-epoch.
+    """
+    named = command.because(f"--encoder {parent.id}", encoder=parent.id)
+    filled = fill(named, located(registry, parent.options), f"from pretrain run {parent.id}")
+    return settle(registry, filled, parent if command.init == "pretrained" else None, load=load)
 
 
 def settle(registry: Registry, inherited: EvaluationT, parent: Run | None, *, load: Load = load_data) -> Plan[EvaluationT]:

@@ -24,7 +24,7 @@ from sslcli.errors import StateError, UsageError
 from sslcli.files import Dumper, load_yaml, now, remove_unfinished, write_text
 from sslcli.locks import SOMEBODY, HeldError, is_held, locked
 from sslcli.runs.heartbeat import Heartbeat, read_heartbeat, write_heartbeat
-from sslcli.runs.index import index_text, read_index
+from sslcli.runs.index import Index
 from sslcli.runs.option_versions import FIELD, current
 from sslcli.runs.run import EXPERIMENTS, Run, called, parse_run
 
@@ -45,6 +45,7 @@ class Registry:
         self.root = root
         self.index = root / "registry.yaml"
         self.told: set[str] = set()
+        self._index = Index(self.index)
 
     def command(self, line: str) -> str:
         """A command line to type in the current folder: with --project if that is outside the project."""
@@ -69,7 +70,7 @@ class Registry:
         if not self.index.exists():
             return []
         try:
-            return read_index(self.index)
+            return self._index.runs()
         except UsageError as error:
             remedy = self.command("ssl runs rebuild")
             raise UsageError(f"{error}. To rebuild it from the folders under runs/, type: {remedy}") from error
@@ -109,14 +110,13 @@ class Registry:
         """Add a run to the index and make its folder. Its id is `stem`, shortened if need be, and four random characters."""
         stem = stem[:LONGEST_STEM].rstrip("-._")
         with self._locked():
-            runs = self.runs()
-            taken = {run.id for run in runs}
+            self._index.check()
             begun: Callable[..., Run] = Run
             run = begun(id=stem, created=now(), **known)
-            while run.id == stem or run.id in taken or self.path(run.folder).exists():
+            while run.id == stem or self.path(run.folder).exists() or self._index.names(run.id):
                 run.id = f"{stem}-{''.join(secrets.choice('abcdefghjkmnpqrstuvwxyz23456789') for _ in range(4))}"
             self._write_record(run)
-            self._write_index([*runs, run])
+            self._index.put(run)
         return run
 
     def save(self, run: Run) -> None:
@@ -126,21 +126,19 @@ class Registry:
         """
         with self._locked():
             self._write_record(run)
-            try:
-                runs = self.runs()
-            except UsageError:
-                return
-            known = {other.id: position for position, other in enumerate(runs)}
-            if run.id not in known:
-                self._write_index([*runs, run])
-            elif runs[known[run.id]].index_entry() != run.index_entry():
-                runs[known[run.id]] = run
-                self._write_index(runs)
+            with suppress(UsageError):
+                self._index.put(run)
 
     def remove(self, ids: set[str]) -> None:
         """Take runs out of the index; the caller deletes their folders."""
         with self._locked():
-            self._write_index([run for run in self.runs() if run.id not in ids])
+            self._index.write([run for run in self.runs() if run.id not in ids])
+
+    def settle(self) -> None:
+        """Make the index one file again, if its newer lines are in a second one."""
+        with self._locked():
+            if self.index.exists() and self._index.texts()[1]:
+                self._index.write(self.runs())
 
     def rebuild(self) -> tuple[list[Run], list[str]]:
         """Rebuild the index from the records under runs/; published runs stay. Returns the runs, and what was wrong."""
@@ -156,7 +154,7 @@ class Registry:
                     problems.append(str(error))
             noted = {run.id for run in found}  # a published run with a note has a record, too
             published = [run for run in self._published(problems) if run.id not in noted]
-            self._write_index(published + sorted(found, key=lambda run: (run.created or "", run.id)))
+            self._index.write(published + sorted(found, key=lambda run: (run.created or "", run.id)))
         return published + found, problems
 
     def _published(self, problems: list[str]) -> list[Run]:
@@ -183,10 +181,6 @@ class Registry:
         remove_unfinished(path)
         write_text(path, text)
 
-    def _write_index(self, runs: list[Run]) -> None:
-        remove_unfinished(self.index)
-        write_text(self.index, index_text(runs))
-
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold the lock for writing the index and all records."""
@@ -212,15 +206,27 @@ class Registry:
                 raise StateError(f"run {run.id} is in use by {who}; wait for it, or stop it") from None
             yield
 
+    def is_claimed(self, run: Run) -> bool:
+        """Whether a process holds a run, as far as locks reach: on this machine, and on those that share them."""
+        return is_held(self._lock_of(run))
+
     def _lock_of(self, run: Run) -> Path:
         return self.path(f"{run.folder}/.lock")
 
-    def beat(self, run: Run) -> None:
-        """Record that this process works on a run, and when."""
+    def beat(self, run: Run, *, done: float | None = None, left: float | None = None) -> None:
+        """Record that this process works on a run, and when; `done` is a fraction, `left` seconds (None: as said before)."""
         path = self.path(f"{run.folder}/.heartbeat")
         if path.parent.is_dir():  # it has not been deleted since
             with suppress(StateError):  # a full disk does not stop the training here, but at its next checkpoint
-                write_heartbeat(path)
+                write_heartbeat(path, done=done, left=left)
+
+    def give_up(self, run: Run) -> Run:
+        """The record of a run that is no longer at work, though its entry says so: interrupted, if it has not finished."""
+        record = self.load(run)
+        if record.status == "running":
+            record.status = "interrupted"
+            self.save(record)
+        return record
 
     def heartbeat(self, run: Run) -> Heartbeat | None:
         """The last heartbeat of a run's process; None if it is missing or cannot be read."""
@@ -241,4 +247,4 @@ class Registry:
         """The status of a run. A running run whose process on this machine is dead counts as interrupted."""
         if run.status != "running" or self.elsewhere(run):
             return run.status
-        return "running" if is_held(self._lock_of(run)) else "interrupted"
+        return "running" if self.is_claimed(run) else "interrupted"

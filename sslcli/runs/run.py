@@ -168,12 +168,19 @@ class Run:
         """The options that the program reads by their names."""
         return cast(Settled, self.options)  # each is checked when a command is built from them
 
+    def copied(self) -> Run:
+        """A copy that shares no list and no dictionary with this run."""
+        copy = object.__new__(Run)
+        vars(copy).update(vars(self), **{name: vars(self)[name].copy() for name in _CONTAINERS})
+        return copy
+
     def index_entry(self) -> dict[str, object]:
         """The entry of this run in the index."""
         return {name: value for name in INDEX_FIELDS if (value := getattr(self, name)) not in (None, {})}
 
 
 _FIELDS = {f.name: "dict" if str(f.type) in ("Data", "Choices") else str(f.type) for f in fields(Run)}
+_CONTAINERS = [name for name, kind in _FIELDS.items() if kind.startswith(("dict", "list"))]
 INDEX_FIELDS = tuple(_FIELDS)[: tuple(_FIELDS).index("note") + 1]
 
 

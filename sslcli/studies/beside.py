@@ -35,7 +35,8 @@ def hold_to_encoders(registry: Registry, command: Study, steps: Sequence[Step]) 
                 f"{option} {init}: --minutes chooses the backbone, so say whose weights these are; accepted is {NETWORKS}"
             )
         try:
-            settled = with_network(registry, build(Pretrain, begun_with(init, own)))
+            here = {"device": "cpu"}  # only checked, also for a place with GPUs that are not here
+            settled = with_network(registry, build(Pretrain, begun_with(init, own) | here))
             take_stock(prepare(registry, settled, load=load)[1])
         except UsageError as error:
             raise UsageError(f"{option} {init}: {error}") from error

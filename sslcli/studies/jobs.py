@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from sslcli.comparison.answer import answer
 from sslcli.comparison.differences import difference_of, pair_up
@@ -25,26 +26,33 @@ from sslcli.plans.pretraining import kept_epochs
 from sslcli.plans.settling import prepare
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Choices, Run
+from sslcli.runs.selection import state_of
+from sslcli.studies.beside import of_pretrained
+from sslcli.studies.hands import Hands, at_work
 from sslcli.studies.settled import settled_before
 from sslcli.workflows.resume import as_begun
 from sslcli.workflows.start import new_run
 from sslcli.workflows.table import WORKFLOWS
 
+HERE = "here"
+"""The place of a training in this process, in its ticket."""
+LOOK_EVERY = 1.0  # seconds between two looks at what others have
 APART = 0.25  # of the minutes that were asked for; a pretraining that misses them by more is told
+
+Arguments = Mapping[str, object]
+"""The options of a training that a study sets."""
 
 
 def hold_to_labels(registry: Registry, steps: list[Step]) -> None:
-    """A UsageError, before anything is trained, if the data lack the labels that an evaluation needs.
-
-    Says how wide the interval of a difference will be, if it is wide.
-    """
+    """A UsageError, before anything is trained, if the data lack the labels that an evaluation needs."""
     own = [
         evaluation for kind, arguments in steps if not {"dataset", "labels"} & set(arguments)
         if not isinstance(evaluation := build(TRAININGS[kind], arguments), Pretrain)
     ]  # fmt: skip
+    on_cpu = {"device": "cpu"}  # the labels are counted there, also for a place with GPUs that are not here
     datasets = {build(Pretrain, arguments).dataset: arguments for kind, arguments in steps if kind == "pretrain"} if own else {}
     for of_pretraining in datasets.values():
-        context, options = prepare(registry, build(Pretrain, of_pretraining))
+        context, options = prepare(registry, build(Pretrain, {**of_pretraining, **on_cpu}))
         folds = [evaluation for evaluation in own if isinstance(evaluation, Probe) and evaluation.folds is not None]
         for evaluation in own:
             enough_labels(context.data, evaluation.label_fraction, dataset=options.dataset)
@@ -54,61 +62,140 @@ def hold_to_labels(registry: Registry, steps: list[Step]) -> None:
         tell_of_width(context.data, folds=folds[0].folds if folds else None)
 
 
-def train_all(
-    registry: Registry, name: str, steps: list[Step], *, seed: int, whole: bool, choices: Choices | None = None
-) -> Run:
-    """Do every training of the study for one seed; returns the pretraining. `whole` also probes its kept checkpoints.
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A pretraining of a study for one seed, and its evaluations. `whole`: also probes of the checkpoints that it keeps.
 
     `choices` were made for the pretraining, and go to its record.
     """
-    pretrained = do(registry, name, steps[0][0], {**steps[0][1], "seed": seed}, choices=choices)
-    _tell_of_time(pretrained)
-    probes = [step for step in steps if step[0] == "probe"]
+
+    pretraining: Arguments
+    evaluations: Sequence[Step]
+    seed: int
+    whole: bool
+    choices: Choices = field(default_factory=Choices)
+
+
+def parts_of(pretrainings: Sequence[tuple[Arguments, Choices]], evaluations: Sequence[Step], *, seeds: int) -> list[Part]:
+    """The parts of a study, seed by seed; of the first seed the checkpoints over time are probed too."""
+    return [
+        Part(
+            pretraining=arguments, evaluations=of_pretrained(evaluations) if "init" in arguments else evaluations,
+            seed=build(Pretrain, arguments).seed + later, whole=not later, choices=choices,
+        )
+        for later in range(seeds)
+        for arguments, choices in pretrainings
+    ]  # fmt: skip
+
+
+def train_here(registry: Registry, name: str, parts: Sequence[Part]) -> list[Run]:
+    """Do every training of a study in this process, one after the other; returns the pretrainings.
+
+    Runs that another `ssl study` has in its hands are passed over, and awaited at the end.
+    """
+    with at_work(registry) as hands:
+        pretrained: dict[int, Run] = {}
+        left, told = {place: _train_part(hands, name, part) for place, part in enumerate(parts)}, False
+        while left:
+            before, waiting = len(left), 0
+            for place, part in [*left.items()]:
+                if (found := next(part)) is None:
+                    waiting += 1
+                else:
+                    pretrained[place] = found
+                    del left[place]
+            if left and waiting == before:
+                told = told or _tell_of_others(registry, name)
+                time.sleep(LOOK_EVERY)
+    return [pretrained[place] for place in sorted(pretrained)]
+
+
+def _tell_of_others(registry: Registry, study: str) -> bool:
+    """Say which runs of a study are awaited, and where they are; True."""
+    running = [f"{run.id} ({state_of(registry, run)})" for run in runs_of(registry, study) if run.status == "running"]
+    say(f"another ssl study has the rest; waiting for {', '.join(running) or 'its runs'}")
+    return True
+
+
+def _train_part(hands: Hands, name: str, part: Part) -> Iterator[Run | None]:
+    """Do the trainings of a part; yields None whenever others have all that is left of it, at last its pretraining."""
+    begin = {**part.pretraining, "seed": part.seed}
+    while (pretrained := do(hands, name, "pretrain", begin, choices=part.choices)) is None:
+        yield None
+    tell_of_time(pretrained)
+    probes = [step for step in part.evaluations if step[0] == "probe"]
+    left = [*part.evaluations, *(over_time(probes, kept_epochs(pretrained)) if part.whole else [])]
     done: list[Run] = []
-    for kind, arguments in [*steps[1:], *(over_time(probes, kept_epochs(pretrained)) if whole else [])]:
-        done.append(do(registry, name, kind, {**arguments, "seed": seed, "encoder": pretrained.id}))
-        pairs, _ = pair_up(with_folds(registry, done[-2:]))
-        if pairs:
-            say(f"so far: {answer([difference_of(pairs)])}")
-    return pretrained
+    while left:
+        busy: list[Step] = []
+        for kind, arguments in left:
+            run = do(hands, name, kind, {**arguments, "seed": part.seed, "encoder": pretrained.id})
+            if run is None:
+                busy.append((kind, arguments))
+                continue
+            done.append(run)
+            pairs, _ = pair_up(with_folds(hands.registry, done[-2:]))
+            if pairs:
+                say(f"so far: {answer([difference_of(pairs)])}")
+        left = busy
+        if left:
+            yield None
+    yield pretrained
 
 
 def do(
-    registry: Registry,
+    hands: Hands,
     study: str,
     kind: str,
-    arguments: Mapping[str, object],
+    arguments: Arguments,
     *,
     choices: Choices | None = None,
     may_diverge: bool = False,
-) -> Run:
+) -> Run | None:
     """Do one training: nothing if it is finished, the rest if it was interrupted, else all of it.
 
-    A training that diverges is a DivergedError; if it `may_diverge`, its record is returned, and it is not done again.
+    Returns its finished record, or None if another launcher, or another process, works on it. A training that diverges is a
+    DivergedError; if it `may_diverge`, its record is returned, and it is not done again. `choices` go to the record.
     """
-    workflow = WORKFLOWS[kind]
-    before = [run for run in registry.runs() if run.study == study and run.status != "published"]
-    arguments, settled = settled_before(registry, before, arguments)
-    plan: Plan[TrainingOptions] = workflow.settle(registry, arguments, origin=f"study {study}")
-    plan = replace(plan, choices=plan.choices | settled | (choices or {}))
-    same = [run for run in before if _key(run) == plan.key]
-    record = registry.load(same[-1]) if same else None
-    if record and (record.status == "finished" or (may_diverge and _has_diverged(record))):
-        say(f"{record.id}: {'finished' if record.status == 'finished' else 'diverged'} already")
-        return record
-    if record is None and not may_diverge:
-        _tell_of_similar(registry, before, plan)
-    begun = record or new_run(registry, plan, study=study)
+    registry, workflow = hands.registry, WORKFLOWS[kind]
+    with hands.entering():
+        before = runs_of(registry, study)
+        arguments, settled = settled_before(registry, before, arguments)
+        plan: Plan[TrainingOptions] = workflow.settle(registry, arguments, origin=f"study {study}")
+        plan = replace(plan, choices=plan.choices | settled | (choices or {}))
+        same = alike(before, plan)
+        if same is not None and (same.status == "finished" or (may_diverge and _has_diverged(registry.load(same)))):
+            say(f"{same.id}: {'finished' if same.status == 'finished' else 'diverged'} already")
+            hands.tidy(same)
+            return registry.load(same)
+        if same is not None and hands.is_busy(same):
+            return None
+        if same is None:
+            if not may_diverge:
+                _tell_of_change(registry, before, plan, kind)
+            record, context = new_run(registry, plan, study=study), plan.context
+        else:
+            record = registry.give_up(same) if same.status == "running" else registry.load(same)
+            if record.status == "finished":  # just now
+                return record
+            context = as_begun(record, plan.context)
+        hands.take(record, HERE)
     try:
-        return workflow.go_on(registry, begun, plan.options, as_begun(record, plan.context) if record else plan.context)
+        return workflow.go_on(registry, record, plan.options, context)
     except DivergedError as error:
         if not may_diverge:
             raise
-        say(f"{begun.id}: {error}")
-        return registry.load(begun)
+        say(f"{record.id}: {error}")
+        return registry.load(record)
+    finally:
+        hands.drop(record.id)
 
 
-def _tell_of_time(pretrained: Run) -> None:
+def _has_diverged(record: Run) -> bool:
+    return record.status == "failed" and (record.error or "").startswith(DivergedError.__name__)
+
+
+def tell_of_time(pretrained: Run) -> None:
     """Say it if a pretraining took clearly more or less than its minutes: methods are then not compared at equal time."""
     asked, took = 60 * pretrained.choices.get("minutes", 0.0), pretrained.metrics["seconds"]
     if asked and abs(took / asked - 1) > APART:
@@ -118,12 +205,25 @@ def _tell_of_time(pretrained: Run) -> None:
         )
 
 
-def _has_diverged(record: Run) -> bool:
-    return record.status == "failed" and (record.error or "").startswith(DivergedError.__name__)
+def do_or_wait(hands: Hands, study: str, kind: str, arguments: Arguments, *, may_diverge: bool = False) -> Run:
+    """The record of one training, as `do` makes it; where somebody else works on it, when it is done."""
+    while (run := do(hands, study, kind, arguments, may_diverge=may_diverge)) is None:
+        time.sleep(LOOK_EVERY)
+    return run
 
 
-def _tell_of_similar(registry: Registry, before: list[Run], plan: Plan[TrainingOptions]) -> None:
-    """Say in which options a new training differs from a similar one that the study has done before."""
+def runs_of(registry: Registry, study: str) -> list[Run]:
+    """The runs of a study that were made here, oldest first."""
+    return [run for run in registry.runs() if run.study == study and run.status != "published"]
+
+
+def alike(before: Sequence[Run], plan: Plan[TrainingOptions]) -> Run | None:
+    """The newest of the runs that would give the same numbers as a planned one; None if there is none."""
+    return next((run for run in reversed(before) if key_of(run) == plan.key), None)
+
+
+def _tell_of_change(registry: Registry, before: Sequence[Run], plan: Plan[TrainingOptions], kind: str) -> None:
+    """Say in which options a new run differs from an earlier one of its kind."""
     values = plan.options.options()
     kin = (plan.protocol, plan.init, plan.method, plan.options.seed, values.get("label_fraction"), values.get("at_epoch"))
     similar = [
@@ -133,8 +233,9 @@ def _tell_of_similar(registry: Registry, before: list[Run], plan: Plan[TrainingO
     if similar:
         changed = changed_options(plan.experiment, registry.load(similar[-1]).options, values)
         differs = ", ".join(changed) or "the encoder, the data or the file of the method"
-        say(f"{type(plan.options).__name__.lower()}: a new run; it differs from {similar[-1].id} in: {differs}")
+        say(f"{kind}: a new run; it differs from {similar[-1].id} in: {differs}")
 
 
-def _key(run: Run) -> tuple[object, ...]:
+def key_of(run: Run) -> tuple[object, ...]:
+    """A key that is equal for runs that give the same numbers; `Plan.key` is that of a planned one."""
     return run.experiment, run.init, run.parent, run.at_epoch, run.pair

@@ -15,17 +15,22 @@ from sslcli.gallery import curves, methods, predictions, representations, views
 from sslcli.options.mapping import build
 from sslcli.options.pictures import Map, Predict, Views
 from sslcli.options.presets import Step, assign, recipe_of, trainings_of
-from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
 from sslcli.options.study import Study
 from sslcli.options.trainings import TRAININGS
 from sslcli.report.page import make
 from sslcli.runs.naming import dataset_word
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import LEGAL_ID, Run
-from sslcli.studies.beside import hold_to_encoders, of_pretrained
-from sslcli.studies.jobs import hold_to_labels, train_all
-from sslcli.studies.tuning import Arguments, tuned
+from sslcli.runs.run import LEGAL_ID, Choices, Run
+from sslcli.studies.beside import hold_to_encoders
+from sslcli.studies.hands import at_work
+from sslcli.studies.jobs import Arguments, Part, hold_to_labels, parts_of, tell_of_time, train_here
+from sslcli.studies.launcher import launch
+from sslcli.studies.listing import list_jobs, print_jobs
+from sslcli.studies.places import open_place, place_named
+from sslcli.studies.places.local import ALONE
+from sslcli.studies.places.place import Entry, Place
+from sslcli.studies.tuning import hold_to_place, tuned
 from sslcli.training.device import choose_device, tell_of_speed
 
 
@@ -39,14 +44,22 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
         raise UsageError(f"--name {name!r}: accepted are lower-case letters, digits, '.', '_' and '-'")
     steps = trainings_of(preset, command)
     say(f"study {name} in {registry.root}: {_in_words(steps, command)}")
-    tell_of_speed(choose_device(command.device), [build(TRAININGS[kind], arguments).precision for kind, arguments in steps])
+    where = place_named(command.on)
+    hold_to_place(command)
+    place = None if command.plan or command.on in ALONE else open_place(registry, command)
+    if not where.elsewhere:
+        precisions = [build(TRAININGS[kind], arguments).precision for kind, arguments in steps]
+        tell_of_speed(choose_device(command.device), precisions)
     hold_to_labels(registry, steps)
     hold_to_encoders(registry, command, steps)
+    parts = _parts(registry, name, steps, command)
+    if command.plan:
+        print_jobs(registry, name, parts, elsewhere=where.elsewhere, style=command.format)
+        return name, None
+    pretrained = train_here(registry, name, parts) if place is None else train_at(place, where, registry, name, parts)
+    registry.settle()
     evaluations = [step for step in steps if step[0] != "pretrain"]
-    pretrained = _pretrained(
-        registry, name, [arguments for kind, arguments in steps if kind == "pretrain"], evaluations, command
-    )
-    save_pictures(registry, name, pretrained, command, evaluations)
+    save_pictures(registry, name, pretrained[: len(steps) - len(evaluations)], command, evaluations)
     page = make(registry, name) if evaluations else None
     if page is not None:
         say(f"wrote {os.path.relpath(page)}, the page to hand in")
@@ -72,24 +85,28 @@ def _in_words(steps: list[Step], command: Study) -> str:
     return words + (f"; before it, tuning takes {duration(60 * tuning)}" if tuning else "")
 
 
-def _pretrained(
-    registry: Registry, name: str, pretrainings: Sequence[Arguments], evaluations: list[Step], command: Study
-) -> list[Run]:
-    """Do the study's trainings, seed by seed; returns the pretrainings of the first seed.
+def _parts(registry: Registry, name: str, steps: Sequence[Step], command: Study) -> list[Part]:
+    """The study's parts. With --tuning every method is tuned before anything is evaluated."""
+    pretrainings = [arguments for kind, arguments in steps if kind == "pretrain"]
+    chosen: list[tuple[Arguments, Choices]] = [(arguments, Choices()) for arguments in pretrainings]
+    if command.tuning:
+        with at_work(registry) as hands:
+            chosen = [
+                tuned(hands, name, arguments, trials=command.tuning, minutes=command.tuning_minutes)
+                for arguments in pretrainings
+            ]
+    return parts_of(chosen, [step for step in steps if step[0] != "pretrain"], seeds=command.seeds)
 
-    All methods are tuned before anything is evaluated.
-    """
-    chosen = [
-        tuned(registry, name, arguments, trials=command.tuning, minutes=command.tuning_minutes) for arguments in pretrainings
-    ]
-    done = []
-    for seeds_done in range(command.seeds):
-        for arguments, choices in chosen:
-            seed = build(Pretrain, arguments).seed + seeds_done
-            mine = of_pretrained(evaluations) if "init" in arguments else evaluations  # others' weights have no scratch partner
-            own: list[Step] = [("pretrain", dict(arguments)), *mine]
-            done.append(train_all(registry, name, own, seed=seed, whole=not seeds_done, choices=choices))
-    return done[: len(chosen)]
+
+def train_at(place: Place, where: Entry, registry: Registry, name: str, parts: Sequence[Part]) -> list[Run]:
+    """Do every training of the study at a place; returns the pretrainings."""
+    with at_work(registry) as hands:
+        listed = list_jobs(hands, name, parts, elsewhere=where.elsewhere)
+        launch(hands, [entry.job for entry in listed], place, key=where.key)
+    done = [registry.load(registry.find(entry.run.id)) for entry in listed if entry.run.experiment == "pretrain"]
+    for run in done:
+        tell_of_time(run)
+    return done
 
 
 def save_pictures(registry: Registry, name: str, pretrained: list[Run], command: Study, evaluations: list[Step]) -> None:

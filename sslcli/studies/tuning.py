@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from sslcli.bench.minutes import settled_of
 from sslcli.console.messages import say
 from sslcli.errors import StateError, UsageError
@@ -12,12 +10,21 @@ from sslcli.methods import RATE, MethodFile
 from sslcli.options.mapping import build
 from sslcli.options.presets import BY_TIME, without_time
 from sslcli.options.pretrain import Pretrain
-from sslcli.runs.registry import Registry
+from sslcli.options.study import Study
 from sslcli.runs.run import Choices, Run, Setting
-from sslcli.studies.jobs import do
+from sslcli.studies.hands import Hands
+from sslcli.studies.jobs import Arguments, do_or_wait
+from sslcli.studies.places.local import ALONE
 
-Arguments = Mapping[str, object]
-"""The options of a pretraining that a study sets."""
+
+def hold_to_place(command: Study) -> None:
+    """A UsageError for --tuning with a list of jobs or another place: the trials are trained here, one after the other."""
+    if command.tuning and (command.plan or command.on not in ALONE):
+        asked = "--plan" if command.plan else f"--on {command.on}"
+        raise UsageError(
+            f"--tuning {command.tuning} with {asked}: what tuning chooses is known only after its trainings, which run here; "
+            f"accepted is --tuning without {asked}, or {asked} without --tuning"
+        )
 
 
 def study_of_trials(study: str) -> str:
@@ -25,21 +32,19 @@ def study_of_trials(study: str) -> str:
     return f"{study}-tuning"
 
 
-def tuned(registry: Registry, study: str, arguments: Arguments, *, trials: int, minutes: float) -> tuple[Arguments, Choices]:
+def tuned(hands: Hands, study: str, arguments: Arguments, *, trials: int, minutes: float) -> tuple[Arguments, Choices]:
     """The arguments of a pretraining with the best of its method's settings, and the record of all that were tried.
 
     The defaults are tried first. Each setting is pretrained for `minutes` with the study's first seed. The accuracy is that
     of kNN among training images whose labels are held out: no test image is read. Of equals the first wins. Trials are runs
     of the registry: a study that is typed again repeats none.
     """
-    if not trials:
-        return arguments, {}
     method = build(Pretrain, arguments).file
     begin = _begin_of_trials(arguments, method) | {"minutes": minutes}
     tried: list[tuple[Setting, Run]] = []
     for number, changes in enumerate(({}, *method.tuning)[:trials], 1):
         rate = float(str(tried[0][1].options["lr"])) if tried else 0.0
-        run = do(registry, study_of_trials(study), "pretrain", begin | _options(changes, rate), may_diverge=True)
+        run = do_or_wait(hands, study_of_trials(study), "pretrain", begin | _options(changes, rate), may_diverge=True)
         tried.append(({"run": run.id, "options": dict(changes), "val_knn": _accuracy(run)}, run))
         say(f"tuning {method.name}, {number} of {trials}: {in_words(changes)}: kNN on held-out labels {_accuracy(run):.2%}")
     best, run = max(tried, key=lambda trial: trial[0]["val_knn"])  # the first of equals

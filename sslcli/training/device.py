@@ -170,6 +170,12 @@ def usable_cores() -> int:
         return bound
 
 
+def share_of_threads(processes: int) -> int:
+    """The threads of each of several processes that share this machine's cores, at most those that the environment allows."""
+    limits = [int(os.environ[name].partition(",")[0]) for name in THREADS if _holds(name)]
+    return max(1, min([usable_cores() // processes, *limits]))
+
+
 def autocast(device: torch.device, precision: str) -> Callable[[], AbstractContextManager[object]]:
     """The context manager for a forward pass, in which convolutions and products run in `precision`."""
     return lambda: torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

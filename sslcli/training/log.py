@@ -22,13 +22,14 @@ class Log:
 
     `events` is the folder for TensorBoard's files; None records and shows nothing. The loss and learning rate of every
     `record_every`-th step are recorded. `work_until(step)`, the work done by then in any unit, gives the remaining time.
+    `told(done, left)` hears the fraction done and the seconds left every LINE_EVERY seconds.
     """
 
     def __init__(
         self, title: str, *, events: Path | None, start: int, steps: int, epoch_steps: int, batch_size: int, record_every: int,
-        work_until: Callable[[int], float] = float,
+        work_until: Callable[[int], float] = float, told: Callable[[float, float], None] = lambda *_: None,
     ) -> None:  # fmt: skip
-        self.title, self.events, self.work_until = title, events, work_until
+        self.title, self.events, self.work_until, self._told = title, events, work_until, told
         self.start, self.steps, self.epoch_steps = start, steps, epoch_steps
         self.batch_size, self.record_every = batch_size, record_every
         self._saved = self._lined = time.monotonic()
@@ -104,10 +105,13 @@ class Log:
             self._bar.update(
                 self._bar.task_ids[0], completed=self.work_until(step), text=f"{epoch} · {text} · {speed:,.0f} images/s"
             )
-        elif time.monotonic() - self._lined > LINE_EVERY:
-            self._lined = time.monotonic()
-            done, whole, begun = map(self.work_until, (step, self.steps, since))
-            left = elapsed / (done - begun) * (whole - done)
+        if time.monotonic() - self._lined <= LINE_EVERY:
+            return
+        self._lined = time.monotonic()
+        done, whole, begun = map(self.work_until, (step, self.steps, since))
+        left = elapsed / (done - begun) * (whole - done)
+        self._told(done / whole, left)
+        if not self._bar:
             line = f"{self.title}: {epoch}, step {step}/{self.steps}, {text}, {speed:,.0f} images/s, {duration(left)} left"
             print(line, file=sys.stderr, flush=True)
 

@@ -28,8 +28,16 @@ MOVABLE = ("data_dir", "device", "download")
 """Options that may change when a run continues: the places of things."""
 
 
-def resume(registry: Registry, selector: str | None, *, data_dir: Path | None, device: str | None, force: bool) -> None:
-    """Continue the named run, or the newest interrupted one; with `force` even if another machine was running it."""
+def resume(
+    registry: Registry, selector: str | None, *, data_dir: Path | None, device: str | None, force: bool, if_needed: bool = False
+) -> None:
+    """Continue the named run, or the newest interrupted one; with `force` even if another machine was running it.
+
+    With `if_needed` a named run that is finished is no error: there is nothing to do.
+    """
+    if if_needed and selector is not None and on_first(lambda: registry.find(selector).status == "finished"):
+        say(f"{selector} is finished; there is nothing to resume")
+        return
     chosen = on_first(lambda: _claimed(registry, selector, force=force))
     if world() > 1 and chosen.experiment != "pretrain":
         raise UsageError(f"run {chosen.id} is of {WORDS[chosen.experiment]}; several processes can only resume pretraining")
@@ -85,9 +93,7 @@ def _claimed(registry: Registry, selector: str | None, *, force: bool) -> Run:
     """The run to continue; with `force`, no longer marked as running on another machine."""
     chosen = _chosen(registry, selector)
     if force and registry.elsewhere(chosen):
-        chosen = registry.load(chosen)
-        chosen.status = "interrupted"
-        registry.save(chosen)
+        return registry.give_up(chosen)
     return chosen
 
 
@@ -95,8 +101,9 @@ def _chosen(registry: Registry, selector: str | None) -> Run:
     if selector is None:
         for status in ("interrupted", "failed"):
             stopped = [run for run in registry.runs() if registry.status(run) == status]
+            begun = [run for run in stopped if registry.heartbeat(run) is not None]  # the others wait for their study
             if stopped:
-                return stopped[-1]
+                return (begun or stopped)[-1]
         raise StateError(
             f"no run in {registry.root} is interrupted or failed; to see all, type: {registry.command('ssl runs list')}"
         )
@@ -112,16 +119,29 @@ def carry_on(registry: Registry, run: Run, changed: Mapping[str, object]) -> Run
     command = EXPERIMENTS[record.experiment]
     workflow = WORKFLOWS[command]
     on_first(lambda: hold_to_code(registry, record))
+    on_first(lambda: _hold_to_parent(registry, record))
     source = str(registry.path(f"{run.folder}/run.yaml"))
     arguments = from_mapping(workflow.kind, located(registry, record.options), source)
     context, options = workflow.prepare(registry, {**arguments, **changed})
     if context.fingerprint != record.data.get("sha256"):
         raise StateError(f"run {run.id}: the data set {options.dataset} has changed since the run started (its sha256 differs)")
     on_first(lambda: keep_manifest(registry, record, context.data))  # it may have been killed before this
-    if (here := describe(context.device)) != record.device:
+    here = describe(context.device)
+    if not record.attempts:  # another process entered it, perhaps on another machine
+        record.device = here
+        on_first(lambda: registry.save(record))
+    elif here != record.device:
         say(f"{run.id}: started on {record.device}, continues on {here}: results can differ in the last bits")
     tell_of_speed(context.device, [options.precision], settled=True)
     return workflow.go_on(registry, record, options, as_begun(record, context))
+
+
+def _hold_to_parent(registry: Registry, record: Run) -> None:
+    """A StateError if a run evaluates the encoder of a pretraining that is not finished."""
+    parent = registry.find(record.parent, experiment="pretrain") if record.parent else None
+    if parent is not None and parent.status not in ("finished", "published"):
+        advice = registry.command(f"ssl resume {parent.id}")
+        raise StateError(f"run {record.id} needs {parent.id}, which is {registry.status(parent)}; first type: {advice}")
 
 
 def as_begun(record: Run, context: Context) -> Context:

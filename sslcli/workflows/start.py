@@ -6,6 +6,7 @@ import platform
 import re
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -106,12 +107,17 @@ def versions() -> dict[str, str]:
     """The versions of Python, torch, torchvision and this program, with its git commit if there is one."""
     found = {"sslcli": sslcli.__version__, "python": platform.python_version(), "platform": platform.platform()}
     found |= {"torch": str(torch.__version__), "torchvision": str(torchvision.__version__)}
-    checkout = Path(sslcli.__file__).parents[1]
+    return found | _commit(Path(sslcli.__file__).parents[1])
+
+
+@cache
+def _commit(checkout: Path) -> dict[str, str]:
+    """The git commit of a checkout, as `commit`; empty if there is none. This process has imported it as it was then."""
     if not (checkout / ".git").exists():  # installed, perhaps inside somebody else's repository
-        return found
+        return {}
     git = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=12"]
     try:
         answer = subprocess.run(git, check=False, capture_output=True, text=True, timeout=5)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
-        return found
-    return found | ({"commit": answer.stdout.strip()} if answer.returncode == 0 else {})
+        return {}
+    return {"commit": answer.stdout.strip()} if answer.returncode == 0 else {}

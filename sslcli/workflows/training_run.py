@@ -54,7 +54,7 @@ def train(
     log = Log(
         run.id, events=events if first else None, start=progress.step, steps=steps, epoch_steps=training.epoch_steps,
         batch_size=training.batch_size, record_every=max(1, min(10, steps // 200)),
-        work_until=training.work_until,
+        work_until=training.work_until, told=lambda done, left: registry.beat(run, done=done, left=left),
     )  # fmt: skip
 
     def save() -> None:

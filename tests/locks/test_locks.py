@@ -240,3 +240,27 @@ def test_what_only_reads_writes_nothing_so_that_a_project_may_be_read_only(ssl: 
     assert result.code in (0, 3), result.err
     assert "cannot be written" not in result.err
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize(("take", "kept"), [(fcntl.flock, True), (fcntl.lockf, False)])
+def test_a_lock_of_flock_is_kept_where_its_process_opens_the_file_again_and_one_of_lockf_is_lost(
+    tmp_path: Path, take: Callable[[int, int], None], kept: bool
+) -> None:
+    path = tmp_path / ".lock"
+    file = os.open(path, os.O_RDWR | os.O_CREAT)
+    take(file, fcntl.LOCK_EX)
+    os.close(os.open(path, os.O_RDONLY))  # what any question for a run's status does
+    ours, theirs = FORKS.Pipe()
+
+    def take_too() -> None:
+        try:
+            take(os.open(path, os.O_RDWR), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            theirs.send(False)
+        except OSError:
+            theirs.send(True)
+
+    process = FORKS.Process(target=take_too)
+    process.start()
+    assert ours.recv() is kept
+    process.join()
+    os.close(file)

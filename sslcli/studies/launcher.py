@@ -1,0 +1,197 @@
+"""Give a study's jobs to a place until all are done: one loop, for every place.
+
+What is done is read from the registry alone. So the loop can die at any moment and be started again, here or elsewhere.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from types import FrameType
+
+from sslcli.console.live import LiveTable
+from sslcli.console.messages import say
+from sslcli.errors import Interrupted, StateError
+from sslcli.runs.run import Run
+from sslcli.studies.hands import Hands
+from sslcli.studies.places.place import Ended, Job, Place
+from sslcli.studies.states import COLUMNS, FAILED, FINISHED, State, changes, foremost, state_of_job, summary
+from sslcli.training.lifecycle import SIGNALS
+
+LOOK_EVERY = 0.5  # seconds between two looks at the place and the registry
+TRIES = 3  # of a job that is killed before its end
+HUNG_UP = 129  # the exit code after SIGHUP
+OUTPUT = 3  # last lines of a failed job's output that are shown
+
+
+class Launcher:
+    """The jobs of a study that are not done, and the place that takes them, called `place` in tickets."""
+
+    def __init__(self, hands: Hands, jobs: Sequence[Job], place: Place, *, key: str) -> None:
+        self.hands, self.registry, self.place, self.key = hands, hands.registry, place, key
+        self.jobs = {job.run: job for job in jobs}
+        self.failed: dict[str, str] = {}
+        self._done: set[str] = set()
+        self._here: set[str] = set()
+        self._tries = Counter[str]()
+        self._before: dict[str, str] = {}
+
+    def run(self, table: LiveTable) -> None:
+        """Give jobs to the place until each has ended; a StateError at the end names those that failed."""
+        runs = self._look()
+        self._adopt(runs)
+        self._before = {state.job: state.state for state in self._states(runs)}
+        while self._open():
+            self._start(runs)
+            ended = self.place.ended()
+            runs = self._look()
+            for job in ended:
+                self._take_back(runs[job.run], job)
+            self._show(runs, table)
+            if self._open():
+                time.sleep(LOOK_EVERY)
+        for run in runs.values():
+            self.hands.tidy(run)
+        if self.failed:
+            raise StateError(self._of_failures())
+
+    def _look(self) -> dict[str, Run]:
+        """The runs of all jobs; those that are finished are noted."""
+        runs = {run.id: run for run in self.registry.runs() if run.id in self.jobs}
+        if lost := self.jobs.keys() - runs.keys():
+            raise StateError(f"run {min(lost)} is no longer in the registry; type the study again")
+        self._done.update(name for name, run in runs.items() if run.status == FINISHED)
+        return runs
+
+    def _adopt(self, runs: Mapping[str, Run]) -> None:
+        """Take over the jobs that a dead launcher gave to the same place and that are still there."""
+        for job in self._open():
+            ticket = self.hands.ticket(runs[job.run])
+            if ticket is None or ticket.place != self.key or self.hands.elsewhere(runs[job.run]):
+                continue
+            if self.place.adopt(job, ticket.called):
+                self._here.add(job.run)
+                self.hands.take(runs[job.run], self.key, called=ticket.called)
+
+    def _open(self) -> list[Job]:
+        """The jobs that are neither done nor failed, nor need one that failed."""
+        return [job for name, job in self.jobs.items() if name not in self._done and not self._is_hopeless(job)]
+
+    def _is_hopeless(self, job: Job) -> bool:
+        return job.run in self.failed or any(need in self.failed for need in job.needs)
+
+    def _ready(self, runs: Mapping[str, Run]) -> Iterator[Job]:
+        """The jobs that can be started now, and that nobody has."""
+        return (
+            job for job in self._open()
+            if job.run not in self._here and self._done.issuperset(job.needs) and not self.hands.is_busy(runs[job.run])
+        )  # fmt: skip
+
+    def _start(self, runs: Mapping[str, Run]) -> None:
+        if (room := self.place.room()) < 1:
+            return
+        with self.hands.entering():
+            jobs = list(islice(self._ready(runs), room))
+            runs = self._look() if jobs else runs  # what was at work and is not may have finished since
+            jobs = [job for job in jobs if job.run not in self._done and not self.hands.is_busy(runs[job.run])]
+            for job in jobs:
+                if runs[job.run].status == "running":  # its process is dead, here or on another machine
+                    self.registry.give_up(runs[job.run])
+                self.hands.take(runs[job.run], self.key)
+        if not jobs:
+            return
+        for job, called in zip(jobs, self.place.start(jobs), strict=True):
+            self._here.add(job.run)
+            self._tries[job.run] += 1
+            self.hands.take(runs[job.run], self.key, called=called)
+
+    def _take_back(self, run: Run, ended: Ended) -> None:
+        """Judge a job that ended by its record; one that was killed may be tried again."""
+        self._here.discard(run.id)
+        self.hands.drop(run.id)
+        if run.status == FINISHED or self.registry.is_claimed(run):  # another process has it
+            return
+        record = self.registry.give_up(run) if run.status == "running" else self.registry.load(run)
+        if record.status == FINISHED:
+            return
+        if record.status == FAILED:
+            self.failed[run.id] = record.error or ended.why
+        elif self._tries[run.id] >= TRIES or not record.attempts or record.attempts[-1].get("status") == FAILED:
+            self.failed[run.id] = f"{ended.why}; {self._last_words(self.jobs[run.id])}"
+        else:
+            say(f"{run.id}: ended before it was done ({ended.why}); it goes on")
+
+    def _last_words(self, job: Job) -> str:
+        path = job.output(self.registry.root)
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+        return " / ".join(line for line in lines[-OUTPUT:] if line.strip()) or "it printed nothing"
+
+    def _states(self, runs: Mapping[str, Run]) -> list[State]:
+        found = []
+        for name, job in self.jobs.items():
+            state = state_of_job(self.registry, runs[name], minutes=job.minutes)
+            if name in self._here and state.state not in ("running", FINISHED):
+                state = State(name, "starting", left=state.left)
+            elif name in self.failed:
+                state = State(name, FAILED)
+            found.append(state)
+        return found
+
+    def _show(self, runs: Mapping[str, Run], table: LiveTable) -> None:
+        states = self._states(runs)
+        if table.drawn:
+            rows = [state.row() for state in foremost(states, table.room)]
+            table.show(rows, summary(states, workers=len(self._here)))
+        else:
+            for line in changes(self._before, states):
+                say(line)
+        self._before = {state.job: state.state for state in states}
+
+    def _of_failures(self) -> str:
+        """What failed, why, and which jobs were left for it."""
+        left = [job.run for job in self.jobs.values() if job.run not in self._done and job.run not in self.failed]
+        waiting = f"; {len(left)} jobs that need them were left" if left else ""
+        told = "\n".join(f"  {run}: {why}" for run, why in self.failed.items())
+        return f"{len(self.failed)} of {len(self.jobs)} jobs failed{waiting}; to try them again, type the study again:\n{told}"
+
+
+def launch(hands: Hands, jobs: Sequence[Job], place: Place, *, key: str) -> None:
+    """Do every job at a place. A signal ends the jobs, which save; a closed terminal leaves those that outlive it alone."""
+    launcher = Launcher(hands, jobs, place, key=key)
+    with LiveTable(COLUMNS) as table, _ended_by_signals():
+        try:
+            launcher.run(table)
+        except BaseException as stopped:
+            if place.outlives and not (isinstance(stopped, Interrupted) and stopped.exit_code != HUNG_UP):
+                hands.leave()
+            else:
+                place.end()
+            raise
+        finally:
+            place.close()
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Signals that ask a run to stop raise Interrupted in the block, where Python's main thread runs it; a second kills."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _: FrameType | None) -> None:
+        for other in heeded:
+            signal.signal(other, signal.SIG_DFL)
+        raise Interrupted(number, "to go on with the rest, type the study again")
+
+    heeded = [number for number in SIGNALS if number.name != "SIGHUP" or signal.getsignal(number) != signal.SIG_IGN]
+    previous = {number: signal.signal(number, stop) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
