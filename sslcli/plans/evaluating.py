@@ -29,7 +29,7 @@ def plan_beside(registry: Registry, command: EvaluationT, parent: Run, *, load: 
 
     The caller knows that the run will keep the checkpoint of --at-epoch.
     """
-    named = command.because(f"--encoder {parent.id}", encoder=parent.id)
+    named = with_network(registry, command.because(f"--encoder {parent.id}", encoder=parent.id))
     filled = fill(named, located(registry, parent.options), f"from pretrain run {parent.id}")
     return settle(registry, filled, parent if command.init == "pretrained" else None, load=load)
 
