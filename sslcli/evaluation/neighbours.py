@@ -21,7 +21,8 @@ def nearest(bank: Tensor, queries: Tensor, *, k: int) -> Tensor:
 
 def nearest_with_cosines(bank: Tensor, queries: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
     """The positions of `nearest`, and the cosines (M, k)."""
-    return nearest_of_unit(F.normalize(bank), queries, k=k)
+    bank = F.normalize(bank)
+    return nearest_of_unit(bank, queries, k=k)
 
 
 def nearest_of_unit(bank: Tensor, queries: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
