@@ -101,9 +101,13 @@ def test_a_job_that_never_began_is_named_with_the_last_lines_that_it_printed(reg
             found, self.here = [Ended(job.run, "code 3") for job in self.here], []
             return found
 
-    with at_work(registry) as hands, pytest.raises(StateError, match="code 3; loading / ssl: no such data"):
-        launch(hands, jobs[:1], place := Refused(registry), key="stub")
-    assert len(place.started) == 1
+    run = registry.load(registry.find(jobs[0].run))
+    for status, error in ((run.status, None), ("failed", "an error of long ago")):
+        run.status, run.error, run.attempts = status, error, [{"status": "failed"}] if error else []
+        registry.save(run)
+        with at_work(registry) as hands, pytest.raises(StateError, match="code 3; loading / ssl: no such data"):
+            launch(hands, jobs[:1], place := Refused(registry), key="stub")
+        assert len(place.started) == 1
 
 
 def test_a_job_that_another_living_launcher_has_is_awaited_and_never_started(registry: Registry, jobs: list[Job]) -> None:
