@@ -125,7 +125,7 @@ class Launcher:
         begun = len(record.attempts) > self._attempts.get(run.id, 0)
         if record.status == FAILED and begun:
             self.failed[run.id] = record.error or ended.why
-        elif self._tries[run.id] >= TRIES or not begun:
+        elif self._tries[run.id] >= TRIES or (ended.code is not None and not begun):
             self.failed[run.id] = f"{ended.why}; {self._last_words(self.jobs[run.id])}"
         else:
             say(f"{run.id}: ended before it was done ({ended.why}); it goes on")

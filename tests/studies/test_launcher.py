@@ -98,7 +98,7 @@ def test_a_job_that_never_began_is_named_with_the_last_lines_that_it_printed(reg
         def ended(self) -> list[Ended]:
             for job in self.here:
                 job.output(self.registry.root).write_text("loading\nssl: no such data\n")
-            found, self.here = [Ended(job.run, "code 3") for job in self.here], []
+            found, self.here = [Ended(job.run, "code 3", 3) for job in self.here], []
             return found
 
     run = registry.load(registry.find(jobs[0].run))
@@ -241,3 +241,14 @@ def test_giving_up_a_run_that_has_finished_leaves_it_finished(registry: Registry
     run.status = "running"  # as it was seen before
     assert registry.give_up(run).status == "finished"
     assert registry.find(run.id).status == "finished"
+
+
+def test_a_job_that_is_killed_before_it_begins_is_tried_three_times(registry: Registry, jobs: list[Job]) -> None:
+    class Killed(Stub):
+        def ended(self) -> list[Ended]:
+            found, self.here = [Ended(job.run, "SIGKILL") for job in self.here], []
+            return found
+
+    with at_work(registry) as hands, pytest.raises(StateError, match="SIGKILL; it printed nothing"):
+        launch(hands, jobs[:1], place := Killed(registry), key="stub")
+    assert len(place.started) == 3
