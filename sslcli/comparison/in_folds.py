@@ -13,7 +13,6 @@ from sslcli.evaluation.test_logits import IN_FOLDS, Kept, read_kept
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
-
 FIGURES = {"folds_acc", "folds_images", "folds_count"}
 """The metrics of an evaluation in folds."""
 
