@@ -13,13 +13,16 @@ from sslcli.evaluation.test_logits import IN_FOLDS, Kept, read_kept
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
+FIGURES = {"folds_acc", "folds_images", "folds_count"}
+"""The metrics of an evaluation in folds."""
+
 
 def with_folds(registry: Registry, runs: Sequence[Run]) -> list[Run]:
     """The runs; those in folds with the accuracy of the folds, and the images that they have right with each other there.
 
     If the logits of the folds cannot be read, as of a published run, the accuracy is the recorded one, without counts.
     """
-    tested = {run.id: _read(registry, run) for run in runs if "folds_acc" in run.metrics}
+    tested = {run.id: _read(registry, run) for run in runs if run.metrics.keys() >= FIGURES}
     return [_in_folds(run, tested) if run.id in tested else run for run in runs]
 
 

@@ -90,7 +90,7 @@ def _print_rankings(found: Comparison, *, style: str) -> None:
         from sslcli.comparison.ranking_rows import print_ranking  # most studies have one method and do not need this import
 
         for ranking in found.rankings:
-            told = [one.sentence() for one in found.beside if one.place == ranking.place]
+            told = [heading(one.sentence()) for one in found.beside if one.place == ranking.place]
             print_ranking(ranking, style=style, beside=told)
 
 

@@ -80,7 +80,9 @@ def verdicts(differences: Sequence[InitDifference]) -> list[tuple[str, str]]:
 def encoders_in_words(rankings: Sequence[Ranking], beside: Sequence[ArmDifference]) -> list[str]:
     """For each evaluation of encoders from elsewhere: which is best and which cannot be told from it, and the differences."""
     return [
-        _typeset(" ".join([ranking.sentence(), *(f"{one.sentence()}." for one in beside if one.place == ranking.place)]))
+        _typeset(
+            " ".join([ranking.sentence(), *(f"{heading(one.sentence())}." for one in beside if one.place == ranking.place)])
+        )
         for ranking in rankings
         if ranking.noun == NOUN
     ]

@@ -60,11 +60,11 @@ def test_the_terminal_and_the_page_tell_the_ranking_and_the_difference(
     assert "has no partner" not in shown.err
     assert all(len(line) <= 100 for line in shown.out.splitlines())
     assert "Encoders in linear evaluation\nIn linear evaluation " in shown.out
-    assert "own pretraining - theirs: " in shown.out
+    assert "Own pretraining - theirs: " in shown.out
     assert ssl("report --out page.html").code == 0
     page = (tmp_path / "page.html").read_text()
-    assert "own pretraining − theirs: " in page
-    assert "own pretraining - theirs" not in page
+    assert "Own pretraining − theirs: " in page
+    assert "wn pretraining - theirs" not in page
     assert "has no partner" not in page
     assert measured["own"].study is None
 

@@ -42,8 +42,8 @@ def test_encoders_from_elsewhere_are_evaluated_in_every_protocol_and_a_second_ca
     assert (second.backbone, second.options["stem"]) == (NAME, "input-32")
     assert second.options["lr"] == pytest.approx(float(str(first.options["lr"])) / 10)
     assert second.data["mean"] == pytest.approx((0.485, 0.456, 0.406)) or second.data["mean"] == pytest.approx((0.5,) * 3)
-    assert "own pretraining - continued from theirs: " in result.out
-    assert "own pretraining − theirs: " in (tmp_path / "results/tiny.html").read_text()
+    assert "Own pretraining - continued from theirs: " in result.out
+    assert "Own pretraining − theirs: " in (tmp_path / "results/tiny.html").read_text()
     assert ssl(line).code == 0
     assert len(registry.runs()) == len(runs)
 
