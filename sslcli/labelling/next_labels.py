@@ -63,7 +63,8 @@ def suggest(
     known = sum(entry.label is not None for entry in given)
     print(f"{os.path.relpath(file)}: {known:,} labels that you have, {len(rows):,} pictures to label: {HOW[wanted.how]}")
     if wanted.how != "random":
-        say("do not test on pictures chosen like this: they are not like the others; for a test, type: ssl suggest --for-test")
+        advice = registry.command("ssl suggest --for-test")
+        say(f"do not test on pictures chosen like this: they are not like the others; for a test, type: {advice}")
     say(f"fill in the column label; then type: {registry.command(f'ssl probe --labels {os.path.relpath(file)}')}")
 
 
