@@ -77,7 +77,7 @@ def _defocus_blur(x: Tensor, _: Generator, radius: float, deviation: float) -> T
 def _glass_blur(x: Tensor, random: Generator, deviation: float, most: float, rounds: float) -> Tensor:
     """Each pixel takes the colour of one up to `most` pixels above and to the left, or its own, between two blurs.
 
-    The authors meant to exchange the two pixels; their pictures show copies.
+    The authors meant to exchange the two pixels; their program copies one.
     """
     scale = x.shape[-1] / SIDE
     deviation, most, (count, _, height, width) = deviation * scale, max(1, round(most * scale)), x.shape
