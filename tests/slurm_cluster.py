@@ -8,13 +8,12 @@ import platform
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.hidden_folder import without
-from tests.measuring import PATIENCE
+from tests.measuring import PATIENCE, wait_until
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "sinfo", "scancel", "scontrol")
 PARTITION = "tiny"
@@ -47,8 +46,8 @@ def one_node(folder: Path, *, hidden: Path) -> Iterator[dict[str, str]]:
         for line in daemons:
             ended.enter_context(_running(line, folder, environment))
             if line[0] == daemons[0][0]:
-                _wait_for(folder / "munge.socket")
-        _wait_until_idle(environment, folder)
+                wait_until((folder / "munge.socket").exists)
+        wait_until(lambda: _states(environment) == ["idle"])
         yield environment
 
 
@@ -104,11 +103,7 @@ def _running(line: list[str], folder: Path, environment: dict[str, str]) -> Iter
             yield
         finally:
             daemon.terminate()
-            try:
-                daemon.wait(10)
-            except subprocess.TimeoutExpired:
-                daemon.kill()
-                daemon.wait()
+            daemon.wait(PATIENCE)
 
 
 def free_port() -> int:
@@ -117,30 +112,9 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def _wait_for(path: Path) -> None:
-    until = time.monotonic() + PATIENCE
-    while not path.exists():
-        if time.monotonic() > until:
-            raise TimeoutError(f"{path} has not appeared: {said_by(path.parent)}")
-        time.sleep(0.05)
-
-
-def _wait_until_idle(environment: dict[str, str], folder: Path) -> None:
-    until = time.monotonic() + PATIENCE
-    while _states(environment) != ["idle"]:
-        if time.monotonic() > until:
-            raise TimeoutError(f"the node is not idle: {said_by(folder)}")
-        time.sleep(0.1)
-
-
 def _states(environment: dict[str, str]) -> list[str]:
     """The state of each node, as sinfo says it; empty while the controller does not answer."""
     shown = subprocess.run(
         ["sinfo", "--noheader", "--format=%T"], env={**os.environ, **environment}, capture_output=True, text=True, check=False
     )
     return shown.stdout.split()
-
-
-def said_by(folder: Path) -> str:
-    """The last that each daemon said, for a message."""
-    return "; ".join(f"{path.stem}: {path.read_text(errors='replace')[-300:]}" for path in sorted(folder.glob("*.out")))

@@ -6,7 +6,6 @@ import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from sslcli.studies.on_worker import REFUSED, Work
 
@@ -31,7 +30,7 @@ class SlurmWork:
     def _begun(self, process: int) -> None:
         self.process = process
 
-    def checkpoint(self) -> Any:
+    def checkpoint(self) -> object:
         """The same job, to be queued again, after its command has saved: Slurm's signal reached every process of the job."""
         from submitit.helpers import DelayedSubmission
 

@@ -70,7 +70,7 @@ def test_every_advised_package_is_an_extra_of_this_program() -> None:
 
 def test_options_in_messages_are_options_of_some_command() -> None:
     known = {option for name in COMMANDS for option in options_of(name)} | {"--version"}
-    others = {"--logdir", "--nproc-per-node", "--upgrade"}  # of TensorBoard, of torchrun, of pip
+    others = {"--logdir", "--nproc-per-node", "--upgrade", "--head", "--address"}  # of TensorBoard, torchrun, pip, Ray
     for place, text in TEXTS:
         if " " in text:
             for option in re.findall(r"(?<![\w-])(--[a-z][a-z]+(?:-[a-z]+)*)(?![\w-])", text):

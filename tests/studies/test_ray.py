@@ -120,7 +120,7 @@ def test_a_node_with_other_data_refuses_the_job_before_its_first_step(opened: An
 def test_a_node_with_another_version_is_named_before_anything_is_trained(
     opened: Any, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(on_ray, "__version__", "9.9")
+    monkeypatch.setattr("sslcli.studies.ray_cluster.__version__", "9.9")
     with pytest.raises(StateError, match=rf"the node \S+ has sslcli {__version__}, this machine has 9.9; .*sslcli==9.9"):
         opened(registry)
 

@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from typer import Option
 
@@ -55,7 +55,7 @@ class SlurmRequest(Request):
     nodes: Annotated[int, Option(min=1, max=4096, help="Nodes of a pretraining.")] = 1
     parallel: Annotated[int, Option(min=1, max=10**6, help="Most jobs of an array at once.")] = 256
 
-    def parameters(self, job: Job) -> dict[str, Any]:
+    def parameters(self, job: Job) -> dict[str, object]:
         """The request for a job in submitit's words."""
         tasks = self.processes if job.joins_processes else 1
         gpus = self.gpus_of(job.device) * tasks
