@@ -39,6 +39,7 @@ class Launcher:
         self._done: set[str] = set()
         self._here: set[str] = set()
         self._tries = Counter[str]()
+        self._attempts: dict[str, int] = {}  # of runs that had failed before
         self._before: dict[str, str] = {}
 
     def run(self, table: LiveTable) -> None:
@@ -102,6 +103,8 @@ class Launcher:
             for job in jobs:
                 if runs[job.run].status == "running":  # its process is dead, here or on another machine
                     self.registry.give_up(runs[job.run])
+                if runs[job.run].status == FAILED:
+                    self._attempts[job.run] = len(self.registry.load(runs[job.run]).attempts)
                 self.hands.take(runs[job.run], self.key)
         if not jobs:
             return
@@ -119,9 +122,10 @@ class Launcher:
         record = self.registry.give_up(run) if run.status == "running" else self.registry.load(run)
         if record.status == FINISHED:
             return
-        if record.status == FAILED:
+        begun = len(record.attempts) > self._attempts.get(run.id, 0)
+        if record.status == FAILED and begun:
             self.failed[run.id] = record.error or ended.why
-        elif self._tries[run.id] >= TRIES or not record.attempts or record.attempts[-1].get("status") == FAILED:
+        elif self._tries[run.id] >= TRIES or (ended.code is not None and not begun):
             self.failed[run.id] = f"{ended.why}; {self._last_words(self.jobs[run.id])}"
         else:
             say(f"{run.id}: ended before it was done ({ended.why}); it goes on")

@@ -108,7 +108,7 @@ class _Entering:
             evaluation = self._evaluation(kind, {**values, "seed": part.seed}, parent)
             yield self._entered(evaluation, str(values.get("device", "auto"))), evaluation
 
-    def _evaluation(self, kind: str, values: Mapping[str, object], parent: Run) -> Plan[Any]:
+    def _evaluation(self, kind: str, values: Mapping[str, object], parent: Run) -> Plan[TrainingOptions]:
         command: Any = TRAININGS[kind]().because(f"study {self.study}", **values)
         return evaluating.plan_beside(self.registry, self._for_here(command), parent, load=self.costs.load)
 
@@ -127,7 +127,7 @@ class _Entering:
         fast = {"precision": "bf16"} if (command.device, command.precision) == ("cuda", "auto") else {}
         return command.because("for another machine", device="cpu", **fast)
 
-    def _entered(self, plan: Plan[Any], device: str) -> Listed:
+    def _entered(self, plan: Plan[TrainingOptions], device: str) -> Listed:
         plan = replace(plan, options=plan.options.because(f"study {self.study}", device=device))
         run = self._known.get(plan.key)
         if run is None:

@@ -59,7 +59,13 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
         return name, None
     pretrained = train_here(registry, name, parts) if place is None else train_at(place, where, registry, name, parts)
     registry.settle()
-    save_pictures(registry, name, pretrained[: len(steps) - len(evaluations)], command, evaluations)
+    shown = command.because("drawn here", device="auto") if where.elsewhere else command
+    return name, present(registry, name, pretrained[: len(steps) - len(evaluations)], shown, evaluations)
+
+
+def present(registry: Registry, name: str, pretrained: list[Run], command: Study, evaluations: list[Step]) -> Path | None:
+    """Draw the study's pictures, write its page, and print the comparison; returns the page, if there are evaluations."""
+    save_pictures(registry, name, pretrained, command, evaluations)
     page = make(registry, name) if evaluations else None
     if page is not None:
         say(f"wrote {os.path.relpath(page)}, the page to hand in")
@@ -69,7 +75,7 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
         f"to look at the curves, type: tensorboard --logdir {os.path.relpath(registry.root / 'runs')}; "
         f"to see every run: {registry.command('ssl runs list')}"
     )
-    return name, page
+    return page
 
 
 def train_at(place: Place, where: Entry, registry: Registry, name: str, parts: Sequence[Part]) -> list[Run]:

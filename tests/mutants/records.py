@@ -64,8 +64,8 @@ MUTANTS = (
         RUNS + "test_figures_that_cannot_be_are_refused",
     ),
     Mutant(
-        "the index is not told of what changes in a run", "sslcli/runs/index.py",
-        "if run.id not in known or known[run.id].index_entry() != run.index_entry():", "if run.id not in known:",
+        "the index is not told of what changes in a run", REGISTRY,
+        "with suppress(UsageError):\n                self._index.put(run)", "self._index.check()",
         RUNS + "test_a_run_comes_back_as_it_was_saved",
     ),
     Mutant(

@@ -1,6 +1,7 @@
 """A study is a list of jobs: what --plan prints, and two launchers that share it, in this process and in others."""
 
 import json
+import platform
 import shlex
 import sys
 from pathlib import Path
@@ -229,8 +230,8 @@ def test_the_locks_of_dead_launchers_are_removed_and_those_of_living_ones_kept(
     monkeypatch.setattr(hands_module, "PATIENCE", 0.0)
     folder = registry.root / "runs" / ".launchers"
     folder.mkdir(parents=True)
-    for name in ("dead.launcher", "dead.launcher.held"):
-        (folder / name).touch()
+    (folder / "dead.launcher").touch()
+    (folder / "dead.launcher.held").write_text(json.dumps({"host": platform.node(), "process": 2**31 - 1, "started": "1"}))
     with at_work(registry) as first, at_work(registry) as second:
         assert {path.name for path in folder.iterdir()} == {".lock", f"{first.name}.launcher", f"{second.name}.launcher"}
         assert first.others()

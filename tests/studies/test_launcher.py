@@ -98,12 +98,16 @@ def test_a_job_that_never_began_is_named_with_the_last_lines_that_it_printed(reg
         def ended(self) -> list[Ended]:
             for job in self.here:
                 job.output(self.registry.root).write_text("loading\nssl: no such data\n")
-            found, self.here = [Ended(job.run, "code 3") for job in self.here], []
+            found, self.here = [Ended(job.run, "code 3", 3) for job in self.here], []
             return found
 
-    with at_work(registry) as hands, pytest.raises(StateError, match="code 3; loading / ssl: no such data"):
-        launch(hands, jobs[:1], place := Refused(registry), key="stub")
-    assert len(place.started) == 1
+    run = registry.load(registry.find(jobs[0].run))
+    for status, error in ((run.status, None), ("failed", "an error of long ago")):
+        run.status, run.error, run.attempts = status, error, [{"status": "failed"}] if error else []
+        registry.save(run)
+        with at_work(registry) as hands, pytest.raises(StateError, match="code 3; loading / ssl: no such data"):
+            launch(hands, jobs[:1], place := Refused(registry), key="stub")
+        assert len(place.started) == 1
 
 
 def test_a_job_that_another_living_launcher_has_is_awaited_and_never_started(registry: Registry, jobs: list[Job]) -> None:
@@ -237,3 +241,14 @@ def test_giving_up_a_run_that_has_finished_leaves_it_finished(registry: Registry
     run.status = "running"  # as it was seen before
     assert registry.give_up(run).status == "finished"
     assert registry.find(run.id).status == "finished"
+
+
+def test_a_job_that_is_killed_before_it_begins_is_tried_three_times(registry: Registry, jobs: list[Job]) -> None:
+    class Killed(Stub):
+        def ended(self) -> list[Ended]:
+            found, self.here = [Ended(job.run, "SIGKILL") for job in self.here], []
+            return found
+
+    with at_work(registry) as hands, pytest.raises(StateError, match="SIGKILL; it printed nothing"):
+        launch(hands, jobs[:1], place := Killed(registry), key="stub")
+    assert len(place.started) == 3

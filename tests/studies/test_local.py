@@ -35,7 +35,7 @@ def said(tmp_path: Path, job: Job) -> str:
     return job.output(tmp_path).read_text()
 
 
-def ended(place: Local, count: int) -> dict[str, str]:
+def ended(place: Local, count: int) -> dict[str, tuple[str, int | None]]:
     found: list[Ended] = []
 
     def look() -> bool:
@@ -43,7 +43,7 @@ def ended(place: Local, count: int) -> dict[str, str]:
         return len(found) >= count
 
     wait_until(look)
-    return {end.run: end.why for end in found}
+    return {end.run: (end.why, end.code) for end in found}
 
 
 @pytest.mark.parametrize(("processes", "cores", "threads"), [(1, 8, 8), (2, 8, 4), (3, 8, 2), (9, 8, 1)])
@@ -76,7 +76,7 @@ def test_a_place_has_room_until_it_has_n_processes_and_says_how_each_ended(tmp_p
     tickets = place.start([job(run=run, folder="runs", line=line) for run, line in lines.items()])
     assert place.room() == 0
     assert all(ticket.isdecimal() for ticket in tickets)
-    assert ended(place, 3) == {"done": "code 0", "refused": "code 3", "killed": "SIGKILL"}
+    assert ended(place, 3) == {"done": ("code 0", 0), "refused": ("code 3", 3), "killed": ("SIGKILL", None)}
     assert place.room() == 3
     assert place.ended() == []
 

@@ -45,7 +45,10 @@ class Local(Place):
         codes = {run: code for run, process in self._here.items() if (code := process.poll()) is not None}
         for run in codes:
             del self._here[run]
-        return [Ended(run, _in_words(code)) for run, code in codes.items()]
+        return [
+            Ended(run, f"code {code}", code) if code >= 0 else Ended(run, signal.Signals(-code).name)
+            for run, code in codes.items()
+        ]
 
     def end(self) -> None:
         """SIGTERM: each process finishes its step, saves, and ends."""
@@ -53,10 +56,6 @@ class Local(Place):
             process.terminate()
         for process in self._here.values():
             process.wait()
-
-
-def _in_words(code: int) -> str:
-    return f"code {code}" if code >= 0 else signal.Signals(-code).name
 
 
 def _open(asked: Asked) -> Local:

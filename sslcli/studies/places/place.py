@@ -49,10 +49,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Ended:
-    """A job that is no longer at its place, and why, in words for a person: code 3, SIGKILL, the node was lost."""
+    """A job that is no longer at its place, and why, in words for a person: code 3, SIGKILL, the node was lost.
+
+    `code` is its exit code if it ended by itself: then one that has not even begun its run is not tried again.
+    """
 
     run: str
     why: str
+    code: int | None = None
 
 
 class Place(ABC):
