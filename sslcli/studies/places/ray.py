@@ -21,7 +21,7 @@ from sslcli.studies.on_worker import Work
 from sslcli.studies.parcels import finish_unpacking, pack, unpack
 from sslcli.studies.places.place import Asked, Ended, Entry, Job, Place
 from sslcli.studies.places.request import Request, request_of
-from sslcli.studies.ray_cluster import all_see, hold_to_resources, join
+from sslcli.studies.ray_cluster import START, all_see, hold_to_resources, join
 from sslcli.studies.ray_work import Outcome, do_job, do_part, listening
 
 ROOM = 10**6  # Ray queues what it is given
@@ -46,7 +46,6 @@ class Ray(Place):
         self._ray, self._registry, self._request, self._mark, self._owns = ray, registry, request, mark, owns
         self._here: dict[str, list[object]] = {}
         self._groups: dict[str, object] = {}
-        self._folders: dict[str, str] = {}
         self._shared = all_see(ray, mark)
         self._sent: dict[str, object] = {}
 
@@ -59,7 +58,6 @@ class Ray(Place):
         for job in jobs:
             several = job.joins_processes and self._request.processes > 1
             self._here[job.run] = self._start_together(job) if several else [self._start_one(job)]
-            self._folders[job.run] = job.folder
         return [job.run for job in jobs]
 
     def _start_one(self, job: Job) -> object:
@@ -117,6 +115,9 @@ class Ray(Place):
     def _outcome(self, task: object) -> str:
         try:
             outcome: Outcome = self._ray.get(task)
+        except self._ray.exceptions.LocalRayletDiedError as error:
+            self._here.clear()
+            raise StateError(f"the Ray of this machine has ended; {START}; then type the study again") from error
         except self._ray.exceptions.RayError as error:
             return f"Ray: {type(error).__name__}"
         if outcome.parcel is not None:
