@@ -38,8 +38,7 @@ MUTANTS = (
     ),
     Mutant(
         "the worst rate is taken", "sslcli/workflows/rates.py",
-        'max(in_order, key=lambda trial: float(trial["val_acc"]))["rate"]',
-        'min(in_order, key=lambda trial: float(trial["val_acc"]))["rate"]',
+        "max(sorted(tried), key=lambda rate: tried[rate])", "min(sorted(tried), key=lambda rate: tried[rate])",
         CHOICES + "test_the_rate_is_searched_on_validation_images_and_the_best_one_trained_with",
     ),
     Mutant(
