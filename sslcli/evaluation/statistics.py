@@ -133,7 +133,8 @@ def unpaired(
     """
     means, differences = (fmean(first), fmean(second)), [a - b for a, b in zip(first, second, strict=True)]
     smoothed = [(images * mean + 1) / (images + 2) for mean in means]
-    variance_of_one = overlap(folds) * sum(p * (1 - p) for p in smoothed)
+    variance_of_one = sum(p * (1 - p) for p in smoothed)
+    variance_of_one *= overlap(folds)
     return _interval(means[0] - means[1], images, variance_of_one, differences, variance_of_one, tail=tail, spread=spread)
 
 

@@ -38,7 +38,7 @@ MUTANTS = (
     ),
     Mutant(
         "the worst rate is taken", "sslcli/workflows/rates.py",
-        "return max(sorted(tried), key=tried.__getitem__)", "return min(sorted(tried), key=tried.__getitem__)",
+        "max(sorted(tried), key=lambda rate: tried[rate])", "min(sorted(tried), key=lambda rate: tried[rate])",
         CHOICES + "test_the_rate_is_searched_on_validation_images_and_the_best_one_trained_with",
     ),
     Mutant(
