@@ -69,8 +69,14 @@ class Registry:
         """All runs, oldest first, from the index. Empty without an index; a UsageError if the index is damaged."""
         if not self.index.exists():
             return []
-        try:
+        with self._with_remedy():
             return self._index.runs()
+
+    @contextmanager
+    def _with_remedy(self) -> Iterator[None]:
+        """An error of a damaged index says how to rebuild it."""
+        try:
+            yield
         except UsageError as error:
             remedy = self.command("ssl runs rebuild")
             raise UsageError(f"{error}. To rebuild it from the folders under runs/, type: {remedy}") from error
@@ -110,7 +116,8 @@ class Registry:
         """Add a run to the index and make its folder. Its id is `stem`, shortened if need be, and four random characters."""
         stem = stem[:LONGEST_STEM].rstrip("-._")
         with self._locked():
-            self._index.check()
+            with self._with_remedy():
+                self._index.check()
             begun: Callable[..., Run] = Run
             run = begun(id=stem, created=now(), **known)
             while run.id == stem or self.path(run.folder).exists() or self._index.names(run.id):
