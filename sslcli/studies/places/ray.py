@@ -7,6 +7,7 @@ to the node with the task, and the job's folder comes back with its result: whol
 from __future__ import annotations
 
 import secrets
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,20 +110,21 @@ class Ray(Place):
                 del self._here[run]
                 if (group := self._groups.pop(run, None)) is not None:
                     self._ray.util.remove_placement_group(group)
-                found.append(Ended(run, self._outcome(tasks[0])))
+                found.append(self._outcome(run, tasks[0]))
         return found
 
-    def _outcome(self, task: object) -> str:
+    def _outcome(self, run: str, task: object) -> Ended:
         try:
             outcome: Outcome = self._ray.get(task)
         except self._ray.exceptions.LocalRayletDiedError as error:
             self._here.clear()
             raise StateError(f"the Ray of this machine has ended; {START}; then type the study again") from error
         except self._ray.exceptions.RayError as error:
-            return f"Ray: {type(error).__name__}"
+            return Ended(run, f"Ray: {type(error).__name__}")
         if outcome.parcel is not None:
             unpack(self._registry, outcome.parcel)
-        return outcome.lacks or f"code {outcome.code}"
+        code = outcome.code
+        return Ended(run, outcome.lacks or f"code {code}", code) if code >= 0 else Ended(run, signal.Signals(-code).name)
 
     def end(self) -> None:
         """Cancel the tasks: each asks its command to save, and waits for it."""

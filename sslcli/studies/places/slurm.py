@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -28,7 +29,7 @@ from sslcli.studies.slurm_work import SlurmWork
 
 FOLDER = "runs/.slurm"
 """Where submitit keeps its files, in the project."""
-PROGRAMS = ("sbatch", "srun", "squeue", "scancel", "sinfo")
+PROGRAMS = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
 ROOM = 10**6  # the queue takes what it is given
 LOOK_EVERY = 2.0  # seconds between two looks at the queue
 LARGEST_ARRAY = 1000
@@ -37,6 +38,10 @@ TIMES_REQUEUED = 1000
 """How often a job goes on after its time was over."""
 OVER = ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT")
 """The states of a job that has left the queue (https://slurm.schedmd.com/squeue.html, job state codes)."""
+ENDED_BY_ITSELF = ("COMPLETED", "FAILED")
+EXIT_CODE = re.compile(r" ExitCode=([0-9]+):([0-9]+)")
+"""What scontrol shows: the code, and the number of the signal."""
+SIGNALLED = 128  # a shell gives this code, or more, for a program that a signal ended
 NOT_BEGUN = ("JobLaunchFailure", "RaisedSignal:53")
 """Slurm's reasons, of older and newer versions, if a node could not open the file for what the job prints."""
 
@@ -139,7 +144,7 @@ class Slurm(Place):
                 if (row := self._rows.get(ticket)) is None or row.state in OVER}  # fmt: skip
         for run in gone:
             del self._here[run]
-        return [Ended(run, self._why(ticket)) for run, ticket in gone.items()]
+        return [Ended(run, self._why(ticket), self._code(ticket)) for run, ticket in gone.items()]
 
     def _why(self, ticket: str) -> str:
         """How a job ended, in Slurm's word, with the last that it said if it failed."""
@@ -153,6 +158,14 @@ class Slurm(Place):
         lines = said.read_text(encoding="utf-8", errors="replace").splitlines() if said.is_file() else []
         last = [line for line in lines if line.strip() and not line.startswith(OF_SLURM)][-1:]
         return f"{row.state}: {last[0]}" if row.state == "FAILED" and last else row.state
+
+    def _code(self, ticket: str) -> int | None:
+        """The exit code of a job; None if it was ended, or did not begin."""
+        if ticket not in self._rows or self._rows[ticket].state not in ENDED_BY_ITSELF:
+            return None
+        found = EXIT_CODE.search(_asked("scontrol", "--oneliner", "show", "job", ticket).stdout)
+        code, by_signal = map(int, found.groups()) if found else (0, 1)
+        return None if by_signal or code >= SIGNALLED else code
 
     def end(self) -> None:
         """scancel: Slurm asks each job to save, and takes it out of the queue."""
