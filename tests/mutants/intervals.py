@@ -162,11 +162,6 @@ MUTANTS = (
         "for first, second in ((0, other) for other in range(1, len(ordered))):", HOLM,
     ),
     Mutant(
-        "folds count as independent tests", STATISTICS,
-        "return 1.0 if folds is None else 1 + folds / (folds - 1)", "return 1.0 if folds is None else 1.0",
-        "test_expected_width.py::test_the_variance_of_folds_is_nadeau_and_bengios",
-    ),
-    Mutant(
         "the worst method comes first", RANKING, "key=lambda method: -fmean(", "key=lambda method: fmean(",
         "test_ranking.py::test_a_ranking_has_means_deviations_and_paired_differences_from_the_best",
     ),
