@@ -56,7 +56,7 @@ def test_a_corruption_keeps_shape_and_kind_is_the_same_every_time_and_changes_th
     assert distance(made, pictures) > 1
 
 
-@pytest.mark.parametrize("name", CORRUPTIONS.keys() - NOT_IN_ORDER)
+@pytest.mark.parametrize("name", [name for name in CORRUPTIONS if name not in NOT_IN_ORDER])
 def test_the_distance_from_the_clean_picture_grows_with_the_severity(name: str, pictures: Tensor) -> None:
     distances = [distance(corrupt(pictures, name, severity=severity, seed=1), pictures) for severity in SEVERITIES]
     assert distances == sorted(distances)
