@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from sslcli.figures.canvas import new_figure, styled, wrapped
+from sslcli.figures.canvas import new_figure, styled, wrapped, write_heading
 from sslcli.figures.palette import LIGHT
 
 WIDTH, ROW, MARGINS = 8.2, 0.4, 1.75  # inches: width of the figure, height of a row, and margins above and below the rows
@@ -39,8 +39,7 @@ def draw_methods(rows: Sequence[MethodRow], *, title: str, subtitle: str, scratc
     height = ROW * len(rows) + MARGINS
     figure = new_figure(WIDTH, height)
     figure.set_layout_engine("none")
-    figure.suptitle(title, x=0.02, y=1 - 0.12 / height, ha="left", va="top", weight="bold", color=LIGHT.ink)
-    figure.text(0.02, 1 - 0.38 / height, wrapped(subtitle, 108), va="top", fontsize=8.5, color=LIGHT.soft)
+    write_heading(figure, title, subtitle)
     axes = figure.add_axes((LEFT, 0.75 / height, RIGHT - LEFT, ROW * len(rows) / height))
     for place, row in enumerate(rows):
         _draw_row(axes, place, row)

@@ -36,6 +36,13 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
+def write_heading(figure: Figure, title: str, subtitle: str) -> None:
+    """Write a bold title and lines below it at the upper left of a figure that has no layout engine."""
+    height = figure.get_figheight()
+    figure.suptitle(title, x=0.02, y=1 - 0.12 / height, ha="left", va="top", weight="bold")
+    figure.text(0.02, 1 - 0.36 / height, wrapped(subtitle, 108), va="top", fontsize=8.5, color=LIGHT.soft)
+
+
 def png_path(path: Path | None, default: Path, *, keep: Sequence[Path] = ()) -> Path:
     """`path`, or the default if it is None; a UsageError if it does not end in .png or is one of the files to keep."""
     if path is None:

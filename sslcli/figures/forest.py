@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from sslcli.figures.canvas import MINUS, new_figure, styled, wrapped
+from sslcli.figures.canvas import MINUS, new_figure, styled, wrapped, write_heading
 from sslcli.figures.palette import LIGHT
 
 WIDTH, ROW, MARGINS = 8.2, 0.44, 1.45  # inches: width of the figure, height of a row, and margins above and below the rows
@@ -37,8 +37,7 @@ def draw_forest(bars: Sequence[Bar], *, subtitle: str) -> Figure:
     height = ROW * len(bars) + MARGINS
     figure = new_figure(WIDTH, height)
     figure.set_layout_engine("none")
-    figure.suptitle(HEADING, x=0.02, y=1 - 0.12 / height, ha="left", va="top", weight="bold", color=LIGHT.ink)
-    figure.text(0.02, 1 - 0.36 / height, wrapped(subtitle, 108), va="top", fontsize=8.5, color=LIGHT.soft)
+    write_heading(figure, HEADING, subtitle)
     axes = figure.add_axes((LEFT, 0.6 / height, RIGHT - LEFT, ROW * len(bars) / height))
     for row, bar in enumerate(bars):
         _draw_bar(axes, row, bar)

@@ -6,7 +6,6 @@ What is done is read from the registry alone. So the loop can die at any moment 
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from sslcli.runs.run import Run
 from sslcli.studies.hands import Hands
 from sslcli.studies.places.place import Ended, Job, Place
 from sslcli.studies.states import COLUMNS, FAILED, FINISHED, State, changes, foremost, state_of_job, summary
-from sslcli.training.lifecycle import SIGNALS
+from sslcli.training.lifecycle import heeded, listening
 
 LOOK_EVERY = 0.5  # seconds between two looks at the place and the registry
 TRIES = 3  # of a job that is killed before its end
@@ -183,19 +182,11 @@ def launch(hands: Hands, jobs: Sequence[Job], place: Place, *, key: str) -> None
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
     """Signals that ask a run to stop raise Interrupted in the block, where Python's main thread runs it; a second kills."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def stop(number: int, _: FrameType | None) -> None:
-        for other in heeded:
+        for other in heeded():
             signal.signal(other, signal.SIG_DFL)
         raise Interrupted(number, "to go on with the rest, type the study again")
 
-    heeded = [number for number in SIGNALS if number.name != "SIGHUP" or signal.getsignal(number) != signal.SIG_IGN]
-    previous = {number: signal.signal(number, stop) for number in heeded}
-    try:
+    with listening(stop):
         yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -6,7 +6,7 @@ import os
 import platform
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -82,14 +82,18 @@ def _beating(registry: Registry, run: Run) -> Iterator[None]:
         thread.join()
 
 
+def heeded() -> list[signal.Signals]:
+    """The signals that ask a run to stop; without SIGHUP under nohup, which ignores it."""
+    return [number for number in SIGNALS if number.name != "SIGHUP" or signal.getsignal(number) != signal.SIG_IGN]
+
+
 @contextmanager
-def _listening(stop: Stop) -> Iterator[None]:
-    """Turn signals into requests to stop, except SIGHUP under nohup, which ignores it. Only Python's main thread can."""
+def listening(stop: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Call `stop` in the block for a signal that asks a run to stop. Only Python's main thread can; elsewhere none is heard."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    heeded = [number for number in SIGNALS if number.name != "SIGHUP" or signal.getsignal(number) != signal.SIG_IGN]
-    previous = {number: signal.signal(number, stop) for number in heeded}
+    previous = {number: signal.signal(number, stop) for number in heeded()}
     try:
         yield
     finally:
@@ -106,7 +110,7 @@ def running(registry: Registry, run: Run) -> Iterator[Stop]:
     """
     stop = Stop()
     if rank() > 0:
-        with _listening(stop):
+        with listening(stop):
             yield stop
         return
     with registry.claim(run, patience=PATIENCE):
@@ -123,7 +127,7 @@ def running(registry: Registry, run: Run) -> Iterator[Stop]:
         run.attempts.append(attempt)
         advice = f"to go on, type: {registry.command(f'ssl resume {run.id}')}"
         try:
-            with _listening(stop), _beating(registry, run):
+            with listening(stop), _beating(registry, run):
                 registry.save(run)
                 yield stop
             run.status = "finished"

@@ -5,12 +5,14 @@ This file imports no torch, so that who starts processes stays small.
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
@@ -35,6 +37,17 @@ def interleave(programs: Mapping[str, Callable[[], T]], *, rounds: int, warm_up:
 def ratios(slow: Sequence[float], fast: Sequence[float]) -> list[float]:
     """How many times as fast, round by round: the two of a round ran within seconds of each other."""
     return [a / b for a, b in zip(slow, fast, strict=True)]
+
+
+def options_of_representations(command: str, about: str, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options of a benchmark that reads a pretrained encoder's representations of CIFAR-10."""
+    parser = argparse.ArgumentParser(prog=f"python -m {command}", description=about.splitlines()[0])
+    parser.add_argument("--project", type=Path, default=Path(), help="project with a run pretrained on CIFAR-10")
+    parser.add_argument("--run", help="which run; default: the newest pretrain run")
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
+    return parser.parse_args(arguments)
 
 
 def spread(values: Sequence[float]) -> str:

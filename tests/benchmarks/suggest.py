@@ -7,11 +7,9 @@ chosen on them.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from statistics import fmean, stdev
 
 import numpy as np
@@ -25,7 +23,7 @@ from sslcli.evaluation.linear import standardisation
 from sslcli.evaluation.statistics import t_quantile
 from sslcli.export.reading import reader_of
 from sslcli.runs.registry import Registry
-from tests.benchmarks import machine
+from tests.benchmarks import machine, options_of_representations
 
 COMMAND = "tests.benchmarks.suggest"
 SIZES = (50, 100, 200, 500)
@@ -92,13 +90,7 @@ def rows_of(found: dict[str, list[list[float]]]) -> list[dict[str, str]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog=f"python -m {COMMAND}", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--project", type=Path, default=Path(), help="project with a run pretrained on CIFAR-10")
-    parser.add_argument("--run", help="which run; default: the newest pretrain run")
-    parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
-    options = parser.parse_args(arguments)
+    options = options_of_representations(COMMAND, __doc__ or "", arguments)
     warnings.simplefilter("ignore", ConvergenceWarning)
     reader = reader_of(Registry(options.project.resolve()), options.run, data_dir=options.data_dir, device="cpu")
     data = reader.data()

@@ -6,10 +6,8 @@ other class, or within pairs of similar classes, the kind of mistake that people
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from statistics import fmean
 
 import numpy as np
@@ -19,7 +17,7 @@ from sslcli.console.tables import print_rows
 from sslcli.evaluation.suspects import Rows, suspects
 from sslcli.export.reading import reader_of
 from sslcli.runs.registry import Registry
-from tests.benchmarks import machine
+from tests.benchmarks import machine, options_of_representations
 
 COMMAND = "tests.benchmarks.wrong_labels"
 SHARE = 0.05
@@ -68,13 +66,7 @@ def found_of(h: torch.Tensor, labels: torch.Tensor, flip: Flip, seed: int) -> di
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog=f"python -m {COMMAND}", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--project", type=Path, default=Path(), help="project with a run pretrained on CIFAR-10")
-    parser.add_argument("--run", help="which run; default: the newest pretrain run")
-    parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
-    options = parser.parse_args(arguments)
+    options = options_of_representations(COMMAND, __doc__ or "", arguments)
     reader = reader_of(Registry(options.project.resolve()), options.run, data_dir=options.data_dir, device="cpu")
     data = reader.data()
     h, rows = reader.h(data.train_images), []

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from functools import partial
 from typing import Any
 
-import torch
 from torch import nn
 
 from sslcli.errors import StateError, UsageError
 from sslcli.models import TIMM
+from sslcli.models.backbones.of_libraries import backbone_of
 
 SIZES_TAKEN: tuple[dict[str, bool], ...] = ({"dynamic_img_size": True}, {})
 """Arguments beside the image size; the first set that a model takes is used. Transformers then resize their positions."""
@@ -39,18 +40,7 @@ def build(backbone: str, size: int) -> nn.Module:
     A UsageError if it does not take images of that size.
     """
     timm, name = hold_to_known(backbone), backbone.removeprefix(TIMM)
-    try:
-        net = _created(timm, name, size)
-        with torch.no_grad():
-            h = net.eval()(torch.zeros(1, 3, size, size))
-    except (RuntimeError, AssertionError, ValueError, ZeroDivisionError) as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"--backbone {backbone} does not take images of {size} pixels ({reason}); choose another") from error
-    if not isinstance(h, torch.Tensor) or h.ndim != 2:
-        raise UsageError(f"--backbone {backbone} does not turn an image into a vector; choose another")
-    net.num_features = h.shape[1]
-    made: nn.Module = net.train()
-    return made
+    return backbone_of(partial(_created, timm, name, size), backbone, size)
 
 
 def _created(timm: Any, name: str, size: int) -> Any:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
 
-import torch
 import torchvision
 from torch import nn
 from torchvision.models import get_model, list_models
 
 from sslcli.errors import UsageError
 from sslcli.models import TORCHVISION
-
-FORMS = "accepted is a network of images whose last layer is linear"
+from sslcli.models.backbones.of_libraries import FORMS, backbone_of
 
 
 def hold_to_known(backbone: str) -> str:
@@ -34,18 +31,7 @@ def build(backbone: str, size: int) -> nn.Module:
     A UsageError if it does not turn an image of that size into a vector.
     """
     name = hold_to_known(backbone)
-    try:
-        net: Any = _headless(get_model(name, weights=None), backbone)
-        with torch.no_grad():
-            h = net.eval()(torch.zeros(1, 3, size, size))
-    except (RuntimeError, AssertionError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"--backbone {backbone} does not take images of {size} pixels ({reason}); choose another") from error
-    if not isinstance(h, torch.Tensor) or h.ndim != 2:
-        raise UsageError(f"--backbone {backbone} does not turn an image into a vector; {FORMS}")
-    net.num_features = h.shape[1]
-    made: nn.Module = net.train()
-    return made
+    return backbone_of(lambda: _headless(get_model(name, weights=None), backbone), backbone, size)
 
 
 def _headless(net: nn.Module, backbone: str) -> nn.Module:
