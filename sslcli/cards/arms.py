@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sslcli.data.on_disk import Images
 from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.classifiers import load_classifier, outputs_as_in
-from sslcli.evaluation.protocols import PROTOCOLS, evaluations, made_by, protocol_named, usual
+from sslcli.evaluation.protocols import PROTOCOLS, evaluations, protocol_named, usual
 from sslcli.evaluation.quality import Floats
 from sslcli.models.classifier import Classifier
 from sslcli.runs.naming import INIT_WORDS
@@ -103,7 +103,7 @@ def groups(registry: Registry, main: Run) -> list[list[Run]]:
     runs = _finished(registry)
     origin = main.parent or next((run.parent for run in runs if main.pair and run.pair == main.pair and run.parent), None)
     own = protocol_named(main.protocol, main.experiment).key
-    keys = dict.fromkeys([own, usual().key, made_by("finetune", None).key])
+    keys = dict.fromkeys([own, usual().key, *(key for key, protocol in PROTOCOLS.items() if not protocol.frozen)])
     found = []
     for key in keys:
         alike = [

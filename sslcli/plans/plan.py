@@ -7,7 +7,8 @@ from typing import Generic
 
 from sslcli.options.pairing import begun_with, pair_key
 from sslcli.options.trainings import OptionsT_co
-from sslcli.runs.run import Choices, Code, Origin
+from sslcli.runs.choices import Choices
+from sslcli.runs.run import Code, Origin
 from sslcli.training.context import Context
 
 

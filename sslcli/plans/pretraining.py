@@ -29,9 +29,10 @@ from sslcli.plans.plan import Plan
 from sslcli.plans.settling import prepare
 from sslcli.plans.views import side_of, view_maker, view_size_plan, with_strengths, work_of
 from sslcli.plans.weights_file import take_stock
+from sslcli.runs.choices import Choices
 from sslcli.runs.naming import init_label, weights_path
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import Choices, Run
+from sslcli.runs.run import Run
 from sslcli.training.capture import captured
 from sslcli.training.checkpoint import encoder_in, load_checkpoint
 from sslcli.training.context import Context

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sslcli.errors import StateError, UsageError
@@ -179,3 +179,12 @@ def _line(run: Run) -> str:
 def index_text(runs: Sequence[Run]) -> str:
     """The text of an index of these runs."""
     return HEADER + ("runs:\n" + "".join(map(_line, runs)) if runs else "runs: []\n")
+
+
+def whole_lines(path: Path) -> Iterator[Run]:
+    """The runs of a damaged index whose lines are whole."""
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            yield parse_run(json.loads(line.removeprefix("- ")), line[:40])
+        except (ValueError, RecursionError, UsageError):
+            continue

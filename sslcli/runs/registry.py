@@ -6,7 +6,6 @@ Both are plain YAML, replaced atomically, written under one lock. All paths are 
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import secrets
@@ -24,7 +23,7 @@ from sslcli.errors import StateError, UsageError
 from sslcli.files import Dumper, load_yaml, now, remove_unfinished, write_text
 from sslcli.locks import SOMEBODY, HeldError, is_held, locked
 from sslcli.runs.heartbeat import Heartbeat, read_heartbeat, write_heartbeat
-from sslcli.runs.index import Index
+from sslcli.runs.index import Index, whole_lines
 from sslcli.runs.option_versions import FIELD, current
 from sslcli.runs.run import EXPERIMENTS, Run, called, parse_run
 
@@ -172,13 +171,7 @@ class Registry:
             damaged = self.index.with_name("registry.yaml.damaged")
             damaged.write_bytes(self.index.read_bytes())
             problems.append(f"{error}; the old index is kept as {damaged}")
-        saved = []
-        for line in damaged.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                saved.append(parse_run(json.loads(line.removeprefix("- ")), line[:40]))
-            except (ValueError, RecursionError, UsageError):
-                continue
-        return [run for run in {run.id: run for run in saved}.values() if run.status == "published"]
+        return [run for run in {run.id: run for run in whole_lines(damaged)}.values() if run.status == "published"]
 
     def _write_record(self, run: Run) -> None:
         content = {name: value for name, value in asdict(run).items() if value not in (None, {}, [])}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TypedDict, cast
 
 from sslcli.errors import UsageError
+from sslcli.runs.choices import Choices, are_choices
 from sslcli.runs.option_versions import FIELD, FIRST, as_now, version_in
 
 EXPERIMENTS = {"pretrain": "pretrain", "linear_eval": "probe", "knn": "probe", "finetune": "finetune"}
@@ -52,30 +52,6 @@ class Data(TypedDict, total=False):
     test_seen_in_pretraining: int
     encoder_sha256: str
     classes: list[str]
-
-
-class Trial(TypedDict):
-    """A learning rate that was tried, and its accuracy on the validation images, in [0, 1]."""
-
-    rate: float
-    val_acc: float
-
-
-class Setting(TypedDict):
-    """A setting of a method that was tried: its run, what it changed, and kNN accuracy on held-out labels, in [0, 1]."""
-
-    run: str
-    options: dict[str, object]
-    val_knn: float
-
-
-class Choices(TypedDict, total=False):
-    """Choices made before the first step; a resume keeps them."""
-
-    rate: float
-    tried: list[Trial]
-    minutes: float
-    settings: list[Setting]
 
 
 class Attempt(TypedDict, total=False):
@@ -200,16 +176,6 @@ def _is_epoch(entry: object) -> bool:
     )  # fmt: skip
 
 
-def _are_choices(choices: Mapping[str, object]) -> bool:
-    numbers = [choices.get(name, 0.0) for name in ("rate", "minutes")]
-    for listed, names in (("tried", ("rate", "val_acc")), ("settings", ("val_knn",))):
-        entries = choices.get(listed, [])
-        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            return False
-        numbers += [entry.get(name) for entry in entries for name in names]
-    return all(isinstance(number, float) and number >= 0 for number in numbers)
-
-
 def parse_run(content: object, source: str) -> Run:
     """Turn YAML content into a Run with the current names of options; a UsageError says what is wrong in `source`."""
     if not isinstance(content, dict):
@@ -237,7 +203,7 @@ def parse_run(content: object, source: str) -> Run:
         raise UsageError(f"{source}: both_right maps the ids of other runs to numbers of images, 0 to {images}")
     if not all(_is_epoch(entry) for entry in run.history):
         raise UsageError(f"{source}: the history has an entry for each epoch: epoch, step and measurements, all numbers")
-    if not _are_choices(run.choices):
+    if not are_choices(run.choices):
         raise UsageError(f"{source}: choices are the rate taken, each rate or setting tried with its accuracy, and minutes")
     if not all(isinstance(hashes, list) for hashes in run.checkpoints.values()):
         raise UsageError(f"{source}: checkpoints map a file to the list of its hashes")

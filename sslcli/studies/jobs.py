@@ -24,8 +24,9 @@ from sslcli.plans.folds import check_folds, tell_of_copies
 from sslcli.plans.plan import Plan
 from sslcli.plans.pretraining import kept_epochs
 from sslcli.plans.settling import prepare
+from sslcli.runs.choices import Choices
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import Choices, Run
+from sslcli.runs.run import Run
 from sslcli.runs.selection import state_of
 from sslcli.studies.beside import of_pretrained
 from sslcli.studies.hands import Hands, at_work

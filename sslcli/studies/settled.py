@@ -9,8 +9,9 @@ from sslcli.bench.minutes import RECIPE, settled_of
 from sslcli.methods import MethodFile
 from sslcli.options.pretrain import Pretrain
 from sslcli.plans.method_file import code_of
+from sslcli.runs.choices import Choices
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import Choices, Run
+from sslcli.runs.run import Run
 
 SHARED = ("backbone", "stem", "view_sizes")
 """What all methods of a study have in common: so they differ in nothing else, and have one scratch partner."""

@@ -19,9 +19,10 @@ from sslcli.options.probe import Probe
 from sslcli.options.study import Study
 from sslcli.options.trainings import TRAININGS
 from sslcli.report.page import make
+from sslcli.runs.choices import Choices
 from sslcli.runs.naming import dataset_word
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import LEGAL_ID, Choices, Run
+from sslcli.runs.run import LEGAL_ID, Run
 from sslcli.studies.beside import hold_to_encoders
 from sslcli.studies.hands import at_work
 from sslcli.studies.jobs import Arguments, Part, hold_to_labels, parts_of, tell_of_time, train_here

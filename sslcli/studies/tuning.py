@@ -11,7 +11,8 @@ from sslcli.options.mapping import build
 from sslcli.options.presets import BY_TIME, without_time
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.study import Study
-from sslcli.runs.run import Choices, Run, Setting
+from sslcli.runs.choices import Choices, Setting
+from sslcli.runs.run import Run
 from sslcli.studies.hands import Hands
 from sslcli.studies.jobs import Arguments, do_or_wait
 from sslcli.studies.places.local import ALONE
