@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sslcli.cli import COMMANDS
 from sslcli.data import DATASETS
 from sslcli.models import BACKBONES
 from sslcli.options.pretrain import Pretrain
@@ -14,6 +15,7 @@ from sslcli.report.page import make
 from sslcli.report.pictures import KINDS
 from sslcli.report.recipe import chosen, pieces, recipe, references, settled
 from sslcli.report.sections import SECTIONS
+from sslcli.report.sections.next_steps import QUESTIONS
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from tests.conftest import Cli
@@ -114,6 +116,16 @@ def test_published_runs_have_no_recipe_and_the_page_says_so(registry: Registry) 
         )  # fmt: skip
         registry.save(run)
     assert "their options and commands are not known here" in read(make(registry, "s")).text
+
+
+@pytest.mark.parametrize(("dataset", "told"), [("folder:photos", True), ("cifar10", False)])
+def test_a_page_of_own_pictures_says_what_to_type_next(registry: Registry, dataset: str, told: bool) -> None:
+    for run in pair(registry):
+        run.dataset = dataset
+        registry.save(run)
+    text = read(make(registry, "s")).text
+    assert [command in text for _, command, _ in QUESTIONS] == [told] * len(QUESTIONS)
+    assert all(command.split()[1] in {*COMMANDS, "data"} for _, command, _ in QUESTIONS)
 
 
 def test_all_sections_together_have_eight_entries_in_the_navigation() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from sslcli.report.section import Section
-from sslcli.report.sections import check, few, gaps, missing, pictures, provenance, recipe, results
+from sslcli.report.sections import check, few, gaps, missing, next_steps, pictures, provenance, recipe, results
 
 SECTIONS: dict[str, Section] = {
     entry.key: entry
     for entry in (
         results.SECTION,
         few.SECTION,
+        next_steps.SECTION,
         recipe.SECTION,
         *pictures.SECTIONS,
         check.SECTION,
