@@ -51,9 +51,12 @@ class ArmDifference:
     second_runs: list[str]
 
     def sentence(self) -> str:
-        """The difference in points: "own pretraining - ImageNet: -3.1 points (95 % interval -5.0 to -1.2)"."""
+        """The difference: "own pretraining - ImageNet: -3.1 points (95 % interval -5.0 to -1.2, for this pair alone)".
+
+        The ranking beside it is corrected for all comparisons, so its intervals are wider.
+        """
         size, low, high = (f"{100 * value:+.1f}" for value in (self.difference, self.low, self.high))
-        return f"{self.first} - {self.second}: {size} points (95 % interval {low} to {high})"
+        return f"{self.first} - {self.second}: {size} points (95 % interval {low} to {high}, for this pair alone)"
 
 
 def compare_encoders(

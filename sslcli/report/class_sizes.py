@@ -36,7 +36,7 @@ def uneven(registry: Registry, runs: Sequence[Run]) -> list[str]:
     return [
         f"The classes are uneven: always naming the largest, “{largest}”, would be right for {share:.1%} of the "
         f"{len(kept.labels):,} test images.",
-        f"The mean of the classes' accuracies counts a small class as much as a large one: {means}.",
+        f"On these test images, the mean of the classes' accuracies counts a small class as much as a large one: {means}.",
     ]  # fmt: skip
 
 

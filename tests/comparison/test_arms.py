@@ -88,7 +88,7 @@ def test_a_difference_is_said_in_points() -> None:
         place="kNN", first="own pretraining", second="ImageNet", seeds=[1], difference=-0.031, low=-0.05, high=-0.012,
         interval="paired", first_runs=["a"], second_runs=["b"],
     )  # fmt: skip
-    assert found.sentence() == "own pretraining - ImageNet: -3.1 points (95 % interval -5.0 to -1.2)"
+    assert found.sentence() == "own pretraining - ImageNet: -3.1 points (95 % interval -5.0 to -1.2, for this pair alone)"
 
 
 def test_encoders_are_named_by_their_file_and_by_its_hash_only_where_two_have_one_name() -> None:
