@@ -77,7 +77,7 @@ class Part:
     choices: Choices = field(default_factory=Choices)
 
 
-def parts_of(pretrainings: Sequence[tuple[Arguments, Choices]], evaluations: Sequence[Step], *, seeds: int) -> list[Part]:
+def parts_of_study(pretrainings: Sequence[tuple[Arguments, Choices]], evaluations: Sequence[Step], *, seeds: int) -> list[Part]:
     """The parts of a study, seed by seed; of the first seed the checkpoints over time are probed too."""
     return [
         Part(

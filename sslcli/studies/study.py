@@ -25,7 +25,7 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import LEGAL_ID, Run
 from sslcli.studies.beside import hold_to_encoders
 from sslcli.studies.hands import at_work
-from sslcli.studies.jobs import Arguments, Part, hold_to_labels, parts_of, tell_of_time, train_here
+from sslcli.studies.jobs import Arguments, Part, hold_to_labels, parts_of_study, tell_of_time, train_here
 from sslcli.studies.launcher import launch
 from sslcli.studies.listing import list_jobs, print_jobs
 from sslcli.studies.places import open_place, place_named
@@ -102,7 +102,7 @@ def _parts(registry: Registry, name: str, steps: Sequence[Step], command: Study)
                 tuned(hands, name, arguments, trials=command.tuning, minutes=command.tuning_minutes)
                 for arguments in pretrainings
             ]
-    return parts_of(chosen, [step for step in steps if step[0] != "pretrain"], seeds=command.seeds)
+    return parts_of_study(chosen, [step for step in steps if step[0] != "pretrain"], seeds=command.seeds)
 
 
 def train_at(place: Place, where: Entry, registry: Registry, name: str, parts: Sequence[Part]) -> list[Run]:

@@ -17,10 +17,11 @@ from sslcli.console.live import LiveTable
 from sslcli.console.tables import print_rows
 from sslcli.files import load_yaml
 from sslcli.options.presets import Step
+from sslcli.runs.choices import Choices
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import parse_run
 from sslcli.studies.hands import Hands, at_work
-from sslcli.studies.jobs import parts_of
+from sslcli.studies.jobs import parts_of_study
 from sslcli.studies.launcher import Launcher
 from sslcli.studies.listing import list_jobs
 from sslcli.studies.places.place import Ended, Job, Place
@@ -73,7 +74,7 @@ class Stubs(Place):
 
 def measure(jobs: int, project: Path) -> dict[str, float]:
     registry = Registry(project)
-    parts = parts_of([PRETRAIN, *PROBES], seeds=jobs // PER_SEED)
+    parts = parts_of_study([(PRETRAIN[1], Choices())], PROBES, seeds=jobs // PER_SEED)
     with at_work(registry) as hands:
         began, computing = time.perf_counter(), time.process_time()
         listed = list_jobs(hands, "stubs", parts, timed=False)
