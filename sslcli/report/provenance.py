@@ -193,7 +193,7 @@ def _of_figures(found: Measured) -> list[str]:
         )
     if any(row.test_acc is not None and row.best_test_acc is not None for row in found.rows):
         sentences.append(
-            "The test accuracy is that of the epoch with the best validation accuracy, on a part of the training images."
+            "The epoch whose test accuracy is given was chosen on validation images, which are held out of training."
         )
     if any("unpaired" in difference.interval for difference in found.differences):
         sentences.append("Intervals without a record of which images were right are unpaired, and so wider than necessary.")

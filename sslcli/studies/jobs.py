@@ -202,7 +202,8 @@ def tell_of_time(pretrained: Run) -> None:
     if asked and abs(took / asked - 1) > APART:
         say(
             f"ssl: WARNING: {pretrained.id} took {duration(took)} of training, and was to take {duration(asked)}: the machine "
-            "was busier or less busy than when its steps were timed; methods with other times are not compared fairly"
+            f"was {'busier' if took > asked else 'less busy'} than when its steps were timed; methods with other times are not "
+            "compared fairly"
         )
 
 

@@ -14,12 +14,19 @@ import torch
 
 from sslcli.data import DATASETS
 from sslcli.data.image_data import random_data
-from tests.benchmarks import gpu, growth, growth_case, interleave, pictures, ratios, spread, step, suggest, wrong_labels
+from tests.benchmarks import gpu, growth, growth_case, interleave, jobs, pictures, ratios, spread, step, suggest, wrong_labels
 from tests.benchmarks.growth import Case, exponent
 from tests.benchmarks.programs import Program, Task, Timing, lightly, ours
 from tests.measuring import PATIENCE
 
 SECONDS = {"ssl pretrain": 1.0, "lightly": 3.0, "lightly + bf16 + channels_last": 1.05}
+
+
+def test_the_cost_of_jobs_is_that_of_each_of_a_study(tmp_path: Path) -> None:
+    found = jobs.measure(2 * jobs.PER_SEED, tmp_path)
+    assert found["jobs"] == 2 * jobs.PER_SEED
+    assert found["settled"] > found["computed"] > 0
+    assert found["index"] == (tmp_path / "registry.yaml").stat().st_size / 1000
 
 
 def test_programs_take_turns_and_the_first_rounds_do_not_count() -> None:
