@@ -32,6 +32,14 @@ def called(text: str) -> Iterator[None]:
         _called.reset(before)
 
 
+def without_plan(line: str) -> str:
+    """The line that trains what the line lists: without --plan and --format, as it stands in the records of its runs."""
+    words = shlex.split(line)
+    while "--format" in words:
+        del words[words.index("--format") : words.index("--format") + 2]
+    return shlex.join(word for word in words if word != "--plan" and not word.startswith("--format="))
+
+
 @dataclass(frozen=True)
 class Launch:
     """The place of this process: `rank` of `world` in total, `local_rank` of `local_world` on this machine.

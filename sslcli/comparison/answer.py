@@ -77,12 +77,11 @@ def _seeds_in_words(differences: Sequence[InitDifference]) -> str:
 
 def brief_answer(differences: Sequence[InitDifference], room: int) -> list[str]:
     """Does pretraining help? The longest wording that fits LINES lines of `room` characters, else the shortest."""
-    lines: list[str] = []
+    words = ""
     for words in _wordings(differences):
-        lines = wrapped(words, room)
-        if len(lines) <= LINES:
+        if len(words) <= LINES * (room + 1) and len(wrapped(words, room)) <= LINES:
             break
-    return lines
+    return wrapped(words, room)
 
 
 def _wordings(differences: Sequence[InitDifference]) -> Iterator[str]:

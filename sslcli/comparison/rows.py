@@ -196,7 +196,8 @@ def shared_words(rows: Sequence[Row]) -> dict[str, str]:
     """What all rows of a table have in common, in words, apart from scratch, which no method trained."""
     found = {}
     for key, words in SHARED.items():
-        texts = {text_of(key, row[key]) for row in rows if key in row and not (key == "method" and row["init"] == "scratch")}
+        values = {row[key] for row in rows if key in row and not (key == "method" and row["init"] == "scratch")}
+        texts = {text_of(key, value) for value in values}
         if len(texts) == 1 and (text := texts.pop()):
             found[key] = words.format(text) if key != "seeds" or "," in text else f"seed {text}"
     return found

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 Row = Mapping[str, Any]
+Cells = Mapping[str, Sequence[str]]
 GAP = 3  # spaces between columns
 FEW = 1000  # rows that rich lays out without delay
 
@@ -40,40 +42,37 @@ def markdown_of(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
 
 def print_within(rows: Sequence[Row], columns: Mapping[str, str], *, room: int, gap: int = GAP) -> None:
     """Print rows as a table with at most `room` characters per line, in a terminal and in a pipe. Longer cells wrap."""
-    if width_of(rows, columns, gap=gap) > room and len(rows) < FEW:
+    cells = _cells(rows, columns)
+    if _width(cells, columns, gap) > room and len(rows) < FEW:
         _print_folded(rows, columns, room)
     else:
-        _print_lines(rows, columns, bold=_bold(), gap=gap)
+        _print_lines(rows, cells, columns, gap=gap)
 
 
 def _print_table(rows: Sequence[Row], columns: Mapping[str, str]) -> None:
     """A table that is never cut. In a pipe it is as wide as needed; in a narrow terminal, equal columns go below it."""
-    terminal, below = sys.stdout.isatty(), ""
-    room = shutil.get_terminal_size().columns
-    if terminal and sum(_widths(rows, columns).values()) > room:
+    below, cells = "", _cells(rows, columns)
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
+    if _width(cells, columns) > room:
         equal = [key for key in columns if len({text_of(key, row[key]) for row in rows if key in row}) == 1 and len(rows) > 1]
         below = ", ".join(f"{columns[key]} {text}" for key in equal if (text := text_of(key, rows[0].get(key))))
         columns = {key: heading for key, heading in columns.items() if key not in equal}
-    if terminal and sum(_widths(rows, columns).values()) > room and len(rows) < FEW:
-        _print_folded(rows, columns, room)
+    if _width(cells, columns) > room and len(rows) < FEW:
+        _print_folded(rows, columns, int(room))
     else:
-        _print_lines(rows, columns, bold=_bold())
+        _print_lines(rows, cells, columns)
     if below:
         print(f"In every row: {below}")
 
 
-def _bold() -> str:
-    """The codes around a bold row: a terminal's, or nothing."""
-    return "\x1b[1m{}\x1b[0m" if sys.stdout.isatty() else "{}"
-
-
-def _print_lines(rows: Sequence[Row], columns: Mapping[str, str], *, bold: str, gap: int = GAP) -> None:
+def _print_lines(rows: Sequence[Row], cells: Cells, columns: Mapping[str, str], *, gap: int = GAP) -> None:
     """One line per row, with aligned columns."""
-    layout = [f"{{:{'>' if _is_number(key) else '<'}{width - gap}}}" for key, width in _widths(rows, columns, gap).items()]
-    form = (" " * gap).join(layout)
-    print(f"\n{form.format(*columns.values()).rstrip()}\n{'-' * width_of(rows, columns, gap=gap)}")
-    for row in rows:
-        line = form.format(*(text_of(key, row.get(key)) for key in columns)).rstrip()
+    widths = _widths(cells, columns)
+    form = (" " * gap).join(f"{{:{'>' if _is_number(key) else '<'}{widths[key]}}}" for key in columns)
+    print(f"\n{form.format(*columns.values()).rstrip()}\n{'-' * _width(cells, columns, gap)}")
+    bold = "\x1b[1m{}\x1b[0m" if sys.stdout.isatty() else "{}"
+    for row, *texts in zip(rows, *(cells[key] for key in columns), strict=True):
+        line = form.format(*texts).rstrip()
         print(bold.format(line) if row.get("bold") else line)
 
 
@@ -95,14 +94,20 @@ def _print_folded(rows: Sequence[Row], columns: Mapping[str, str], room: int) ->
 
 def width_of(rows: Sequence[Row], columns: Mapping[str, str], *, gap: int = GAP) -> int:
     """The width in characters of a table whose cells do not wrap."""
-    return sum(_widths(rows, columns, gap).values()) - gap
+    return _width(_cells(rows, columns), columns, gap)
 
 
-def _widths(rows: Sequence[Row], columns: Mapping[str, str], gap: int = GAP) -> dict[str, int]:
-    """The width of each column, including the gap after it."""
-    return {
-        key: gap + max([len(heading), *(len(text_of(key, row.get(key))) for row in rows)]) for key, heading in columns.items()
-    }
+def _cells(rows: Sequence[Row], columns: Mapping[str, str]) -> Cells:
+    """The texts of each column, made once: there may be ten thousand rows."""
+    return {key: [text_of(key, row.get(key)) for row in rows] for key in columns}
+
+
+def _widths(cells: Cells, columns: Mapping[str, str]) -> dict[str, int]:
+    return {key: max(len(heading), max(map(len, cells[key]), default=0)) for key, heading in columns.items()}
+
+
+def _width(cells: Cells, columns: Mapping[str, str], gap: int = GAP) -> int:
+    return sum(_widths(cells, columns).values()) + gap * (len(columns) - 1)
 
 
 def _is_number(key: str) -> bool:

@@ -61,7 +61,6 @@ def _words(record: Run) -> list[str]:
 def recorded_command(registry: Registry, run: Run, addition: str = "", *, without: Sequence[str] = ()) -> str:
     """The command that made a run, to type here, with options added or changed and `without` some that take a value."""
     words = _words(record_or_index(registry, run))
-    words = [word for word in words if word != "--plan"]
     of_the_run = ["--format"] if words[1] == "study" else ["--name", "--at-epoch"]  # a study's name says which study
     for option in ("--project", *of_the_run, *without, *(word for word in addition.split() if word.startswith("--"))):
         while option in words:

@@ -160,12 +160,13 @@ _CONTAINERS = [name for name, kind in _FIELDS.items() if kind.startswith(("dict"
 INDEX_FIELDS = tuple(_FIELDS)[: tuple(_FIELDS).index("note") + 1]
 
 
-def _accepts(annotation: str, value: object) -> bool:
-    if value is None:
-        return "None" in annotation
-    kinds = {"str": str, "int": int, "float": (int, float), "dict": dict, "list": list}
-    kind = kinds[re.split(r"[\[ ]", annotation)[0]]
-    return isinstance(value, kind) and not isinstance(value, bool)  # type: ignore[arg-type]
+def _types(annotation: str) -> tuple[type, ...]:
+    """The types that a field takes; an exact match, so that no truth value passes for a number."""
+    kinds = {"str": (str,), "int": (int,), "float": (int, float), "dict": (dict,), "list": (list,)}
+    return kinds[re.split(r"[\[ ]", annotation)[0]] + ((type(None),) if "None" in annotation else ())
+
+
+_TYPES = {name: _types(annotation) for name, annotation in _FIELDS.items()}
 
 
 def _is_epoch(entry: object) -> bool:
@@ -187,7 +188,7 @@ def parse_run(content: object, source: str) -> Run:
     if FIELD in content:
         content = {key: value for key, value in content.items() if key != FIELD}
     for key, value in content.items():
-        if key not in _FIELDS or not _accepts(_FIELDS[key], value):
+        if type(value) not in _TYPES.get(key, ()):
             wanted = f"{key!r} takes {_FIELDS[key]}" if key in _FIELDS else f"a run has no field {key!r}"
             raise UsageError(f"{source}: {wanted}, not {str(value)[:60]!r}")
     run = Run(**content)

@@ -12,6 +12,7 @@ from sslcli.console.progress import duration
 from sslcli.errors import UsageError
 from sslcli.evaluation.protocols import made_by, usual
 from sslcli.gallery import curves, methods, predictions, representations, views
+from sslcli.launch import as_typed, called, without_plan
 from sslcli.options.mapping import build
 from sslcli.options.pictures import Map, Predict, Views
 from sslcli.options.presets import Step, assign, recipe_of, trainings_of
@@ -55,7 +56,8 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
     hold_to_encoders(registry, command, steps)
     parts = _parts(registry, name, steps, command)
     if command.plan:
-        print_jobs(registry, name, parts, elsewhere=where.elsewhere, style=command.format)
+        with called(without_plan(as_typed())):
+            print_jobs(registry, name, parts, elsewhere=where.elsewhere, style=command.format)
         return name, None
     pretrained = train_here(registry, name, parts) if place is None else train_at(place, where, registry, name, parts)
     registry.settle()

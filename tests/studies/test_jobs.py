@@ -68,6 +68,14 @@ def test_what_is_advised_after_a_list_is_to_do_the_study(ssl: Cli, study: str) -
     assert ssl("").out.rstrip().endswith(f"Next, type: ssl {study}")
 
 
+def test_the_record_of_a_run_that_waits_names_the_command_that_trains_it(
+    ssl: Cli, registry: Registry, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["ssl", *f"{study} --plan --format json".split()])
+    planned(ssl, study)
+    assert {registry.load(run).command for run in registry.runs()} == {f"ssl {study}"}
+
+
 def test_resume_without_a_name_takes_a_run_that_was_begun_before_those_that_wait(
     ssl: Cli, registry: Registry, study: str
 ) -> None:
