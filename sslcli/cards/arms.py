@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sslcli.comparison.arms import keys_of, names_of, others_of
 from sslcli.data.on_disk import Images
 from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.classifiers import load_classifier, outputs_as_in
@@ -33,9 +34,13 @@ class Answers:
 
 @dataclass(frozen=True)
 class Arm:
-    """A finished evaluation: its classifier, the side of its images in pixels, and `see`, a network's outputs for images."""
+    """A finished evaluation: its classifier, the side of its images in pixels, and `see`, a network's outputs for images.
+
+    `encoder` is the word for its encoder: pretrained, scratch, or the name of one from elsewhere.
+    """
 
     record: Run
+    encoder: str
     classifier: Classifier
     side: int
     see: Callable[[nn.Module, Images], Tensor]
@@ -47,8 +52,8 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """Its init and protocol, as in a heading."""
-        return f"{self.record.init}, {self.protocol}"
+        """Its encoder and protocol, as in a heading."""
+        return f"{self.encoder}, {self.protocol}"
 
     def h(self, images: Images) -> Tensor:
         """The representations (n, d) of images, on the CPU."""
@@ -68,14 +73,23 @@ class Arm:
 
 def arms_of(registry: Registry, selector: str, device: torch.device) -> list[Arm]:
     """The classifiers beside each other, the one that was named among them: by protocol, pretrained first, scratch last."""
-    chosen = [run for group in groups(registry, main_run(registry, selector)) for run in group]
-    return [_arm(registry, run, device) for run in chosen]
+    return [
+        _arm(registry, run, word, device)
+        for group in groups(registry, main_run(registry, selector))
+        for run, word in zip(group, _encoders(group), strict=True)
+    ]
 
 
-def _arm(registry: Registry, run: Run, device: torch.device) -> Arm:
+def _arm(registry: Registry, run: Run, encoder: str, device: torch.device) -> Arm:
     record = registry.load(run)
     classifier, artifact = load_classifier(registry, record)
-    return Arm(record, classifier, int(artifact["image_size"]), outputs_as_in(record, artifact, device))
+    return Arm(record, encoder, classifier, int(artifact["image_size"]), outputs_as_in(record, artifact, device))
+
+
+def _encoders(group: list[Run]) -> list[str]:
+    """The words for the encoders of a group: those from elsewhere have the names of `ssl compare`."""
+    named = names_of([{run.seed: run} for run in group])
+    return [name if others_of([run]) else str(run.init) for run, name in zip(group, named, strict=True)]
 
 
 def main_run(registry: Registry, selector: str) -> Run:
@@ -113,13 +127,24 @@ def groups(registry: Registry, main: Run) -> list[list[Run]]:
         if key == own:
             alike = [main]
         if alike:
-            found.append(_partners(runs, alike[0]))
+            found.append(_partners(registry, runs, alike[0]))
     return found
 
 
-def _partners(runs: list[Run], anchor: Run) -> list[Run]:
-    """A run and the newest of each other init whose options are otherwise the same: pretrained, others' weights, scratch."""
-    of_init = {str(run.init): run for run in reversed(runs) if anchor.pair and run.pair == anchor.pair}
+def _partners(registry: Registry, runs: list[Run], anchor: Run) -> list[Run]:
+    """A run and the newest of each other init whose options are otherwise the same: pretrained, from elsewhere, scratch.
+
+    An encoder from elsewhere may have another network. Pretrained and scratch have one network, here that of the anchor or,
+    if this is from elsewhere and has no such partner, that of the newest own one.
+    """
+    alike = [run for run in runs if run.protocol == anchor.protocol and _setting(run) == _setting(anchor)]
+    keys = keys_of(registry, alike)
+    beside = [run for run in alike if anchor.id in keys and keys.get(run.id) == keys[anchor.id]]
+    own = [run for run in alike if anchor.pair and run.pair == anchor.pair]
+    if others_of([anchor]) and all(others_of([run]) for run in own):
+        newest = next((run for run in beside if not others_of([run])), anchor)
+        own = [run for run in alike if newest.pair and run.pair == newest.pair]
+    of_init = {str(run.init): run for run in reversed([run for run in beside if others_of([run])] + own)}
     of_init[str(anchor.init)] = anchor
     order = [INIT_WORDS[0], *(init for init in of_init if init not in INIT_WORDS), INIT_WORDS[1]]
     return [of_init[init] for init in order if init in of_init]

@@ -26,6 +26,7 @@ from sslcli.models.encoder import build_encoder
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from tests.conftest import TINY, Cli, Once
+from tests.models.test_networks import NAME, save_weights
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ def test_others_weights_stand_beside_pretrained_and_scratch_and_the_tables_stay_
     card = card_of(registry, study[0])
     assert [row["run"] for row in card["sturdiness"]][:3] == [study[0], other.id, study[1]]
     against = {(gap["first"], gap["second"]) for gap in card["gaps"] if gap["what"] == "corrupted"}
-    assert (f"{other.init}, linear", "scratch, linear") in against
+    assert ("imagenet, linear", "scratch, linear") in against
     assert [line for line in result.out.splitlines() if len(line) > 100] == []
 
 
@@ -329,6 +330,19 @@ def test_beside_each_other_stand_the_newest_of_each_init_and_fine_tuned_siblings
     assert [[run.id for run in group] for group in from_tuned] == wanted[::-1]
     from_scratch = groups(registry, main_run(registry, "scratch"))
     assert [[run.id for run in group] for group in from_scratch] == wanted
+
+
+def test_an_encoder_of_another_network_and_input_size_stands_beside_the_own_ones(
+    ssl: Cli, registry: Registry, done: Callable[[str], Run], study: list[str]
+) -> None:
+    save_weights(Path("theirs.pth"))
+    other = done(f"probe --epochs 2 --init {NAME}@40=theirs.pth")
+    assert ssl(f"card {study[0]} --n 80 --transfer none").code == 0
+    rows = card_of(registry, study[0])["sturdiness"]
+    assert [row["run"] for row in rows][:3] == [study[0], other.id, study[1]]
+    assert [row["arm"] for row in rows][:3] == ["pretrained, linear", "theirs, linear", "scratch, linear"]
+    assert rows[1]["clean"]["value"] == pytest.approx(registry.load(other).metrics["test_acc"])
+    assert [run.id for run in groups(registry, other)[0]] == [study[0], other.id, study[1]]
 
 
 def test_pictures_of_another_size_become_squares_of_the_encoders_side() -> None:
