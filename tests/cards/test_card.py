@@ -233,8 +233,16 @@ def test_the_gap_under_corruption_is_over_each_images_share_of_right_versions() 
     assert clean.value == pytest.approx(1 / 4)
     wanted = paired_scores(1 / 4, 3 / 4, 4)
     assert (corrupted.value, corrupted.low, corrupted.high) == pytest.approx((wanted.value, wanted.low, wanted.high))
-    assert loss.value == pytest.approx((3 / 4 - 2 / 4) - (2 / 4 - 1 / 4))
-    assert loss.low < 0 < loss.high
+    half = paired_scores(0, 1 / 4, 4)  # one loses 0, 0, 1 and 0, the other 1, 1, 0 and -1; scores go from -1 to 1
+    assert (loss.value, loss.low, loss.high) == pytest.approx((2 * half.value, 2 * half.low, 2 * half.high))
+
+
+def test_the_score_under_corruption_is_over_all_severities() -> None:
+    def at(severity: int) -> Answers:
+        return Answers(np.array([severity < 5, severity < 2]), np.full(2, 0.8))
+
+    found = replace(made_answers(MadeArm("scratch"), [1, 1], [0, 0]), corrupted={"fog": [at(one) for one in SEVERITIES]})
+    assert found.score == pytest.approx([4 / 5, 1 / 5])
 
 
 def test_calibration_is_measured_at_each_severity() -> None:

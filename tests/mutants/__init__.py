@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.mutants import bench_and_export, data, evaluation, intervals, methods, models, records, training
+from tests.mutants import bench_and_export, data, evaluation, intervals, methods, models, own_pictures, records, training
 from tests.mutants.mutant import Mutant
 
-BELIEVED = (*evaluation.MUTANTS, *intervals.MUTANTS, *records.MUTANTS)
+BELIEVED = (*evaluation.MUTANTS, *intervals.MUTANTS, *records.MUTANTS, *own_pictures.MUTANTS)
 """Where a wrong number would be believed: evaluation, statistics, records."""
 ALL: tuple[Mutant, ...] = (
     *BELIEVED, *data.MUTANTS, *training.MUTANTS, *methods.MUTANTS, *models.MUTANTS, *bench_and_export.MUTANTS,

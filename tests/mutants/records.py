@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 CHECKPOINT, REGISTRY = "sslcli/training/checkpoint.py", "sslcli/runs/registry.py"
 PROOFS, VERIFY, NUMBERS = "sslcli/runs/proofs.py", "sslcli/verification/records.py", "sslcli/verification/numbers.py"
+INDEX = "sslcli/runs/index.py"
 PROVEN = "test_proofs.py::"
 CHECKPOINTS, RUNS = "test_checkpoint.py::", "test_registry.py::"
 
@@ -185,5 +186,24 @@ MUTANTS = (
         "for rows in (self.train_images, self.train_labels, self.test_images, self.test_labels):",
         "for rows in (self.train_images, self.test_images):",
         "test_data.py::test_the_fingerprint_is_of_images_and_labels_of_training_and_of_test",
+    ),
+    Mutant(
+        "a line of the index that is still being written counts", INDEX, 'newer[: newer.rfind("\\n") + 1]', "newer",
+        "test_index.py::test_a_line_that_a_dead_writer_began_is_passed_over_and_cut_off",
+    ),
+    Mutant(
+        "what a dead writer began stays before the next line", INDEX, "handle.truncate(place)", "place = handle.seek(0, 2)",
+        "test_index.py::test_a_line_that_a_dead_writer_began_is_passed_over_and_cut_off",
+    ),
+    Mutant(
+        "of a run's lines in the index the oldest counts", INDEX,
+        "found |= {run.id: run for run in self._parsed(newer.splitlines(), known)}",
+        "found = {run.id: run for run in self._parsed(newer.splitlines(), known)} | found",
+        "test_index.py::test_the_newest_line_of_a_run_counts_and_keeps_its_place",
+    ),
+    Mutant(
+        "who changes a run that was read changes it for the next reader", INDEX,
+        "[run.copied() for run in found.values()]", "[*found.values()]",
+        "test_index.py::test_the_runs_of_two_reads_share_nothing",
     ),
 )  # fmt: skip

@@ -59,6 +59,7 @@ def test_each_labelled_image_is_tested_once_and_its_fold_trains_and_chooses_noth
     figures = evaluate_in_folds(registry, run, frozen, spy, folds=4, stop=stop)
     assert figures == {"folds_acc": 1.0, "folds_images": TRAIN + TEST - 1, "folds_count": 4}
     every = sorted({*range(TRAIN + TEST)} - {4})
+    label_of = [*data.train_labels.tolist(), *data.test_labels.tolist()]
     assert sorted(int(place) for one in seen for place in one.test) == every
     for one in seen:
         learned, tested = {*map(int, [*one.train, *one.val])}, {*map(int, one.test)}
@@ -66,10 +67,12 @@ def test_each_labelled_image_is_tested_once_and_its_fold_trains_and_chooses_noth
         assert not learned & tested
         assert (2 in tested) == (TRAIN + 7 in tested)
         assert set(one.val_labels.tolist()) == set(one.train_labels.tolist()) == {0, 1, 2}
+        for of, labels in ((one.train, one.train_labels), (one.val, one.val_labels), (one.test, one.test_labels)):
+            assert [label_of[int(place)] for place in of] == labels.tolist()
         assert float(one.mean) == pytest.approx(float(one.train.mean()))
     kept = read_kept(registry.path(f"{run.folder}/{IN_FOLDS}"))
     assert kept.indices.tolist() == every
-    assert kept.labels.tolist() == [int([*data.train_labels, *data.test_labels][place]) for place in every]
+    assert kept.labels.tolist() == [label_of[place] for place in every]
 
 
 @pytest.fixture
