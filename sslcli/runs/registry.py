@@ -220,20 +220,19 @@ class Registry:
                 write_heartbeat(path, done=done, left=left)
 
     def give_up(self, run: Run) -> Run:
-        """The record of a run that is no longer at work, though its entry says so: interrupted, if it has not finished."""
-        record = self.load(run)
-        if record.status == "running":
-            record.status = "interrupted"
-            self.save(record)
-        return record
+        """The record of a run whose process is dead: interrupted. One that has finished, or that a process holds, stays."""
+        with suppress(HeldError), locked(self._lock_of(run), timeout=0):
+            record = self.load(run)
+            if record.status == "running":
+                record.status = "interrupted"
+                self.save(record)
+        return self.load(run)
 
     def heartbeat(self, run: Run) -> Heartbeat | None:
         """The last heartbeat of a run's process; None if it is missing or cannot be read."""
-        try:
-            path = self.path(f"{run.folder}/.heartbeat")
-        except UsageError:
-            return None
-        return read_heartbeat(path)
+        with suppress(UsageError):
+            return read_heartbeat(self.path(f"{run.folder}/.heartbeat"))
+        return None
 
     def elsewhere(self, run: Run) -> str | None:
         """Where another machine runs a run, and when it was last seen there. Its lock says nothing on this machine."""
