@@ -7,16 +7,34 @@ import os
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 import yaml
+from yaml.resolver import Resolver
 
 from sslcli.errors import StateError, UsageError
 from sslcli.file_kinds import marked_kind
 
-Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+@lru_cache(maxsize=4096)
+def _tag_of(value: str, implicit: tuple[bool, bool]) -> str:
+    """The tag that YAML gives to a plain scalar. Records repeat the same names and values, and its patterns are slow."""
+    return str(_resolver.resolve(yaml.ScalarNode, value, implicit))
+
+
+def _resolve(_: object, kind: type[yaml.Node], value: Any, implicit: Any) -> Any:
+    return _tag_of(value, implicit) if kind is yaml.ScalarNode else _resolver.resolve(kind, value, implicit)
+
+
+_resolver: Any = Resolver()
+Loader: Any = type("Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {"resolve": _resolve})
+"""Reads plain data alone."""
+Dumper: Any = type(
+    "Dumper", (getattr(yaml, "CSafeDumper", yaml.SafeDumper),), {"resolve": _resolve, "ignore_aliases": lambda *_: True}
+)
+"""Writes plain data. A list that occurs twice is written twice."""
 UNFINISHED = ".unfinished"
 """The suffix of a file that is being written; editors use other suffixes for their files."""
 

@@ -17,7 +17,7 @@ from sslcli.data.folder.entry import as_text
 from sslcli.data.folder.manifest import Line
 from sslcli.data.on_disk import Images, chosen
 from sslcli.data.prepare import Fit
-from sslcli.data.split import LEAST_LABELS, UNLABELLED, Split, class_counts, hold_to_labels, named, split
+from sslcli.data.split import LEAST_LABELS, UNLABELLED, Split, class_counts, hold_to_labels, named, size_of_split, split
 from sslcli.errors import StateError, UsageError
 
 
@@ -62,6 +62,25 @@ class ImageData:
     def split(self, *, seed: int, label_fraction: float = 1.0) -> Split:
         """The labelled training images that train a classifier, and those that validate it; see `split`."""
         return split(self.train_labels, seed=seed, label_fraction=label_fraction, given_val=self.given_val)
+
+    def size_of_split(self, label_fraction: float) -> int:
+        """The number of images in both parts of a `split`, which is the same for every seed."""
+        return size_of_split(self.counts, label_fraction=label_fraction, of_val=self.counts_given)
+
+    @cached_property
+    def counts(self) -> dict[int, int]:
+        """The number of labelled training images of each class that has any."""
+        return class_counts(self.train_labels)
+
+    @cached_property
+    def counts_given(self) -> dict[int, int] | None:
+        """The number of labelled images of each class in the given validation part; None without one."""
+        return None if self.given_val is None else class_counts(self.train_labels.cpu()[self.given_val.cpu()])
+
+    @cached_property
+    def untaught(self) -> list[int]:
+        """The classes of the test images that no training image has."""
+        return sorted(class_counts(self.test_labels).keys() - self.counts.keys())
 
     @cached_property
     def normalisation(self) -> tuple[Tensor, Tensor]:
@@ -166,13 +185,12 @@ def enough_labels(data: ImageData, label_fraction: float, *, dataset: str) -> No
     """A UsageError if this fraction of the labels is too small to train, choose and test a classifier."""
     _need_labels(data, dataset=dataset)
     _need_lessons(data, dataset=dataset)
-    hold_to_labels(data.train_labels, label_fraction=label_fraction, dataset=dataset, classes=data.classes)
+    hold_to_labels(data.counts, label_fraction=label_fraction, dataset=dataset, classes=data.classes)
 
 
 def _need_lessons(data: ImageData, *, dataset: str) -> None:
     """A UsageError for classes that are in the test part but have no training picture."""
-    untaught = sorted(set(data.test_labels.tolist()) - set(data.train_labels.tolist()))
-    if untaught:
+    if untaught := data.untaught:
         names = ", ".join(repr(data.classes[label]) for label in untaught[:5]) + ", …" * (len(untaught) > 5)
         words = f"class {names} is" if len(untaught) == 1 else f"classes {names} are"
         raise UsageError(f"{dataset}: {words} only in the test part; add training pictures")
@@ -180,7 +198,7 @@ def _need_lessons(data: ImageData, *, dataset: str) -> None:
 
 def _need_labels(data: ImageData, *, dataset: str) -> None:
     """A UsageError if there is nothing to train a classifier on, or nothing to test it on."""
-    counts = class_counts(data.train_labels)
+    counts = data.counts
     if not counts or not len(data.test_labels):
         missing = "test images" if counts else "labels"
         raise UsageError(
@@ -191,10 +209,10 @@ def _need_labels(data: ImageData, *, dataset: str) -> None:
         (only,) = counts
         known = f"all labelled training images are of one class, {data.classes[only]!r}"
         raise UsageError(f"{dataset}: {known}; at least two classes are needed")
-    parts = data.split(seed=0)
-    for part, words in ((parts.train, "training"), (parts.val, "validation")):
-        without = dict.fromkeys(counts.keys() - class_counts(data.train_labels.cpu()[part]).keys(), 0)
-        if data.given_val is not None and without:
+    val = data.counts_given if data.counts_given is not None else counts
+    train = {label: count for label, count in counts.items() if val is counts or count > val.get(label, 0)}
+    for part, words in ((train, "training"), (val, "validation")):
+        if without := dict.fromkeys(counts.keys() - part.keys(), 0):
             raise UsageError(
                 f"{dataset}: no {words} image: {named(without, data.classes)}; each class needs one in train and one in val"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,7 @@ from sslcli.data.batches import generator
 from sslcli.errors import UsageError
 
 LEAST_LABELS = 2  # labelled images per class, training and validation together
+HELD_OUT = 0.1  # of the labelled images, unless the data have a validation part
 NAMED = 10  # classes that a message names at most
 UNLABELLED = -1
 """The label of a training image whose class is unknown."""
@@ -27,7 +28,12 @@ class Split:
 
 
 def split(
-    labels: Tensor, *, seed: int, val_fraction: float = 0.1, label_fraction: float = 1.0, given_val: Tensor | None = None
+    labels: Tensor,
+    *,
+    seed: int,
+    val_fraction: float = HELD_OUT,
+    label_fraction: float = 1.0,
+    given_val: Tensor | None = None,
 ) -> Split:
     """Split the labelled training images by class and seed: `val_fraction` of each class is for validation.
 
@@ -46,19 +52,35 @@ def split(
         if given_val is not None:
             of_val, of_train = members[given[members]], members[~given[members]]
         else:
-            held_out = max(1, round(val_fraction * len(members)))
+            held_out = _some(len(members), val_fraction)
             of_val, of_train = members[:held_out], members[held_out:]
-        val = torch.cat([val, of_val[: max(1, round(label_fraction * len(of_val)))]])
-        train = torch.cat([train, of_train[: max(1, round(label_fraction * len(of_train)))]])
+        val = torch.cat([val, of_val[: _some(len(of_val), label_fraction)]])
+        train = torch.cat([train, of_train[: _some(len(of_train), label_fraction)]])
     return Split(train.sort().values, val.sort().values)
 
 
-def hold_to_labels(labels: Tensor, *, label_fraction: float, dataset: str, classes: Sequence[str] = ()) -> None:
+def size_of_split(counts: Mapping[int, int], *, label_fraction: float, of_val: Mapping[int, int] | None = None) -> int:
+    """The number of images in both parts of a `split`, from the labelled images of each class; nothing is drawn.
+
+    `of_val` are those of a given validation part.
+    """
+    size = 0
+    for label, count in counts.items():
+        held_out = _some(count, HELD_OUT) if of_val is None else of_val.get(label, 0)
+        size += _some(held_out, label_fraction) + _some(count - held_out, label_fraction)
+    return size
+
+
+def _some(count: int, fraction: float) -> int:
+    """A fraction of so many images: rounded, and at least one if there is any."""
+    return min(count, max(1, round(fraction * count)))
+
+
+def hold_to_labels(counts: Mapping[int, int], *, label_fraction: float, dataset: str, classes: Sequence[str] = ()) -> None:
     """A UsageError if `split` would take more labels than were asked for; `classes` are the names of the classes.
 
-    Each class needs one image for training and one for validation.
+    `counts` are the labelled images of each class. Each needs one image for training and one for validation.
     """
-    counts = class_counts(labels)
     smallest = min(counts.values())
     if label_fraction == 1 or label_fraction * smallest >= LEAST_LABELS:
         return

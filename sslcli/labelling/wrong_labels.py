@@ -18,7 +18,7 @@ from sslcli.data.folder.entry import as_text
 from sslcli.data.image_data import ImageData, centre
 from sslcli.data.loading import load_data
 from sslcli.data.on_disk import chosen
-from sslcli.data.split import UNLABELLED, class_counts, named
+from sslcli.data.split import UNLABELLED, named
 from sslcli.errors import UsageError
 from sslcli.evaluation.suspects import Suspects, suspects
 from sslcli.export.reading import Reader, reader_of
@@ -71,7 +71,7 @@ def _hold_to_size(reader: Reader, data: ImageData, command: DataCheck) -> None:
 
 def _judgeable(data: ImageData, dataset: str) -> Tensor:
     """The positions of the training images of all classes with two labels or more; the other classes are named."""
-    counts = class_counts(data.train_labels)
+    counts = data.counts
     few = {label: count for label, count in counts.items() if count < 2}
     if len(counts) - len(few) < 2:
         raise UsageError(f"--labels-too: {dataset} has no two classes with two training labels each; add --labels FILE.csv")

@@ -65,7 +65,9 @@ class Command:
         return {}
 
     def because(self, origin: str, **values: object) -> Self:
-        """A copy with other values, and `origin` as the place where they come from."""
+        """The options with other values, and `origin` as the place where they come from."""
+        if not values:
+            return self
         copied: Callable[..., Self] = replace
         changed = copied(self, **(self.left_open_by(values) | values))
         changed.origins.update({**self.origins, **dict.fromkeys(values, origin)})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Literal, TypeVar, get_args, get_origin
 
 from typer.models import ParameterInfo
@@ -16,7 +18,8 @@ OF_METHODS = tuple(dict.fromkeys(name for file in FILES.values() for name in fil
 """The options of ssl pretrain that belong only to some methods."""
 
 
-def method_hints(file: MethodFile | None) -> dict[str, object]:
+@lru_cache(maxsize=64)  # a study asks thousands of times
+def method_hints(file: MethodFile | None) -> Mapping[str, object]:
     """The annotations of a method's options, in their own panel of --help."""
     return {} if file is None else {name: in_panel(option.hint) for name, option in file.options.items()}
 

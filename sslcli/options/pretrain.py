@@ -197,7 +197,7 @@ class Pretrain(Command):
     @classmethod
     def hints(cls, values: Mapping[str, object]) -> dict[str, object]:
         """The annotations, with the method's own for the options of the method."""
-        return super().hints(values) | method_hints(cls.file_of(str(values.get("method", cls.method))))
+        return super().hints(values) | dict(method_hints(cls.file_of(str(values.get("method", cls.method)))))
 
     def default_of(self, name: str) -> object:
         """The default; for an option of methods that of this method, or None if it has no such option."""

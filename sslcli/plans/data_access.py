@@ -17,7 +17,6 @@ from sslcli.data.folder.manifest import read_manifest, tested_but_seen, write_ma
 from sslcli.data.folder.reading import Reading
 from sslcli.data.image_data import ImageData, enough_labels
 from sslcli.data.loading import load_data
-from sslcli.data.split import UNLABELLED, Split
 from sslcli.errors import StateError, UsageError
 from sslcli.models import INPUT
 from sslcli.models.own_input import own_input
@@ -110,18 +109,17 @@ def _load_as(registry: Registry, record: Run, known: Mapping[str, object], named
     return load(str(options.dataset), data_folder(registry, named or options.data_dir), reading=reading_of(registry, options))
 
 
-def take_labels(options: Probe | Finetune, data: ImageData) -> Split:
-    """The split of an evaluation's labelled images, a fraction of all, into training and validation.
+def count_labels(options: Probe | Finetune, data: ImageData) -> int:
+    """The number of labelled images of an evaluation, a fraction of all, for training and validation.
 
     A UsageError if they are too few. A message tells the number if it exceeds the requested one by more than 10 %.
     """
     share = options.label_fraction
     enough_labels(data, share, dataset=options.dataset or "")
-    parts = data.split(seed=options.seed or 0, label_fraction=share)
-    taken, whole = len(parts.train) + len(parts.val), int((data.train_labels != UNLABELLED).sum())
+    taken, whole = data.size_of_split(share), sum(data.counts.values())
     if taken > 1.1 * share * whole:
         say(f"--label-fraction {share:g}: {taken:,} of {whole:,} labels, {taken / whole:.2g}: each class needs one held out")
-    return parts
+    return taken
 
 
 def keep_manifest(registry: Registry, run: Run, data: ImageData) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sslcli.data.loading import load_data
 from sslcli.options.probe import DEFAULTS, Probe
 from sslcli.options.trainings import EvaluationT
-from sslcli.plans.data_access import Load, take_labels
+from sslcli.plans.data_access import Load, count_labels
 from sslcli.plans.elsewhere import with_network
 from sslcli.plans.folds import check_folds
 from sslcli.plans.inheriting import fill, inherit, settle_encoder, settle_epoch
@@ -43,11 +43,11 @@ def settle(registry: Registry, inherited: EvaluationT, parent: Run | None, *, lo
     if isinstance(inherited, Probe):
         inherited = inherited.because("default", **{name: DEFAULTS[name] for name in inherited.foreign()})
     context, options = prepare(registry, inherited, load=load)
-    parts, protocol = take_labels(options, context.data), options.by_protocol
+    labels, protocol = count_labels(options, context.data), options.by_protocol
     if isinstance(options, Probe) and options.folds is not None:
         check_folds(registry, options, context.data, dataset=str(options.dataset))
     own = protocol.own(options.options())
     if protocol.check is not None:
-        protocol.check(own, len(parts.train) + len(parts.val))
+        protocol.check(own, labels)
     options = options.because("from other options", **protocol.settle(own))
     return plan_of(options, context, parent, protocol=protocol)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Generic
 
 from sslcli.options.pairing import begun_with, pair_key
@@ -33,12 +34,12 @@ class Plan(Generic[OptionsT_co]):
         values = self.options.options()
         return self.experiment, self.init, self.parent, values.get("at_epoch"), self.pair
 
-    @property
+    @cached_property
     def pair(self) -> str:
         """A key, equal for evaluations that differ only in init; that of a pretraining depends on its weights and code."""
         return pair_key(self.experiment, self.options.options(), self._begun_with)
 
-    @property
+    @cached_property
     def setup(self) -> str:
         """A key that is equal for trainings that differ only in init and seed."""
         return pair_key(self.experiment, self.options.options(), self._begun_with, but=("seed",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -63,7 +64,7 @@ def resolve(options: Pretrain, context: Context) -> Pretrain:
     options = with_strengths(options, size)
     if options.view_sizes == "auto":
         options = options.because(f"from the image size, {size}", view_sizes=str(size))
-    parts = {spec.part for spec in build_method(options).views}
+    parts = _parts_of_views(options.because("the views do not depend on it", seed=0))
     for side in {side_of(size, part) for size, _ in view_size_plan(options.view_sizes) for part in parts}:
         hold_to_side(options.backbone, stem=options.stem, side=side)
     if options.batch_size > (images := len(context.data.train_images)):
@@ -128,6 +129,12 @@ def build_method(options: Pretrain, *, begin: Callable[[Encoder], None] = lambda
             method = kind(encoder, own)
     share_batch_norm(method)
     return method
+
+
+@lru_cache(maxsize=64)
+def _parts_of_views(options: Pretrain) -> frozenset[float]:
+    """The parts of the image size that the method's views have. To build the method takes long, and seeds share it."""
+    return frozenset(spec.part for spec in build_method(options).views)
 
 
 def _classes_of(file: MethodFile) -> tuple[Callable[..., object], Callable[[Encoder, object], Method]]:

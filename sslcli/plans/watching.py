@@ -14,7 +14,6 @@ from sslcli.data.batches import generator
 from sslcli.data.folder.reading import Reading
 from sslcli.data.image_data import ImageData, enough_labels
 from sslcli.data.on_disk import chosen
-from sslcli.data.split import class_counts
 from sslcli.distributed import first_of_each_machine_first
 from sslcli.errors import UsageError
 from sslcli.evaluation.features import outputs
@@ -48,7 +47,7 @@ def load_watched(registry: Registry, options: TrainingOptions, *, side: int, loa
         reading = Reading(image_size=side, workers=usable_cores(), progress=progress, say=say)
     with first_of_each_machine_first():  # it may have to download
         data = load(name, data_folder(registry, options.data_dir), download=options.download, reading=reading)
-    if not class_counts(data.train_labels):
+    if not data.counts:
         accepted = "a data set with labels, or a folder with a sub-folder for each class"
         raise UsageError(f"--watch {name} has no labels: accepted is {accepted}")
     enough_labels(data, 1.0, dataset=f"--watch {name}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from sslcli.errors import UsageError
 
@@ -107,6 +108,7 @@ def _since(command: str, options: Mapping[str, object], *, version: int, method:
     return found
 
 
+@cache  # keys ask for the same names again and again
 def first_name(command: str, name: str) -> str:
     """The first name of a current option."""
     for change in reversed(CHANGES):

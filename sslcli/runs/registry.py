@@ -12,7 +12,6 @@ import secrets
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -52,17 +51,17 @@ class Registry:
         return line if here == self.root.resolve() else f"{line} --project {shlex.quote(os.path.relpath(self.root))}"
 
     @cached_property
-    def _real_root(self) -> Path:
-        return self.root.resolve()
+    def _real_root(self) -> str:
+        return os.path.realpath(self.root)
 
     def path(self, relative: str) -> Path:
         """The absolute form of a path in the project; a UsageError if it, or a link in it, leaves the project."""
-        path = (self.root / relative).resolve()
-        if not path.is_relative_to(self._real_root):
+        path = os.path.realpath(os.path.join(self._real_root, relative))
+        if path != self._real_root and not path.startswith(os.path.join(self._real_root, "")):
             raise UsageError(
                 f"{relative!r} in the registry is outside the project {self.root}; accepted are relative paths inside it"
             )
-        return path
+        return Path(path)
 
     def runs(self) -> list[Run]:
         """All runs, oldest first, from the index. Empty without an index; a UsageError if the index is damaged."""
@@ -174,7 +173,7 @@ class Registry:
         return [run for run in {run.id: run for run in whole_lines(damaged)}.values() if run.status == "published"]
 
     def _write_record(self, run: Run) -> None:
-        content = {name: value for name, value in asdict(run).items() if value not in (None, {}, [])}
+        content = {name: value for name, value in vars(run).items() if value not in (None, {}, [])}
         content |= {FIELD: current()} if run.options else {}
         text = yaml.dump(content, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
         path = self.path(f"{run.folder}/run.yaml")
@@ -221,20 +220,19 @@ class Registry:
                 write_heartbeat(path, done=done, left=left)
 
     def give_up(self, run: Run) -> Run:
-        """The record of a run that is no longer at work, though its entry says so: interrupted, if it has not finished."""
-        record = self.load(run)
-        if record.status == "running":
-            record.status = "interrupted"
-            self.save(record)
-        return record
+        """The record of a run whose process is dead: interrupted. One that has finished, or that a process holds, stays."""
+        with suppress(HeldError), locked(self._lock_of(run), timeout=0):
+            record = self.load(run)
+            if record.status == "running":
+                record.status = "interrupted"
+                self.save(record)
+        return self.load(run)
 
     def heartbeat(self, run: Run) -> Heartbeat | None:
         """The last heartbeat of a run's process; None if it is missing or cannot be read."""
-        try:
-            path = self.path(f"{run.folder}/.heartbeat")
-        except UsageError:
-            return None
-        return read_heartbeat(path)
+        with suppress(UsageError):
+            return read_heartbeat(self.path(f"{run.folder}/.heartbeat"))
+        return None
 
     def elsewhere(self, run: Run) -> str | None:
         """Where another machine runs a run, and when it was last seen there. Its lock says nothing on this machine."""

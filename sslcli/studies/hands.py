@@ -51,7 +51,10 @@ class Hands:
             try:
                 held.enter_context(locked(self.registry.path(FOLDER) / ".lock", timeout=PATIENCE))
             except HeldError as error:
-                raise StateError(f"another ssl study has been entering its runs for {PATIENCE:g} s: {error}") from None
+                raise StateError(
+                    f"another ssl study has been entering its runs for {PATIENCE:g} s: {error}; to end it, press Ctrl-C where "
+                    "it runs; then type the study again"
+                ) from None
             yield
 
     def take(self, run: Run, place: str, *, called: str = "") -> None:

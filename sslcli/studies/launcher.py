@@ -5,13 +5,10 @@ What is done is read from the registry alone. So the loop can die at any moment 
 
 from __future__ import annotations
 
-import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import islice
-from types import FrameType
 
 from sslcli.console.live import LiveTable
 from sslcli.console.messages import say
@@ -19,8 +16,8 @@ from sslcli.errors import Interrupted, StateError
 from sslcli.runs.run import Run
 from sslcli.studies.hands import Hands
 from sslcli.studies.places.place import Ended, Job, Place
-from sslcli.studies.states import COLUMNS, FAILED, FINISHED, State, changes, foremost, state_of_job, summary
-from sslcli.training.lifecycle import heeded, listening
+from sslcli.studies.signals import Signals
+from sslcli.studies.states import COLUMNS, FAILED, FINISHED, RUNNING, State, changes, foremost, state_of_job, summary
 
 LOOK_EVERY = 0.5  # seconds between two looks at the place and the registry
 TRIES = 3  # of a job that is killed before its end
@@ -35,11 +32,13 @@ class Launcher:
         self.hands, self.registry, self.place, self.key = hands, hands.registry, place, key
         self.jobs = {job.run: job for job in jobs}
         self.failed: dict[str, str] = {}
+        self.signals = Signals()
         self._done: set[str] = set()
         self._here: set[str] = set()
         self._tries = Counter[str]()
-        self._attempts: dict[str, int] = {}  # of runs that had failed before
+        self._attempts: dict[str, int] = {}  # of runs that had begun before
         self._before: dict[str, str] = {}
+        self._idle: dict[str, tuple[str, State]] = {}  # of runs that nobody works on: their status, and how they stand
 
     def run(self, table: LiveTable) -> None:
         """Give jobs to the place until each has ended; a StateError at the end names those that failed."""
@@ -48,15 +47,16 @@ class Launcher:
         self._before = {state.job: state.state for state in self._states(runs)}
         while self._open():
             self._start(runs)
-            ended = self.place.ended()
-            runs = self._look()
-            for job in ended:
-                self._take_back(runs[job.run], job)
+            with self.signals.held_back():
+                ended = self.place.ended()
+                runs = self._look()
+                for job in ended:
+                    self._take_back(runs[job.run], job)
             self._show(runs, table)
             if self._open():
                 time.sleep(LOOK_EVERY)
-        for run in runs.values():
-            self.hands.tidy(run)
+        for name in self._done:
+            self.hands.tidy(runs[name])
         if self.failed:
             raise StateError(self._of_failures())
 
@@ -70,20 +70,23 @@ class Launcher:
 
     def _adopt(self, runs: Mapping[str, Run]) -> None:
         """Take over the jobs that a dead launcher gave to the same place and that are still there."""
-        for job in self._open():
-            ticket = self.hands.ticket(runs[job.run])
-            if ticket is None or ticket.place != self.key or self.hands.elsewhere(runs[job.run]):
-                continue
-            if self.place.adopt(job, ticket.called):
-                self._here.add(job.run)
-                self.hands.take(runs[job.run], self.key, called=ticket.called)
+        with self.hands.entering():
+            for job in self._open():
+                ticket = self.hands.ticket(runs[job.run])
+                if ticket is None or ticket.place != self.key or self.hands.elsewhere(runs[job.run]):
+                    continue
+                if self.place.adopt(job, ticket.called):
+                    self._here.add(job.run)
+                    self.hands.take(runs[job.run], self.key, called=ticket.called)
 
     def _open(self) -> list[Job]:
         """The jobs that are neither done nor failed, nor need one that failed."""
         return [job for name, job in self.jobs.items() if name not in self._done and not self._is_hopeless(job)]
 
     def _is_hopeless(self, job: Job) -> bool:
-        return job.run in self.failed or any(need in self.failed for need in job.needs)
+        return job.run in self.failed or any(
+            need not in self._done and need in self.jobs and self._is_hopeless(self.jobs[need]) for need in job.needs
+        )
 
     def _ready(self, runs: Mapping[str, Run]) -> Iterator[Job]:
         """The jobs that can be started now, and that nobody has."""
@@ -100,25 +103,29 @@ class Launcher:
             runs = self._look() if jobs else runs  # what was at work and is not may have finished since
             jobs = [job for job in jobs if job.run not in self._done and not self.hands.is_busy(runs[job.run])]
             for job in jobs:
-                if runs[job.run].status == "running":  # its process is dead, here or on another machine
-                    self.registry.give_up(runs[job.run])
-                if runs[job.run].status == FAILED:
-                    self._attempts[job.run] = len(self.registry.load(runs[job.run]).attempts)
-                self.hands.take(runs[job.run], self.key)
+                run = runs[job.run]
+                if run.status == RUNNING:  # its process is dead, here or on another machine
+                    self.registry.give_up(run)
+                if run.status == FAILED or self.registry.heartbeat(run) is not None:
+                    self._attempts[job.run] = len(self.registry.load(run).attempts)
+                self.hands.take(run, self.key)
         if not jobs:
             return
-        for job, called in zip(jobs, self.place.start(jobs), strict=True):
-            self._here.add(job.run)
-            self._tries[job.run] += 1
-            self.hands.take(runs[job.run], self.key, called=called)
+        with self.signals.held_back():
+            for job, called in zip(jobs, self.place.start(jobs), strict=True):
+                self._here.add(job.run)
+                self._tries[job.run] += 1
+                if self.place.outlives:  # a later launcher asks for it by this name
+                    self.hands.take(runs[job.run], self.key, called=called)
 
     def _take_back(self, run: Run, ended: Ended) -> None:
         """Judge a job that ended by its record; one that was killed may be tried again."""
         self._here.discard(run.id)
+        self._idle.pop(run.id, None)
         self.hands.drop(run.id)
         if run.status == FINISHED or self.registry.is_claimed(run):  # another process has it
             return
-        record = self.registry.give_up(run) if run.status == "running" else self.registry.load(run)
+        record = self.registry.give_up(run) if run.status == RUNNING else self.registry.load(run)
         if record.status == FINISHED:
             return
         begun = len(record.attempts) > self._attempts.get(run.id, 0)
@@ -137,13 +144,21 @@ class Launcher:
     def _states(self, runs: Mapping[str, Run]) -> list[State]:
         found = []
         for name, job in self.jobs.items():
-            state = state_of_job(self.registry, runs[name], minutes=job.minutes)
-            if name in self._here and state.state not in ("running", FINISHED):
+            state = self._state(job, runs[name])
+            if name in self._here and state.state not in (RUNNING, FINISHED):
                 state = State(name, "starting", left=state.left)
             elif name in self.failed:
                 state = State(name, FAILED)
             found.append(state)
         return found
+
+    def _state(self, job: Job, run: Run) -> State:
+        """How a job stands. Of thousands that wait nothing is read again until their entry changes, or they were here."""
+        if run.id not in self._here and run.status != RUNNING and self._idle.get(run.id, ("",))[0] == run.status:
+            return self._idle[run.id][1]
+        state = state_of_job(self.registry, run, minutes=job.minutes)
+        self._idle[run.id] = run.status, state
+        return state
 
     def _show(self, runs: Mapping[str, Run], table: LiveTable) -> None:
         states = self._states(runs)
@@ -166,7 +181,7 @@ class Launcher:
 def launch(hands: Hands, jobs: Sequence[Job], place: Place, *, key: str) -> None:
     """Do every job at a place. A signal ends the jobs, which save; a closed terminal leaves those that outlive it alone."""
     launcher = Launcher(hands, jobs, place, key=key)
-    with LiveTable(COLUMNS) as table, _ended_by_signals():
+    with LiveTable(COLUMNS) as table, launcher.signals.heard():
         try:
             launcher.run(table)
         except BaseException as stopped:
@@ -177,16 +192,3 @@ def launch(hands: Hands, jobs: Sequence[Job], place: Place, *, key: str) -> None
             raise
         finally:
             place.close()
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Signals that ask a run to stop raise Interrupted in the block, where Python's main thread runs it; a second kills."""
-
-    def stop(number: int, _: FrameType | None) -> None:
-        for other in heeded():
-            signal.signal(other, signal.SIG_DFL)
-        raise Interrupted(number, "to go on with the rest, type the study again")
-
-    with listening(stop):
-        yield

@@ -6,12 +6,14 @@ import io
 import os
 import shutil
 import tarfile
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from sslcli.errors import StateError
 from sslcli.files import UNFINISHED
-from sslcli.locks import locked
+from sslcli.locks import HeldError, locked
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
@@ -98,6 +100,15 @@ def _enter(registry: Registry, folder: Path) -> None:
     registry.save(_record(registry, f"runs/{folder.parent.name}/{folder.name}"))
 
 
-def _alone(registry: Registry) -> AbstractContextManager[None]:
+@contextmanager
+def _alone(registry: Registry) -> Iterator[None]:
     """Hold the lock of all that unpack in a project: one must not clean up what another is writing."""
-    return locked(registry.root / "runs" / ".unpacking.lock", timeout=PATIENCE)
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(registry.root / "runs" / ".unpacking.lock", timeout=PATIENCE))
+        except HeldError as error:
+            raise StateError(
+                f"another process has been unpacking runs into {registry.root} for {PATIENCE:g} s: {error}; "
+                "when it has ended, type the study again"
+            ) from None
+        yield

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,8 @@ from sslcli.errors import StateError, UsageError
 
 ANSWER = 60.0  # seconds that a node may take to say what it has
 REACHED = 10.0  # seconds that the head may take to answer
+ASK_EVERY = 2.0  # seconds between two looks whether the head is still there
+GONE = 20.0  # seconds without an answer after which the head counts as gone; one that keeps its state may start again
 ADDRESS = re.compile(r"(?P<host>[^/:\s]+|\[[0-9a-f:]+\]):(?P<port>[0-9]{1,5})")
 START = "to start it, type: ray start --head; to join one, type: ray start --address=HOST:6379"
 
@@ -41,6 +44,32 @@ def join(ray: ModuleType, where: str) -> None:
             signal.signal(signal.SIGTERM, handler)
 
 
+class Head:
+    """The head of the cluster that this process has joined, and when it last answered."""
+
+    def __init__(self, address: str) -> None:
+        self._address, self._answered, self._looked = address, time.monotonic(), time.monotonic()
+
+    def hold(self) -> None:
+        """A StateError if the head has not answered for GONE seconds: after sixty, Ray kills this process without a word.
+
+        It may be called at any rate: the head is asked every ASK_EVERY seconds.
+        """
+        if time.monotonic() - self._looked < ASK_EVERY:
+            return
+        host, _, port = self._address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=ASK_EVERY).close()
+            self._answered = time.monotonic()
+        except OSError as error:
+            if time.monotonic() - self._answered > GONE:
+                raise StateError(
+                    f"the head of Ray at {self._address} has gone ({error}); what is done stays done. To go on, type the study "
+                    f"again with --on local, or with --on ray when Ray is back; {START}"
+                ) from error
+        self._looked = time.monotonic()
+
+
 def _of_this_machine() -> str:
     """The address of the cluster that this machine belongs to; "auto" if only Ray knows it.
 
@@ -52,15 +81,25 @@ def _of_this_machine() -> str:
     return "auto"
 
 
-def hold_to_resources(ray: ModuleType, *, cpus: int, gpus: int, memory: float) -> None:
-    """A UsageError if no node could ever do a job of this size (memory in GB): Ray would wait for one without a word."""
+def hold_to_resources(ray: ModuleType, *, cpus: int, gpus: int, memory: float, processes: int = 1) -> None:
+    """A UsageError if the nodes could never do a job of this size: Ray would wait without a word.
+
+    `cpus`, `gpus` and `memory` (in GB) are those of each of the `processes` that do a pretraining at once.
+    """
     asked = {"CPU": cpus, "GPU": gpus, "memory": memory * 2**30}
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if any(all(node.get(name, 0) >= count for name, count in asked.items()) for node in nodes):
+    fit = sum(int(min(node.get(name, 0) // count for name, count in asked.items() if count)) for node in nodes)
+    if fit >= processes:
         return
     have = "; ".join(f"{node.get('CPU', 0):g} cores, {node.get('GPU', 0):g} GPUs, {node.get('memory', 0) / 2**30:.3g} GB"
                      for node in nodes)  # fmt: skip
-    raise UsageError(f"--job: no node of Ray has {cpus} cores, {gpus} GPUs and {memory:g} GB for a job; the nodes have: {have}")
+    size = f"{cpus} cores, {gpus} GPUs and {memory:g} GB"
+    if fit:
+        raise UsageError(
+            f"--job processes={processes}: the nodes of Ray have room for {fit} processes with {size} each; accepted is at "
+            f"most processes={fit}; the nodes have: {have}"
+        )
+    raise UsageError(f"--job: no node of Ray has {size} for a job; the nodes have: {have}")
 
 
 def all_see(ray: ModuleType, mark: Path) -> bool:
@@ -78,7 +117,9 @@ def all_see(ray: ModuleType, mark: Path) -> bool:
         try:
             version, marked = ray.get(answer, timeout=ANSWER)
         except ray.exceptions.RayError as error:
-            raise StateError(f"--on ray: the node {nodes[node]} does not answer: {type(error).__name__}") from error
+            raise StateError(
+                f"--on ray: the node {nodes[node]} does not answer: {type(error).__name__}; to see all nodes, type: ray status"
+            ) from error
         if version != __version__:
             has = f"sslcli {version}" if version else "no sslcli"
             raise StateError(

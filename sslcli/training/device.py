@@ -191,6 +191,7 @@ def describe(device: torch.device) -> str:
     return device.type
 
 
+@cache
 def _cpu_model() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:

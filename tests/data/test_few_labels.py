@@ -67,4 +67,39 @@ def test_of_many_classes_the_smallest_are_named_and_the_rest_counted() -> None:
         enough_labels(data, 1.0, dataset="x")
     assert str(told.value).count("kind") == NAMED
     with pytest.raises(UsageError, match=r"Too small: 30 classes, 'kind 15' \(1\)"):
-        hold_to_labels(labels, label_fraction=0.5, dataset="x", classes=data.classes)
+        hold_to_labels(data.counts, label_fraction=0.5, dataset="x", classes=data.classes)
+
+
+def labelled(labels: list[int], *, test: list[int], given_val: list[int] | None = None) -> ImageData:
+    return ImageData(
+        train_images=torch.zeros(len(labels), 3, 8, 8, dtype=torch.uint8), train_labels=torch.tensor(labels),
+        test_images=torch.zeros(len(test), 3, 8, 8, dtype=torch.uint8), test_labels=torch.tensor(test),
+        classes=("ape", "lynx", "owl"), given_val=None if given_val is None else torch.tensor(given_val),
+    )  # fmt: skip
+
+
+def test_labels_are_counted_by_class_without_those_that_are_unknown() -> None:
+    data = labelled([0, 0, 1, -1, 2, 2, 2], test=[0, 1, 2], given_val=[1, 3, 4])
+    assert data.counts == {0: 2, 1: 1, 2: 3}
+    assert data.counts_given == {0: 1, 2: 1}
+    assert labelled([0, 1, -1], test=[2, 1, 2]).untaught == [2]
+
+
+@pytest.mark.parametrize(
+    ("given_val", "said"), [([0, 2, 3], "no training image: 1 class, 'lynx'"), ([0], "no validation image: 1 class, 'lynx'")]
+)
+def test_a_class_that_lacks_an_image_in_one_of_two_given_parts_is_named(given_val: list[int], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        enough_labels(labelled([0, 0, 1, 1], test=[0, 1], given_val=given_val), 1.0, dataset="x")
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("fraction", [1.0, 0.9, 0.5, 0.25, 0.1, 0.01])
+def test_the_size_of_a_split_is_known_without_drawing_it(fraction: float, given: bool) -> None:
+    random = torch.Generator().manual_seed(0)
+    for images in (7, 40, 301):
+        labels = torch.randint(-1, 3, (images,), generator=random).tolist()
+        data = labelled(labels, test=[0], given_val=list(range(0, images, 3)) if given else None)
+        for seed in range(3):
+            parts = data.split(seed=seed, label_fraction=fraction)
+            assert len(parts.train) + len(parts.val) == data.size_of_split(fraction)

@@ -17,7 +17,7 @@ from sslcli.comparison.differences import both_right
 from sslcli.data.batches import Batches
 from sslcli.data.loading import load_data
 from sslcli.data.sets import shapes
-from sslcli.data.split import hold_to_labels, split
+from sslcli.data.split import class_counts, hold_to_labels, split
 from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.knn import knn_votes
 from sslcli.evaluation.linear import RATES, HeadPerRate, search_rate
@@ -281,7 +281,7 @@ def test_a_share_of_the_labels_that_would_be_rounded_up_is_refused(ssl: Cli, don
 @pytest.mark.parametrize(("images", "fraction"), [(5000, 0.01), (5000, 0.0004), (24, 0.1), (24, 0.083334), (1, 1.0)])
 def test_a_share_that_is_accepted_differs_from_what_is_used_by_rounding(images: int, fraction: float) -> None:
     labels = torch.arange(3 * images) % 3
-    hold_to_labels(labels, label_fraction=fraction, dataset="x")
+    hold_to_labels(class_counts(labels), label_fraction=fraction, dataset="x")
     parts = split(labels, seed=1, label_fraction=fraction)
     assert abs((len(parts.train) + len(parts.val)) / 3 - fraction * images) <= 1
 

@@ -96,6 +96,42 @@ def test_newer_lines_that_are_missing_or_damaged_are_named_and_rebuilt_from_the_
     assert not newer(large)
 
 
+@pytest.mark.parametrize(("spoil", "said"), [(Path.unlink, "is missing"), (damage, "newer lines are damaged")])
+def test_a_process_that_has_read_the_newer_lines_sees_when_they_are_missing_or_cut_off(
+    large: Registry, spoil: Callable[[Path], None], said: str
+) -> None:
+    large.create("a", experiment="pretrain", status="interrupted")
+    assert len(large.runs()) == 21
+    (file,) = newer(large)
+    spoil(file)
+    with pytest.raises(UsageError, match=said):
+        large.runs()
+
+
+def test_two_writers_that_have_both_read_the_index_see_every_change_of_the_other(large: Registry) -> None:
+    writers = [large, Registry(large.root)]
+    for number in range(60):
+        one, other = writers[number % 2], writers[1 - number % 2]
+        run = one.create("a", experiment="pretrain", status="interrupted")
+        assert other.find(run.id).status == "interrupted"
+        for status in ("running", "finished"):
+            run.status = status
+            other.save(run)
+            assert one.find(run.id).status == status
+    whole = [(run.id, run.status) for run in Registry(large.root).runs()]
+    assert len(whole) == 20 + 60
+    assert [[(run.id, run.status) for run in writer.runs()] for writer in writers] == [whole] * 2
+
+
+def test_after_a_line_that_is_not_ascii_the_next_is_written_whole(large: Registry) -> None:
+    large.create("a", experiment="pretrain", status="interrupted")
+    (file,) = newer(large)
+    line = '- {"id": "b", "experiment": "knn", "status": "finished", "note": "é"}\n'
+    file.write_bytes(file.read_bytes() + line.encode())
+    run = large.create("c", experiment="pretrain", status="interrupted")
+    assert [(found.id, found.note) for found in large.runs()][-2:] == [("b", "é"), (run.id, None)]
+
+
 def test_an_index_that_somebody_wrote_as_other_yaml_becomes_this_programs_again(large: Registry) -> None:
     large.index.write_text(
         "runs:\n" + "".join(f"- experiment: pretrain\n  id: old-{n}\n  status: finished\n" for n in range(50))

@@ -1,11 +1,16 @@
 """The launcher gives each job to a place once its needs are finished, tries a killed one again, and repeats nothing."""
 
+import os
+import signal
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from sslcli.errors import Interrupted, StateError
-from sslcli.locks import locked
+from sslcli.locks import is_held, locked
+from sslcli.runs.heartbeat import Heartbeat
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.studies import launcher
@@ -252,3 +257,104 @@ def test_a_job_that_is_killed_before_it_begins_is_tried_three_times(registry: Re
     with at_work(registry) as hands, pytest.raises(StateError, match="SIGKILL; it printed nothing"):
         launch(hands, jobs[:1], place := Killed(registry), key="stub")
     assert len(place.started) == 3
+
+
+def test_a_signal_while_jobs_are_given_to_a_place_takes_effect_when_the_place_has_them(
+    registry: Registry, jobs: list[Job]
+) -> None:
+    class Asked(Stub):
+        def start(self, jobs: Sequence[Job]) -> list[str]:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return super().start(jobs)
+
+    with (
+        at_work(registry) as hands,
+        pytest.raises(Interrupted, match="SIGTERM; to go on with the rest, type") as told,
+    ):
+        launch(hands, jobs, place := Asked(registry), key="stub")
+    assert told.value.exit_code == 143
+    assert [job.run for job in place.here] == place.started == [jobs[0].run, jobs[3].run]
+    assert place.was_ended
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_what_needs_a_job_that_needs_a_failed_one_is_left(registry: Registry, jobs: list[Job]) -> None:
+    run = registry.create("last", experiment="knn", status="interrupted", study="s")
+    chain = [jobs[0], jobs[1], Job(run=run.id, folder=run.folder, needs=(jobs[1].run,))]
+    place = Stub(registry, outcome=lambda *_: "failed")
+    with at_work(registry) as hands, pytest.raises(StateError, match="1 of 3 jobs failed; 2 jobs that need them were left"):
+        launch(hands, chain, place, key="stub")
+    assert place.started == [jobs[0].run]
+
+
+def test_a_job_that_had_begun_before_and_is_refused_now_is_named_at_once(registry: Registry, jobs: list[Job]) -> None:
+    class Refused(Stub):
+        def ended(self) -> list[Ended]:
+            found, self.here = [Ended(job.run, "code 3", 3) for job in self.here], []
+            return found
+
+    run = registry.load(registry.find(jobs[0].run))
+    run.attempts = [{"status": "interrupted"}]
+    registry.beat(run)
+    registry.save(run)
+    with at_work(registry) as hands, pytest.raises(StateError, match="code 3; it printed nothing"):
+        launch(hands, jobs[:1], place := Refused(registry), key="stub")
+    assert len(place.started) == 1
+
+
+def test_a_job_is_taken_over_while_no_other_launcher_can_take_it(registry: Registry, jobs: list[Job]) -> None:
+    held: list[bool] = []
+
+    class Watched(Stub):
+        def adopt(self, job: Job, ticket: str) -> bool:
+            held.append(is_held(registry.path("runs/.launchers/.lock")))
+            return super().adopt(job, ticket)
+
+    Hands(registry, "dead").take(registry.find(jobs[0].run), "stub", called="ticket of it")
+    with at_work(registry) as hands:
+        launch(hands, jobs, Watched(registry), key="stub")
+    assert held == [True]
+
+
+def test_of_jobs_that_wait_nothing_is_read_again(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs, asked = enter(registry, count=8), Counter[str]()
+    original = Registry.heartbeat
+
+    def heartbeat(self: Registry, run: Run) -> Heartbeat | None:
+        asked[run.id] += 1
+        return original(self, run)
+
+    monkeypatch.setattr(Registry, "heartbeat", heartbeat)
+    with at_work(registry) as hands:
+        launch(hands, jobs, place := Stub(registry, room=1), key="stub")
+    assert len(place.batches) == len(jobs)
+    assert max(asked.values()) <= 3  # when it is first shown, when it is given, and while it is there
+
+
+def test_a_job_that_was_killed_is_shown_as_interrupted_and_no_longer_as_waiting(
+    registry: Registry, jobs: list[Job], capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Full(Stub):
+        def room(self) -> int:
+            return int(len(self.started) < 2)
+
+        def ended(self) -> list[Ended]:
+            found = super().ended()
+            if not found:
+                raise Interrupted(2)
+            return found
+
+    place = Full(registry, outcome=lambda *_: "interrupted")
+    with at_work(registry) as hands, pytest.raises(Interrupted):
+        launch(hands, jobs[:1], place, key="stub")
+    assert f"{jobs[0].run}: interrupted on" in capsys.readouterr().err
+
+
+def test_a_run_that_a_process_holds_is_not_given_up(registry: Registry, jobs: list[Job]) -> None:
+    run = registry.load(registry.find(jobs[0].run))
+    run.status = "running"
+    registry.save(run)
+    with registry.claim(run):
+        assert registry.give_up(run).status == "running"
+    assert registry.find(run.id).status == "running"
+    assert registry.give_up(run).status == "interrupted"

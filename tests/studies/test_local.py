@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from sslcli.errors import StateError
 from sslcli.studies.places.local import Local
-from sslcli.studies.places.place import Ended, Job
+from sslcli.studies.places.place import Ended, Job, ended_with
 from sslcli.training import device
 from tests.measuring import wait_until
 
@@ -109,3 +110,17 @@ def test_the_end_of_a_place_asks_each_job_to_save_and_waits_for_it(tmp_path: Pat
     wait_until(lambda: all(said(tmp_path, one) == "ready\n" for one in working))
     place.end()
     assert [said(tmp_path, one) for one in working] == ["ready\nsaved\n"] * 2
+
+
+def test_a_job_that_cannot_be_started_is_named_with_the_reason_and_what_to_type(tmp_path: Path, job: type[Shell]) -> None:
+    place = Local(tmp_path, processes=2)
+    with pytest.raises(StateError, match=r"b cannot be started on this machine: .*gone.*; .*type the study again"):
+        place.start([job(run="a", folder="runs", line="exit 0"), job(run="b", folder="runs/gone", line="exit 0")])
+    assert ended(place, 1) == {"a": ("code 0", 0)}  # what was started before is not lost
+
+
+@pytest.mark.parametrize(
+    ("code", "why", "kept"), [(0, "code 0", 0), (3, "code 3", 3), (-9, "SIGKILL", None), (-40, "signal 40", None)]
+)
+def test_the_end_of_a_process_is_a_code_or_the_name_of_a_signal(code: int, why: str, kept: int | None) -> None:
+    assert ended_with("a", code) == Ended("a", why, kept)

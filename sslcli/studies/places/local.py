@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sslcli.errors import UsageError
-from sslcli.studies.places.place import Asked, Ended, Entry, Job, Place
+from sslcli.errors import StateError, UsageError
+from sslcli.studies.places.place import Asked, Ended, Entry, Job, Place, ended_with
 from sslcli.training.device import THREADS, share_of_threads
 
 MOST = 1024  # processes
@@ -33,22 +32,27 @@ class Local(Place):
         """Start a process for each job, in a group of its own: Ctrl-C reaches the launcher alone, which ends them."""
         environment = os.environ | dict.fromkeys(THREADS, str(self._threads))
         for job in jobs:
-            with open(job.output(self._project), "ab") as output:
-                self._here[job.run] = subprocess.Popen(  # noqa: S603  (our own command)
-                    job.words(self._project), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                    env=environment, start_new_session=True,
-                )  # fmt: skip
+            try:
+                self._here[job.run] = self._process(job, environment)
+            except OSError as error:
+                raise StateError(
+                    f"{job.run} cannot be started on this machine: {error}; when this is mended, type the study again"
+                ) from error
         return [str(self._here[job.run].pid) for job in jobs]
+
+    def _process(self, job: Job, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        with open(job.output(self._project), "ab") as output:
+            return subprocess.Popen(  # noqa: S603  (our own command)
+                job.words(self._project), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                env=environment, start_new_session=True,
+            )  # fmt: skip
 
     def ended(self) -> list[Ended]:
         """The processes that ended, by their codes or signals."""
         codes = {run: code for run, process in self._here.items() if (code := process.poll()) is not None}
         for run in codes:
             del self._here[run]
-        return [
-            Ended(run, f"code {code}", code) if code >= 0 else Ended(run, signal.Signals(-code).name)
-            for run, code in codes.items()
-        ]
+        return [ended_with(run, code) for run, code in codes.items()]
 
     def end(self) -> None:
         """SIGTERM: each process finishes its step, saves, and ends."""

@@ -9,6 +9,7 @@ job ended.
 
 from __future__ import annotations
 
+import signal
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -57,6 +58,14 @@ class Ended:
     run: str
     why: str
     code: int | None = None
+
+
+def ended_with(run: str, code: int) -> Ended:
+    """How a job's process ended, from its code as `subprocess` gives it: negative for the number of a signal."""
+    if code >= 0:
+        return Ended(run, f"code {code}", code)
+    names = {int(known): known.name for known in signal.Signals}
+    return Ended(run, names.get(-code, f"signal {-code}"))
 
 
 class Place(ABC):

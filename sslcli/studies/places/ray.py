@@ -7,7 +7,6 @@ to the node with the task, and the job's folder comes back with its result: whol
 from __future__ import annotations
 
 import secrets
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +19,9 @@ from sslcli.errors import StateError
 from sslcli.runs.registry import Registry
 from sslcli.studies.on_worker import Work
 from sslcli.studies.parcels import finish_unpacking, pack, unpack
-from sslcli.studies.places.place import Asked, Ended, Entry, Job, Place
+from sslcli.studies.places.place import Asked, Ended, Entry, Job, Place, ended_with
 from sslcli.studies.places.request import Request, request_of
-from sslcli.studies.ray_cluster import START, all_see, hold_to_resources, join
+from sslcli.studies.ray_cluster import ASK_EVERY, START, Head, all_see, hold_to_resources, join
 from sslcli.studies.ray_work import Outcome, do_job, do_part, listening
 
 ROOM = 10**6  # Ray queues what it is given
@@ -48,6 +47,7 @@ class Ray(Place):
         self._here: dict[str, list[object]] = {}
         self._groups: dict[str, object] = {}
         self._shared = all_see(ray, mark)
+        self._head = Head(ray.get_runtime_context().gcs_address)
         self._sent: dict[str, object] = {}
 
     def room(self) -> int:
@@ -56,6 +56,7 @@ class Ray(Place):
 
     def start(self, jobs: Sequence[Job]) -> list[str]:
         """Give the jobs to Ray. Their tickets are only their names: a task ends with this launcher."""
+        self._hold_to_head()
         for job in jobs:
             several = job.joins_processes and self._request.processes > 1
             self._here[job.run] = self._start_together(job) if several else [self._start_one(job)]
@@ -103,6 +104,7 @@ class Ray(Place):
 
     def ended(self) -> list[Ended]:
         """The jobs whose tasks have ended; what came back from a node with files of its own is in the project by then."""
+        self._hold_to_head()
         found = []
         for run, tasks in list(self._here.items()):
             ready, _ = self._ray.wait(tasks, num_returns=len(tasks), timeout=0)
@@ -112,6 +114,14 @@ class Ray(Place):
                     self._ray.util.remove_placement_group(group)
                 found.append(self._outcome(run, tasks[0]))
         return found
+
+    def _hold_to_head(self) -> None:
+        """A StateError if the head has gone. Its tasks are then no longer here: nothing that is asked of Ray would return."""
+        try:
+            self._head.hold()
+        except StateError:
+            self._here.clear()
+            raise
 
     def _outcome(self, run: str, task: object) -> Ended:
         try:
@@ -123,16 +133,16 @@ class Ray(Place):
             return Ended(run, f"Ray: {type(error).__name__}")
         if outcome.parcel is not None:
             unpack(self._registry, outcome.parcel)
-        code = outcome.code
-        return Ended(run, outcome.lacks or f"code {code}", code) if code >= 0 else Ended(run, signal.Signals(-code).name)
+        return Ended(run, outcome.lacks, outcome.code) if outcome.lacks else ended_with(run, outcome.code)
 
     def end(self) -> None:
         """Cancel the tasks: each asks its command to save, and waits for it."""
         tasks = [task for tasks in self._here.values() for task in tasks]
         for task in tasks:
             self._ray.cancel(task)
-        if tasks:
-            self._ray.wait(tasks, num_returns=len(tasks))
+        while tasks:
+            self._hold_to_head()
+            _, tasks = self._ray.wait(tasks, num_returns=len(tasks), timeout=ASK_EVERY)
         self.ended()
 
     def close(self) -> None:
@@ -157,7 +167,10 @@ def _open(asked: Asked) -> Ray:
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.touch()
     try:
-        hold_to_resources(ray, cpus=request.cpus, gpus=request.gpus_of(asked.command.device), memory=request.memory or 0)
+        hold_to_resources(
+            ray, cpus=request.cpus, gpus=request.gpus_of(asked.command.device), memory=request.memory or 0,
+            processes=request.processes,
+        )  # fmt: skip
         return Ray(ray, registry, request, mark, owns=owns)
     except BaseException:
         mark.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -30,7 +30,6 @@ from sslcli.studies.slurm_work import SlurmWork
 FOLDER = "runs/.slurm"
 """Where submitit keeps its files, in the project."""
 PROGRAMS = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
-ROOM = 10**6  # the queue takes what it is given
 LOOK_EVERY = 2.0  # seconds between two looks at the queue
 LARGEST_ARRAY = 1000
 """Jobs of one array: Slurm's own limit, MaxArraySize, is 1001 by default."""
@@ -58,6 +57,7 @@ class SlurmRequest(Request):
     qos: Annotated[str | None, Option(help="Quality of service. Default: Slurm's.")] = None
     minutes: Annotated[int, Option(min=1, max=10**6, help="Time of a job. Then it saves, is queued again, and goes on.")] = 60
     nodes: Annotated[int, Option(min=1, max=4096, help="Nodes of a pretraining.")] = 1
+    queued: Annotated[int, Option(min=1, max=10**6, help="Most jobs in the queue at once, waiting ones included.")] = 1000
     parallel: Annotated[int, Option(min=1, max=10**6, help="Most jobs of an array at once.")] = 256
 
     def parameters(self, job: Job) -> dict[str, object]:
@@ -95,17 +95,24 @@ class Slurm(Place):
         self._looked = float("-inf")
 
     def room(self) -> int:
-        """More than any study has."""
-        return ROOM
+        """What --job queued leaves: clusters limit how many jobs a user may submit."""
+        return self._request.queued - len(self._here)
 
     def start(self, jobs: Sequence[Job]) -> list[str]:
-        """Submit the jobs as arrays, one for each kind of request. A ticket is Slurm's number: 17, or 17_3 in an array."""
+        """Submit the jobs as arrays, one for each kind of request. A ticket is Slurm's number: 17, or 17_3 in an array.
+
+        If Slurm refuses one of the arrays, the others are cancelled: nobody would have their tickets.
+        """
         alike: dict[str, list[Job]] = defaultdict(list)
         for job in jobs:
             alike[str(self._request.parameters(job))].append(job)
-        for group in alike.values():
-            for first in range(0, len(group), LARGEST_ARRAY):
-                self._submit(group[first : first + LARGEST_ARRAY])
+        try:
+            for group in alike.values():
+                for first in range(0, len(group), LARGEST_ARRAY):
+                    self._submit(group[first : first + LARGEST_ARRAY])
+        except StateError:
+            self._cancel([self._here.pop(job.run) for job in jobs if job.run in self._here])
+            raise
         self._looked = float("-inf")
         return [self._here[job.run] for job in jobs]
 
@@ -117,7 +124,10 @@ class Slurm(Place):
         try:
             submitted = executor.submit_array([self._work(job) for job in jobs])
         except submitit.core.utils.FailedJobError as error:
-            raise StateError(f"Slurm does not take the jobs of the study: {_last_line(str(error))}; change --job") from error
+            raise StateError(
+                f"Slurm does not take the jobs of the study: {_last_line(str(error))}; change --job (with --job queued=100 "
+                "fewer are submitted at once), and type the study again"
+            ) from error
         self._here |= {job.run: ticket.job_id for job, ticket in zip(jobs, submitted, strict=True)}
 
     def _work(self, job: Job) -> SlurmWork:
@@ -169,13 +179,16 @@ class Slurm(Place):
 
     def end(self) -> None:
         """scancel: Slurm asks each job to save, and takes it out of the queue."""
-        if not self._here:
-            return
-        _asked("scancel", *self._here.values())
+        asked = False
         while self._here:
+            asked = asked or self._cancel(self._here.values())  # Slurm may not answer at once
             time.sleep(LOOK_EVERY / 10)
             self._looked = float("-inf")
             self.ended()
+
+    def _cancel(self, tickets: Collection[str]) -> bool:
+        """Ask Slurm to end jobs; whether it took that."""
+        return not tickets or _asked("scancel", *tickets).returncode == 0
 
     def _look(self) -> bool:
         """Read the queue, at most every LOOK_EVERY seconds; whether Slurm has answered since the last jobs were submitted."""
