@@ -5,6 +5,14 @@ from __future__ import annotations
 from sslcli.report.provenance import gaps
 from sslcli.report.section import Content, Material, Section
 
+TEMPLATE = """\
+<ul>
+{% for sentence in gaps %}
+<li>{{ sentence }}</li>
+{% endfor %}
+</ul>
+"""
+
 
 def content(material: Material) -> Content:
     """The sentences."""
@@ -12,16 +20,4 @@ def content(material: Material) -> Content:
     return {"gaps": gaps(material.measured) + unchecked}
 
 
-SECTION = Section(
-    key="gaps",
-    heading="What was not measured",
-    chapter="Limits",
-    content=content,
-    template="""\
-<ul>
-{% for sentence in gaps %}
-<li>{{ sentence }}</li>
-{% endfor %}
-</ul>
-""",
-)
+SECTION = Section(key="gaps", heading="What was not measured", chapter="Limits", content=content, template=TEMPLATE)

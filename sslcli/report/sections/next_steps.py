@@ -14,6 +14,13 @@ QUESTIONS = (
     ("Does it hold on another camera's pictures?", "ssl card latest --moved folder:PATH", "measures that on some with labels."),
 )  # fmt: skip
 """A question, the command that answers it, and what the command does."""
+TEMPLATE = """\
+<ul>
+{% for question, command, does in questions %}
+<li>{{ question }} <code>{{ command }}</code> {{ does }}</li>
+{% endfor %}
+</ul>
+"""
 
 
 def content(material: Material) -> Content | None:
@@ -22,16 +29,4 @@ def content(material: Material) -> Content | None:
     return {"questions": QUESTIONS} if own else None
 
 
-SECTION = Section(
-    key="next",
-    heading="What next",
-    chapter="Results",
-    content=content,
-    template="""\
-<ul>
-{% for question, command, does in questions %}
-<li>{{ question }} <code>{{ command }}</code> {{ does }}</li>
-{% endfor %}
-</ul>
-""",
-)
+SECTION = Section(key="next", heading="What next", chapter="Results", content=content, template=TEMPLATE)

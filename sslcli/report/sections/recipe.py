@@ -6,24 +6,7 @@ from sslcli.report.provenance import each, minutes_in_words
 from sslcli.report.recipe import pieces, recipe, references
 from sslcli.report.section import Content, Material, Section
 
-
-def content(material: Material) -> Content:
-    """The table of trainings, the commands in order, and the papers."""
-    runs = material.measured.runs
-    return {
-        "recipe": recipe(runs),
-        "machine": each(run.device for run in runs),
-        "minutes": minutes_in_words(runs),
-        "commands": list(dict.fromkeys(piece.command for piece in pieces(runs))),
-        "references": references(runs),
-    }
-
-
-SECTION = Section(
-    key="recipe",
-    heading="Recipe",
-    content=content,
-    template="""\
+TEMPLATE = """\
 {% if commands %}
 <p>{{ "This command reproduces" if commands|length == 1 else "These commands, in this order, reproduce" }} the study
 {{- " (…/ stands for a folder)" if "…/" in commands|join }}:</p>
@@ -37,5 +20,19 @@ SECTION = Section(
 {% if machine %}<div><dt>Machine</dt><dd>{{ machine }}</dd></div>{% endif %}
 {% for kind, paper in references %}<div><dt>{{ kind if loop.changed(kind) }}</dt><dd>{{ paper }}</dd></div>{% endfor %}
 </dl>
-""",
-)
+"""
+
+
+def content(material: Material) -> Content:
+    """The table of trainings, the commands in order, and the papers."""
+    runs = material.measured.runs
+    return {
+        "recipe": recipe(runs),
+        "machine": each(run.device for run in runs),
+        "minutes": minutes_in_words(runs),
+        "commands": list(dict.fromkeys(piece.command for piece in pieces(runs))),
+        "references": references(runs),
+    }
+
+
+SECTION = Section(key="recipe", heading="Recipe", content=content, template=TEMPLATE)
