@@ -13,7 +13,7 @@ from sslcli.evaluation import protocols
 from sslcli.evaluation.protocols import PROTOCOLS, evaluations, own_options, protocol_named, usual
 from sslcli.options.finetune import Finetune
 from sslcli.options.probe import DEFAULTS, Probe
-from sslcli.runs.run import EXPERIMENTS, Run
+from sslcli.runs.run import Run
 from tests.toys import typed_with
 
 ROOT = Path(__file__).parents[2]
@@ -139,11 +139,19 @@ def test_each_protocol_says_what_it_means_what_it_cannot_say_and_how_it_is_made(
     assert protocol.name
     assert protocol.meaning.endswith(".")
     assert protocol.limits.endswith(".")
-    assert EXPERIMENTS[protocol.experiment] == protocol.command
     assert {f.name for f in fields(protocol.options)} <= {
         f.name for f in fields(Probe if protocol.command == "probe" else Finetune)
     }
-    assert protocol.by_steps == (protocol.training is not None)
+
+
+def test_each_protocol_has_the_command_that_makes_its_runs_and_some_train_by_steps() -> None:
+    assert {key: (one.experiment, one.command, one.by_steps) for key, one in PROTOCOLS.items()} == {
+        "linear": ("linear_eval", "probe", True),
+        "linear-augmented": ("linear_eval", "probe", True),
+        "logistic": ("linear_eval", "probe", False),
+        "knn": ("knn", "probe", False),
+        "finetune": ("finetune", "finetune", True),
+    }
 
 
 def test_the_options_of_probe_are_those_of_its_protocols_beside_the_common_ones() -> None:
