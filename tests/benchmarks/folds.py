@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sslcli.evaluation.statistics import Difference, over_seeds
+from sslcli.evaluation.statistics import Difference, Terms, over_seeds
 from tests.benchmarks import machine
 
 LABELS, FOLDS, CLASSES = (40, 100, 200, 500), (5, 10), (2, 10)
@@ -103,7 +103,7 @@ def said(found: NDArray[np.bool_], folds: int | None) -> Difference:
     """The interval from which images are right; without folds as if they had been tested by one classifier."""
     first, second = found
     difference, disagreement = float(first.mean() - second.mean()), float((first != second).mean())
-    return over_seeds([difference], [disagreement], [], found.shape[1], folds=folds)
+    return over_seeds([difference], [disagreement], [], found.shape[1], terms=Terms(folds=folds))
 
 
 def simulate(setting: Setting, worlds: int, studies: int) -> tuple[float, float, float, float]:
