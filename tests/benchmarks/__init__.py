@@ -16,6 +16,8 @@ from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
+from sslcli.training.processor import cpu_model
+
 T = TypeVar("T")
 
 
@@ -59,7 +61,7 @@ def machine(command: str, *packages: str) -> str:
     """The line that a measured number needs beside it: processor, cores, system, versions, date, command."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", *packages))
     return (
-        f"{_processor()}, {cores()} of {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, "
+        f"{cpu_model()}, {cores()} of {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, "
         f"{versions}; {datetime.now(UTC):%Y-%m-%d}; {' '.join(['python -m', command, *sys.argv[1:]])}"
     )
 
@@ -67,11 +69,3 @@ def machine(command: str, *packages: str) -> str:
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
