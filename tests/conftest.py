@@ -76,6 +76,7 @@ class Result:
 
 
 Cli = Callable[..., Result]
+Refused = Callable[..., None]
 T = TypeVar("T")
 Make = Callable[..., tuple[Tensor, Tensor]]
 
@@ -122,6 +123,18 @@ def ssl(capfd: pytest.CaptureFixture[str]) -> Cli:
         return Result(code if isinstance(code, int) else int(code is not None), out, err)
 
     return run
+
+
+@pytest.fixture
+def refused(ssl: Cli) -> Refused:
+    """Check what is refused: command lines, each with its exit code and words of its message."""
+
+    def check(*lines: tuple[str, int, str]) -> None:
+        for line, code, words in lines:
+            result = ssl(line)
+            assert (result.code, words in result.err) == (code, True), (line, result.err)
+
+    return check
 
 
 @pytest.fixture

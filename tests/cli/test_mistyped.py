@@ -60,6 +60,19 @@ BAD_LINES = [
     ("pretrain --view-sizes 32:nan --dataset shapes", 2, "add up to 1"),
     ("pretrain --view-sizes 16:-0.5,32:1.5 --dataset shapes", 2, "add up to 1"),
     ("runs", 2, ""),
+    ("plots", 3, "ssl study"),
+    ("plots --study nope", 3, "ssl study"),
+    ("plots --logdir nowhere", 3, "no such folder"),
+    ("plots --logdir .", 3, "no event files"),
+    ("predict", 3, "ssl study"),
+    ("predict --n 0", 2, "--n"),
+    ("predict --n 100000", 2, "400"),
+    ("predict --run nope", 3, "there is no finished run"),
+    ("predict --encoder-seed 3", 3, "ssl study"),
+    ("predict a.png", 2, "--images"),
+    ("views --n 0", 2, "--n"),
+    ("views --run nope", 3, "there is no pretrain run"),
+    ("views", 3, "--data-dir"),
 ]
 
 
@@ -72,6 +85,7 @@ def test_what_a_person_mistypes_is_answered_without_a_traceback(
     assert text in " ".join(result.err.replace("│", " ").split())
     assert "Traceback" not in result.err
     assert not list(tmp_path.glob("runs/*/*"))
+    assert not list(tmp_path.rglob("*.png"))
     assert not (tmp_path / "registry.yaml").exists()
 
 
