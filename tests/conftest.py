@@ -201,6 +201,12 @@ def small_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def empty_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No weights were ever downloaded: torch keeps them in a folder that is not there."""
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
+
+
+@pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Studies draw nothing, nor do their reports: for tests of their trainings.
 

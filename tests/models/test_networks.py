@@ -20,7 +20,7 @@ from sslcli.models.weights import find_weights, load_weights, read_tensors
 from sslcli.runs.naming import Network, network_in
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
-from tests.conftest import TINY, Cli
+from tests.conftest import TINY, Cli, Refused
 
 Done = Callable[[str], Run]
 NAME = "timm:test_efficientnet"
@@ -154,24 +154,18 @@ def test_a_probe_of_a_network_keeps_its_own_normalisation_and_names_it(ssl: Cli,
     assert (exported.code, "accepted are onnx" in exported.err) == (2, True), exported.err
 
 
-@pytest.mark.parametrize(
-    ("options", "code", "text"),
-    [
-        (f"--init {NAME}=theirs.pth --backbone resnet9", 2, "has its own; leave --backbone out"),
-        (f"--init {NAME}=gone.pth", 2, "there is no such file; or timm:NAME or torchvision:NAME"),
-        ("--init timm:test_efficientne=theirs.pth", 2, "timm 1"),
-        ("--init torchvision:resnet18=theirs.pth", 2, "does not hold the weights of torchvision:resnet18"),
-        ("--init torchvision:resnet18", 3, "add --download; or name a file: torchvision:resnet18=FILE"),
-        ("--init torchvision:vit_b_16@64=theirs.pth", 2, "does not take images of 64 pixels"),
-    ],
-)
-def test_a_network_that_cannot_be_used_is_refused_and_makes_no_run(
-    ssl: Cli, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str, code: int, text: str
-) -> None:
-    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
+@pytest.mark.usefixtures("empty_hub")
+def test_a_network_that_cannot_be_used_is_refused_and_makes_no_run(refused: Refused, registry: Registry) -> None:
     save_weights(Path("theirs.pth"))
-    result = ssl(f"probe --dataset shapes {options}")
-    assert (result.code, text in result.err) == (code, True), result.err
+    line = "probe --dataset shapes --init"
+    refused(
+        (f"{line} {NAME}=theirs.pth --backbone resnet9", 2, "has its own; leave --backbone out"),
+        (f"{line} {NAME}=gone.pth", 2, "there is no such file; or timm:NAME or torchvision:NAME"),
+        (f"{line} timm:test_efficientne=theirs.pth", 2, "timm 1"),
+        (f"{line} torchvision:resnet18=theirs.pth", 2, "does not hold the weights of torchvision:resnet18"),
+        (f"{line} torchvision:resnet18", 3, "add --download; or name a file: torchvision:resnet18=FILE"),
+        (f"{line} torchvision:vit_b_16@64=theirs.pth", 2, "does not take images of 64 pixels"),
+    )
     assert registry.runs() == []
 
 
