@@ -178,13 +178,23 @@ def once(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Once[Any]:
 
 
 @pytest.fixture
-def pretrained(done: Callable[[str], Run], once: Once[Run]) -> Run:
+def done_once(done: Callable[[str], Run], once: Once[Run]) -> Callable[[str], Run]:
+    """Like `done`, for a line that needs no file of the test's: the first test runs it, the others get copies of its run."""
+
+    def run(line: str) -> Run:
+        def make() -> Run:
+            return done(line)
+
+        make.__qualname__ = line  # under which `once` keeps what it makes
+        return once(make)
+
+    return run
+
+
+@pytest.fixture
+def pretrained(done_once: Callable[[str], Run]) -> Run:
     """A finished pretrain run of the options TINY, which is made once and copied into each test's project."""
-
-    def make_pretrained() -> Run:
-        return done(f"pretrain {TINY}")
-
-    return once(make_pretrained)
+    return done_once(f"pretrain {TINY}")
 
 
 def _copy(project: Path, to: Path) -> None:

@@ -23,12 +23,13 @@ from torch.utils.tensorboard import SummaryWriter
 from sslcli.data.folder.own_images import read_images
 from sslcli.data.sets import shapes
 from sslcli.errors import UsageError
-from sslcli.figures import canvas
+from sslcli.figures.canvas import save_picture
 from sslcli.figures.curves import LOOKS, Curve, draw_curves
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.events import read_scalars
 from tests.conftest import TINY, Cli, Once, Refused
+from tests.kept_figures import keep_figures, write_nothing
 
 Done = Callable[[str], Run]
 PROBE = "--epochs 2 --batch-size 32"
@@ -40,30 +41,19 @@ drawn = pytest.mark.usefixtures("figures")
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
-    """The figures that are saved, by their paths' last two parts."""
-    saved: dict[str, Figure] = {}
-    original = canvas.save_picture
-
-    def save(figure: Figure, path: Path, *, description: str) -> None:
-        original(figure, path, description=description)
-        saved["/".join(path.parts[-2:])] = figure
-        check_file(path, figure)
-
-    for pictures in ("curves", "predictions", "views"):
-        monkeypatch.setattr(f"sslcli.gallery.{pictures}.save_picture", save)
-    return saved
+    """The figures that are saved; each file is checked."""
+    return keep_figures(monkeypatch, "gallery.curves", "gallery.predictions", "gallery.views", write=write_and_check)
 
 
 @pytest.fixture
 def unwritten(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
-    """The figures that `ssl plots` would save, by their paths' last two parts: for tests of their points, not of the files."""
-    drawn: dict[str, Figure] = {}
+    """The figures that `ssl plots` would save: for tests of their points, not of the files."""
+    return keep_figures(monkeypatch, "gallery.curves", write=write_nothing)
 
-    def keep(figure: Figure, path: Path, **_: str) -> None:
-        drawn["/".join(path.parts[-2:])] = figure
 
-    monkeypatch.setattr("sslcli.gallery.curves.save_picture", keep)
-    return drawn
+def write_and_check(figure: Figure, path: Path, *, description: str) -> None:
+    save_picture(figure, path, description=description)
+    check_file(path, figure)
 
 
 def check_file(path: Path, figure: Figure) -> None:

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
 from sslcli.figures.grids import short_name
-from sslcli.labelling import next_labels
 from sslcli.runs.run import Run
 from tests.conftest import Cli, Refused
+from tests.kept_figures import keep_figures
 from tests.labelling.conftest import Done
 
 
@@ -91,13 +90,9 @@ def test_the_labels_of_the_run_are_kept_with_their_parts_and_its_test_pictures_a
 def test_the_sheet_shows_the_pictures_of_the_file_in_its_order(
     ssl: Cli, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn: list[Figure] = []
-    save = next_labels.save_picture
-    monkeypatch.setattr(
-        next_labels, "save_picture", lambda figure, *rest, **named: (drawn.append(figure), save(figure, *rest, **named))
-    )
+    drawn = keep_figures(monkeypatch, "labelling.next_labels")
     assert ssl("suggest --n 7 --out next.csv").code == 0
-    (figure,) = drawn
+    (figure,) = drawn.values()
     panels = [axes for axes in figure.axes if axes.images]
     for number, ((path, _), axes) in enumerate(zip(rows_of(tmp_path / "next.csv")[1:], panels, strict=True), 1):
         assert axes.get_title() == str(number)

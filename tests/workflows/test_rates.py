@@ -37,11 +37,8 @@ FAST = "--dataset shapes --backbone resnet9 --no-presets"
 
 
 @pytest.fixture
-def parent(done: Done, once: Once[Run]) -> Run:
-    def make_parent() -> Run:
-        return done(f"pretrain {SMALL}")
-
-    return once(make_parent)
+def parent(done_once: Done) -> Run:
+    return done_once(f"pretrain {SMALL}")
 
 
 @pytest.fixture
