@@ -5,6 +5,13 @@ from __future__ import annotations
 from sslcli.report.provenance import gaps
 from sslcli.report.section import Content, Material, Section
 
+
+def content(material: Material) -> Content:
+    """The sentences."""
+    unchecked = [f"{words[0].upper()}{words[1:]}." for words in material.unchecked]
+    return {"gaps": gaps(material.measured) + unchecked}
+
+
 TEMPLATE = """\
 <ul>
 {% for sentence in gaps %}
@@ -12,12 +19,5 @@ TEMPLATE = """\
 {% endfor %}
 </ul>
 """
-
-
-def content(material: Material) -> Content:
-    """The sentences."""
-    unchecked = [f"{words[0].upper()}{words[1:]}." for words in material.unchecked]
-    return {"gaps": gaps(material.measured) + unchecked}
-
 
 SECTION = Section(key="gaps", heading="What was not measured", chapter="Limits", content=content, template=TEMPLATE)

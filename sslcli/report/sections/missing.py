@@ -6,19 +6,6 @@ from sslcli.report.pictures import missing
 from sslcli.report.section import Content, Material, Section
 
 OF_LOGITS = "makes an evaluation that saves its test logits; the page draws these pictures from them."
-TEMPLATE = """\
-<ul>
-{% for heading, command, special in absent %}
-<li>{{ heading }}: <code>{{ command }}</code> {{ special or "makes it." }}</li>
-{% endfor %}
-{% for p in left_out %}
-<li>Left out so that this page stays small: <code>{{ p.name }}</code>.</li>
-{% endfor %}
-{% for name in damaged %}
-<li>Damaged: <code>{{ name }}</code>.</li>
-{% endfor %}
-</ul>
-"""
 
 
 def content(material: Material) -> Content | None:
@@ -36,5 +23,19 @@ def _absent(material: Material) -> list[tuple[str, str, str]]:
     of_logits = [heading for heading, command in kinds if command == "ssl probe"]
     return rest + ([("; ".join(of_logits), "ssl probe", OF_LOGITS)] if of_logits else [])
 
+
+TEMPLATE = """\
+<ul>
+{% for heading, command, special in absent %}
+<li>{{ heading }}: <code>{{ command }}</code> {{ special or "makes it." }}</li>
+{% endfor %}
+{% for p in left_out %}
+<li>Left out so that this page stays small: <code>{{ p.name }}</code>.</li>
+{% endfor %}
+{% for name in damaged %}
+<li>Damaged: <code>{{ name }}</code>.</li>
+{% endfor %}
+</ul>
+"""
 
 SECTION = Section(key="missing", heading="Pictures that are not here", chapter="Limits", content=content, template=TEMPLATE)

@@ -14,13 +14,6 @@ QUESTIONS = (
     ("Does it hold on another camera's pictures?", "ssl card latest --moved folder:PATH", "measures that on some with labels."),
 )  # fmt: skip
 """A question, the command that answers it, and what the command does."""
-TEMPLATE = """\
-<ul>
-{% for question, command, does in questions %}
-<li>{{ question }} <code>{{ command }}</code> {{ does }}</li>
-{% endfor %}
-</ul>
-"""
 
 
 def content(material: Material) -> Content | None:
@@ -28,5 +21,13 @@ def content(material: Material) -> Content | None:
     own = any((run.dataset or "").startswith(FOLDER) for run in material.chosen)
     return {"questions": QUESTIONS} if own else None
 
+
+TEMPLATE = """\
+<ul>
+{% for question, command, does in questions %}
+<li>{{ question }} <code>{{ command }}</code> {{ does }}</li>
+{% endfor %}
+</ul>
+"""
 
 SECTION = Section(key="next", heading="What next", chapter="Results", content=content, template=TEMPLATE)

@@ -6,6 +6,13 @@ from sslcli.report.provenance import machine, provenance
 from sslcli.report.recipe import pieces
 from sslcli.report.section import Content, Material, Section
 
+
+def content(material: Material) -> Content:
+    """The commands with their commits, the machine in a few lines, and the table of all runs."""
+    runs = material.measured.runs
+    return {"pieces": pieces(runs), "machine": machine(runs), "provenance": provenance(runs)}
+
+
 TEMPLATE = """\
 {% macro at(piece) %}
 <code>{{ piece.command }}</code>{% if piece.commit %}, commit <code>{{ piece.commit }}</code>{% endif %}
@@ -29,12 +36,5 @@ TEMPLATE = """\
 {{ table(provenance, "p1") }}
 </details>
 """
-
-
-def content(material: Material) -> Content:
-    """The commands with their commits, the machine in a few lines, and the table of all runs."""
-    runs = material.measured.runs
-    return {"pieces": pieces(runs), "machine": machine(runs), "provenance": provenance(runs)}
-
 
 SECTION = Section(key="provenance", heading="Provenance", content=content, template=TEMPLATE)

@@ -6,6 +6,19 @@ from sslcli.report.provenance import each, minutes_in_words
 from sslcli.report.recipe import pieces, recipe, references
 from sslcli.report.section import Content, Material, Section
 
+
+def content(material: Material) -> Content:
+    """The table of trainings, the commands in order, and the papers."""
+    runs = material.measured.runs
+    return {
+        "recipe": recipe(runs),
+        "machine": each(run.device for run in runs),
+        "minutes": minutes_in_words(runs),
+        "commands": list(dict.fromkeys(piece.command for piece in pieces(runs))),
+        "references": references(runs),
+    }
+
+
 TEMPLATE = """\
 {% if commands %}
 <p>{{ "This command reproduces" if commands|length == 1 else "These commands, in this order, reproduce" }} the study
@@ -21,18 +34,5 @@ TEMPLATE = """\
 {% for kind, paper in references %}<div><dt>{{ kind if loop.changed(kind) }}</dt><dd>{{ paper }}</dd></div>{% endfor %}
 </dl>
 """
-
-
-def content(material: Material) -> Content:
-    """The table of trainings, the commands in order, and the papers."""
-    runs = material.measured.runs
-    return {
-        "recipe": recipe(runs),
-        "machine": each(run.device for run in runs),
-        "minutes": minutes_in_words(runs),
-        "commands": list(dict.fromkeys(piece.command for piece in pieces(runs))),
-        "references": references(runs),
-    }
-
 
 SECTION = Section(key="recipe", heading="Recipe", content=content, template=TEMPLATE)

@@ -6,6 +6,15 @@ from sslcli.report.class_sizes import uneven
 from sslcli.report.section import Content, Material, Section
 from sslcli.report.tables import ranking_tables, result_tables
 
+
+def content(material: Material) -> Content:
+    """The tables of the comparison."""
+    measured = material.measured
+    tables = result_tables(measured.rows, measured.differences)
+    sentences = uneven(material.registry, material.chosen)
+    return {"rankings": ranking_tables(material.rankings), "tables": tables, "uneven": sentences}
+
+
 TEMPLATE = """\
 <p class="lead">A table for each protocol; accuracies of different protocols answer different questions.</p>
 {% for sentence in uneven %}<p>{{ sentence }}</p>
@@ -21,14 +30,5 @@ TEMPLATE = """\
 {{ table(t, "t" ~ loop.index) }}
 {% endfor %}
 """
-
-
-def content(material: Material) -> Content:
-    """The tables of the comparison."""
-    measured = material.measured
-    tables = result_tables(measured.rows, measured.differences)
-    sentences = uneven(material.registry, material.chosen)
-    return {"rankings": ranking_tables(material.rankings), "tables": tables, "uneven": sentences}
-
 
 SECTION = Section(key="results", heading="Results", chapter="Results", content=content, template=TEMPLATE)
