@@ -52,6 +52,15 @@ def options_of_representations(command: str, about: str, arguments: Sequence[str
     return parser.parse_args(arguments)
 
 
+def options_of_simulation(about: str | None, **counts: tuple[int, str]) -> argparse.Namespace:
+    """The options of a benchmark that simulates studies: how many of each kind, by default and in words, and the page."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, (usual, words) in counts.items():
+        parser.add_argument(f"--{name}", type=int, default=usual, help=words)
+    parser.add_argument("--write", type=Path, help="the Markdown page to write, or its section")
+    return parser.parse_args()
+
+
 def spread(values: Sequence[float]) -> str:
     """Median and range in words: 2.61 (2.55 to 2.70)."""
     return f"{median(values):.2f} ({min(values):.2f} to {max(values):.2f})"

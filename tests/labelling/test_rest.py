@@ -115,14 +115,15 @@ def test_what_cannot_be_labelled_is_refused_and_nothing_is_written(
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "1.png").write_bytes(b"x")
     few = (tmp_path / "few.csv").read_bytes()
+    line = "predict --out labels.csv --images"
     refused(
-        ("predict --images empty --out labels.csv", 3, "no picture in this folder"),
-        ("predict --images nowhere --out labels.csv", 3, "there is no such folder"),
-        ("predict --images bad --out labels.csv", 2, "bad: no readable picture: 1 of 1 pictures cannot be read"),
-        ("predict --images photos photos --out labels.csv", 2, "accepted with --out labels.csv is one folder"),
-        ("predict --images bad/1.png --out labels.csv", 2, "accepted with --out labels.csv is one folder"),
+        (f"{line} empty", 3, "no picture in this folder"),
+        (f"{line} nowhere", 3, "there is no such folder"),
+        (f"{line} bad", 2, "bad: no readable picture: 1 of 1 pictures cannot be read"),
+        (f"{line} photos photos", 2, "accepted with --out labels.csv is one folder"),
+        (f"{line} bad/1.png", 2, "accepted with --out labels.csv is one folder"),
         ("predict --images photos --out few.csv", 2, "learned from the labels in this file"),
-        ("predict --images photos --out labels.csv --encoder-seed 3", 2, "leave it out"),
+        (f"{line} photos --encoder-seed 3", 2, "leave it out"),
         ("predict --images photos --out labels.txt", 2, "names that end in .png"),
     )
     (tmp_path / "folder.csv").mkdir()

@@ -20,7 +20,7 @@ from sslcli.models.weights import find_weights, load_weights, read_tensors
 from sslcli.runs.naming import Network, network_in
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
-from tests.conftest import TINY, Cli, Refused
+from tests.conftest import TINY, Cli
 
 Done = Callable[[str], Run]
 NAME = "timm:test_efficientnet"
@@ -110,8 +110,8 @@ def test_init_names_a_network_its_side_and_its_file() -> None:
     assert [network_in(init) for init in ("scratch", "weights.pth", "timm:", "timm:x@0")] == [None] * 4
 
 
+@pytest.mark.usefixtures("empty_hub")
 def test_weights_of_a_library_are_copied_from_its_cache_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
     folder = tmp_path / "data" / "weights"
     with pytest.raises(StateError, match="the weights of torchvision:resnet18 are not here; to download them, add --download"):
         weights_file("torchvision:resnet18", folder, download=False)
@@ -128,11 +128,11 @@ def test_weights_of_a_library_are_copied_from_its_cache_once(tmp_path: Path, mon
     assert weights_file("torchvision:resnet18", folder, download=False) == file
 
 
+@pytest.mark.usefixtures("empty_hub")
 def test_a_download_that_fails_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OSError("no route to host")
 
-    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
     monkeypatch.setattr("torch.hub.download_url_to_file", fail)
     with pytest.raises(StateError, match="cannot be downloaded: no route to host; or name a file: torchvision:resnet18=FILE"):
         weights_file("torchvision:resnet18", tmp_path / "data", download=True)
@@ -155,17 +155,23 @@ def test_a_probe_of_a_network_keeps_its_own_normalisation_and_names_it(ssl: Cli,
 
 
 @pytest.mark.usefixtures("empty_hub")
-def test_a_network_that_cannot_be_used_is_refused_and_makes_no_run(refused: Refused, registry: Registry) -> None:
+@pytest.mark.parametrize(
+    ("options", "code", "text"),
+    [
+        (f"--init {NAME}=theirs.pth --backbone resnet9", 2, "has its own; leave --backbone out"),
+        (f"--init {NAME}=gone.pth", 2, "there is no such file; or timm:NAME or torchvision:NAME"),
+        ("--init timm:test_efficientne=theirs.pth", 2, "timm 1"),
+        ("--init torchvision:resnet18=theirs.pth", 2, "does not hold the weights of torchvision:resnet18"),
+        ("--init torchvision:resnet18", 3, "add --download; or name a file: torchvision:resnet18=FILE"),
+        ("--init torchvision:vit_b_16@64=theirs.pth", 2, "does not take images of 64 pixels"),
+    ],
+)
+def test_a_network_that_cannot_be_used_is_refused_and_makes_no_run(
+    ssl: Cli, registry: Registry, options: str, code: int, text: str
+) -> None:
     save_weights(Path("theirs.pth"))
-    line = "probe --dataset shapes --init"
-    refused(
-        (f"{line} {NAME}=theirs.pth --backbone resnet9", 2, "has its own; leave --backbone out"),
-        (f"{line} {NAME}=gone.pth", 2, "there is no such file; or timm:NAME or torchvision:NAME"),
-        (f"{line} timm:test_efficientne=theirs.pth", 2, "timm 1"),
-        (f"{line} torchvision:resnet18=theirs.pth", 2, "does not hold the weights of torchvision:resnet18"),
-        (f"{line} torchvision:resnet18", 3, "add --download; or name a file: torchvision:resnet18=FILE"),
-        (f"{line} torchvision:vit_b_16@64=theirs.pth", 2, "does not take images of 64 pixels"),
-    )
+    result = ssl(f"probe --dataset shapes {options}")
+    assert (result.code, text in result.err) == (code, True), result.err
     assert registry.runs() == []
 
 

@@ -9,16 +9,14 @@ from sslcli.runs.next_step import partner_command
 from sslcli.runs.registry import Registry
 from tests.conftest import Cli
 from tests.stopping import signal_after
+from tests.studies.presets import write_preset
 
 
 @pytest.fixture
 def small(tmp_path: Path) -> str:
     """The line of a study with one pair of probes on all labels, one on a tenth, and one pair of fine-tunings."""
-    (tmp_path / "small.yaml").write_text(
-        "pretrain: {dataset: shapes, backbone: resnet9-small, batch_size: 32, optimizer: adamw, epochs: 3}\n"
-        "probe: [{epochs: 2}, {epochs: 2, label_fraction: 0.1}]\nfinetune: {epochs: 1}\n"
-    )
-    return "study --preset small.yaml"
+    evaluations = "probe: [{epochs: 2}, {epochs: 2, label_fraction: 0.1}]\nfinetune: {epochs: 1}"
+    return write_preset(tmp_path, evaluations, pretrain="epochs: 3")
 
 
 @pytest.mark.usefixtures("no_pictures")
