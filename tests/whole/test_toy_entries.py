@@ -158,7 +158,6 @@ def test_a_section_of_one_file_and_one_line_is_in_the_page_of_a_study_and_in_its
 
 SPELLED = {
     "options/pretrain.py": ({"cifar10", "resnet18"}, "defaults"),
-    "options/pictures.py": ({"cifar10"}, "a default"),
     "plans/inheriting.py": ({"cifar10", "resnet18"}, "defaults"),
     "runs/option_versions.py": ({"cifar10", "resnet18"}, "defaults of version 1, which never change"),
     "bench/minutes.py": ({"resnet9", "resnet9-wide", "resnet9-large"}, "what --minutes chooses from"),
