@@ -9,10 +9,9 @@ from sslcli.errors import StateError
 from sslcli.evaluation.protocols import finetune, knn, linear, linear_augmented, logistic
 from sslcli.evaluation.protocols.protocol import AnyProtocol, Protocol
 
-_SHOWN: tuple[AnyProtocol, ...] = (
+PROTOCOLS: dict[str, AnyProtocol] = {entry.key: entry for entry in (
     linear.PROTOCOL, linear_augmented.PROTOCOL, logistic.PROTOCOL, knn.PROTOCOL, finetune.PROTOCOL,
-)  # fmt: skip
-PROTOCOLS = {protocol.key: protocol for protocol in _SHOWN}
+)}  # fmt: skip
 """Every protocol by key, in display order. The first is the default of `ssl probe`."""
 
 
