@@ -76,6 +76,7 @@ class Result:
 
 
 Cli = Callable[..., Result]
+Refused = Callable[..., None]
 T = TypeVar("T")
 Make = Callable[..., tuple[Tensor, Tensor]]
 
@@ -125,6 +126,18 @@ def ssl(capfd: pytest.CaptureFixture[str]) -> Cli:
 
 
 @pytest.fixture
+def refused(ssl: Cli) -> Refused:
+    """Check what is refused: command lines, each with its exit code and words of its message."""
+
+    def check(*lines: tuple[str, int, str]) -> None:
+        for line, code, words in lines:
+            result = ssl(line)
+            assert (result.code, words in result.err) == (code, True), (line, result.err)
+
+    return check
+
+
+@pytest.fixture
 def registry(tmp_path: Path) -> Registry:
     """The registry of the current folder."""
     return Registry(tmp_path)
@@ -165,13 +178,23 @@ def once(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Once[Any]:
 
 
 @pytest.fixture
-def pretrained(done: Callable[[str], Run], once: Once[Run]) -> Run:
+def done_once(done: Callable[[str], Run], once: Once[Run]) -> Callable[[str], Run]:
+    """Like `done`, for a line that needs no file of the test's: the first test runs it, the others get copies of its run."""
+
+    def run(line: str) -> Run:
+        def make() -> Run:
+            return done(line)
+
+        make.__qualname__ = line  # under which `once` keeps what it makes
+        return once(make)
+
+    return run
+
+
+@pytest.fixture
+def pretrained(done_once: Callable[[str], Run]) -> Run:
     """A finished pretrain run of the options TINY, which is made once and copied into each test's project."""
-
-    def make_pretrained() -> Run:
-        return done(f"pretrain {TINY}")
-
-    return once(make_pretrained)
+    return done_once(f"pretrain {TINY}")
 
 
 def _copy(project: Path, to: Path) -> None:
@@ -185,6 +208,12 @@ def small_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder like the official one with 20 images a file, and the checksums that fit it."""
     lay_out("cifar10", tmp_path / "data", monkeypatch)
     return tmp_path / "data"
+
+
+@pytest.fixture
+def empty_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No weights were ever downloaded: torch keeps them in a folder that is not there."""
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 PROGRAM = """
@@ -25,11 +25,12 @@ for line in sys.argv[1:]:
 
 
 def typed_with(
-    line: str, lines: Sequence[str], folder: Path, *, files: Mapping[str, str], torch: bool = False
-) -> tuple[list[str], list[int]]:
-    """What each of the command `lines` prints, and its code, typed in a folder with these `files`; `line` adds to a table.
+    line: str, lines: Mapping[str, int], folder: Path, *, files: Mapping[str, str], torch: bool = False
+) -> list[str]:
+    """What each of the command `lines` prints, typed in a folder with these `files`; `line` adds to a table.
 
-    The program is imported after that line, which must not import torch unless `torch` says so. Of `shapes` there are few.
+    A line must end with the code that `lines` has for it. The program is imported after `line`, which must not import torch
+    unless `torch` says so. Of `shapes` there are few.
     """
     for name, text in files.items():
         (folder / name).write_text(text)
@@ -41,5 +42,6 @@ def typed_with(
     assert done.returncode == 0, done.stdout
     shown = re.findall(r"(?s)== ssl [^\n]*\n(.*?)== code", done.stdout)
     codes = [int(code) for code in re.findall(r"== code (\d+)", done.stdout)]
-    assert len(shown) == len(codes) == len(lines), done.stdout
-    return shown, codes
+    assert codes == [*lines.values()], done.stdout
+    assert len(shown) == len(lines), done.stdout
+    return shown

@@ -8,7 +8,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from sslcli.evaluation.protocols import PROTOCOLS
-from sslcli.evaluation.statistics import TAIL, Difference, InitDifference, SeedSpread, over_seeds, unpaired
+from sslcli.evaluation.statistics import TAIL, Difference, InitDifference, SeedSpread, Terms, over_seeds, unpaired
 from sslcli.runs.run import Run
 
 Pair = tuple[Run, Run]
@@ -109,14 +109,13 @@ def interval_of(
     twos = list(combinations(known, 2))
     disagreements = [share for pair in known if (share := _disagreement(pair)) is not None]
     products = [mean for two in twos if (mean := _product(*two)) is not None]
-    folds = folds_of(pairs[0][0])
-    words = ["seeds"] * several + ["folds"] * (folds is not None)
+    terms = Terms(tail=tail, spread=seed_spread, folds=folds_of(pairs[0][0]))
+    words = ["seeds"] * several + ["folds"] * (terms.folds is not None)
     if len(disagreements) < len(pairs) or len(products) < len(twos):
         kind = ", ".join([*words, "unpaired"])
-        return unpaired(first, second, images, tail=tail, spread=seed_spread, folds=folds), kind
+        return unpaired(first, second, images, terms=terms), kind
     differences = [a - b for a, b in zip(first, second, strict=True)]
-    found = over_seeds(differences, disagreements, products, images, tail=tail, spread=seed_spread, folds=folds)
-    return found, ", ".join(words) or "paired"
+    return over_seeds(differences, disagreements, products, images, terms=terms), ", ".join(words) or "paired"
 
 
 def _disagreement(pair: Pair) -> float | None:

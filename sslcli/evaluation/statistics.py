@@ -75,6 +75,21 @@ class SeedSpread:
     freedom: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """How an interval is made: the probability `tail` outside of it, and the `spread` over seeds of more runs, if it is known.
+
+    With `folds` each image was tested once, by classifiers that were trained on the other folds; see `overlap`.
+    """
+
+    tail: float = TAIL
+    spread: SeedSpread | None = None
+    folds: int | None = None
+
+
+USUAL = Terms()
+
+
 def paired(first: int, second: int, both: int, images: int) -> Difference:
     """The difference of two classifiers that have `first` and `second` of the same images right, and `both` in common.
 
@@ -97,35 +112,22 @@ def over_seeds(
     products: Sequence[float],
     images: int,
     *,
-    tail: float = TAIL,
-    spread: SeedSpread | None = None,
-    folds: int | None = None,
+    terms: Terms = USUAL,
 ) -> Difference:
     """The mean difference of some seeds, with an interval for other images and, if there are several seeds, for other seeds.
 
     For each seed, `disagreements` is the fraction of images on which its two classifiers disagree. For every two seeds,
     `products` is the mean over images of the product of their differences (1: only pretrained right, -1: only scratch, else 0).
-    With `folds` each image was tested once, by classifiers that were trained on the other folds; see `overlap`.
     """
     mean, seeds = fmean(differences), len(differences)
     square = (sum(disagreements) + 2 * sum(products)) / seeds**2  # of the difference on an image, averaged over the seeds
-    of_one = overlap(folds) * _smoothed(square, mean, images)
-    shared = of_one
+    shared = of_one = _smoothed(square, mean, images)
     if seeds > 1:
         shared = fmean(products) - (sum(differences) ** 2 - sum(d * d for d in differences)) / (seeds * (seeds - 1))
-        shared *= overlap(folds)
-    return _interval(mean, images, of_one, differences, shared, tail=tail, spread=spread)
+    return _interval(mean, images, of_one, differences, shared, terms)
 
 
-def unpaired(
-    first: Sequence[float],
-    second: Sequence[float],
-    images: int,
-    *,
-    tail: float = TAIL,
-    spread: SeedSpread | None = None,
-    folds: int | None = None,
-) -> Difference:
+def unpaired(first: Sequence[float], second: Sequence[float], images: int, *, terms: Terms = USUAL) -> Difference:
     """The mean of first - second, accuracies of some seeds on `images` test images, if it is unknown which were right.
 
     As for independent counts (Agresti and Caffo 2000, The American Statistician 54). This is conservative if both classifiers
@@ -134,8 +136,7 @@ def unpaired(
     means, differences = (fmean(first), fmean(second)), [a - b for a, b in zip(first, second, strict=True)]
     smoothed = [(images * mean + 1) / (images + 2) for mean in means]
     variance_of_one = sum(p * (1 - p) for p in smoothed)
-    variance_of_one *= overlap(folds)
-    return _interval(means[0] - means[1], images, variance_of_one, differences, variance_of_one, tail=tail, spread=spread)
+    return _interval(means[0] - means[1], images, variance_of_one, differences, variance_of_one, terms)
 
 
 def overlap(folds: int | None) -> float:
@@ -150,7 +151,7 @@ def overlap(folds: int | None) -> float:
 
 def expected_half(images: int, *, folds: int | None = None, disagreement: float = DISAGREEMENT) -> float:
     """Half the width of a difference's 95 % interval if the two classifiers disagree on this fraction of the images."""
-    found = over_seeds([0.0], [disagreement], [], images, folds=folds)
+    found = over_seeds([0.0], [disagreement], [], images, terms=Terms(folds=folds))
     return found.high
 
 
@@ -172,14 +173,7 @@ def _smoothed(square: float, mean: float, images: int) -> float:
 
 
 def _interval(
-    mean: float,
-    images: int,
-    variance_of_one: float,
-    differences: Sequence[float],
-    shared: float,
-    *,
-    tail: float,
-    spread: SeedSpread | None,
+    mean: float, images: int, variance_of_one: float, differences: Sequence[float], shared: float, terms: Terms
 ) -> Difference:
     """The interval around a mean difference, from its variance over images and, with several seeds, over seeds.
 
@@ -190,7 +184,8 @@ def _interval(
     because both variances are small by the same chance.) A `spread` over seeds from more runs has its own degrees of freedom;
     if the differences vary more than it says, their own variance counts.
     """
-    seeds, more = len(differences), images + 2
+    seeds, more, tail, spread = len(differences), images + 2, terms.tail, terms.spread
+    variance_of_one, shared = overlap(terms.folds) * variance_of_one, overlap(terms.folds) * shared
     quantile = t_quantile(max(1, images - 1), tail)
     half = quantile * sqrt(variance_of_one / more)
     if seeds > 1 or spread is not None:

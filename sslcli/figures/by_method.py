@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from sslcli.figures.canvas import new_figure, styled, wrapped, write_heading
+from sslcli.figures.canvas import styled, wrapped
 from sslcli.figures.palette import LIGHT
+from sslcli.figures.row_panel import Layout, row_panel, write_legend
 
-WIDTH, ROW, MARGINS = 8.2, 0.4, 1.75  # inches: width of the figure, height of a row, and margins above and below the rows
-LEFT, RIGHT = 0.24, 0.86  # left and right edge of the panel, relative to the width
+LAYOUT = Layout(row=0.4, margins=1.75, below=0.75, left=0.24, right=0.86)
 WIDE = 22  # letters in a line of a label
 LEGEND = "Small dots: seeds. Bars: 95 % interval of the difference from the best. Hollow: cannot be told from the best."
 
@@ -36,18 +36,14 @@ class MethodRow:
 @styled
 def draw_methods(rows: Sequence[MethodRow], *, title: str, subtitle: str, scratch: float | None = None) -> Figure:
     """A row for each method, the best on top; `scratch` is a line."""
-    height = ROW * len(rows) + MARGINS
-    figure = new_figure(WIDTH, height)
-    figure.set_layout_engine("none")
-    write_heading(figure, title, subtitle)
-    axes = figure.add_axes((LEFT, 0.75 / height, RIGHT - LEFT, ROW * len(rows) / height))
+    figure, axes = row_panel(len(rows), LAYOUT, title=title, subtitle=subtitle)
     for place, row in enumerate(rows):
         _draw_row(axes, place, row)
     if scratch is not None:
         axes.axvline(scratch, color=LIGHT.chance, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1)
         axes.text(scratch, -0.62, f"scratch {scratch:.1f}", ha="center", va="bottom", fontsize=8.5, color=LIGHT.chance)
-    _set_axes(axes, rows)
-    figure.text(0.02, 0.09 / height, LEGEND, fontsize=8.5, color=LIGHT.soft)
+    _set_axes(axes)
+    write_legend(figure, LEGEND, above=0.09)
     return figure
 
 
@@ -66,13 +62,8 @@ def _draw_row(axes: Axes, place: int, row: MethodRow) -> None:
     )
 
 
-def _set_axes(axes: Axes, rows: Sequence[MethodRow]) -> None:
+def _set_axes(axes: Axes) -> None:
     """A few ticks in per cent, and margins that keep every row whole."""
-    axes.set(ylim=(len(rows) - 0.5, -0.5), yticks=[])
     axes.margins(x=0.06)
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.tick_params(axis="x", colors=LIGHT.soft, length=0, labelsize=8.5)
     axes.set_xlabel("test accuracy, %", fontsize=8.5, color=LIGHT.soft)
-    axes.grid(axis="x", color=LIGHT.line, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[:].set_visible(False)

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from sslcli.figures.canvas import MINUS, new_figure, styled, wrapped, write_heading
+from sslcli.figures.canvas import MINUS, styled, wrapped
 from sslcli.figures.palette import LIGHT
+from sslcli.figures.row_panel import Layout, row_panel, write_legend
 
-WIDTH, ROW, MARGINS = 8.2, 0.44, 1.45  # inches: width of the figure, height of a row, and margins above and below the rows
-LEFT, RIGHT = 0.31, 0.73  # left and right edge of the panel, relative to the width
+LAYOUT = Layout(row=0.44, margins=1.45, below=0.6, left=0.31, right=0.73)
 WIDE = 30  # letters in a line of a label
 MARKERS = {"gain": "o", "loss": "D", "chance": "o"}
 HEADING = "Pretrained minus scratch: test accuracy in points, 95 % interval"
@@ -34,16 +34,12 @@ class Bar:
 @styled
 def draw_forest(bars: Sequence[Bar], *, subtitle: str) -> Figure:
     """A row for each difference, the first on top: label, interval, and both as numbers."""
-    height = ROW * len(bars) + MARGINS
-    figure = new_figure(WIDTH, height)
-    figure.set_layout_engine("none")
-    write_heading(figure, HEADING, subtitle)
-    axes = figure.add_axes((LEFT, 0.6 / height, RIGHT - LEFT, ROW * len(bars) / height))
+    figure, axes = row_panel(len(bars), LAYOUT, title=HEADING, subtitle=subtitle)
     for row, bar in enumerate(bars):
         _draw_bar(axes, row, bar)
     _set_axes(axes, bars)
     if any(bar.kind == "chance" for bar in bars):
-        figure.text(0.02, 0.07 / height, LEGEND, fontsize=8.5, color=LIGHT.soft)
+        write_legend(figure, LEGEND, above=0.07)
     return figure
 
 
@@ -68,11 +64,7 @@ def _set_axes(axes: Axes, bars: Sequence[Bar]) -> None:
     """Draw zero as a line from top to bottom and a few ticks in points, with margins beside the longest interval."""
     low, high = min(0.0, *(bar.low for bar in bars)), max(0.0, *(bar.high for bar in bars))
     margin = 0.06 * (high - low) or 1.0
-    axes.set(xlim=(low - margin, high + margin), ylim=(len(bars) - 0.5, -0.5), yticks=[])
+    axes.set_xlim(low - margin, high + margin)
     axes.axvline(0, color=LIGHT.ink, linewidth=1.2, zorder=2)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:+g}".replace("-", MINUS) if tick else "0"))
-    axes.tick_params(axis="x", colors=LIGHT.soft, length=0, labelsize=8.5)
-    axes.grid(axis="x", color=LIGHT.line, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[:].set_visible(False)

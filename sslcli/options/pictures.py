@@ -10,28 +10,20 @@ from typer import Argument, Option
 
 from sslcli.options.annotations import (
     MAX_SEED,
-    Blur,
-    Brightness,
-    Contrast,
-    CropMinBySize,
     DataDir,
     Dataset,
     Device,
     Download,
     Fit,
     Format,
-    Grey,
-    Hue,
     ImageSize,
-    Jitter,
     Labels,
     MoreImages,
     OwnImages,
-    Saturation,
     StudyName,
-    ViewSizes,
 )
 from sslcli.options.command import Command
+from sslcli.options.of_views import Blur, Brightness, Contrast, CropMinBySize, Grey, Hue, Jitter, Saturation, ViewSizes
 from sslcli.options.pretrain import Pretrain
 from sslcli.training.recipe import Flip
 
@@ -114,7 +106,19 @@ class Neighbours(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Views(Command):
+class OfData(Command):
+    """The options of a command that reads a data set, as ssl pretrain reads it."""
+
+    dataset: Dataset = Pretrain.dataset
+    labels: Labels = None
+    image_size: ImageSize = None
+    fit: Fit = Pretrain.fit
+    data_dir: DataDir = None
+    download: Download = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Views(OfData):
     """Draw training images beside their augmented views, as the encoder sees them.
 
     Look at this first when pretraining does not work. Takes the options of ssl pretrain that make views.
@@ -124,12 +128,6 @@ class Views(Command):
     n: Annotated[int, Option("--n", min=1, max=100, help="Number of images.")] = 8
     views: Annotated[int, Option(min=1, max=40, help="Views of each image, at every size.")] = 4
     out: Annotated[Path | None, Option(help="Picture to write. Default: results/figures/pretrain/views.png.")] = None
-    dataset: Dataset = Pretrain.dataset
-    labels: Labels = None
-    image_size: ImageSize = None
-    fit: Fit = Pretrain.fit
-    data_dir: DataDir = None
-    download: Download = False
     seed: Annotated[int, Option(min=0, max=MAX_SEED, help="Seed of images and views.")] = 1
     view_sizes: ViewSizes = Pretrain.view_sizes
     crop_min: CropMinBySize = Pretrain.crop_min
@@ -144,19 +142,13 @@ class Views(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataCheck(Command):
+class DataCheck(OfData):
     """Check a data set: duplicates (also between training and test), constant images, conflicting labels, class balance.
 
     Writes results/data/<dataset>.json, which ssl compare --without-duplicates reads, and a picture of duplicate pairs. With
     --labels-too also results/data/<dataset>_labels.csv and a picture of the labels that are most likely wrong.
     """
 
-    dataset: Dataset = "cifar10"
-    labels: Labels = None
-    image_size: ImageSize = None
-    fit: Fit = "crop"
-    data_dir: DataDir = None
-    download: Download = False
     threshold: Annotated[
         float | None,
         Option(

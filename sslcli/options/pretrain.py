@@ -17,30 +17,22 @@ from sslcli.options.annotations import (
     MAX_SEED,
     MODEL,
     RUN,
-    Blur,
-    Brightness,
-    Contrast,
-    CropMinBySize,
     DataDir,
     Dataset,
     Deterministic,
     Device,
     Download,
     Fit,
-    Grey,
-    Hue,
     ImageSize,
-    Jitter,
     Labels,
     Minutes,
     Name,
     Precision,
-    Saturation,
-    ViewSizes,
     Watch,
 )
 from sslcli.options.command import Command
 from sslcli.options.of_methods import OF_METHODS, method_hints, of_any_method, with_options_of_methods
+from sslcli.options.of_views import Blur, Brightness, Contrast, CropMinBySize, Grey, Hue, Jitter, Saturation, ViewSizes
 from sslcli.options.values import But, OneOf, check, one_of
 from sslcli.runs.naming import METHOD_IN_FILE, file_of_method
 from sslcli.training.recipe import TRAINING, BatchSize, Flip, Lr, MaxSteps, Momentum, Optimizer, Warmup, WeightDecay

@@ -135,7 +135,7 @@ def _render(head: Content, material: Material) -> str:
     ]  # fmt: skip
     chapters: dict[str, str] = {}
     for section, content in shown:
-        if section.linked(content):
+        if not section.linked or content[section.linked]:
             chapters.setdefault(section.chapter or section.heading, section.key)
     return environment.get_template("report.html.j2").render(
         head, sections=sections, chapters=chapters, script_hash=digest,

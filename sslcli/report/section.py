@@ -41,23 +41,20 @@ class Material:
     left_out: Sequence[Picture] = ()
 
 
-def _always(_: Content) -> bool:
-    return True
-
-
 @dataclass(frozen=True, kw_only=True)
 class Section:
     """A section of the page. `key` is its id there, `heading` its title, also in the navigation.
 
     `content(material)` returns the values for `template`; None leaves the section out. `template` is a Jinja template of the
-    HTML below the heading: every value is escaped, `table(t, id)` shows a Table, `picture(p)` a Picture. `linked(content)`
-    says whether the navigation has a link to it. Consecutive sections with the same `chapter` share one link, to the first of
-    them; a section without a chapter has its own link.
+    HTML below the heading: every value is escaped, `table(t, id)` shows a Table, `picture(p)` a Picture.
+
+    The navigation has a link to every section; with `linked`, only if the value of this name in the content is not empty.
+    Consecutive sections with the same `chapter` share one link, to the first of them; a section without a chapter has its own.
     """
 
     key: str
     heading: str
     template: str
     content: Callable[[Material], Content | None]
-    linked: Callable[[Content], bool] = _always
+    linked: str = ""
     chapter: str = ""

@@ -19,6 +19,7 @@ from sslcli.console.messages import say
 from sslcli.distributed import place, world
 from sslcli.errors import StateError
 from sslcli.launch import read_launch
+from sslcli.training.processor import cpu_model
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Environment variables that limit torch's threads."""
@@ -187,17 +188,8 @@ def describe(device: torch.device) -> str:
     if device.type == "cuda":
         return of_each + torch.cuda.get_device_name(device)
     if device.type == "cpu":
-        return f"{of_each}{_cpu_model()}, {torch.get_num_threads()} threads"
+        return f"{of_each}{cpu_model()}, {torch.get_num_threads()} threads"
     return device.type
-
-
-@cache
-def _cpu_model() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def tell_of_speed(device: torch.device, precisions: Sequence[str], *, settled: bool = False) -> None:

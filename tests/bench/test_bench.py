@@ -413,17 +413,21 @@ def test_a_process_bound_to_one_core_has_one() -> None:
         (3.96, "fp32", "float32: bfloat16 is 4 times as fast on this machine; use --precision bf16"),
         (0.02, "bf16", "bfloat16: float32 is 50 times as fast on this machine; use --precision fp32"),
         (0.0, "bf16", "bfloat16: this device cannot compute in it; use --precision fp32"),
-        (3.96, "bf16", ""),
-        (1.1, "bf16", ""),
-        (0.02, "fp32", ""),
-        (0.02, "auto", ""),
     ],
 )
 def test_the_slower_precision_is_told_with_the_measured_factor(
     monkeypatch: pytest.MonkeyPatch, gain: float, precision: str, told: str
 ) -> None:
     monkeypatch.setattr(device, "bfloat16_gain", lambda _: gain)
-    assert "".join(slow_by_choice(CPU, [choose_precision(precision, CPU)])) == told
+    assert slow_by_choice(CPU, [choose_precision(precision, CPU)]) == [told]
+
+
+@pytest.mark.parametrize(("gain", "precision"), [(3.96, "bf16"), (1.1, "bf16"), (0.02, "fp32"), (0.02, "auto")])
+def test_nothing_is_told_of_the_faster_precision_or_of_one_about_as_fast(
+    monkeypatch: pytest.MonkeyPatch, gain: float, precision: str
+) -> None:
+    monkeypatch.setattr(device, "bfloat16_gain", lambda _: gain)
+    assert slow_by_choice(CPU, [choose_precision(precision, CPU)]) == []
 
 
 def test_training_and_timing_tell_of_the_slower_precision_once(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

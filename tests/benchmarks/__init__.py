@@ -16,6 +16,8 @@ from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
+from sslcli.training.processor import cpu_model
+
 T = TypeVar("T")
 
 
@@ -50,6 +52,15 @@ def options_of_representations(command: str, about: str, arguments: Sequence[str
     return parser.parse_args(arguments)
 
 
+def options_of_simulation(about: str | None, **counts: tuple[int, str]) -> argparse.Namespace:
+    """The options of a benchmark that simulates studies: how many of each kind, by default and in words, and the page."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, (usual, words) in counts.items():
+        parser.add_argument(f"--{name}", type=int, default=usual, help=words)
+    parser.add_argument("--write", type=Path, help="the Markdown page to write, or its section")
+    return parser.parse_args()
+
+
 def spread(values: Sequence[float]) -> str:
     """Median and range in words: 2.61 (2.55 to 2.70)."""
     return f"{median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
@@ -59,7 +70,7 @@ def machine(command: str, *packages: str) -> str:
     """The line that a measured number needs beside it: processor, cores, system, versions, date, command."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", *packages))
     return (
-        f"{_processor()}, {cores()} of {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, "
+        f"{cpu_model()}, {cores()} of {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, "
         f"{versions}; {datetime.now(UTC):%Y-%m-%d}; {' '.join(['python -m', command, *sys.argv[1:]])}"
     )
 
@@ -67,11 +78,3 @@ def machine(command: str, *packages: str) -> str:
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

@@ -7,18 +7,16 @@ of that size, each tested on many fresh images: `ssl` says what holds for other 
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sslcli.evaluation.statistics import Difference, over_seeds
-from tests.benchmarks import machine
+from sslcli.evaluation.statistics import Difference, Terms, over_seeds
+from tests.benchmarks import machine, options_of_simulation
 
 LABELS, FOLDS, CLASSES = (40, 100, 200, 500), (5, 10), (2, 10)
 SIGNALS = ((1.0, 1.0), (2.0, 1.0), (3.0, 3.0), (0.0, 0.0), (4.0, 2.0))
@@ -40,11 +38,6 @@ class Setting:
     classes: int
     signals: tuple[float, float]
     shared: float
-
-    @property
-    def is_null(self) -> bool:
-        """Whether both encoders are equally good."""
-        return self.signals[0] == self.signals[1]
 
 
 class World:
@@ -103,7 +96,7 @@ def said(found: NDArray[np.bool_], folds: int | None) -> Difference:
     """The interval from which images are right; without folds as if they had been tested by one classifier."""
     first, second = found
     difference, disagreement = float(first.mean() - second.mean()), float((first != second).mean())
-    return over_seeds([difference], [disagreement], [], found.shape[1], folds=folds)
+    return over_seeds([difference], [disagreement], [], found.shape[1], terms=Terms(folds=folds))
 
 
 def simulate(setting: Setting, worlds: int, studies: int) -> tuple[float, float, float, float]:
@@ -145,11 +138,9 @@ def rows(worlds: int, studies: int) -> Iterator[str]:
 
 def main() -> None:
     """Simulate and print the table, or write it into the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--worlds", type=int, default=10, help="pairs of encoders of each setting")
-    parser.add_argument("--studies", type=int, default=100, help="studies with each pair of encoders")
-    parser.add_argument("--write", type=Path, help="the Markdown page whose section to write")
-    chosen = parser.parse_args()
+    chosen = options_of_simulation(
+        __doc__, worlds=(10, "pairs of encoders of each setting"), studies=(100, "studies with each pair of encoders")
+    )
     lines = []
     for line in rows(chosen.worlds, chosen.studies):
         print(line, file=sys.stderr, flush=True)

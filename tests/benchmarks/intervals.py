@@ -8,13 +8,11 @@ worst settings are simulated anew with more studies, and those figures count: th
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import sqrt
-from pathlib import Path
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -22,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sslcli.evaluation.statistics import Difference, over_seeds, unpaired
-from tests.benchmarks import machine
+from tests.benchmarks import machine, options_of_simulation
 from tests.benchmarks.folds import MARKER
 
 SEEDS, IMAGES = (1, 2, 3, 4, 5), (20, 60, 200, 1000, 10_000)
@@ -142,11 +140,11 @@ def _words(setting: Setting) -> str:
 
 def main() -> None:
     """Simulate the grid and print the table, or write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=1000, help="studies of each setting in the first pass")
-    parser.add_argument("--again", type=int, default=20_000, help="studies of each of the worst settings")
-    parser.add_argument("--write", type=Path, help="the Markdown page to write")
-    chosen = parser.parse_args()
+    chosen = options_of_simulation(
+        __doc__,
+        studies=(1000, "studies of each setting in the first pass"),
+        again=(20_000, "studies of each of the worst settings"),
+    )
     lines = table(chosen.studies, chosen.again)
     page = PAGE.format(table="\n".join(lines), machine=machine("tests.benchmarks.intervals"), again=chosen.again)
     if chosen.write:

@@ -60,6 +60,19 @@ BAD_LINES = [
     ("pretrain --view-sizes 32:nan --dataset shapes", 2, "add up to 1"),
     ("pretrain --view-sizes 16:-0.5,32:1.5 --dataset shapes", 2, "add up to 1"),
     ("runs", 2, ""),
+    ("plots", 3, "ssl study"),
+    ("plots --study nope", 3, "ssl study"),
+    ("plots --logdir nowhere", 3, "no such folder"),
+    ("plots --logdir .", 3, "no event files"),
+    ("predict", 3, "ssl study"),
+    ("predict --n 0", 2, "--n"),
+    ("predict --n 100000", 2, "400"),
+    ("predict --run nope", 3, "there is no finished run"),
+    ("predict --encoder-seed 3", 3, "ssl study"),
+    ("predict a.png", 2, "--images"),
+    ("views --n 0", 2, "--n"),
+    ("views --run nope", 3, "there is no pretrain run"),
+    ("views", 3, "--data-dir"),
 ]
 
 
@@ -72,6 +85,7 @@ def test_what_a_person_mistypes_is_answered_without_a_traceback(
     assert text in " ".join(result.err.replace("│", " ").split())
     assert "Traceback" not in result.err
     assert not list(tmp_path.glob("runs/*/*"))
+    assert not list(tmp_path.rglob("*.png"))
     assert not (tmp_path / "registry.yaml").exists()
 
 
@@ -83,20 +97,20 @@ def test_the_gpu_that_is_not_there_is_said_with_what_is_accepted(ssl: Cli) -> No
     assert "accepted here: auto or" in result.err
 
 
-BAD_FILES = [
-    ("epochs: 3\nlr: fast\n", "--lr takes a number, not 'fast'"),
-    ("learning_rate: 0.1\n", "no option 'learning_rate'"),
-    ("- 1\n", "option names and values"),
-    ("epochs: [1, 2]\n", "--epochs takes a whole number"),
-    ("download: maybe\n", "--download takes true or false"),
-    ("epochs: !!python/object/apply:os.mkdir [ran]\n", "not plain YAML"),
-    ("epochs: {\n", "line 2"),
-]
+BAD_FILES = {
+    "--lr takes a number, not 'fast'": "epochs: 3\nlr: fast\n",
+    "no option 'learning_rate'": "learning_rate: 0.1\n",
+    "option names and values": "- 1\n",
+    "--epochs takes a whole number": "epochs: [1, 2]\n",
+    "--download takes true or false": "download: maybe\n",
+    "not plain YAML": "epochs: !!python/object/apply:os.mkdir [ran]\n",
+    "line 2": "epochs: {\n",
+}
 
 
-@pytest.mark.parametrize(("content", "text"), BAD_FILES, ids=[text for _, text in BAD_FILES])
-def test_a_bad_config_file_is_said_with_the_place(ssl: Cli, tmp_path: Path, content: str, text: str) -> None:
-    (tmp_path / "options.yaml").write_text(content)
+@pytest.mark.parametrize("text", BAD_FILES)
+def test_a_bad_config_file_is_said_with_the_place(ssl: Cli, tmp_path: Path, text: str) -> None:
+    (tmp_path / "options.yaml").write_text(BAD_FILES[text])
     result = ssl("pretrain --dataset shapes --config options.yaml")
     assert result.code == 2
     assert "options.yaml" in result.err

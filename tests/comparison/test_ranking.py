@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from sslcli.comparison.ranking import Ranking, rankings
-from sslcli.evaluation.statistics import TAIL, SeedSpread, over_seeds, t_quantile
+from sslcli.evaluation.statistics import TAIL, SeedSpread, Terms, over_seeds, t_quantile
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from tests.conftest import Cli
@@ -136,7 +136,8 @@ def test_a_ranking_has_means_deviations_and_paired_differences_from_the_best() -
         known = SeedSpread(max(variances[number] + variances[1], 2 * float(variances.mean())), 9)
         wanted = over_seeds(
             each.mean(1).tolist(), (each != 0).mean(1).tolist(),
-            [float((each[i] * each[j]).mean()) for i, j in combinations(range(4), 2)], IMAGES, tail=ranking.tail, spread=known,
+            [float((each[i] * each[j]).mean()) for i, j in combinations(range(4), 2)], IMAGES,
+            terms=Terms(tail=ranking.tail, spread=known),
         )  # fmt: skip
         found = ranking.methods[place]
         assert (found.low, found.high) == (pytest.approx(wanted.low), pytest.approx(wanted.high))

@@ -3,7 +3,7 @@
 import pytest
 
 from sslcli.data.image_data import random_data
-from sslcli.evaluation.statistics import expected_half, images_for, over_seeds, overlap
+from sslcli.evaluation.statistics import Terms, expected_half, images_for, over_seeds, overlap
 from sslcli.plans.few_labels import tell_of_width
 from tests.benchmarks.folds import Setting, simulate
 from tests.conftest import Cli
@@ -16,7 +16,7 @@ def test_the_variance_of_folds_is_nadeau_and_bengios() -> None:
     corrected = (1 / folds + (images / folds) / (images - images / folds)) * of_one_fold
     assert overlap(folds) == pytest.approx(corrected / usual)
     assert overlap(None) == 1
-    plain, in_folds = (over_seeds([0.0], [0.3], [], images, folds=k) for k in (None, folds))
+    plain, in_folds = (over_seeds([0.0], [0.3], [], images, terms=Terms(folds=k)) for k in (None, folds))
     widths = [(one.high - one.low) / 2 - 1 / (images + 2) for one in (plain, in_folds)]  # without the correction of one image
     assert (widths[1] / widths[0]) ** 2 == pytest.approx(overlap(folds))
 

@@ -13,7 +13,7 @@ from sslcli.evaluation import protocols
 from sslcli.evaluation.protocols import PROTOCOLS, evaluations, own_options, protocol_named, usual
 from sslcli.options.finetune import Finetune
 from sslcli.options.probe import DEFAULTS, Probe
-from sslcli.runs.run import EXPERIMENTS, Run
+from sslcli.runs.run import Run
 from tests.toys import typed_with
 
 ROOT = Path(__file__).parents[2]
@@ -55,24 +55,22 @@ pretrain: {dataset: shapes, backbone: resnet9-small, epochs: 1, batch_size: 32, 
 probe: {protocol: nearest-mean, shrink: 0.25}
 """
 LINE = "import toy; from sslcli.evaluation.protocols import PROTOCOLS; PROTOCOLS[toy.PROTOCOL.key] = toy.PROTOCOL"
-LINES = (
-    "probe --help",
-    "study --preset preset.yaml --name toys",
-    "compare --study toys",
-    "runs verify --numbers --from-checkpoint",
-    "bench probe --init scratch --dataset shapes --backbone resnet9-small --protocol nearest-mean --no-presets",
-    "probe --protocol nearest-mean --k 3",
-    "probe --shrink 0.5",
-)
+LINES = {
+    "probe --help": 0,
+    "study --preset preset.yaml --name toys": 0,
+    "compare --study toys": 0,
+    "runs verify --numbers --from-checkpoint": 0,
+    "bench probe --init scratch --dataset shapes --backbone resnet9-small --protocol nearest-mean --no-presets": 0,
+    "probe --protocol nearest-mean --k 3": 2,
+    "probe --shrink 0.5": 2,
+}
 
 
 def test_a_protocol_of_one_file_and_one_line_is_an_option_and_in_the_study_the_table_the_page_the_checks_and_the_costs(
     tmp_path: Path,
 ) -> None:
     files = {"toy.py": TOY, "preset.yaml": PRESET}
-    shown, codes = typed_with(LINE, LINES, tmp_path, files=files)
-    helped, studied, compared, verified, costed, refused, foreign = shown
-    assert codes == [0, 0, 0, 0, 0, 2, 2], shown
+    helped, studied, compared, verified, costed, refused, foreign = typed_with(LINE, LINES, tmp_path, files=files)
     assert "nearest-mean: the nearest mean" in helped
     assert "How far the means move to the middle (nearest-mean)." in helped
     assert "In nearest class mean, " in studied
@@ -139,11 +137,19 @@ def test_each_protocol_says_what_it_means_what_it_cannot_say_and_how_it_is_made(
     assert protocol.name
     assert protocol.meaning.endswith(".")
     assert protocol.limits.endswith(".")
-    assert EXPERIMENTS[protocol.experiment] == protocol.command
     assert {f.name for f in fields(protocol.options)} <= {
         f.name for f in fields(Probe if protocol.command == "probe" else Finetune)
     }
-    assert protocol.by_steps == (protocol.training is not None)
+
+
+def test_each_protocol_has_the_command_that_makes_its_runs_and_some_train_by_steps() -> None:
+    assert {key: (one.experiment, one.command, one.by_steps) for key, one in PROTOCOLS.items()} == {
+        "linear": ("linear_eval", "probe", True),
+        "linear-augmented": ("linear_eval", "probe", True),
+        "logistic": ("linear_eval", "probe", False),
+        "knn": ("knn", "probe", False),
+        "finetune": ("finetune", "finetune", True),
+    }
 
 
 def test_the_options_of_probe_are_those_of_its_protocols_beside_the_common_ones() -> None:

@@ -9,23 +9,17 @@ from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
 from sslcli.figures import fonts
-from sslcli.figures.canvas import new_figure, save_picture, wrapped
+from sslcli.figures.canvas import new_figure, wrapped
 from sslcli.gallery.curves import label_of
 from sslcli.training.tags import name_of, names_of, plain
 from tests.conftest import Cli
+from tests.kept_figures import keep_figures
 
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
-    """The figures that `ssl plots` saves, by their paths' last two parts."""
-    saved: dict[str, Figure] = {}
-
-    def save(figure: Figure, path: Path, *, description: str) -> None:
-        saved["/".join(path.parts[-2:])] = figure
-        save_picture(figure, path, description=description)
-
-    monkeypatch.setattr("sslcli.gallery.curves.save_picture", save)
-    return saved
+    """The figures that `ssl plots` saves."""
+    return keep_figures(monkeypatch, "gallery.curves")
 
 
 @pytest.fixture(autouse=True)

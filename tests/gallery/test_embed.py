@@ -25,24 +25,21 @@ from sslcli.evaluation.classifiers import load_classifier
 from sslcli.evaluation.features import outputs
 from sslcli.export import reading
 from sslcli.figures import projector
-from sslcli.gallery import neighbours as neighbours_command
 from sslcli.gallery import predictions as predict_command
 from sslcli.plans.pretraining import load_pretrained
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.device import autocast
-from tests.conftest import TINY, Cli, Once
+from tests.conftest import TINY, Cli, Refused
+from tests.kept_figures import keep_figures
 
 Done = Callable[[str], Run]
 FILES = {"h.npy", "images.csv", "h.tsv", "names.tsv", "sprite.png", "projector_config.pbtxt"}
 
 
 @pytest.fixture
-def pretrained(done: Done, once: Once[Run]) -> Run:
-    def make_pretrained() -> Run:
-        return done(f"pretrain {TINY} --precision fp32 --knn-every 0")
-
-    return once(make_pretrained)
+def pretrained(done_once: Done) -> Run:
+    return done_once(f"pretrain {TINY} --precision fp32 --knn-every 0")
 
 
 @pytest.fixture
@@ -157,20 +154,12 @@ def test_embed_predict_and_neighbours_read_pictures_in_one_way() -> None:
 
 
 @pytest.fixture
-def figure(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    saved: list[Figure] = []
-    original = neighbours_command.save_picture
-
-    def save(made: Figure, path: Path, *, description: str) -> None:
-        original(made, path, description=description)
-        saved.append(made)
-
-    monkeypatch.setattr(neighbours_command, "save_picture", save)
-    return saved
+def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
+    return keep_figures(monkeypatch, "gallery.neighbours")
 
 
 def test_neighbours_are_the_nearest_training_images_with_their_cosines(
-    ssl: Cli, done: Done, pretrained: Run, own: list[Path], figure: list[Figure], registry: Registry
+    ssl: Cli, done: Done, pretrained: Run, own: list[Path], figures: dict[str, Figure], registry: Registry
 ) -> None:
     line = " ".join(f"'{path}'" for path in own)
     result = ssl(f"neighbours {line} --k 3")
@@ -180,8 +169,9 @@ def test_neighbours_are_the_nearest_training_images_with_their_cosines(
     data = load_data("shapes", Path("data"))
     encoder = load_pretrained(registry, pretrained)
     queries, bank = (h_of(encoder, images, data) for images in (data.test_images[:3], data.train_images))
-    block = figure[0].subfigs[1]
-    assert figure[0].subfigs[0].axes[1].get_title() == 'a,?"odd" name…\nwhat fits.png'
+    (figure,) = figures.values()
+    block = figure.subfigs[1]
+    assert figure.subfigs[0].axes[1].get_title() == 'a,?"odd" name…\nwhat fits.png'
     for number, (path, query) in enumerate(zip(own, queries, strict=True)):
         cosines = [float(query @ other / query.norm() / other.norm()) for other in bank]
         best = sorted(range(len(bank)), key=lambda i: -cosines[i])[:3]
@@ -192,7 +182,7 @@ def test_neighbours_are_the_nearest_training_images_with_their_cosines(
             np.testing.assert_array_equal(shown, data.train_images[i].permute(1, 2, 0).numpy())
             assert axes.get_title() == f"{data.classes[data.train_labels[i]]}\n{cosines[i]:.3f}"
             assert axes.spines["left"].get_linestyle() == "-"
-    assert "✗" not in figure[0].get_supxlabel()
+    assert "✗" not in figure.get_supxlabel()
     probe = done("probe --epochs 1 --precision fp32")
     assert load_classifier(registry, probe)[1]["image_size"] == 32
     assert ssl(f"neighbours {line} --k 3 --run {probe.id}").out == result.out
@@ -222,12 +212,12 @@ def test_a_training_image_without_a_label_says_so(
     assert {row["label"] for row in rows(Path("out/images.csv"))} == {""}
 
 
-def test_what_is_wrong_is_said(ssl: Cli, own: list[Path]) -> None:
+def test_what_is_wrong_is_said(ssl: Cli, refused: Refused, own: list[Path]) -> None:
     for line in ("embed", f"neighbours {own[0]}"):
         result = ssl(line)
         assert (result.code, "type: ssl pretrain" in result.err) == (3, True)
     assert ssl(f"pretrain {TINY} --precision fp32 --knn-every 0").code == 0
-    for line, code, words in (
+    refused(
         ("neighbours", 2, "no picture was named"),
         ("neighbours nothing.png", 3, "no such file"),
         (f"neighbours {own[0]} --out {own[0]}", 2, "is one of the input pictures"),
@@ -239,9 +229,7 @@ def test_what_is_wrong_is_said(ssl: Cli, own: list[Path]) -> None:
         (f"embed --images {own[0]} --out {own[0]}", 3, "is a file; accepted is a folder"),
         ("embed --part all", 2, "test"),
         ("embed --project nowhere", 3, "there is no such folder"),
-    ):
-        result = ssl(line)
-        assert (result.code, words in result.err) == (code, True), (line, result.err)
+    )
 
 
 def test_a_file_that_names_a_number_as_a_picture_is_refused(ssl: Cli, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.device import autocast
 from tests.conftest import TINY, Cli, Once
+from tests.kept_figures import keep_figures, write_nothing
 
 PROBE = "--epochs 2 --batch-size 32 --precision fp32"
 FOLDER = Path("results/figures/linear_eval")
@@ -45,24 +46,14 @@ def pair(done: Callable[[str], Run], once: Once[tuple[Run, Run]]) -> tuple[Run, 
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
-    """The figures that are saved, by name."""
-    saved: dict[str, Figure] = {}
-    original = representations.save_picture
-
-    def save(figure: Figure, path: Path, *, description: str) -> None:
-        original(figure, path, description=description)
-        saved[path.name] = figure
-
-    monkeypatch.setattr(representations, "save_picture", save)
-    return saved
+    """The figures that are saved."""
+    return keep_figures(monkeypatch, "gallery.representations")
 
 
 @pytest.fixture
 def unwritten(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
-    """The figures that would be saved, by name: for tests of what is in them, not of the files."""
-    drawn: dict[str, Figure] = {}
-    monkeypatch.setattr(representations, "save_picture", lambda figure, path, **_: drawn.__setitem__(path.name, figure))
-    return drawn
+    """The figures that would be saved: for tests of what is in them, not of the files."""
+    return keep_figures(monkeypatch, "gallery.representations", write=write_nothing)
 
 
 def blobs(count: int, dim: int = 20) -> tuple[torch.Tensor, torch.Tensor]:
@@ -189,16 +180,16 @@ def test_ssl_map_draws_both_pictures_and_says_what_comes_next(
             text = picture.text  # type: ignore[attr-defined]
         assert all(run.id in text["Description"] for run in pair)
     data = load_data("shapes", Path("data"))
-    for part, run in zip(figures["map.png"].subfigs, pair, strict=True):
+    for part, run in zip(figures["linear_eval/map.png"].subfigs, pair, strict=True):
         assert run.id in part.get_suptitle()
         assert [axes.get_title() for axes in part.axes] == list(shapes.OUTLINES)
         for label, axes in enumerate(part.axes):
             pale, dark = (len(points.get_offsets()) for points in axes.collections)
             assert (pale + dark, dark) == (80, int((data.test_labels == label).sum()))
-    note = figures["map.png"].get_supxlabel()
+    note = figures["linear_eval/map.png"].get_supxlabel()
     assert "perplexity 26.3" in note
     assert "distances between clusters, their sizes and the axes have no meaning" in note
-    blocks = figures["neighbours.png"].subfigs
+    blocks = figures["linear_eval/neighbours.png"].subfigs
     assert [len(block.axes) for block in blocks] == [3, 12, 12]
     assert [block.get_suptitle().split("\n")[-1] for block in blocks[1:]] == [run.id for run in pair]
 
@@ -211,7 +202,7 @@ def test_neighbours_are_training_images_and_their_share_is_over_all_the_test_ima
     data = load_data("shapes", Path("data"))
     part = split(data.train_labels, seed=1).train
     shares = []
-    for run, block in zip(pair, unwritten["neighbours.png"].subfigs[1:], strict=True):
+    for run, block in zip(pair, unwritten["linear_eval/neighbours.png"].subfigs[1:], strict=True):
         classifier, _ = load_classifier(registry, run)
         h, bank = (
             outputs(classifier.encoder, images, normalise=data.normalise, autocast=autocast(torch.device("cpu"), "fp32"))
@@ -227,13 +218,13 @@ def test_neighbours_are_training_images_and_their_share_is_over_all_the_test_ima
         trained_on = {image.permute(1, 2, 0).numpy().tobytes() for image in data.train_images[part]}
         assert shown <= trained_on
     title = f"{shares[0]} of neighbours share the class (scratch {shares[1]})"
-    assert unwritten["neighbours.png"].get_suptitle() == title
+    assert unwritten["linear_eval/neighbours.png"].get_suptitle() == title
 
 
 @pytest.mark.usefixtures("pair")
 def test_a_neighbour_of_another_class_has_a_cross_and_a_broken_frame(ssl: Cli, unwritten: dict[str, Figure]) -> None:
     assert ssl("map --queries 4").code == 0
-    query, *found = unwritten["neighbours.png"].subfigs
+    query, *found = unwritten["linear_eval/neighbours.png"].subfigs
     names = [axes.get_title() for axes in query.axes]
     crossed = 0
     for block in found:
@@ -287,11 +278,11 @@ def test_the_accuracy_of_a_part_of_the_images_says_so(
     assert result.code == 0, result.err
     words = "of 40 of the 80 test images, with 50 of the 220 training images"
     assert result.out.count(words) == 2
-    for part, run in zip(figures["map.png"].subfigs, pair, strict=True):
+    for part, run in zip(figures["linear_eval/map.png"].subfigs, pair, strict=True):
         assert words in part.get_suptitle()
         assert run.id in part.get_suptitle()
-    assert words in figures["map.png"].get_supxlabel()
-    assert "over 40 of the 80 test images" in figures["neighbours.png"].get_supxlabel()
+    assert words in figures["linear_eval/map.png"].get_supxlabel()
+    assert "over 40 of the 80 test images" in figures["linear_eval/neighbours.png"].get_supxlabel()
     for name in ("map.png", "neighbours.png"):
         with Image.open(FOLDER / name) as picture:
             assert words in picture.text["Description"]  # type: ignore[attr-defined]
@@ -304,4 +295,4 @@ def test_the_accuracy_of_a_part_of_the_images_says_so(
 @pytest.mark.usefixtures("pair")
 def test_the_accuracy_of_all_images_says_so_too(ssl: Cli, unwritten: dict[str, Figure]) -> None:
     assert "of all 80 test images, with all 220 training images" in ssl("map").out
-    assert "of all 80 test images, with all 220 training images" in unwritten["map.png"].subfigs[0].get_suptitle()
+    assert "of all 80 test images, with all 220 training images" in unwritten["linear_eval/map.png"].subfigs[0].get_suptitle()

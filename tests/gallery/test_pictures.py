@@ -23,12 +23,13 @@ from torch.utils.tensorboard import SummaryWriter
 from sslcli.data.folder.own_images import read_images
 from sslcli.data.sets import shapes
 from sslcli.errors import UsageError
-from sslcli.figures import canvas
+from sslcli.figures.canvas import save_picture
 from sslcli.figures.curves import LOOKS, Curve, draw_curves
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.events import read_scalars
-from tests.conftest import TINY, Cli, Once
+from tests.conftest import TINY, Cli, Once, Refused
+from tests.kept_figures import keep_figures, write_nothing
 
 Done = Callable[[str], Run]
 PROBE = "--epochs 2 --batch-size 32"
@@ -40,30 +41,19 @@ drawn = pytest.mark.usefixtures("figures")
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
-    """The figures that are saved, by their paths' last two parts."""
-    saved: dict[str, Figure] = {}
-    original = canvas.save_picture
-
-    def save(figure: Figure, path: Path, *, description: str) -> None:
-        original(figure, path, description=description)
-        saved["/".join(path.parts[-2:])] = figure
-        check_file(path, figure)
-
-    for pictures in ("curves", "predictions", "views"):
-        monkeypatch.setattr(f"sslcli.gallery.{pictures}.save_picture", save)
-    return saved
+    """The figures that are saved; each file is checked."""
+    return keep_figures(monkeypatch, "gallery.curves", "gallery.predictions", "gallery.views", write=write_and_check)
 
 
 @pytest.fixture
 def unwritten(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
-    """The figures that `ssl plots` would save, by their paths' last two parts: for tests of their points, not of the files."""
-    drawn: dict[str, Figure] = {}
+    """The figures that `ssl plots` would save: for tests of their points, not of the files."""
+    return keep_figures(monkeypatch, "gallery.curves", write=write_nothing)
 
-    def keep(figure: Figure, path: Path, **_: str) -> None:
-        drawn["/".join(path.parts[-2:])] = figure
 
-    monkeypatch.setattr("sslcli.gallery.curves.save_picture", keep)
-    return drawn
+def write_and_check(figure: Figure, path: Path, *, description: str) -> None:
+    save_picture(figure, path, description=description)
+    check_file(path, figure)
 
 
 def check_file(path: Path, figure: Figure) -> None:
@@ -494,7 +484,6 @@ def test_pictures_of_sixteen_bits_keep_their_tones(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("rough_pictures")
-@pytest.mark.usefixtures("rough_pictures")
 def test_a_study_makes_every_picture(ssl: Cli, tmp_path: Path) -> None:
     sizes = "--set pretrain.batch_size=32 --set pretrain.epochs=2 --set probe.epochs=2 --set finetune.epochs=1"
     result = ssl(f"study {sizes} --set pretrain.keep_every=1")
@@ -508,40 +497,14 @@ def test_a_study_makes_every_picture(ssl: Cli, tmp_path: Path) -> None:
     assert f"wrote {len(made)} pictures" in result.err
 
 
-BAD = [
-    ("plots", 3, "ssl study"),
-    ("plots --study nope", 3, "ssl study"),
-    ("plots --logdir nowhere", 3, "no such folder"),
-    ("plots --logdir .", 3, "no event files"),
-    ("predict", 3, "ssl study"),
-    ("predict --n 0", 2, "--n"),
-    ("predict --n 100000", 2, "400"),
-    ("predict --run nope", 3, "there is no finished run"),
-    ("predict --encoder-seed 3", 3, "ssl study"),
-    ("predict a.png", 2, "--images"),
-    ("views --n 0", 2, "--n"),
-    ("views --run nope", 3, "there is no pretrain run"),
-    ("views", 3, "--data-dir"),
-]
-
-
-@pytest.mark.parametrize(("line", "code", "text"), BAD, ids=[line for line, _, _ in BAD])
-def test_what_cannot_be_is_answered_without_a_traceback(ssl: Cli, tmp_path: Path, line: str, code: int, text: str) -> None:
-    result = ssl(line)
-    assert result.code == code, result.err
-    assert text in " ".join(result.err.replace("│", " ").split())
-    assert "Traceback" not in result.err
-    assert not list(tmp_path.rglob("*.png"))
-
-
 def test_bad_input_beside_runs_is_answered_too(
-    ssl: Cli, study: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ssl: Cli, refused: Refused, study: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "none.png").write_text("no picture")
     (tmp_path / "empty").mkdir()
     Image.effect_noise((64, 64), 50).save(tmp_path / "whole.png")
     (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:800])
-    for line, code, text in (
+    refused(
         ("predict --n 81", 2, "at most the 80 test images"),
         ("predict --out x.png", 2, "--run"),
         (f"predict --run {study['pretrain'].id}", 2, "predicts no classes"),
@@ -551,9 +514,7 @@ def test_bad_input_beside_runs_is_answered_too(
         ("predict --images empty", 3, "no picture in this folder"),
         ("predict --images whole.png --encoder-seed 3", 2, "leave it out"),
         ("plots --study nope", 3, "no study made here"),
-    ):
-        result = ssl(line)
-        assert (result.code, text in result.err) == (code, True), (line, result.err)
+    )
     monkeypatch.setattr(shapes, "TRAIN", 60)
     assert "at most the 60 images" in ssl("views --dataset shapes --n 61").err
     assert "is not the data that it was trained on" in ssl("predict").err

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from sslcli.labelling import wrong_labels
 from sslcli.runs.run import Run
-from tests.conftest import Cli
+from tests.conftest import Cli, Refused
 from tests.labelling.conftest import COLOURS, Done
 
 WRONG = {"day0/0.png", "day1/1.png", "day2/2.png"}
@@ -64,15 +64,15 @@ def test_json_stays_one_document(ssl: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("learned")
-def test_labels_that_cannot_be_judged_are_named_or_refused_before_anything_is_written(ssl: Cli, tmp_path: Path) -> None:
+def test_labels_that_cannot_be_judged_are_named_or_refused_before_anything_is_written(
+    ssl: Cli, refused: Refused, tmp_path: Path
+) -> None:
     (tmp_path / "one.csv").write_text("path,label,split\nday0/0.png,red,train\nday1/1.png,blue,train\nday2/2.png,red,train\n")
-    for line, code, words in (
+    refused(
         (LINE.replace("all.csv", "one.csv"), 2, "has no two classes with two training labels each"),
         (f"{LINE} --image-size 8", 2, "sees 32 pixels, but folder:photos is shown at 8"),
         (f"{LINE} --run nope", 3, "no finished run is called 'nope'"),
-    ):
-        result = ssl(line)
-        assert (result.code, words in result.err) == (code, True), (line, result.err)
+    )
     assert not (tmp_path / "results").exists()
     (tmp_path / "all.csv").write_text((tmp_path / "all.csv").read_text().replace("day3/3.png,blue", "day3/3.png,green"))
     result = ssl(LINE)

@@ -1,7 +1,6 @@
 """Every method of the table as a run: stopped and gone on with to the same bits, exported, captured by torch.compile."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -26,10 +25,10 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training import log
 from sslcli.training.checkpoint import load_checkpoint, save_checkpoint
-from sslcli.training.log import Log
 from tests.conftest import Cli
 from tests.export.test_export import ELSEWHERE
 from tests.small_methods import backbone_of, small_batch, small_method, small_options
+from tests.stopping import signal_after
 from tests.whole.test_survival import flat
 
 Done = Callable[[str], Run]
@@ -57,15 +56,7 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bits(
 ) -> None:
     monkeypatch.setitem(BACKBONES, "resnet9", Backbone("tests.survival:narrow"))
     whole = done(line_of(method))
-    original = Log.step
-
-    def stopped(self: Log, count: int, **values: float) -> None:
-        original(self, count, **values)
-        if count == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Log, "step", stopped)
+    with signal_after(4, signal.SIGTERM) as patch:
         patch.setattr(log, "SAVE_EVERY", float("inf"))
         assert ssl(line_of(method)).code == 143
     run = registry.load(registry.find("latest"))

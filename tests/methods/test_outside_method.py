@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import pickle
 import re
 import signal
@@ -21,8 +20,8 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training import log
 from sslcli.training.checkpoint import load_checkpoint
-from sslcli.training.log import Log
 from tests.conftest import Cli, Once
+from tests.stopping import signal_after
 from tests.whole.test_survival import flat
 
 Done = Callable[[str], Run]
@@ -163,27 +162,19 @@ def test_verify_finds_an_edited_name_and_an_edited_copy_of_the_code(ssl: Cli, ne
     assert f"missing: {path}" in ssl("runs verify").out
 
 
-def stop_at(step: int, line: str, ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def stop_at(step: int, line: str, ssl: Cli) -> None:
     """Type a command that a signal stops after so many steps."""
-    original = Log.step
-
-    def stopped(self: Log, count: int, **values: float) -> None:
-        original(self, count, **values)
-        if count == step:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Log, "step", stopped)
+    with signal_after(step, signal.SIGTERM) as patch:
         patch.setattr(log, "SAVE_EVERY", float("inf"))
         assert ssl(line).code == 143
 
 
 def test_its_run_goes_on_to_the_same_bits_with_the_same_file_alone(
-    ssl: Cli, done: Done, registry: Registry, mine: Path, monkeypatch: pytest.MonkeyPatch
+    ssl: Cli, done: Done, registry: Registry, mine: Path
 ) -> None:
     line = f"pretrain {METHOD} --width 8 {LINE}"
     whole = load_checkpoint(registry, done(line), "last")
-    stop_at(3, line, ssl, monkeypatch)
+    stop_at(3, line, ssl)
     begun = registry.find("latest")
     mine.write_text(CODE.replace(".square()", ".pow(2)"))
     changed = ssl("resume")
@@ -212,7 +203,7 @@ def test_its_run_goes_on_to_the_same_bits_with_the_same_file_alone(
 def test_run_with_a_name_goes_on_wherever_it_is_typed(
     ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch, mine: Path
 ) -> None:
-    stop_at(1, f"pretrain {METHOD} --width 8 --run big {SHORT}", ssl, monkeypatch)
+    stop_at(1, f"pretrain {METHOD} --width 8 --run big {SHORT}", ssl)
     monkeypatch.chdir(mine.parent)
     other = ssl(f"pretrain --method mine.py:MyNear --width 9 --run big {SHORT}")
     assert (other.code, "--width 9: run my-near" in other.err) == (2, True), other.err

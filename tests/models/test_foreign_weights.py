@@ -2,9 +2,7 @@
 
 import argparse
 import json
-import os
 import re
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,9 +21,9 @@ from sslcli.models.weights import find_weights, load_weights, read_tensors
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.runs.selection import newest_pairs
-from sslcli.training import log
 from sslcli.training.checkpoint import load_checkpoint
 from tests.conftest import TINY, Cli
+from tests.stopping import signal_after
 
 Done = Callable[[str], Run]
 State = dict[str, Any]
@@ -282,15 +280,7 @@ def test_an_interrupted_run_from_a_file_goes_on_with_that_file_alone(
     path = tmp_path / "theirs.pth"
     small_weights(path)
     whole = done(f"{command} --init theirs.pth")
-    original = log.Log.step
-
-    def stop(self: log.Log, step: int, **values: float) -> None:
-        original(self, step, **values)
-        if step == 3:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(log.Log, "step", stop)
+    with signal_after(3):
         assert ssl(f"{command} --init theirs.pth").code == 130
     content = path.read_bytes()
     small = torch.load(path, weights_only=True)

@@ -110,8 +110,8 @@ def test_init_names_a_network_its_side_and_its_file() -> None:
     assert [network_in(init) for init in ("scratch", "weights.pth", "timm:", "timm:x@0")] == [None] * 4
 
 
+@pytest.mark.usefixtures("empty_hub")
 def test_weights_of_a_library_are_copied_from_its_cache_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
     folder = tmp_path / "data" / "weights"
     with pytest.raises(StateError, match="the weights of torchvision:resnet18 are not here; to download them, add --download"):
         weights_file("torchvision:resnet18", folder, download=False)
@@ -128,11 +128,11 @@ def test_weights_of_a_library_are_copied_from_its_cache_once(tmp_path: Path, mon
     assert weights_file("torchvision:resnet18", folder, download=False) == file
 
 
+@pytest.mark.usefixtures("empty_hub")
 def test_a_download_that_fails_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OSError("no route to host")
 
-    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
     monkeypatch.setattr("torch.hub.download_url_to_file", fail)
     with pytest.raises(StateError, match="cannot be downloaded: no route to host; or name a file: torchvision:resnet18=FILE"):
         weights_file("torchvision:resnet18", tmp_path / "data", download=True)
@@ -154,6 +154,7 @@ def test_a_probe_of_a_network_keeps_its_own_normalisation_and_names_it(ssl: Cli,
     assert (exported.code, "accepted are onnx" in exported.err) == (2, True), exported.err
 
 
+@pytest.mark.usefixtures("empty_hub")
 @pytest.mark.parametrize(
     ("options", "code", "text"),
     [
@@ -166,9 +167,8 @@ def test_a_probe_of_a_network_keeps_its_own_normalisation_and_names_it(ssl: Cli,
     ],
 )
 def test_a_network_that_cannot_be_used_is_refused_and_makes_no_run(
-    ssl: Cli, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str, code: int, text: str
+    ssl: Cli, registry: Registry, options: str, code: int, text: str
 ) -> None:
-    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
     save_weights(Path("theirs.pth"))
     result = ssl(f"probe --dataset shapes {options}")
     assert (result.code, text in result.err) == (code, True), result.err

@@ -1,27 +1,25 @@
 """Wrong versions of what a training would cost, and of encoders that leave this program."""
 
-from tests.mutants.mutant import Mutant
+from tests.mutants.mutant import Mutant, in_file
 
 TIMING, COST = "sslcli/bench/timing.py", "sslcli/bench/cost.py"
 ADDS_UP = "test_bench.py::test_the_expected_time_of_pretraining_adds_up_over_sizes_epochs_and_checkpoints"
 
 MUTANTS = (
     Mutant(
-        "timing a step trains the encoder", TIMING, "lr_at=lambda _: 0.0,", "lr_at=training.lr_at,",
-        "test_bench.py::test_a_timed_step_changes_no_weight",
+        "timing a step trains the encoder", TIMING,
+        "lr_at=lambda _: 0.0,", "lr_at=training.lr_at,", "test_bench.py::test_a_timed_step_changes_no_weight",
     ),
-    Mutant(
-        "measuring is counted for every epoch", COST,
-        "measured = sum(is_measured(epoch, options, of=len(epochs)) for epoch in epochs)", "measured = len(epochs)", ADDS_UP,
-    ),
-    Mutant(
-        "every size of the views lasts the whole training", COST,
-        "parts.append(step.times((end - begin) / steps))", "parts.append(step.times(1.0))", ADDS_UP,
-    ),
-    Mutant(
-        "an epoch's last step counts as a full one", COST,
-        "share, optimizer = images / (full * training.epoch_steps), step.split", "share, optimizer = 1.0, step.split",
-        "test_bench.py::test_the_last_step_of_an_epoch_counts_for_the_images_it_has",
+    *in_file(
+        COST,
+        ("measuring is counted for every epoch",
+         "measured = sum(is_measured(epoch, options, of=len(epochs)) for epoch in epochs)", "measured = len(epochs)"),
+        ("every size of the views lasts the whole training",
+         "parts.append(step.times((end - begin) / steps))", "parts.append(step.times(1.0))"),
+        ("an epoch's last step counts as a full one",
+         "share, optimizer = images / (full * training.epoch_steps), step.split", "share, optimizer = 1.0, step.split",
+         "test_bench.py::test_the_last_step_of_an_epoch_counts_for_the_images_it_has"),
+        tests=ADDS_UP,
     ),
     Mutant(
         "images a second are steps a second", "sslcli/bench/columns.py",

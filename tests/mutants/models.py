@@ -1,54 +1,47 @@
 """Wrong versions of encoders and classifiers: seeds, stems, batch norm, products, others' weights."""
 
-from tests.mutants.mutant import Mutant
+from tests.mutants.mutant import Mutant, in_file
 
 ENCODER, VIT = "sslcli/models/encoder.py", "sslcli/models/backbones/vit.py"
 
 MUTANTS = (
     Mutant(
-        "every seed gives what was drawn before", ENCODER, "        torch.manual_seed(seed)\n",
-        "        assert seed is not None\n",
+        "every seed gives what was drawn before", ENCODER,
+        "        torch.manual_seed(seed)\n", "        assert seed is not None\n",
         "test_encoder.py::test_the_same_seed_gives_the_same_encoder_whatever_was_drawn_before",
     ),
     Mutant(
-        "images of 96 pixels get the stem of small ones", "sslcli/models/__init__.py", "if image_size >= 96",
-        "if image_size > 96",
-        "test_encoder.py::test_small_images_get_the_stem_that_keeps_them_large",
+        "images of 96 pixels get the stem of small ones", "sslcli/models/__init__.py",
+        "if image_size >= 96", "if image_size > 96", "test_encoder.py::test_small_images_get_the_stem_that_keeps_them_large",
     ),
     Mutant(
         "the strides of two stems are exchanged", "sslcli/models/backbones/torchvision_nets.py",
         '{"conv3": 1, "conv3-s2": 2}[stem]', '{"conv3": 2, "conv3-s2": 1}[stem]',
         "test_encoder.py::test_a_stem_halves_the_image_as_often_as_its_name_says",
     ),
-    Mutant(
-        "the residual block has no way around it", "sslcli/models/backbones/resnet9.py",
-        "x + self.residual(x)", "self.residual(x)",
-        "test_encoder.py::test_resnet9_is_what_its_text_says",
+    *in_file(
+        "sslcli/models/backbones/resnet9.py",
+        ("the residual block has no way around it", "x + self.residual(x)", "self.residual(x)"),
+        ("ResNet-9 pools by the mean alone", "if self.apart else mean + most", "if self.apart else mean + mean"),
+        tests="test_encoder.py::test_resnet9_is_what_its_text_says",
     ),
-    Mutant(
-        "ResNet-9 pools by the mean alone", "sslcli/models/backbones/resnet9.py",
-        "if self.apart else mean + most", "if self.apart else mean + mean",
-        "test_encoder.py::test_resnet9_is_what_its_text_says",
+    *in_file(
+        "sslcli/models/classifier.py",
+        ("logits are rounded to bfloat16",
+         "with torch.autocast(h.device.type, enabled=False):", "with torch.autocast(h.device.type, dtype=torch.bfloat16):",
+         "test_encoder.py::test_close_logits_stay_apart_where_the_encoder_computes_in_bfloat16"),
+        ("folding forgets the deviation in the bias",
+         "self.head.weight @ (mean / std)", "self.head.weight @ mean",
+         "test_evaluation.py::test_folding_the_standardisation_changes_no_logit"),
     ),
-    Mutant(
-        "logits are rounded to bfloat16", "sslcli/models/classifier.py",
-        "with torch.autocast(h.device.type, enabled=False):", "with torch.autocast(h.device.type, dtype=torch.bfloat16):",
-        "test_encoder.py::test_close_logits_stay_apart_where_the_encoder_computes_in_bfloat16",
-    ),
-    Mutant(
-        "folding forgets the deviation in the bias", "sslcli/models/classifier.py",
-        "self.head.weight @ (mean / std)", "self.head.weight @ mean",
-        "test_evaluation.py::test_folding_the_standardisation_changes_no_logit",
-    ),
-    Mutant(
-        "a transformer's representation is its first patch", VIT,
-        "return self.tokens(x)[:, 0]", "return self.tokens(x)[:, 1]",
-        "test_models.py::test_a_vision_transformer_is_torchvisions_at_the_size_that_it_is_made_for",
-    ),
-    Mutant(
-        "the positions of patches are read by columns", VIT,
-        "torch.cat([known[:, :1], resized.flatten(2).mT], 1)", "torch.cat([known[:, :1], resized.mT.flatten(2).mT], 1)",
-        "test_models.py::test_the_positions_of_a_vision_transformer_are_resized_and_pixels_that_fill_no_patch_left_out",
+    *in_file(
+        VIT,
+        ("a transformer's representation is its first patch",
+         "return self.tokens(x)[:, 0]", "return self.tokens(x)[:, 1]",
+         "test_models.py::test_a_vision_transformer_is_torchvisions_at_the_size_that_it_is_made_for"),
+        ("the positions of patches are read by columns",
+         "torch.cat([known[:, :1], resized.flatten(2).mT], 1)", "torch.cat([known[:, :1], resized.mT.flatten(2).mT], 1)",
+         "test_models.py::test_the_positions_of_a_vision_transformer_are_resized_and_pixels_that_fill_no_patch_left_out"),
     ),
     Mutant(
         "small convolutions mirror their filters", "sslcli/models/convolution.py",

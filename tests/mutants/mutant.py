@@ -39,3 +39,8 @@ class Mutant:
     def has(self, word: str) -> bool:
         """Whether `--only WORD` means this mutant."""
         return any(word.lower() in text.lower() for text in (self.what, self.file, self.tests))
+
+
+def in_file(file: str, *rows: tuple[str, ...], tests: str = "") -> tuple[Mutant, ...]:
+    """The mutants of one file, a row each: what is wrong, right, wrong, and the tests, if they are not those of most rows."""
+    return tuple(Mutant(what, file, right, wrong, *(own or (tests,))) for what, right, wrong, *own in rows)

@@ -1,6 +1,5 @@
 """--watch: kNN and online accuracy on another labelled data set while pretraining, which changes no weight."""
 
-import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,9 +26,9 @@ from sslcli.runs.run import Run
 from sslcli.training import log
 from sslcli.training.checkpoint import load_checkpoint
 from sslcli.training.events import read_scalars
-from sslcli.training.log import Log
 from sslcli.training.recipe import warmup_cosine
 from tests.conftest import Cli
+from tests.stopping import signal_after
 
 Done = Callable[[str], Run]
 LINE = "pretrain --dataset shapes --backbone resnet9 --batch-size 32 --epochs 2 --view-sizes 16 --precision fp32"
@@ -68,19 +67,9 @@ def test_no_weight_knows_of_the_watched_labels_and_the_figures_are_recorded(ssl:
     assert (run.pair, run.setup) == (plain.pair, plain.setup)
 
 
-def test_a_stopped_run_goes_on_to_the_same_figures(
-    ssl: Cli, done: Done, registry: Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_run_goes_on_to_the_same_figures(ssl: Cli, done: Done, registry: Registry) -> None:
     whole = done(f"{LINE} --watch patchwork")
-    original = Log.step
-
-    def stopped(self: Log, count: int, **values: float) -> None:
-        original(self, count, **values)
-        if count == 10:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Log, "step", stopped)
+    with signal_after(10, signal.SIGTERM) as patch:
         patch.setattr(log, "SAVE_EVERY", float("inf"))
         assert ssl(f"{LINE} --watch patchwork").code == 143
     gone_on = done("resume")

@@ -8,7 +8,7 @@ import torch
 from sslcli.options.presets import begun_with, recipe_of, trainings_of
 from sslcli.options.study import Study
 from sslcli.runs.registry import Registry
-from tests.conftest import Cli
+from tests.conftest import Cli, Refused
 from tests.models.test_networks import NAME, save_weights
 
 PRESET = """\
@@ -48,28 +48,24 @@ def test_encoders_from_elsewhere_are_evaluated_in_every_protocol_and_a_second_ca
     assert len(registry.runs()) == len(runs)
 
 
-@pytest.mark.parametrize(
-    ("option", "code", "text"),
-    [
-        ("--beside gone.pth", 2, "--beside gone.pth: --init gone.pth: accepted are scratch"),
-        ("--beside pretrained", 2, "--beside pretrained: accepted is a file of weights, or timm:NAME"),
-        ("--beside other.pth", 2, "--beside other.pth: --init other.pth does not hold the weights of resnet9-small"),
-        (f"--beside {NAME}@32=other.pth", 2, f"does not hold the weights of {NAME}"),
-        (f"--continue-from {NAME}@32=other.pth", 2, "--continue-from"),
-        ("--beside torchvision:vit_b_16@64=theirs.pth", 2, "does not take images of 64 pixels"),
-        ("--beside torchvision:resnet18", 3, "add --download"),
-        ("--minutes 1 --set pretrain.backbone=resnet9-small --beside other.pth", 2, "does not hold the weights"),
-    ],
-)
+@pytest.mark.usefixtures("empty_hub")
 def test_an_encoder_that_cannot_be_used_stops_the_study_before_anything_is_trained(
-    ssl: Cli, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, code: int, text: str
+    refused: Refused, registry: Registry
 ) -> None:
-    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
     Path("tiny.yaml").write_text(PRESET)
     save_weights(Path("theirs.pth"))
     torch.save({"a.weight": torch.rand(3, 3)}, "other.pth")
-    result = ssl(f"study --preset tiny.yaml {option}")
-    assert (result.code, text in result.err) == (code, True), result.err
+    line = "study --preset tiny.yaml"
+    refused(
+        (f"{line} --beside gone.pth", 2, "--beside gone.pth: --init gone.pth: accepted are scratch"),
+        (f"{line} --beside pretrained", 2, "--beside pretrained: accepted is a file of weights, or timm:NAME"),
+        (f"{line} --beside other.pth", 2, "--beside other.pth: --init other.pth does not hold the weights of resnet9-small"),
+        (f"{line} --beside {NAME}@32=other.pth", 2, f"does not hold the weights of {NAME}"),
+        (f"{line} --continue-from {NAME}@32=other.pth", 2, "--continue-from"),
+        (f"{line} --beside torchvision:vit_b_16@64=theirs.pth", 2, "does not take images of 64 pixels"),
+        (f"{line} --beside torchvision:resnet18", 3, "add --download"),
+        (f"{line} --minutes 1 --set pretrain.backbone=resnet9-small --beside other.pth", 2, "does not hold the weights"),
+    )
     assert registry.runs() == []
 
 

@@ -18,17 +18,14 @@ from sslcli.studies.hands import Hands, at_work
 from sslcli.studies.places import PLACES
 from sslcli.studies.places.place import Entry, Place
 from tests.conftest import Cli
+from tests.studies.presets import write_preset
 from tests.studies.stub_place import Stub
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> str:
     """The line of a study of two seeds with an evaluation, and a probe of the checkpoint that the first pretraining keeps."""
-    (tmp_path / "small.yaml").write_text(
-        "pretrain: {dataset: shapes, backbone: resnet9-small, batch_size: 32, optimizer: adamw, epochs: 2, keep_every: 1}\n"
-        "probe: {epochs: 1}\n"
-    )
-    return "study --preset small.yaml --seeds 2"
+    return write_preset(tmp_path, "probe: {epochs: 1}", pretrain="epochs: 2, keep_every: 1") + " --seeds 2"
 
 
 def planned(ssl: Cli, line: str) -> list[dict[str, object]]:

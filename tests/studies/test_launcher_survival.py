@@ -14,6 +14,7 @@ from sslcli.runs.run import Run
 from tests import forked, survival
 from tests.conftest import Cli, Once
 from tests.measuring import PATIENCE, wait_until
+from tests.studies.presets import write_preset
 
 LINE = "study --preset small.yaml"
 
@@ -24,10 +25,7 @@ def listed(ssl: Cli, registry: Registry, once: Once[list[str]], monkeypatch: pyt
     monkeypatch.setitem(BACKBONES, "resnet9-small", Backbone("tests.survival:narrow"))
     monkeypatch.setattr("sslcli.studies.study.save_pictures", lambda *_: None)
     monkeypatch.setattr("sslcli.report.page.quality_figures", lambda *_: [])
-    (registry.root / "small.yaml").write_text(
-        "pretrain: {dataset: shapes, backbone: resnet9-small, batch_size: 32, optimizer: adamw, epochs: 30, knn_every: 0}\n"
-        "probe: {epochs: 30}\n"
-    )
+    write_preset(registry.root, "probe: {epochs: 30}", pretrain="epochs: 30, knn_every: 0")
 
     def enter() -> list[str]:
         found = ssl(f"{LINE} --plan --format json")

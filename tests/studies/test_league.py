@@ -1,8 +1,6 @@
 """A study of several methods: one encoder, the same minutes, as many settings tried for each, chosen without the test."""
 
-import os
 import re
-import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +19,9 @@ from sslcli.options.pretrain import Pretrain
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.studies import jobs
-from sslcli.training import log, loop
+from sslcli.training import loop
 from tests.conftest import Cli
+from tests.stopping import signal_after
 
 SECONDS = {"simclr": 0.4, "vicreg": 0.2, "sigreg": 0.1}
 """A made machine's seconds for a step of each method."""
@@ -143,17 +142,9 @@ def test_no_choice_of_tuning_knows_the_test_labels(ssl: Cli, registry: Registry,
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_a_study_that_is_stopped_in_tuning_goes_on_there(ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = log.Log.step
-
-    def stopped(self: log.Log, step: int, **values: float) -> None:
-        original(self, step, **values)
-        if step == 4 and len(registry.runs()) == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-
+def test_a_study_that_is_stopped_in_tuning_goes_on_there(ssl: Cli, registry: Registry) -> None:
     line = f"{LINE} --methods vicreg --tuning 3 --tuning-minutes 0.07"
-    with monkeypatch.context() as patch:
-        patch.setattr(log.Log, "step", stopped)
+    with signal_after(4, when=lambda _: len(registry.runs()) == 2):
         assert ssl(line).code == 130
     again = ssl(line)
     assert again.code == 0, again.err

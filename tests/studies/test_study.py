@@ -1,7 +1,5 @@
 """A study is its trainings, each done once: what is there is not repeated, what was stopped goes on."""
 
-import os
-import signal
 from importlib import resources
 from pathlib import Path
 
@@ -9,18 +7,16 @@ import pytest
 
 from sslcli.runs.next_step import partner_command
 from sslcli.runs.registry import Registry
-from sslcli.training import log
 from tests.conftest import Cli
+from tests.stopping import signal_after
+from tests.studies.presets import write_preset
 
 
 @pytest.fixture
 def small(tmp_path: Path) -> str:
     """The line of a study with one pair of probes on all labels, one on a tenth, and one pair of fine-tunings."""
-    (tmp_path / "small.yaml").write_text(
-        "pretrain: {dataset: shapes, backbone: resnet9-small, batch_size: 32, optimizer: adamw, epochs: 3}\n"
-        "probe: [{epochs: 2}, {epochs: 2, label_fraction: 0.1}]\nfinetune: {epochs: 1}\n"
-    )
-    return "study --preset small.yaml"
+    evaluations = "probe: [{epochs: 2}, {epochs: 2, label_fraction: 0.1}]\nfinetune: {epochs: 1}"
+    return write_preset(tmp_path, evaluations, pretrain="epochs: 3")
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -70,19 +66,9 @@ def test_a_study_probes_the_checkpoints_that_pretraining_kept(ssl: Cli, registry
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_an_interrupted_study_goes_on_where_it_stopped(
-    ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch, small: str
-) -> None:
+def test_an_interrupted_study_goes_on_where_it_stopped(ssl: Cli, registry: Registry, small: str) -> None:
     line = f"{small} --max-steps 3"
-    original = log.Log.step
-
-    def stop_finetune(self: log.Log, step: int, **values: float) -> None:
-        original(self, step, **values)
-        if step == 2 and registry.runs()[-1].experiment == "finetune":
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(log.Log, "step", stop_finetune)
+    with signal_after(2, when=lambda _: registry.runs()[-1].experiment == "finetune"):
         assert ssl(line).code == 130
     assert [run.status for run in registry.runs()] == ["finished"] * 5 + ["interrupted"]
     again = ssl(line)

@@ -89,20 +89,18 @@ probe: {{protocol: knn}}
 def test_a_data_set_of_one_file_and_one_line_is_in_help_the_study_the_tables_the_page_the_data_check_and_the_costs(
     tmp_path: Path,
 ) -> None:
-    lines = (
-        "pretrain --help",
-        "study --help",
-        "pretrain --dataset stripes --backbone resnet9-small",
-        "bench pretrain --dataset stripes --backbone resnet9-small --epochs 1 --batch-size 32 --no-presets",
-        "data check --dataset stripes --download",
-        "study --preset preset.yaml --name toys",
-        "runs list",
-        "compare --study toys --format json",
-    )
-    preset = PRESET.format(dataset="stripes", backbone="resnet9-small")
-    shown, codes = typed_with(OF_STRIPES, lines, tmp_path, files={"stripes.py": STRIPES, "preset.yaml": preset})
-    pretrain, study, absent, costed, checked, _, listed, compared = shown
-    assert codes == [0, 0, 3, 0, 0, 0, 0, 0], shown
+    lines = {
+        "pretrain --help": 0,
+        "study --help": 0,
+        "pretrain --dataset stripes --backbone resnet9-small": 3,
+        "bench pretrain --dataset stripes --backbone resnet9-small --epochs 1 --batch-size 32 --no-presets": 0,
+        "data check --dataset stripes --download": 0,
+        "study --preset preset.yaml --name toys": 0,
+        "runs list": 0,
+        "compare --study toys --format json": 0,
+    }
+    files = {"stripes.py": STRIPES, "preset.yaml": PRESET.format(dataset="stripes", backbone="resnet9-small")}
+    pretrain, study, absent, costed, checked, _, listed, compared = typed_with(OF_STRIPES, lines, tmp_path, files=files)
     assert "patchwork, stripes" in " ".join(re.sub("[│\n]", " ", pretrain).split())
     assert "patchwork, stripes" in " ".join(re.sub("[│\n]", " ", study).split())
     assert "stripes is not in" in absent
@@ -120,22 +118,20 @@ def test_a_data_set_of_one_file_and_one_line_is_in_help_the_study_the_tables_the
 def test_a_backbone_of_one_file_and_one_line_is_in_help_the_study_the_tables_the_page_the_costs_and_exports(
     tmp_path: Path,
 ) -> None:
-    lines = (
-        "pretrain --help",
-        "study --preset preset.yaml --name toys",
-        "runs list",
-        "compare --study toys --format json",
-        "bench probe --init scratch --dataset shapes --backbone cones --protocol knn --no-presets",
-        "export latest --out exported",
-        "export latest --format timm",
-        "pretrain --dataset shapes --backbone cones --stem conv3",
-        "pretrain --dataset shapes --backbone resnet9-small --init exported/model.safetensors",
-        "runs verify --numbers --from-checkpoint",
-    )
-    preset = PRESET.format(dataset="shapes", backbone="cones")
-    shown, codes = typed_with(OF_CONES, lines, tmp_path, files={"cones.py": CONES, "preset.yaml": preset})
-    helped, _, listed, compared, costed, _, foreign, stem, weights, _ = shown
-    assert codes == [0, 0, 0, 0, 0, 0, 2, 2, 2, 0], shown
+    lines = {
+        "pretrain --help": 0,
+        "study --preset preset.yaml --name toys": 0,
+        "runs list": 0,
+        "compare --study toys --format json": 0,
+        "bench probe --init scratch --dataset shapes --backbone cones --protocol knn --no-presets": 0,
+        "export latest --out exported": 0,
+        "export latest --format timm": 2,
+        "pretrain --dataset shapes --backbone cones --stem conv3": 2,
+        "pretrain --dataset shapes --backbone resnet9-small --init exported/model.safetensors": 2,
+        "runs verify --numbers --from-checkpoint": 0,
+    }
+    files = {"cones.py": CONES, "preset.yaml": PRESET.format(dataset="shapes", backbone="cones")}
+    helped, _, listed, compared, costed, _, foreign, stem, weights, _ = typed_with(OF_CONES, lines, tmp_path, files=files)
     assert "resnet9-large, cones" in " ".join(re.sub("[│\n]", " ", helped).split())
     assert "pretrained-simclr-cones-shapes-s1" in listed
     assert {row["backbone"] for row in json.loads(compared[compared.index("{") :])["rows"]} == {"cones"}
@@ -150,9 +146,8 @@ def test_a_backbone_of_one_file_and_one_line_is_in_help_the_study_the_tables_the
 
 def test_a_section_of_one_file_and_one_line_is_in_the_page_of_a_study_and_in_its_navigation(tmp_path: Path) -> None:
     preset = PRESET.format(dataset="shapes", backbone="resnet9-small")
-    lines = ("study --preset preset.yaml --name toys", "report --study toys --out again.html")
-    _, codes = typed_with(OF_FASTEST, lines, tmp_path, files={"fastest.py": FASTEST, "preset.yaml": preset}, torch=True)
-    assert codes == [0, 0]
+    lines = {"study --preset preset.yaml --name toys": 0, "report --study toys --out again.html": 0}
+    typed_with(OF_FASTEST, lines, tmp_path, files={"fastest.py": FASTEST, "preset.yaml": preset}, torch=True)
     for path in (tmp_path / "results" / "toys.html", tmp_path / "again.html"):
         page = path.read_text()
         assert '<li><a href="#fastest">The fastest run</a></li>\n</ul>\n</nav>' in page
@@ -163,7 +158,6 @@ def test_a_section_of_one_file_and_one_line_is_in_the_page_of_a_study_and_in_its
 
 SPELLED = {
     "options/pretrain.py": ({"cifar10", "resnet18"}, "defaults"),
-    "options/pictures.py": ({"cifar10"}, "a default"),
     "plans/inheriting.py": ({"cifar10", "resnet18"}, "defaults"),
     "runs/option_versions.py": ({"cifar10", "resnet18"}, "defaults of version 1, which never change"),
     "bench/minutes.py": ({"resnet9", "resnet9-wide", "resnet9-large"}, "what --minutes chooses from"),

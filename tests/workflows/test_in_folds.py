@@ -13,7 +13,7 @@ from sslcli.data.image_data import ImageData
 from sslcli.data.split import Split
 from sslcli.evaluation.protocols.protocol import Frozen, Outcome
 from sslcli.evaluation.represented import Represented
-from sslcli.evaluation.statistics import over_seeds
+from sslcli.evaluation.statistics import Terms, over_seeds
 from sslcli.evaluation.test_logits import FILE, IN_FOLDS, read_kept
 from sslcli.options.pairing import pair_key
 from sslcli.options.presets import recipe_of, trainings_of
@@ -110,7 +110,7 @@ def test_compare_takes_all_labelled_images_with_the_correction_for_overlap(
     found = json.loads(ssl("compare --format json").out)
     (difference,) = found["differences"]
     first, second = (read_kept(registry.path(f"{run.folder}/{IN_FOLDS}")).right for run in probed)
-    wanted = over_seeds([first.mean() - second.mean()], [(first != second).mean()], [], 320, folds=4)
+    wanted = over_seeds([first.mean() - second.mean()], [(first != second).mean()], [], 320, terms=Terms(folds=4))
     assert [difference[name] for name in ("difference", "low", "high")] == pytest.approx(
         [wanted.value, wanted.low, wanted.high]
     )

@@ -25,10 +25,10 @@ from sslcli.options.finetune import Finetune
 from sslcli.options.pairing import pair_key
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run, parse_run
-from sslcli.training import log
 from sslcli.training.checkpoint import load_checkpoint
 from sslcli.workflows import evaluating, rates, resume
 from tests.conftest import TINY, Cli, Once
+from tests.stopping import signal_after
 
 Done = Callable[[str], Run]
 SEARCH = "finetune --epochs 6 --batch-size 128 --search-lr --precision fp32"
@@ -37,11 +37,8 @@ FAST = "--dataset shapes --backbone resnet9 --no-presets"
 
 
 @pytest.fixture
-def parent(done: Done, once: Once[Run]) -> Run:
-    def make_parent() -> Run:
-        return done(f"pretrain {SMALL}")
-
-    return once(make_parent)
+def parent(done_once: Done) -> Run:
+    return done_once(f"pretrain {SMALL}")
 
 
 @pytest.fixture
@@ -54,17 +51,9 @@ def searched(done: Done, once: Once[tuple[Run, Run]]) -> tuple[Run, Run]:
     return once(make_searched)
 
 
-def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, ssl: Cli, line: str) -> None:
+def stop_after(step: int, ssl: Cli, line: str) -> None:
     """Type a command that is asked to stop after a step, as the log counts them."""
-    original = log.Log.step
-
-    def step_then_signal(self: log.Log, done: int, **values: float) -> None:
-        original(self, done, **values)
-        if done == step and self.events:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(log.Log, "step", step_then_signal)
+    with signal_after(step, when=lambda written: bool(written.events)):
         assert ssl(line).code == 130
 
 
@@ -87,7 +76,7 @@ def test_a_resumed_probe_searches_and_measures_nothing_anew(
 ) -> None:
     line = f"probe --protocol {protocol} --epochs 3 --batch-size 64"
     whole = done(line)
-    stop_after(monkeypatch, 5, ssl, line)
+    stop_after(5, ssl, line)
     stopped = registry.load(registry.find("latest"))
     assert ("rate" in stopped.choices) == (protocol == "linear")
 
@@ -120,7 +109,7 @@ def test_the_search_of_a_linear_probe_is_on_record(done: Done, parent: Run) -> N
 def test_a_probe_whose_encoder_would_be_another_is_not_gone_on_with(
     ssl: Cli, parent: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stop_after(monkeypatch, 5, ssl, "probe --init scratch --epochs 3 --batch-size 64")
+    stop_after(5, ssl, "probe --init scratch --epochs 3 --batch-size 64")
     original = evaluating.starting_encoder
 
     def redrawn(*arguments: Any) -> Any:
@@ -159,7 +148,7 @@ def test_a_probe_that_an_earlier_version_began_is_gone_on_with(
     with monkeypatch.context() as patch:
         patch.setattr(evaluating, "fixed_of", lambda *_: None)
         patch.setattr("sslcli.training.checkpoint.sealed", lambda _: {})
-        stop_after(patch, 5, ssl, line)
+        stop_after(5, ssl, line)
     run = registry.load(registry.find("latest"))
     run.choices = {}
     registry.save(run)
@@ -248,7 +237,7 @@ def test_a_resumed_fine_tuning_searches_no_rate_again(
     ssl: Cli, searched: tuple[Run, Run], registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, whole = searched
-    stop_after(monkeypatch, 7, ssl, SEARCH)
+    stop_after(7, ssl, SEARCH)
     run = registry.find("latest")
     with monkeypatch.context() as patch:
         patch.setattr(rates, "take_steps", lambda *_, **__: 1 / 0)

@@ -16,6 +16,7 @@ from sslcli.training import log
 from sslcli.training.checkpoint import load_checkpoint
 from sslcli.workflows import training_run
 from tests.conftest import TINY, Cli
+from tests.stopping import signal_after
 
 Done = Callable[[str], Run]
 
@@ -57,12 +58,10 @@ def without_times(entries: list[dict[str, float]]) -> list[dict[str, float]]:
         "probe --epochs 4 --batch-size 32",
     ],
 )
-def test_an_interrupted_run_goes_on_to_the_same_bits(
-    ssl: Cli, done: Done, registry: Registry, monkeypatch: pytest.MonkeyPatch, line: str
-) -> None:
+def test_an_interrupted_run_goes_on_to_the_same_bits(ssl: Cli, done: Done, registry: Registry, line: str) -> None:
     whole = done(line)
     for number in (signal.SIGINT, signal.SIGTERM):
-        resumed = interrupted_and_resumed(ssl, registry, monkeypatch, line, number)
+        resumed = interrupted_and_resumed(ssl, registry, line, number)
         assert without_times([resumed.metrics]) == without_times([whole.metrics])
         first, second = (load_checkpoint(registry, registry.load(r), "last") for r in (whole, resumed))
         assert all(torch.equal(value, second["model"][name]) for name, value in first["model"].items())
@@ -71,17 +70,9 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
         assert scalars(registry, whole) == scalars(registry, resumed)
 
 
-def interrupted_and_resumed(ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch, line: str, number: int) -> Run:
+def interrupted_and_resumed(ssl: Cli, registry: Registry, line: str, number: int) -> Run:
     """The finished run of a command that got a signal in its tenth step and was resumed."""
-    original = log.Log.step
-
-    def step_then_signal(self: log.Log, step: int, **values: float) -> None:
-        original(self, step, **values)
-        if step == 10:
-            os.kill(os.getpid(), number)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(log.Log, "step", step_then_signal)
+    with signal_after(10, number):
         stopped = ssl(line)
     run = registry.find("latest")
     assert stopped.code == 128 + number
@@ -111,15 +102,7 @@ def test_a_damaged_last_checkpoint_is_said_and_the_one_before_is_taken(
     ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log, "SAVE_EVERY", -1.0)  # a checkpoint every step
-    original = log.Log.step
-
-    def stop_at_five(self: log.Log, step: int, **values: float) -> None:
-        original(self, step, **values)
-        if step == 5:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(log.Log, "step", stop_at_five)
+    with signal_after(5):
         assert ssl(f"pretrain {TINY}").code == 130
     run = registry.find("latest")
     path = registry.path(f"{run.folder}/checkpoints/last.pt")
@@ -172,17 +155,8 @@ def test_a_failed_run_goes_on_when_asked(ssl: Cli, registry: Registry, monkeypat
 
 
 def test_a_moved_data_folder_is_named_to_resume(ssl: Cli, small_cifar: Path, tmp_path: Path) -> None:
-    original = log.Log.step
-
-    def stop(self: log.Log, step: int, **values: float) -> None:
-        original(self, step, **values)
-        if step == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log.Log, "step", stop)
-        line = f"pretrain --data-dir {small_cifar} --backbone resnet9-small --batch-size 32 --epochs 2"
-        assert ssl(line).code == 130
+    with signal_after(2):
+        assert ssl(f"pretrain --data-dir {small_cifar} --backbone resnet9-small --batch-size 32 --epochs 2").code == 130
     small_cifar.rename(tmp_path / "moved")
     assert ssl("resume").code == 3
     assert ssl("resume --data-dir moved").code == 0

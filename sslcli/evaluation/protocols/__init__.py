@@ -9,16 +9,9 @@ from sslcli.errors import StateError
 from sslcli.evaluation.protocols import finetune, knn, linear, linear_augmented, logistic
 from sslcli.evaluation.protocols.protocol import AnyProtocol, Protocol
 
-PROTOCOLS: dict[str, AnyProtocol] = {
-    entry.key: entry
-    for entry in (
-        linear.PROTOCOL,
-        linear_augmented.PROTOCOL,
-        logistic.PROTOCOL,
-        knn.PROTOCOL,
-        finetune.PROTOCOL,
-    )
-}
+PROTOCOLS: dict[str, AnyProtocol] = {entry.key: entry for entry in (
+    linear.PROTOCOL, linear_augmented.PROTOCOL, logistic.PROTOCOL, knn.PROTOCOL, finetune.PROTOCOL,
+)}  # fmt: skip
 """Every protocol by key, in display order. The first is the default of `ssl probe`."""
 
 

@@ -159,18 +159,8 @@ def seconds(start: Start, options: Options, pace: Pace) -> dict[str, float]:
 
 
 PROTOCOL = Protocol(
-    key="finetune",
-    name="fine-tuning",
+    key="finetune", name="fine-tuning", experiment="finetune", frozen=False, in_folds=False,
     meaning="Encoder and classifier are trained end to end.",
     limits="With many labels this can make up for a random start.",
-    experiment="finetune",
-    command="finetune",
-    by_steps=True,
-    frozen=False,
-    in_folds=False,
-    options=Options,
-    settle=settle,
-    evaluate=evaluate,
-    training=training,
-    seconds=seconds,
-)
+    options=Options, settle=settle, evaluate=evaluate, training=training, seconds=seconds,
+)  # fmt: skip

@@ -58,16 +58,8 @@ def seconds(frozen: Frozen, options: Options, _: Pace) -> dict[str, float]:
 
 
 PROTOCOL = Protocol(
-    key="knn",
-    name="kNN",
-    help="nearest neighbours, nothing trained",
+    key="knn", name="kNN", help="nearest neighbours, nothing trained", experiment="knn",
     meaning="The nearest training images in the representation vote; nothing is trained.",
-    limits="Votes are not probabilities.",
-    experiment="knn",
-    probabilities=False,
-    options=Options,
-    check=check,
-    evaluate=evaluate,
-    logits=logits,
-    seconds=seconds,
-)
+    limits="Votes are not probabilities.", probabilities=False,
+    options=Options, check=check, evaluate=evaluate, logits=logits, seconds=seconds,
+)  # fmt: skip

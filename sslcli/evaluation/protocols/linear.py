@@ -81,15 +81,9 @@ def seconds(frozen: Frozen, options: BySgd, _: Pace) -> dict[str, float]:
 
 
 PROTOCOL = Protocol(
-    key="linear",
-    name="linear evaluation",
-    help="SGD on representations computed once",
+    key="linear", name="linear evaluation", help="SGD on representations computed once",
     meaning="The encoder is frozen; one linear layer is trained on its representation. It shows what the encoder had learned "
     "before it saw a label.",
     limits="It cannot say how good the encoder would be after fine-tuning.",
-    by_steps=True,
-    options=BySgd,
-    evaluate=evaluate,
-    training=training,
-    seconds=seconds,
-)
+    options=BySgd, evaluate=evaluate, training=training, seconds=seconds,
+)  # fmt: skip

@@ -54,14 +54,8 @@ def training(frozen: Frozen, options: BySgd) -> Training:
 
 
 PROTOCOL = Protocol(
-    key="linear-augmented",
-    name="linear evaluation on augmented images",
-    help="SGD on representations of augmented images",
+    key="linear-augmented", name="linear evaluation on augmented images", help="SGD on representations of augmented images",
     meaning="Like linear evaluation, but with representations of augmented training images.",
     limits="Augmentation itself can help, so do not compare it with protocols without augmentation.",
-    by_steps=True,
-    in_folds=False,
-    options=BySgd,
-    evaluate=evaluate,
-    training=training,
-)
+    in_folds=False, options=BySgd, evaluate=evaluate, training=training,
+)  # fmt: skip

@@ -48,11 +48,8 @@ def seconds(frozen: Frozen, _: NoOptions, __: Pace) -> dict[str, float]:
 
 
 PROTOCOL = Protocol(
-    key="logistic",
-    name="logistic regression",
-    help="scikit-learn's logistic regression",
+    key="logistic", name="logistic regression", help="scikit-learn's logistic regression",
     meaning="A logistic regression, solved to convergence, on the representation of the frozen encoder.",
     limits="It cannot say how good the encoder would be after fine-tuning.",
-    evaluate=evaluate,
-    seconds=seconds,
-)
+    evaluate=evaluate, seconds=seconds,
+)  # fmt: skip

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from sslcli.runs.run import EXPERIMENTS
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
     from torch import Tensor, nn
@@ -106,16 +108,15 @@ class Protocol(Generic[Begun, Own]):
     """A way to measure an encoder, for the options, the tables, the page, the pictures, the costs and the checks.
 
     `key` is its name in records, `name` its name in sentences, `help` its text in `ssl probe --help`. `meaning` says what the
-    accuracy shows, `limits` what it cannot show. `experiment` is the folder of its runs below runs/, `command` the command that
-    makes them. `by_steps`: it trains by steps, and so has epochs, curves and checkpoints. `frozen`: the encoder does not
-    change. `in_folds`: it uses nothing but the images' representations, and so can test them in folds. `probabilities`: its
+    accuracy shows, `limits` what it cannot show. `experiment` is the folder of its runs below runs/. `frozen`: the encoder does
+    not change. `in_folds`: it uses nothing but the images' representations, and so can test them in folds. `probabilities`: its
     outputs are probabilities, so likelihood and calibration have a meaning.
 
     `options` is a dataclass of its own options, annotated like those of a command; two protocols may share one.
     `settle(options)` returns values for options that are None. `check(options, labelled)` raises a UsageError if the options
     do not fit the number of labelled images.
 
-    `evaluate(start, options, steps)` returns the Outcome. `training(start, options)` is its training, if it is `by_steps`.
+    `evaluate(start, options, steps)` returns the Outcome. `training(start, options)` is its training, if it trains by steps.
     `logits(h, options)` recomputes the test logits from h, for a protocol whose classifier cannot compute them.
     `seconds(start, options, pace)` are the seconds of its parts here, without steps; h then holds random numbers. Without it,
     `evaluate` is timed.
@@ -128,8 +129,6 @@ class Protocol(Generic[Begun, Own]):
     limits: str = ""
     help: str = ""
     experiment: str = "linear_eval"
-    command: str = "probe"
-    by_steps: bool = False
     frozen: bool = True
     in_folds: bool = True
     probabilities: bool = True
@@ -139,6 +138,16 @@ class Protocol(Generic[Begun, Own]):
     training: Callable[[Begun, Own], Training] | None = None
     logits: Callable[[Represented, Own], Tensor] | None = None
     seconds: Callable[[Begun, Own, Pace], dict[str, float]] | None = None
+
+    @property
+    def command(self) -> str:
+        """The command that makes its runs."""
+        return EXPERIMENTS[self.experiment]
+
+    @property
+    def by_steps(self) -> bool:
+        """Whether it trains by steps, and so has epochs, curves and checkpoints."""
+        return self.training is not None
 
     @property
     def classifies(self) -> bool:

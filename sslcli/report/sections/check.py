@@ -10,14 +10,9 @@ def content(material: Material) -> Content:
     return {"checks": material.checks, "unchecked": material.unchecked}
 
 
-SECTION = Section(
-    key="check",
-    heading="Data check",
-    chapter="Data",
-    content=content,
-    linked=lambda content: bool(content["checks"]),
-    template="""\
+TEMPLATE = """\
 {% for t in checks %}{{ table(t, "c" ~ loop.index) }}{% endfor %}
 {% for words in unchecked %}<p>{{ words[0]|upper }}{{ words[1:] }}; <code>ssl data check</code> makes one.</p>{% endfor %}
-""",
-)
+"""
+
+SECTION = Section(key="check", heading="Data check", chapter="Data", content=content, linked="checks", template=TEMPLATE)

@@ -13,15 +13,10 @@ def content(material: Material) -> Content:
     return {"few_labels": few_label_tables(material.measured.differences), "fraction": fraction and f"{fraction:g}"}
 
 
-SECTION = Section(
-    key="few",
-    heading="Few labels",
-    chapter="Results",
-    content=content,
-    linked=lambda content: bool(content["few_labels"]),
-    template="""\
+TEMPLATE = """\
 {% for t in few_labels %}{{ table(t, "l" ~ loop.index) }}{% else %}
 <p>No pair was run with fewer labels{% if fraction %}; <code>ssl finetune --label-fraction {{ fraction }}</code> and <code>ssl finetune --label-fraction {{ fraction }} --init scratch</code> make one{% else %}: the smallest class has too few for a part of them{% endif %}.</p>
 {% endfor %}
-""",  # noqa: E501  (a line of the page)
-)
+"""  # noqa: E501  (a line of the page)
+
+SECTION = Section(key="few", heading="Few labels", chapter="Results", content=content, linked="few_labels", template=TEMPLATE)

@@ -12,16 +12,12 @@ def content(material: Material) -> Content:
     return {"gaps": gaps(material.measured) + unchecked}
 
 
-SECTION = Section(
-    key="gaps",
-    heading="What was not measured",
-    chapter="Limits",
-    content=content,
-    template="""\
+TEMPLATE = """\
 <ul>
 {% for sentence in gaps %}
 <li>{{ sentence }}</li>
 {% endfor %}
 </ul>
-""",
-)
+"""
+
+SECTION = Section(key="gaps", heading="What was not measured", chapter="Limits", content=content, template=TEMPLATE)

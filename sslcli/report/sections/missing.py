@@ -24,12 +24,7 @@ def _absent(material: Material) -> list[tuple[str, str, str]]:
     return rest + ([("; ".join(of_logits), "ssl probe", OF_LOGITS)] if of_logits else [])
 
 
-SECTION = Section(
-    key="missing",
-    heading="Pictures that are not here",
-    chapter="Limits",
-    content=content,
-    template="""\
+TEMPLATE = """\
 <ul>
 {% for heading, command, special in absent %}
 <li>{{ heading }}: <code>{{ command }}</code> {{ special or "makes it." }}</li>
@@ -41,5 +36,6 @@ SECTION = Section(
 <li>Damaged: <code>{{ name }}</code>.</li>
 {% endfor %}
 </ul>
-""",
-)
+"""
+
+SECTION = Section(key="missing", heading="Pictures that are not here", chapter="Limits", content=content, template=TEMPLATE)

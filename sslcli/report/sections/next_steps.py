@@ -22,16 +22,12 @@ def content(material: Material) -> Content | None:
     return {"questions": QUESTIONS} if own else None
 
 
-SECTION = Section(
-    key="next",
-    heading="What next",
-    chapter="Results",
-    content=content,
-    template="""\
+TEMPLATE = """\
 <ul>
 {% for question, command, does in questions %}
 <li>{{ question }} <code>{{ command }}</code> {{ does }}</li>
 {% endfor %}
 </ul>
-""",
-)
+"""
+
+SECTION = Section(key="next", heading="What next", chapter="Results", content=content, template=TEMPLATE)

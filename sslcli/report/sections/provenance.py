@@ -13,11 +13,7 @@ def content(material: Material) -> Content:
     return {"pieces": pieces(runs), "machine": machine(runs), "provenance": provenance(runs)}
 
 
-SECTION = Section(
-    key="provenance",
-    heading="Provenance",
-    content=content,
-    template="""\
+TEMPLATE = """\
 {% macro at(piece) %}
 <code>{{ piece.command }}</code>{% if piece.commit %}, commit <code>{{ piece.commit }}</code>{% endif %}
 {%- endmacro %}
@@ -39,5 +35,6 @@ SECTION = Section(
 <details><summary>All {{ provenance.rows|length }} runs: command, versions, device, fingerprints</summary>
 {{ table(provenance, "p1") }}
 </details>
-""",
-)
+"""
+
+SECTION = Section(key="provenance", heading="Provenance", content=content, template=TEMPLATE)

@@ -19,11 +19,7 @@ def content(material: Material) -> Content:
     }
 
 
-SECTION = Section(
-    key="recipe",
-    heading="Recipe",
-    content=content,
-    template="""\
+TEMPLATE = """\
 {% if commands %}
 <p>{{ "This command reproduces" if commands|length == 1 else "These commands, in this order, reproduce" }} the study
 {{- " (…/ stands for a folder)" if "…/" in commands|join }}:</p>
@@ -37,5 +33,6 @@ SECTION = Section(
 {% if machine %}<div><dt>Machine</dt><dd>{{ machine }}</dd></div>{% endif %}
 {% for kind, paper in references %}<div><dt>{{ kind if loop.changed(kind) }}</dt><dd>{{ paper }}</dd></div>{% endfor %}
 </dl>
-""",
-)
+"""
+
+SECTION = Section(key="recipe", heading="Recipe", content=content, template=TEMPLATE)

@@ -15,12 +15,7 @@ def content(material: Material) -> Content:
     return {"rankings": ranking_tables(material.rankings), "tables": tables, "uneven": sentences}
 
 
-SECTION = Section(
-    key="results",
-    heading="Results",
-    chapter="Results",
-    content=content,
-    template="""\
+TEMPLATE = """\
 <p class="lead">A table for each protocol; accuracies of different protocols answer different questions.</p>
 {% for sentence in uneven %}<p>{{ sentence }}</p>
 {% endfor %}
@@ -34,5 +29,6 @@ SECTION = Section(
 {% if words.meaning %}<p>{{ words.meaning }}</p>{% endif %}
 {{ table(t, "t" ~ loop.index) }}
 {% endfor %}
-""",
-)
+"""
+
+SECTION = Section(key="results", heading="Results", chapter="Results", content=content, template=TEMPLATE)
