@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from sslcli.data import DATASETS, FOLDER
 from sslcli.runs.naming import INIT_WORDS
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import EXPERIMENTS, Run
+from sslcli.runs.run import EXPERIMENTS, WAITING, Run
 from sslcli.runs.selection import has_partner
 
 
@@ -16,15 +17,41 @@ def next_command(registry: Registry) -> str:
     own = [run for run in registry.runs() if run.status != "published"]
     if not own:
         return registry.command("ssl study")
-    last = own[-1]
-    if registry.status(last) in ("interrupted", "failed"):
+    last, state = own[-1], registry.status(own[-1])
+    study = [run for run in own if run.study is not None and run.study == last.study]
+    if any(registry.status(run) == "running" for run in study):
+        return registry.command(f"ssl status --watch --study {last.study}")
+    if state == "running":
+        return registry.command("ssl runs list")
+    if state in ("interrupted", WAITING, "failed"):
         return recorded_command(registry, last) if last.study else registry.command(f"ssl resume {last.id}")
     evaluations = [r for r in own if r.experiment != "pretrain" and r.status == "finished" and r.at_epoch is None]
     if last.experiment == "pretrain" or not evaluations:
         return registry.command("ssl probe")
     newest = evaluations[-1]
-    complete = newest.init not in INIT_WORDS or has_partner(newest, evaluations)
-    return registry.command("ssl compare") if complete else partner_command(registry, newest)
+    if newest.init in INIT_WORDS and not has_partner(newest, evaluations):
+        return partner_command(registry, newest)
+    return _after_study(registry, study) if study else registry.command("ssl compare")
+
+
+def evaluation_command(registry: Registry) -> str:
+    """The command that leads to the first finished evaluation: what goes on here, else the one that makes an evaluation."""
+    own = [run for run in registry.runs() if run.status != "published"]
+    if own and all(registry.status(run) in ("finished", "failed") for run in own):
+        return registry.command("ssl probe")
+    return next_command(registry)
+
+
+def _after_study(registry: Registry, study: list[Run]) -> str:
+    """What follows a finished study, which has printed its comparison: after made pictures real ones; after one seed more
+    seeds; then the encoder of a person's own pictures, or a check of every number.
+    """
+    last = study[-1]
+    if (known := DATASETS.get(last.dataset or "")) is not None and known.size is None:
+        return registry.command("ssl study --preset cifar10-cpu --download")
+    if len({run.seed for run in study}) == 1 and _words(record_or_index(registry, last))[:2] == ["ssl", "study"]:
+        return recorded_command(registry, last, "--seeds 3")
+    return registry.command("ssl export" if (last.dataset or "").startswith(FOLDER) else "ssl runs verify --numbers")
 
 
 def partner_command(registry: Registry, run: Run) -> str:
