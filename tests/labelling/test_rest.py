@@ -115,7 +115,7 @@ def test_what_cannot_be_labelled_is_refused_and_nothing_is_written(ssl: Cli, pho
     few = (tmp_path / "few.csv").read_bytes()
     for line, code, words in (
         ("predict --images empty --out labels.csv", 3, "no picture in this folder"),
-        ("predict --images nowhere --out labels.csv", 3, "there is no such folder"),
+        ("predict --images nowhere --out labels.csv", 3, "there is no such file or folder"),
         ("predict --images bad --out labels.csv", 2, "bad: no readable picture: 1 of 1 pictures cannot be read"),
         ("predict --images photos photos --out labels.csv", 2, "accepted with --out labels.csv is one folder"),
         ("predict --images bad/1.png --out labels.csv", 2, "accepted with --out labels.csv is one folder"),
