@@ -1,4 +1,4 @@
-"""The class of this machine, by which the docs name their minutes, and what was measured on machines of that class."""
+"""The class of this machine, by which the docs name their minutes, and what was measured for that class."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 from sslcli.training.device import ENOUGH, bfloat16_gain
 
 MEASURED = {
-    "avx2": "imitated on another machine: the demo, and some settings of --minutes",
+    "avx2": "the demo and --minutes, on a machine that imitated it",
     "avx512": "nothing yet",
-    "bf16": "the minutes of every CPU preset, on two cores",
+    "bf16": "the presets for CPUs and --minutes, on two cores",
     "arm": "nothing yet",
     "cuda": "cifar10-10min, on one H100 (docs/gpu.md)",
 }
-"""Each class of machine to what was measured on it, in the order of docs/speed.md."""
+"""Each class of machine to what was measured for it, in the order of docs/speed.md."""
 
 
 def machine_class(device: torch.device) -> str:
@@ -31,4 +31,4 @@ def machine_class(device: torch.device) -> str:
 
 def class_in_words(name: str) -> str:
     """The class, what was measured for it, and where to read on."""
-    return f"class of this machine: {name}; measured on it: {MEASURED[name]}; see docs/speed.md"
+    return f"class of this machine: {name}; measured for it: {MEASURED[name]}; see docs/speed.md"

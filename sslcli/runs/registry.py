@@ -22,11 +22,11 @@ import yaml
 from sslcli.errors import StateError, UsageError
 from sslcli.files import Dumper, load_yaml, now, remove_unfinished, write_text
 from sslcli.locks import SOMEBODY, HeldError, is_held, locked
-from sslcli.runs.finding import find_run
-from sslcli.runs.heartbeat import Heartbeat, read_heartbeat, write_heartbeat
+from sslcli.runs.finding import none_here, none_so_called, several
+from sslcli.runs.heartbeat import Heartbeat, has_begun, read_heartbeat, write_heartbeat
 from sslcli.runs.index import Index, whole_lines
 from sslcli.runs.option_versions import FIELD, current
-from sslcli.runs.run import WAITING, Run, parse_run
+from sslcli.runs.run import WAITING, Run, called, parse_run
 
 LONGEST_STEM = 95  # characters of an id before its four random ones
 LOCK_TIMEOUT = 60  # seconds
@@ -83,7 +83,18 @@ class Registry:
 
     def find(self, selector: str, *, experiment: str | None = None, status: str | None = None) -> Run:
         """The run with this id, name, or unique prefix of either, or "latest"; else the run whose id ends with the selector."""
-        return find_run(self, selector, experiment=experiment, status=status)
+        runs = [r for r in self.runs() if experiment in (None, r.experiment) and status in (None, r.status)]
+        if not runs:
+            raise StateError(none_here(self, experiment, status))
+        if not selector:
+            raise UsageError("the name of the run is empty; accepted are an id, a name, a unique prefix of either, and latest")
+        if selector == "latest":
+            return runs[-1]
+        begun = [r for r in runs if r.id.startswith(selector) or (r.name or "").startswith(selector)]
+        found = called(runs, selector)[-1:] or begun or [r for r in runs if r.id.endswith(f"-{selector}")]
+        if len(found) == 1:
+            return found[0]
+        raise StateError(several(found, selector) if found else none_so_called(self, runs, selector, experiment, status))
 
     def load(self, run: Run) -> Run:
         """The whole record of a run, from its run.yaml. A published run has none: then the entry of the index."""
@@ -234,12 +245,5 @@ class Registry:
         """
         if run.status == "running" and not self.elsewhere(run):
             return "running" if self.is_claimed(run) else "interrupted"
-        return WAITING if run.status == "interrupted" and not self.has_begun(run) else run.status
-
-    def has_begun(self, run: Run) -> bool:
-        """Whether a process has worked on a run: it has a heartbeat, or checkpoints, which the first versions wrote alone."""
-        if self.heartbeat(run) is not None:
-            return True
-        with suppress(UsageError):  # a link in the path leaves the project
-            return self.path(f"{run.folder}/checkpoints").exists()
-        return False
+        waiting = run.status == "interrupted" and not has_begun(self.root / run.folder)
+        return WAITING if waiting else run.status

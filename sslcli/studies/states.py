@@ -41,10 +41,11 @@ class State:
 
 def state_of_job(registry: Registry, run: Run, *, minutes: float | None = None) -> State:
     """How the job of a run stands; `minutes` are its expected ones."""
-    state, beat = registry.status(run), registry.heartbeat(run)
+    state = registry.status(run)
     if state in (FINISHED, "published"):
         return State(run.id, FINISHED)
     expected = None if minutes is None else 60 * minutes
+    beat = None if state == WAITING else registry.heartbeat(run)
     if beat is None:
         return State(run.id, state, left=expected)
     if state == RUNNING:

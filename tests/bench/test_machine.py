@@ -43,7 +43,7 @@ def test_bench_says_the_class_of_this_machine_and_where_to_read_on(ssl: Cli) -> 
     result = ssl(line)
     assert result.code == 0, result.err
     found = machine_class(CPU)
-    assert f"class of this machine: {found}; measured on it: {MEASURED[found]}; see docs/speed.md" in result.err
+    assert f"class of this machine: {found}; measured for it: {MEASURED[found]}; see docs/speed.md" in result.err
     assert json.loads(ssl(f"{line} --format json").out)["columns"][0]["machine_class"] == found
 
 
