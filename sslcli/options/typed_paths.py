@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -23,7 +23,8 @@ from sslcli.runs.naming import INIT_WORDS, network_in
 class Wanted:
     """What an option's path must be: a `what`, with `accepted` in words; a missing one is an `error`.
 
-    `path_in` finds the path in the option's text; None: the text names none. `made`: a missing folder is made.
+    `path_in` finds the path in the option's text; None: the text names none. `made`: a missing folder is made. `words` are
+    accepted in place of a path.
     """
 
     what: str
@@ -31,6 +32,7 @@ class Wanted:
     path_in: Callable[[str], str | None] = lambda text: text
     error: type[UserError] = StateError
     made: bool = False
+    words: tuple[str, ...] = ()
 
 
 def _folder_in(text: str) -> str | None:
@@ -58,7 +60,8 @@ WANTED = {
     "dataset": _PICTURES, "watch": _PICTURES, "transfer": _PICTURES, "moved": _PICTURES,
     "labels": Wanted(what="file", accepted="a CSV file whose first line is path,label or path,label,split"),
     "images": _OWN, "more": _OWN,
-    "init": _WEIGHTS, "beside": _WEIGHTS, "continue_from": _WEIGHTS,
+    "init": replace(_WEIGHTS, words=INIT_WORDS, accepted=f"scratch, pretrained (of evaluations), {_WEIGHTS.accepted}"),
+    "beside": _WEIGHTS, "continue_from": _WEIGHTS,
     "logdir": Wanted(what="folder", accepted="a folder with TensorBoard's event files"),
     "check": Wanted(what="file", accepted="a Markdown file"),
     "data_dir": Wanted(what="folder", accepted="a folder, which may be new", made=True),
@@ -106,7 +109,7 @@ def _advice(path: str, wanted: Wanted, manual: str) -> str:
     if not os.path.exists(path):
         with suppress(OSError, ValueError):
             here = os.listdir(os.path.dirname(path) or os.curdir)
-    near = nearest(os.path.basename(path.rstrip(os.sep)), here)
+    near = nearest(os.path.basename(path.rstrip(os.sep)), [*wanted.words, *here])
     line = as_typed().replace(path, str(Path(path).with_name(near))) if near and shlex.quote(near) == near else ""
     question = f"did you mean {near!r}? " if near else ""
     command = f"to use it, type: {line}" if line else f"to see the option, type: {manual}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from datetime import datetime
 
 from sslcli.data import DATASETS, FOLDER
 from sslcli.runs.naming import INIT_WORDS
@@ -31,7 +32,9 @@ def next_command(registry: Registry) -> str:
     newest = evaluations[-1]
     if newest.init in INIT_WORDS and not has_partner(newest, evaluations):
         return partner_command(registry, newest)
-    return _after_study(registry, study) if study else registry.command("ssl compare")
+    if not study:
+        return registry.command("ssl compare")
+    return _after_study(registry, study) if _is_complete(registry, study) else recorded_command(registry, last)
 
 
 def evaluation_command(registry: Registry) -> str:
@@ -40,6 +43,12 @@ def evaluation_command(registry: Registry) -> str:
     if own and all(registry.status(run) in ("finished", "failed") for run in own):
         return registry.command("ssl probe")
     return next_command(registry)
+
+
+def _is_complete(registry: Registry, study: list[Run]) -> bool:
+    """Whether a study came to its end, where it writes its page: one that was stopped between two runs has no newer page."""
+    page = registry.root / "results" / f"{study[-1].study}.html"
+    return page.exists() and page.stat().st_mtime >= datetime.fromisoformat(study[-1].created or "2000-01-01").timestamp()
 
 
 def _after_study(registry: Registry, study: list[Run]) -> str:
@@ -82,7 +91,7 @@ def _encoder_option(registry: Registry, record: Run) -> str:
 def _words(record: Run) -> list[str]:
     """The words of the command that made a run, or of the usual command if none is recorded."""
     words = shlex.split(record.command or "")
-    return words if len(words) > 1 else ["ssl", EXPERIMENTS[record.experiment]]
+    return words if len(words) > 1 and words[0] == "ssl" else ["ssl", EXPERIMENTS[record.experiment]]
 
 
 def recorded_command(registry: Registry, run: Run, addition: str = "", *, without: Sequence[str] = ()) -> str:

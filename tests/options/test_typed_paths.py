@@ -14,6 +14,7 @@ from tests.conftest import Cli
 PICTURES = "a folder with a sub-folder of pictures for each class, or with --labels FILE"
 OWN = "pictures, and folders of them"
 WEIGHTS = "a file of weights (.pt, .pth, .ckpt, .safetensors), timm:NAME or torchvision:NAME"
+WEIGHTS_TOO = f"pretrained (of evaluations), {WEIGHTS}"
 CSV = "a CSV file whose first line is path,label or path,label,split"
 LINES = "a YAML file with a line NAME: VALUE for each option"
 REFUSED = [
@@ -29,7 +30,7 @@ REFUSED = [
     ("predict --images . nowhere --out labels.csv", 3, "--images nowhere: there is no such file or folder", OWN),
     ("embed --images nowhere", 3, "--images nowhere: there is no such file or folder", OWN),
     ("neighbours nowhere", 3, "nowhere: there is no such file or folder", OWN),
-    ("pretrain --init nowhere.pt", 2, "--init nowhere.pt: there is no such file", WEIGHTS),
+    ("pretrain --init nowhere.pt", 2, "--init nowhere.pt: there is no such file", f"scratch, {WEIGHTS_TOO}"),
     ("probe --init timm:resnet18=nowhere.pt", 2, "--init timm:resnet18=nowhere.pt: there is no such file", WEIGHTS),
     ("study --beside nowhere.pt", 2, "--beside nowhere.pt: there is no such file", WEIGHTS),
     ("study --continue-from nowhere.pt", 2, "--continue-from nowhere.pt: there is no such file", WEIGHTS),
@@ -64,6 +65,13 @@ def test_a_similar_name_that_is_there_is_put_into_the_line(ssl: Cli, tmp_path: P
     refused = ssl("study --dataset folder:albums/photso --minutes 1")
     assert "there is no such folder; did you mean 'photos'? accepted: " in refused.err
     assert refused.err.endswith("; to use it, type: ssl study --dataset folder:albums/photos --minutes 1\n")
+
+
+def test_a_mistyped_word_of_init_is_put_right(ssl: Cli) -> None:
+    refused = ssl("probe --init pretraned")
+    assert refused.code == 2
+    assert "; did you mean 'pretrained'? accepted: scratch, pretrained (of evaluations), a file of weights (" in refused.err
+    assert refused.err.endswith("; to use it, type: ssl probe --init pretrained\n")
 
 
 def test_from_python_the_same_is_refused_with_the_call_that_explains(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """What a person is told to type next, by what is in the project."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
+from sslcli.files import write_text
 from sslcli.locks import locked
 from sslcli.runs.next_step import next_command
 from sslcli.runs.registry import Registry
@@ -14,13 +16,14 @@ LINE = "ssl study --dataset folder:photos --minutes 1"
 
 
 def evaluated(registry: Registry, *, dataset: str, seed: int = 1, study: str | None = "mine", command: str = LINE) -> list[Run]:
-    """A pretraining and its pair of probes, all finished."""
+    """A pretraining and its pair of probes, all finished, and the page of the study."""
     known = {"status": "finished", "dataset": dataset, "seed": seed, "study": study, "command": command}
-    parent = registry.create("simclr", experiment="pretrain", **known)
-    return [parent] + [
+    runs = [registry.create("simclr", experiment="pretrain", **known)] + [
         registry.create(init, experiment="linear_eval", protocol="linear", init=init, pair=f"p{seed}", **known)
         for init in ("pretrained", "scratch")
     ]
+    write_text(registry.root / "results" / f"{study}.html", "the page")
+    return runs
 
 
 @pytest.mark.parametrize(
@@ -41,6 +44,17 @@ def test_after_a_study_of_several_seeds_comes_the_encoder_or_the_check(registry:
     for seed in (1, 2):
         evaluated(registry, dataset=dataset, seed=seed)
     assert next_command(registry) == command
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_a_study_that_was_stopped_between_two_runs_goes_on_before_anything_else(registry: Registry, written: bool) -> None:
+    evaluated(registry, dataset="patchwork")
+    page = registry.root / "results" / "mine.html"
+    if written:
+        os.utime(page, (1e9, 1e9))  # when it had fewer seeds
+    else:
+        page.unlink()
+    assert next_command(registry) == LINE
 
 
 def test_after_runs_by_hand_comes_the_comparison(registry: Registry) -> None:
