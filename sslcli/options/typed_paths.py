@@ -74,8 +74,10 @@ def hold_to_paths(command: Command, manual: str) -> None:
 
     It names the option, what is accepted, and a command: the same line with a similar name, else `manual`.
     """
+    given = vars(command)
+    of_folder = str(given.get("dataset") or FOLDER).startswith(FOLDER)  # other data have no --labels, which is said later
     for name, wanted in WANTED.items():
-        for text in _texts(vars(command).get(name)):
+        for text in _texts(given.get(name) if of_folder or name != "labels" else None):
             path = wanted.path_in(text)
             wrong = _what_is_wrong(path, wanted) if path else ""
             if wrong:
