@@ -22,6 +22,7 @@ from sslcli.options.command import ENVIRONMENT, Command, check_typed
 from sslcli.options.of_methods import OF_METHODS, method_hints
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.trainings import TRAININGS, with_file
+from sslcli.options.typed_paths import hold_to_paths
 from sslcli.options.values import in_help
 
 
@@ -74,10 +75,17 @@ def dispatching(entry: Entry) -> type[TyperCommand]:
             command = self.build(ctx)
             with errors_to_exit_codes(debug=command.debug):
                 _hold_to_one_process(command)
+                hold_to_paths(command, f"ssl {_name_of(ctx)} --help")
                 entry.run(command)
                 sys.stdout.flush()  # so that a full disk is an error of this command
 
     return Dispatching
+
+
+def _name_of(ctx: Any) -> str:
+    """The words of a command, such as data check, without the program's."""
+    above = _name_of(ctx.parent) if ctx.parent is not None and ctx.parent.parent is not None else ""
+    return f"{above} {ctx.info_name}".strip()
 
 
 def _show_method(command: TyperCommand, typed: list[str]) -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 from sslcli.console.streams import say_aloud
 from sslcli.errors import Interrupted, StateError, UsageError, UserError
-from sslcli.launch import Launch, read_launch
+from sslcli.launch import Launch, as_typed, read_launch
 
 NO_MEMORY = ("MemoryError", "OutOfMemoryError")
 """The types of errors for too little memory: Python's, and torch's for a GPU."""
@@ -46,7 +46,7 @@ def errors_to_exit_codes(*, debug: bool) -> Iterator[None]:
     except (UserError, Interrupted) as error:
         code, message = error.exit_code, str(error)
     except KeyboardInterrupt:
-        code, message = 130, "stopped"
+        code, message = 130, f"stopped before the end; to start again, type: {as_typed()}"
     except OSError as error:
         code, message = StateError.exit_code, str(error)
     except (MemoryError, RuntimeError) as error:

@@ -30,6 +30,7 @@ from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
 from sslcli.options.project_folder import open_registry
 from sslcli.options.study import Study
+from sslcli.options.typed_paths import hold_to_paths
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.studies.study import carry_out
@@ -127,7 +128,9 @@ def _done(work: Callable[[Registry, C], T], command: C, *, quiet: bool, given: d
     """Run a command; the records that it makes name this call."""
     said = ", ".join(f"{name}={value!r}" for name, value in given.items())
     together = joined() if command.joins_processes else nullcontext()
-    with _spoken(quiet=quiet), called(f"sslcli.{type(command).__name__.lower()}({said})"), together:
+    name = f"sslcli.{type(command).__name__.lower()}"
+    with _spoken(quiet=quiet), called(f"{name}({said})"), together:
+        hold_to_paths(command, f"help({name})")
         return work(open_registry(command), command)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sslcli.bench.cost import Cost, Costs
+from sslcli.bench.machine import machine_class
 from sslcli.bench.minutes import settle_minutes
 from sslcli.bench.timing import forget_peak_memory, matmul_peak, peak_memory
 from sslcli.options.mapping import build
@@ -48,6 +49,7 @@ def measure(registry: Registry, command: Any, costs: Costs) -> dict[str, Any]:
     cost = costs.of(plan)
     return {
         "device": describe(device),
+        "machine_class": machine_class(device),
         "options": options.options(),
         "precision": options.precision,
         "matmul_peak": peak,

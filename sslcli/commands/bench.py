@@ -46,6 +46,7 @@ def run(command: Bench) -> None:
     """Time the trainings on the command line, then those of the presets."""
     from sslcli.bench.columns import differences, measure, of_preset
     from sslcli.bench.cost import Costs
+    from sslcli.bench.machine import class_in_words
     from sslcli.bench.shown import show
     from sslcli.options.study import preset_files
 
@@ -62,5 +63,6 @@ def run(command: Bench) -> None:
             say(f"timing preset {name}")
             presets[name] = of_preset(registry, name, first, costs)
     show(columns, presets, style=command.format)
+    say(class_in_words(columns[0]["machine_class"]))
     lines = [line if "--project" in line else registry.command(line) for line in command.typed]
     say(f"to run it, type: {', or: '.join(lines)}")

@@ -17,14 +17,15 @@ LOOK_EVERY = 2.0  # seconds between two looks of --watch
 FIRST_STEPS = """\
 ssl: self-supervised learning on images. Does pretraining help?
 
-  ssl study                          a whole study on made pictures, in minutes, no data needed
-  ssl study --preset cifar10-cpu     the same on CIFAR-10, on two CPU cores
-  ssl pretrain --minutes 15          train an encoder without labels
-  ssl probe, ssl finetune            measure it; with --init scratch, measure a random one
-  ssl compare                        the answer, and the table
-  ssl plots, ssl predict, ssl views  curves, predictions, augmented views as pictures
-  ssl runs list, ssl resume          list all runs; continue an interrupted one
-  ssl --help                         everything
+  ssl study                                  a whole study, on made pictures
+  ssl study --preset cifar10-cpu --download  the same on CIFAR-10
+  ssl study --dataset folder:photos          your own: sub-folders are classes
+  ssl pretrain, ssl probe, ssl finetune      a study's parts, one by one
+  ssl status, ssl resume, ssl runs list      how far it is; go on; all runs
+  ssl compare, ssl report                    the answer and the table; a page
+  ssl plots, ssl views, ssl map              curves and pictures
+  ssl predict, ssl export                    label more pictures; the encoder
+  ssl --help                                 everything
 """
 
 

@@ -15,10 +15,11 @@ from sslcli.comparison.differences import (
 )
 from sslcli.comparison.options_apart import NO_SETTINGS, Settings, settings_in_words
 from sslcli.comparison.rows import EvaluationRow, row_of
-from sslcli.errors import StateError
+from sslcli.errors import StateError, did_you_mean
 from sslcli.evaluation.protocols import evaluations
 from sslcli.evaluation.statistics import InitDifference
 from sslcli.runs.naming import INIT_WORDS
+from sslcli.runs.next_step import evaluation_command
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.runs.selection import newest_study
@@ -118,11 +119,12 @@ def choose(registry: Registry, *, study: str | None, everything: bool = False) -
     runs = [run for run in every if run.experiment in evaluations() and run.status in ("finished", "published")]
     runs = [run for run in runs if everything or run.at_epoch is None]
     if not runs:
-        commands = f"{registry.command('ssl study')}, or: {registry.command('ssl probe')}"
-        raise StateError(f"there is no finished evaluation in {registry.root}; to make some, type: {commands}")
+        advice = evaluation_command(registry)
+        raise StateError(f"there is no finished evaluation in {registry.root}; to get one, type: {advice}")
     studies = list(dict.fromkeys(run.study or "" for run in runs))
     if study is not None and study not in studies:
-        raise StateError(f"no study is called {study!r}; there are: {', '.join(filter(None, studies)) or 'none'}")
+        names = [name for name in studies if name]
+        raise StateError(f"no study is called {study!r}; {did_you_mean(study, names)}there are: {', '.join(names) or 'none'}")
     wanted = (newest_study(runs) if study is None and not everything else study) or ""
     within = [run for run in runs if (run.study or "") == wanted]
     whole = everything and study is None

@@ -15,9 +15,9 @@ from sslcli.console.messages import WIDEST, room_across, wrapped
 from sslcli.console.tables import print_rows, print_within
 from sslcli.evaluation.naming import heading
 from sslcli.options.pairing import changed_options
-from sslcli.runs.next_step import partner_command, record_or_index
+from sslcli.runs.next_step import partner_command, record_or_index, recorded_command
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import Run
+from sslcli.runs.run import WAITING, Run
 
 COLUMNS = {
     "dataset": "data set", "backbone": "backbone", "epochs": "epochs", "label_fraction": "labels", "setting": "setting",
@@ -26,7 +26,10 @@ COLUMNS = {
     "rate": "rate", "run": "run", "kept": "kept",
 }  # fmt: skip
 
-
+TO_COME = {
+    "running": "is being trained", WAITING: "waits to be trained", "interrupted": "was interrupted", "failed": "failed",
+}  # fmt: skip
+"""The states of a partner that is not there yet, in words, the most advanced first."""
 CSV_COLUMNS = ("experiment", "protocol", "init", "dataset", "label_fraction", "at_epoch", "backbone", "epochs", "seed",
                "test_acc", "test_images", "best_test_acc", "test_nll", "test_ece", "run", "setting", "method")  # fmt: skip
 
@@ -95,7 +98,8 @@ def _print_rankings(found: Comparison, *, style: str) -> None:
 
 
 def _messages(registry: Registry, chosen: list[Run], lonely: list[Run], others: list[str]) -> list[str]:
-    found = [f"{run.id} has no partner: {why_lonely(registry, run, chosen)}" for run in lonely]
+    every = registry.runs() if lonely else []
+    found = [_partner_to_come(registry, run, every) or _why_lonely(registry, run, chosen) for run in lonely]
     if named := [name for name in others if name]:
         found.append(
             f"other studies here: {', '.join(named)}; to see one, type: {registry.command('ssl compare --study NAME')}"
@@ -108,19 +112,40 @@ def _repeated(run: Run, runs: list[Run]) -> bool:
     return any((other.pair, other.init) == (run.pair, run.init) for other in runs[runs.index(run) + 1 :] if run.pair)
 
 
-def why_lonely(registry: Registry, run: Run, others: list[Run]) -> str:
-    """Name the options in which a run differs from the closest run with the other init."""
+def _partner_to_come(registry: Registry, run: Run, every: list[Run]) -> str:
+    """That the partner of a run is being trained, waits for it, or stopped; "" if nothing of it is among `every` runs."""
+    partners = {
+        registry.status(other): other for other in every
+        if run.pair is not None and (other.experiment, other.pair) == (run.experiment, run.pair) and _are_partners(other, run)
+    }  # fmt: skip
+    state = next((state for state in TO_COME if state in partners), None)
+    partner = run if state is None else partners[state]
+    at_work = any(other.study == partner.study and registry.status(other) == "running" for other in every)
+    watched = f"to see how far it is, type: {registry.command(f'ssl status --study {partner.study}')}"
+    if state is None:
+        return f"{run.id} has no partner yet: its study is at work; {watched}" if partner.study and at_work else ""
+    if partner.study is None:
+        more = "" if state == "running" else f"; to go on, type: {registry.command(f'ssl resume {partner.id}')}"
+    else:
+        more = f"; {watched}" if at_work else f"; to go on, type: {recorded_command(registry, partner)}"
+    return f"{run.id} has no partner yet: {partner.id} {TO_COME[state]}{more}"
+
+
+def _why_lonely(registry: Registry, run: Run, others: list[Run]) -> str:
+    """That a run has no partner, and the options in which it differs from the closest run with the other init."""
     candidates = [other for other in others if other.protocol == run.protocol and _are_partners(other, run)]
     if not candidates:
         wanted = "pretrained" if run.init == "scratch" else "scratch"
-        return f"there is no {wanted} run; to make it, type: {partner_command(registry, run)}"
+        why = f"there is no {wanted} run; to make it, type: {partner_command(registry, run)}"
+        return f"{run.id} has no partner: {why}"
     mine = _identity(registry, run)
     best: list[str] = []
     for other in candidates:
         different = changed_options(run.experiment, mine, _identity(registry, other))
         if not best or len(different) < len(best):
             best = different
-    return f"the closest run of the other init differs in {', '.join(best) or 'options that are not on record'}"
+    why = f"the closest run of the other init differs in {', '.join(best) or 'options that are not on record'}"
+    return f"{run.id} has no partner: {why}"
 
 
 def _are_partners(one: Run, other: Run) -> bool:

@@ -35,18 +35,26 @@ def standardisation(features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def search_rate(
-    features: Tensor, labels: Tensor, val_features: Tensor, val_labels: Tensor, *, classes: int, epochs: int, batches: Batches
+    features: Tensor,
+    labels: Tensor,
+    val_features: Tensor,
+    val_labels: Tensor,
+    *,
+    classes: int,
+    epochs: int,
+    batches: Batches,
+    max_steps: int | None = None,
 ) -> dict[float, float]:
     """The validation accuracy at the best epoch of each rate in RATES, from which the rate is chosen, the same for every init.
 
-    All rates are trained at once. With plain SGD and no weight decay, multiplying one classifier's loss by its rate is
-    the same as giving it that rate.
+    After `max_steps` the search ends, whatever its epochs. All rates are trained at once. With plain SGD and no weight decay,
+    multiplying one classifier's loss by its rate is the same as giving it that rate.
     """
     rates = torch.tensor(RATES, device=features.device)
     weight = nn.Parameter(torch.zeros(len(RATES), classes, features.shape[1], device=features.device))
     bias = nn.Parameter(torch.zeros(len(RATES), classes, 1, device=features.device))
     optimizer = torch.optim.SGD([weight, bias], lr=1.0, momentum=MOMENTUM)
-    steps = epochs * batches.epoch_steps
+    steps = _length(epochs, batches, max_steps)
     best = torch.zeros(len(RATES))
     for step in range(steps):
         rows = hand_over(batches.at(step), features.device)
@@ -56,11 +64,17 @@ def search_rate(
         optimizer.zero_grad()
         (losses * rates).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        if (step + 1) % batches.epoch_steps == 0:
+        if (step + 1) % batches.epoch_steps == 0 or step + 1 == steps:
             with torch.no_grad():
                 guesses = (weight @ val_features.mT + bias).argmax(1)
             best = torch.maximum(best, (guesses == val_labels).float().mean(1).cpu())
     return dict(zip(RATES, best.tolist(), strict=True))
+
+
+def _length(epochs: int, batches: Batches, max_steps: int | None) -> int:
+    """The number of steps of a training, at most `max_steps`."""
+    steps = epochs * batches.epoch_steps
+    return min(steps, max_steps or steps)
 
 
 class HeadPerRate(nn.Module):
@@ -101,7 +115,9 @@ def zero_head(dim: int, classes: int) -> nn.Linear:
     return head
 
 
-def linear_training(h: Represented, *, rate: float, epochs: int, batch_size: int, seed: int) -> tuple[nn.Linear, Training]:
+def linear_training(
+    h: Represented, *, rate: float, epochs: int, batch_size: int, seed: int, max_steps: int | None = None
+) -> tuple[nn.Linear, Training]:
     """A linear layer that starts from zero, and its training on standardised representations of the training images."""
     train_h = h.standardised(h.train)
     head = zero_head(train_h.shape[1], h.classes).to(train_h.device)
@@ -112,11 +128,13 @@ def linear_training(h: Represented, *, rate: float, epochs: int, batch_size: int
     def loss_of(views: list[Tensor], batch: Batch) -> Loss:
         return F.cross_entropy(head(views[0]), batch[1]), {}
 
-    return head, _by_sgd(head, batch_of, batch_itself, loss_of, h, rate=rate, epochs=epochs, batch_size=batch_size, seed=seed)
+    batches = Batches(len(h.train), batch_size, seed=seed, drop_last=False)
+    steps = _length(epochs, batches, max_steps)
+    return head, _by_sgd(head, batch_of, batch_itself, loss_of, h, rate=rate, batches=batches, steps=steps, seed=seed)
 
 
 def augmented_training(
-    encoder: Encoder, h: Represented, context: Context, *, epochs: int, batch_size: int, seed: int
+    encoder: Encoder, h: Represented, context: Context, *, epochs: int, batch_size: int, seed: int, max_steps: int | None = None
 ) -> tuple[HeadPerRate, Training]:
     """A linear layer for each rate, and their training on the representations of crops by `encoder` in evaluation mode."""
     data = context.data
@@ -136,7 +154,9 @@ def augmented_training(
             seen = encoder(views[0]).float()
         return heads.loss(h.standardised(seen), batch[1]), {}
 
-    return heads, _by_sgd(heads, batch_of, views_of, loss_of, h, rate=1.0, epochs=epochs, batch_size=batch_size, seed=seed)
+    batches = Batches(len(h.train), batch_size, seed=seed, drop_last=False)
+    steps = _length(epochs, batches, max_steps)
+    return heads, _by_sgd(heads, batch_of, views_of, loss_of, h, rate=1.0, batches=batches, steps=steps, seed=seed)
 
 
 def _by_sgd(
@@ -147,16 +167,14 @@ def _by_sgd(
     h: Represented,
     *,
     rate: float,
-    epochs: int,
-    batch_size: int,
+    batches: Batches,
+    steps: int,
     seed: int,
 ) -> Training:
     """Training by SGD on the training images of h, with a cosine from `rate` to 0; `batch_of` takes positions among them."""
-    batches = Batches(len(h.train), batch_size, seed=seed, drop_last=False)
-    steps = epochs * batches.epoch_steps
     return Training(
         module=module, optimizer=build_optimizer(module, "sgd", lr=rate, weight_decay=0.0, momentum=MOMENTUM),
         batch_at=lambda step: batch_of(hand_over(batches.at(step), h.train.device)), views_of=views_of, loss_of=loss_of,
         lr_at=lambda step: warmup_cosine(step, steps=steps, warmup=0, lr=rate), steps=steps,
-        epoch_steps=batches.epoch_steps, batch_size=batch_size, seed=seed,
+        epoch_steps=batches.epoch_steps, batch_size=batches.batch_size, seed=seed,
     )  # fmt: skip

@@ -68,7 +68,10 @@ def finished_run(registry: Registry, selector: str) -> Run:
     if selector == "latest":
         return registry.find(selector, experiment="pretrain", status="finished")
     if os.sep in selector:
-        raise StateError(f"{selector}: there is no such file, nor a folder that ssl export wrote")
+        raise StateError(
+            f"{selector}: there is no such file, nor a folder that ssl export wrote; accepted: these, or a finished run; "
+            f"to see the runs, type: {registry.command('ssl runs list')}"
+        )
     try:
         return registry.find(selector, status="finished")
     except StateError:

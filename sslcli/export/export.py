@@ -18,12 +18,11 @@ from torch import Tensor
 
 from sslcli.console.messages import say
 from sslcli.data.batches import generator
-from sslcli.errors import StateError, UsageError
+from sslcli.errors import StateError, UsageError, install_line
 from sslcli.export.encoders import ABOUT, Loaded, encoder_of_run, finished_run
 from sslcli.export.formats import FOLDER, FORMATS, Format, formats_of
 from sslcli.export.model_card import card
 from sslcli.export.preprocessing import odd_pictures, sides_of, write_prepare
-from sslcli.models.weights import INSTALL
 from sslcli.plans.data_access import data_of_run
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -74,7 +73,7 @@ def _hold_to_packages(name: str, kind: Format) -> None:
         except ImportError:
             missing.append(package)
     if missing:
-        raise StateError(f"--format {name} needs {' and '.join(missing)}, not installed here; type: {INSTALL}")
+        raise StateError(f"--format {name} needs {' and '.join(missing)}, not installed here; type: {install_line('export')}")
 
 
 def _hold_to_place(folder: Path, name: str) -> None:

@@ -27,6 +27,7 @@ from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import build_encoder
 from sslcli.options.pictures import Predict
 from sslcli.plans.data_access import data_of_run
+from sslcli.runs.next_step import evaluation_command
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.runs.selection import newest_pairs, study_runs
@@ -74,8 +75,8 @@ def _chosen(registry: Registry, command: Predict) -> list[Run]:
     if command.encoder_seed is not None:
         return _scratch_probe(registry, chosen, command.encoder_seed, named=command.run is not None)
     if not chosen:
-        advice = registry.command("ssl probe")
-        raise StateError(f"there is no finished evaluation to predict with; to make one, type: {advice}")
+        advice = evaluation_command(registry)
+        raise StateError(f"there is no finished evaluation to predict with; to get one, type: {advice}")
     return chosen
 
 

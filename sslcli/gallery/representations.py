@@ -25,7 +25,7 @@ from sslcli.figures.grids import Pixels, pixels_of
 from sslcli.figures.representations import MOST_MAPS, Found, Panel, draw_class_maps, draw_map, draw_neighbours
 from sslcli.options.pictures import Map
 from sslcli.plans.data_access import data_of_run
-from sslcli.runs.next_step import partner_command
+from sslcli.runs.next_step import evaluation_command, partner_command
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.runs.selection import newest_pairs, study_runs
@@ -110,8 +110,8 @@ def _newest_pairs(registry: Registry, study: str | None) -> list[list[Run]]:
         [run for run in study_runs(registry, study) if run.protocol == usual().key and run.status == "finished"]
     )
     if not pairs:
-        advice = registry.command("ssl probe")
-        raise StateError(f"there is no finished linear evaluation to draw; to make one, type: {advice}")
+        advice = evaluation_command(registry)
+        raise StateError(f"there is no finished linear evaluation to draw; to get one, type: {advice}")
     of_method = list({pair[0].encoder_method: pair for pair in reversed(pairs)}.values())[::-1]  # the most labels come first
     whole = [pair for pair in of_method if len(pair) > 1]
     if not whole:

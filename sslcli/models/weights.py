@@ -15,14 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sslcli.errors import StateError, UsageError
+from sslcli.errors import StateError, UsageError, install_line
 from sslcli.file_kinds import TORCH_ARCHIVE, TORCHSCRIPT, is_safetensors, kind_of
 from sslcli.models import BACKBONES
 from sslcli.models.efficientnet_names import names_of_efficientnet
 from sslcli.models.encoder import Encoder, build_encoder
 from sslcli.models.salvage import advice, read_inertly, tensors_in
 
-INSTALL = "pip install 'sslcli[export]', or in a checkout: pip install -e '.[export]'"
 COUNTER = "num_batches_tracked"
 """torch's counter for averages that are not used here; old files lack it, and it changes no output."""
 TORCH = (b"PK\x03\x04", b"\x80")
@@ -59,7 +58,7 @@ def _read_safetensors(content: bytes, path: Path) -> Any:
         from safetensors import SafetensorError
         from safetensors.torch import load
     except ImportError:
-        raise StateError(f"{path}: safetensors is not installed; type: {INSTALL}") from None
+        raise StateError(f"{path}: safetensors is not installed; type: {install_line('export')}") from None
     try:
         return load(content)
     except SafetensorError as error:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar, get_args
 
-from sslcli.errors import UsageError
+from sslcli.errors import UsageError, did_you_mean
 from sslcli.options.command import NO_OPTION_OF_A_RUN, Command
-from sslcli.options.values import check, did_you_mean
+from sslcli.options.values import check
 
 CommandT = TypeVar("CommandT", bound=Command)
 

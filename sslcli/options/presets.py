@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from sslcli.errors import UsageError
+from sslcli.errors import UsageError, did_you_mean
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.files import load_yaml
 from sslcli.options.mapping import build, from_mapping
@@ -19,7 +19,6 @@ from sslcli.options.probe import OF_PROTOCOL, Probe
 from sslcli.options.study import Study, preset_files
 from sslcli.options.study_methods import hold_to_one_encoder, section_for_each
 from sslcli.options.trainings import TRAININGS
-from sslcli.options.values import did_you_mean
 from sslcli.runs.naming import network_in
 
 Step = tuple[str, dict[str, object]]
@@ -105,7 +104,8 @@ def read_preset(name: str) -> dict[str, list[dict[str, object]]]:
     if not path.is_file():
         near = did_you_mean(name, known)
         raise UsageError(
-            f"--preset {name!r}: no such preset or file; {near}accepted: {', '.join(known)}, or a YAML file like theirs"
+            f"--preset {name!r}: no such preset or file; {near}accepted: {', '.join(known)}, or a YAML file like theirs; "
+            "to see what each is for, type: ssl study --help"
         )
     content = load_yaml(path)
     accepted = (*TRAININGS, OF_METHODS)

@@ -16,7 +16,7 @@ def open_registry(command: Command) -> Registry:
     root = Path(named) if named else find_project(Path.cwd())
     said = f"SSL_PROJECT={root}" if command.origins.get("project") == ENVIRONMENT else f"--project {root}"
     if root.exists() and not root.is_dir():
-        raise StateError(f"{said} is not a folder")
+        raise StateError(f"{said} is not a folder; accepted: a folder, which may be new; type: ssl study --project my-study")
     if not root.exists() and command.only_reads:
         raise StateError(f"{said}: there is no such folder; to make a study in it, type: ssl study --project {root}")
     return Registry(root.resolve())

@@ -97,7 +97,9 @@ class Study(Command):
         Option(help="Fractions of the labels to evaluate with, e.g. 0.01,0.1,1. Default: the preset's."),
     ] = None
     folds: Folds = None
-    max_steps: Annotated[int | None, Option(min=1, help="Stop each training after this many steps, for a trial.")] = None
+    max_steps: Annotated[
+        int | None, Option(min=1, help="Stop each training, a probe's too, after this many steps, for a trial.")
+    ] = None
     on: Annotated[
         str,
         Option(

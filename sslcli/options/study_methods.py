@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sslcli.errors import UsageError
+from sslcli.errors import UsageError, did_you_mean
 from sslcli.methods import FILES
 from sslcli.options.pretrain import IN_FILE, Pretrain
-from sslcli.options.values import did_you_mean
 
 Section = dict[str, object]
 """Options of a training, as in a preset."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,11 +32,19 @@ def with_file(command: Command) -> Command:
     if command.config is None:
         return command
     if not command.config.is_file():
-        raise UsageError(f"--config {command.config}: there is no such file")
+        raise UsageError(
+            f"--config {command.config}: there is no such file; accepted: a YAML file with a line NAME: VALUE for each option; "
+            f"to see the options, type: ssl {_typed(command)} --help"
+        )
     values = _own_section(load_yaml(command.config), type(command).__name__.lower(), command.config)
     arguments = from_mapping(type(command), values, str(command.config))
     given = {name for name, origin in command.origins.items() if origin == "command line"}
     return command.because(str(command.config), **{name: value for name, value in arguments.items() if name not in given})
+
+
+def _typed(command: Command) -> str:
+    """The words of a command as they are typed, from the name of its class: DataCheck is data check."""
+    return " ".join(re.findall("[A-Z][a-z]+", type(command).__name__)).lower()
 
 
 def _own_section(values: object, section: str, path: Path) -> object:

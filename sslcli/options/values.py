@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import re
 import sys
 import types
@@ -14,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from typer.models import OptionInfo, ParameterInfo
 
-from sslcli.errors import UsageError
+from sslcli.errors import UsageError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -119,12 +118,6 @@ def _check_range(option: str, kind: type[float], metadata: list[object], value: 
 
 
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path", list: "a list of texts"}
-
-
-def did_you_mean(value: str, known: Iterable[str]) -> str:
-    """The closest known word as a question; "" if none is close."""
-    close = difflib.get_close_matches(value, list(known), 1)
-    return f"did you mean {close[0]!r}? " if close else ""
 
 
 NO_END = 10**6

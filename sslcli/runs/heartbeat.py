@@ -26,6 +26,11 @@ class Heartbeat:
     left: float | None = None
 
 
+def has_begun(folder: Path) -> bool:
+    """Whether a process has worked on the run of a folder: it left a heartbeat, or checkpoints, as the first versions did."""
+    return any(os.path.exists(folder / left) for left in (".heartbeat", "checkpoints"))
+
+
 def write_heartbeat(path: Path, *, done: float | None = None, left: float | None = None) -> None:
     """Record that this process is alive, and how far it is: what it said before, if it says nothing now."""
     me = {"host": platform.node(), "process": os.getpid()}

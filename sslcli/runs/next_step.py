@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from datetime import datetime
 
+from sslcli.data import DATASETS, FOLDER
 from sslcli.runs.naming import INIT_WORDS
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import EXPERIMENTS, Run
+from sslcli.runs.run import EXPERIMENTS, WAITING, Run
 from sslcli.runs.selection import has_partner
 
 
@@ -16,15 +18,49 @@ def next_command(registry: Registry) -> str:
     own = [run for run in registry.runs() if run.status != "published"]
     if not own:
         return registry.command("ssl study")
-    last = own[-1]
-    if registry.status(last) in ("interrupted", "failed"):
+    last, state = own[-1], registry.status(own[-1])
+    study = [run for run in own if run.study is not None and run.study == last.study]
+    if any(registry.status(run) == "running" for run in study):
+        return registry.command(f"ssl status --watch --study {last.study}")
+    if state == "running":
+        return registry.command("ssl runs list")
+    if state in ("interrupted", WAITING, "failed"):
         return recorded_command(registry, last) if last.study else registry.command(f"ssl resume {last.id}")
     evaluations = [r for r in own if r.experiment != "pretrain" and r.status == "finished" and r.at_epoch is None]
     if last.experiment == "pretrain" or not evaluations:
         return registry.command("ssl probe")
     newest = evaluations[-1]
-    complete = newest.init not in INIT_WORDS or has_partner(newest, evaluations)
-    return registry.command("ssl compare") if complete else partner_command(registry, newest)
+    if newest.init in INIT_WORDS and not has_partner(newest, evaluations):
+        return partner_command(registry, newest)
+    if not study:
+        return registry.command("ssl compare")
+    return _after_study(registry, study) if _is_complete(registry, study) else recorded_command(registry, last)
+
+
+def evaluation_command(registry: Registry) -> str:
+    """The command that leads to the first finished evaluation: what goes on here, else the one that makes an evaluation."""
+    own = [run for run in registry.runs() if run.status != "published"]
+    if own and all(registry.status(run) in ("finished", "failed") for run in own):
+        return registry.command("ssl probe")
+    return next_command(registry)
+
+
+def _is_complete(registry: Registry, study: list[Run]) -> bool:
+    """Whether a study came to its end, where it writes its page: one that was stopped between two runs has no newer page."""
+    page = registry.root / "results" / f"{study[-1].study}.html"
+    return page.exists() and page.stat().st_mtime >= datetime.fromisoformat(study[-1].created or "2000-01-01").timestamp()
+
+
+def _after_study(registry: Registry, study: list[Run]) -> str:
+    """What follows a finished study, which has printed its comparison: after made pictures real ones; after one seed more
+    seeds; then the encoder of a person's own pictures, or a check of every number.
+    """
+    last = study[-1]
+    if (known := DATASETS.get(last.dataset or "")) is not None and known.size is None:
+        return registry.command("ssl study --preset cifar10-cpu --download")
+    if len({run.seed for run in study}) == 1 and _words(record_or_index(registry, last))[:2] == ["ssl", "study"]:
+        return recorded_command(registry, last, "--seeds 3")
+    return registry.command("ssl export" if (last.dataset or "").startswith(FOLDER) else "ssl runs verify --numbers")
 
 
 def partner_command(registry: Registry, run: Run) -> str:
@@ -55,7 +91,7 @@ def _encoder_option(registry: Registry, record: Run) -> str:
 def _words(record: Run) -> list[str]:
     """The words of the command that made a run, or of the usual command if none is recorded."""
     words = shlex.split(record.command or "")
-    return words if len(words) > 1 else ["ssl", EXPERIMENTS[record.experiment]]
+    return words if len(words) > 1 and words[0] == "ssl" else ["ssl", EXPERIMENTS[record.experiment]]
 
 
 def recorded_command(registry: Registry, run: Run, addition: str = "", *, without: Sequence[str] = ()) -> str:

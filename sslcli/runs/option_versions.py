@@ -60,6 +60,7 @@ CHANGES: tuple[Change, ...] = (
     Change(added_to_methods={"simclr": {"views": 2, "small_views": 0}}),
     Change(added={"pretrain": {"watch": None}}),
     Change(added={"probe": {"folds": None}}),
+    Change(added={"probe": {"max_steps": None}}),
 )
 """The changes of versions 2, 3, … of the options."""
 

@@ -21,10 +21,11 @@ import yaml
 from sslcli.errors import StateError, UsageError
 from sslcli.files import Dumper, load_yaml, now, remove_unfinished, write_text
 from sslcli.locks import SOMEBODY, HeldError, is_held, locked
-from sslcli.runs.heartbeat import Heartbeat, read_heartbeat, write_heartbeat
+from sslcli.runs.finding import none_here, none_so_called, several
+from sslcli.runs.heartbeat import Heartbeat, has_begun, read_heartbeat, write_heartbeat
 from sslcli.runs.index import Index, whole_lines
 from sslcli.runs.option_versions import FIELD, current
-from sslcli.runs.run import EXPERIMENTS, Run, called, parse_run
+from sslcli.runs.run import WAITING, Run, called, parse_run
 
 LONGEST_STEM = 95  # characters of an id before its four random ones
 LOCK_TIMEOUT = 60  # seconds
@@ -82,10 +83,8 @@ class Registry:
     def find(self, selector: str, *, experiment: str | None = None, status: str | None = None) -> Run:
         """The run with this id, name, or unique prefix of either, or "latest"; else the run whose id ends with the selector."""
         runs = [r for r in self.runs() if experiment in (None, r.experiment) and status in (None, r.status)]
-        kind = " ".join(word for word in (status, experiment, "run") if word)
         if not runs:
-            command = self.command(f"ssl {EXPERIMENTS[experiment or 'pretrain']}")
-            raise StateError(f"there is no {kind} in {self.root}; to make one, type: {command}")
+            raise StateError(none_here(self, experiment, status))
         if not selector:
             raise UsageError("the name of the run is empty; accepted are an id, a name, a unique prefix of either, and latest")
         if selector == "latest":
@@ -94,11 +93,7 @@ class Registry:
         found = called(runs, selector)[-1:] or begun or [r for r in runs if r.id.endswith(f"-{selector}")]
         if len(found) == 1:
             return found[0]
-        if not found:
-            known, listing = ", ".join(r.id for r in runs[-5:]), self.command("ssl runs list")
-            raise StateError(f"no {kind} is called {selector!r}; the newest are: {known}. To see all, type: {listing}")
-        listed = ", ".join(run.id for run in found[:8]) + (" and others" if found[8:] else "")
-        raise StateError(f"{selector!r} matches {len(found)} runs: {listed}; type more of it")
+        raise StateError(several(found, selector) if found else none_so_called(self, runs, selector, experiment, status))
 
     def load(self, run: Run) -> Run:
         """The whole record of a run, from its run.yaml. A published run has none: then the entry of the index."""
@@ -242,7 +237,11 @@ class Registry:
         return f"on {beat.host}, last seen {max(0, (datetime.now(UTC) - beat.at).total_seconds()):.0f} s ago"
 
     def status(self, run: Run) -> str:
-        """The status of a run. A running run whose process on this machine is dead counts as interrupted."""
-        if run.status != "running" or self.elsewhere(run):
-            return run.status
-        return "running" if self.is_claimed(run) else "interrupted"
+        """The state of a run, in the one word that every command says: its status, but for two cases.
+
+        A running run whose process on this machine is dead is interrupted. One that was entered and never begun is waiting.
+        """
+        if run.status == "running" and not self.elsewhere(run):
+            return "running" if self.is_claimed(run) else "interrupted"
+        waiting = run.status == "interrupted" and not has_begun(self.root / run.folder)
+        return WAITING if waiting else run.status

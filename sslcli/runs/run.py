@@ -13,6 +13,9 @@ from sslcli.runs.option_versions import FIELD, FIRST, as_now, version_in
 EXPERIMENTS = {"pretrain": "pretrain", "linear_eval": "probe", "knn": "probe", "finetune": "finetune"}
 """Each experiment to the command that makes its runs."""
 STATUSES = ("running", "interrupted", "failed", "finished", "published")
+"""The statuses that a record may have."""
+WAITING = "waiting"
+"""What commands call a run that a study has entered and nobody has begun; its record says interrupted."""
 FIRST_METHOD = str(FIRST["pretrain"]["method"])
 """The only method of the first versions."""
 LEGAL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sslcli.console.messages import WIDEST, room_across, say, wrapped
-from sslcli.errors import StateError
+from sslcli.errors import StateError, did_you_mean
 from sslcli.runs.naming import INIT_WORDS
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import EXPERIMENTS, Run
@@ -19,8 +19,9 @@ def study_runs(registry: Registry, study: str | None) -> list[Run]:
     wanted = newest_study([run for run in own if run.at_epoch is None] or own) if study is None else study
     if chosen := [run for run in own if run.study == wanted]:
         return chosen
-    names = ", ".join(dict.fromkeys(run.study for run in own if run.study)) or "none"
-    raise StateError(f"no study made here is called {study!r}; there are: {names}")
+    names = dict.fromkeys(run.study for run in own if run.study)
+    near = did_you_mean(study or "", names)
+    raise StateError(f"no study made here is called {study!r}; {near}there are: {', '.join(names) or 'none'}")
 
 
 def newest_study(runs: list[Run]) -> str | None:

@@ -19,7 +19,7 @@ from sslcli.options.trainings import TRAININGS, OptionsT, TrainingOptions
 from sslcli.plans import evaluating, pretraining
 from sslcli.plans.plan import Plan
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import Run
+from sslcli.runs.run import WAITING, Run
 from sslcli.studies.hands import Hands, at_work
 from sslcli.studies.jobs import Part, key_of, runs_of
 from sslcli.studies.places.place import Job
@@ -151,8 +151,7 @@ def _remove_unwanted(registry: Registry, runs: Sequence[Run], wanted: Container[
     """Take out of the registry what an earlier list of the study entered, was never begun, and is not in the list now."""
     never = [
         run for run in runs
-        if run.id not in wanted and run.status == "interrupted" and registry.heartbeat(run) is None
-        and not registry.load(run).attempts
+        if run.id not in wanted and registry.status(run) == WAITING and not registry.load(run).attempts
     ]  # fmt: skip
     if never:
         registry.remove({run.id for run in never})

@@ -12,11 +12,11 @@ from sslcli.console.messages import say
 from sslcli.console.progress import duration
 from sslcli.console.tables import print_rows
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import Run
+from sslcli.runs.run import WAITING, Run
 from sslcli.runs.selection import study_runs
 from sslcli.studies.hands import Hands
 
-WAITING, RUNNING, FINISHED, FAILED = "waiting", "running", "finished", "failed"
+RUNNING, FINISHED, FAILED = "running", "finished", "failed"
 ORDER = (RUNNING, FAILED, "interrupted", "starting", WAITING, FINISHED)
 """The order of the states in a table that has no room for all jobs."""
 COLUMNS = {"job": "job", "state": "state", "host": "host", "progress": "progress", "left": "left"}
@@ -40,14 +40,14 @@ class State:
 
 
 def state_of_job(registry: Registry, run: Run, *, minutes: float | None = None) -> State:
-    """How the job of a run stands; `minutes` are its expected ones. One that was entered and never begun is waiting."""
-    if run.status in (FINISHED, "published"):
+    """How the job of a run stands; `minutes` are its expected ones."""
+    state = registry.status(run)
+    if state in (FINISHED, "published"):
         return State(run.id, FINISHED)
     expected = None if minutes is None else 60 * minutes
-    beat = registry.heartbeat(run)
+    beat = None if state == WAITING else registry.heartbeat(run)
     if beat is None:
-        return State(run.id, FAILED if run.status == FAILED else WAITING, left=expected)
-    state = registry.status(run)
+        return State(run.id, state, left=expected)
     if state == RUNNING:
         return State(run.id, state, beat.host, beat.done, expected if beat.left is None else beat.left)
     return State(run.id, state, beat.host)

@@ -16,6 +16,7 @@ from sslcli.launch import as_typed, called, without_plan
 from sslcli.options.mapping import build
 from sslcli.options.pictures import Map, Predict, Views
 from sslcli.options.presets import Step, assign, recipe_of, trainings_of
+from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
 from sslcli.options.study import Study
 from sslcli.options.trainings import TRAININGS
@@ -32,6 +33,7 @@ from sslcli.studies.listing import list_jobs, print_jobs
 from sslcli.studies.places import open_place, place_named
 from sslcli.studies.places.local import ALONE
 from sslcli.studies.places.place import Entry, Place
+from sslcli.studies.stopping import told_when_stopped
 from sslcli.studies.tuning import hold_to_place, tuned
 from sslcli.training.device import choose_device, tell_of_speed
 
@@ -47,6 +49,19 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
     steps = trainings_of(preset, command)
     say(f"study {name} in {registry.root}: {_in_words(steps, command)}")
     where = place_named(command.on)
+    with told_when_stopped(registry, name, left="the list" if command.plan else "its other runs, its pictures and its page"):
+        pretrained = _trained(registry, name, steps, command, where)
+    if pretrained is None:
+        return name, None
+    registry.settle()
+    evaluations = [step for step in steps if step[0] != "pretrain"]
+    shown = command.because("drawn here", device="auto") if where.elsewhere else command
+    with told_when_stopped(registry, name, left="its pictures and its page"):
+        return name, present(registry, name, pretrained[: len(steps) - len(evaluations)], shown, evaluations)
+
+
+def _trained(registry: Registry, name: str, steps: list[Step], command: Study, where: Entry) -> list[Run] | None:
+    """Check what can be checked, then do every training; returns the pretrainings. With --plan only lists them: None."""
     hold_to_place(command)
     place = None if command.plan or command.on in ALONE else open_place(registry, command)
     if not where.elsewhere:
@@ -58,12 +73,8 @@ def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
     if command.plan:
         with called(without_plan(as_typed())):
             print_jobs(registry, name, parts, elsewhere=where.elsewhere, style=command.format)
-        return name, None
-    pretrained = train_here(registry, name, parts) if place is None else train_at(place, where, registry, name, parts)
-    registry.settle()
-    evaluations = [step for step in steps if step[0] != "pretrain"]
-    shown = command.because("drawn here", device="auto") if where.elsewhere else command
-    return name, present(registry, name, pretrained[: len(steps) - len(evaluations)], shown, evaluations)
+        return None
+    return train_here(registry, name, parts) if place is None else train_at(place, where, registry, name, parts)
 
 
 def present(registry: Registry, name: str, pretrained: list[Run], command: Study, evaluations: list[Step]) -> Path | None:
@@ -82,16 +93,29 @@ def present(registry: Registry, name: str, pretrained: list[Run], command: Study
 
 
 def _in_words(steps: list[Step], command: Study) -> str:
-    """How many trainings the study has, and the minutes of pretraining where they are given."""
+    """How many jobs the study has, as --plan lists them, and the minutes of pretraining where they are given."""
     pretrainings = [arguments for kind, arguments in steps if kind == "pretrain"]
     evaluations = sum(arguments.get("init") == "pretrained" for _, arguments in steps)
-    trainings = len(steps) + (len(pretrainings) - 1) * evaluations  # all methods share one scratch run
-    words = f"{trainings} trainings" + f" for each of {command.seeds} seeds" * (command.seeds > 1)
+    jobs = len(steps) + (len(pretrainings) - 1) * evaluations  # all methods share one scratch run
+    kept = [_kept(arguments) for arguments in pretrainings] if any(kind == "probe" for kind, _ in steps) else []
+    known, several = sum(number or 0 for number in kept), command.seeds > 1
+    words = f"{jobs * command.seeds + known} jobs" + f": {jobs} for each of {command.seeds} seeds" * several
+    if known or None in kept:
+        probes = f"{known} probes of kept checkpoints" if known else "a probe of each kept checkpoint"
+        words += f", and {probes} (first seed only)" if several else f", {'with' if known else 'and'} {probes}"
     minutes = [float(str(arguments["minutes"])) for arguments in pretrainings if arguments.get("minutes")]
     tuning = len(pretrainings) * command.tuning * command.tuning_minutes
     if len(minutes) == len(pretrainings):
         words += f"; pretraining takes {duration(60 * command.seeds * sum(minutes))}"
     return words + (f"; before it, tuning takes {duration(60 * tuning)}" if tuning else "")
+
+
+def _kept(arguments: Arguments) -> int | None:
+    """The number of checkpoints that a pretraining keeps besides the last; None: its steps decide, or are timed first."""
+    options = build(Pretrain, arguments)
+    if not options.keep_every:
+        return 0
+    return None if options.minutes or options.max_steps else (options.epochs - 1) // options.keep_every
 
 
 def _parts(registry: Registry, name: str, steps: Sequence[Step], command: Study) -> list[Part]:

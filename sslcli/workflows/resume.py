@@ -19,7 +19,7 @@ from sslcli.plans.method_file import hold_to_code
 from sslcli.runs.next_step import next_command
 from sslcli.runs.paths import located, recorded
 from sslcli.runs.registry import Registry
-from sslcli.runs.run import EXPERIMENTS, Run, called
+from sslcli.runs.run import EXPERIMENTS, WAITING, Run, called
 from sslcli.training.context import Context
 from sslcli.training.device import describe, tell_of_speed
 from sslcli.workflows.table import WORKFLOWS
@@ -57,7 +57,7 @@ def continued(registry: Registry, command: Pretrain) -> Run | None:
     if run.status == "finished":
         say(f"{run.id} is finished; there is nothing to resume")
     elif command.dry_run:
-        say(f"{run.id} is {run.status} and would continue; to see its options, type: ssl runs show {run.id}")
+        say(f"{run.id} is {registry.status(run)} and would continue; to see its options, type: ssl runs show {run.id}")
     else:
         run = carry_on(registry, run, {name: v for name in MOVABLE if (v := getattr(command, name)) not in (None, "auto")})
     say(f"next, type: {next_command(registry)}")
@@ -99,11 +99,9 @@ def _claimed(registry: Registry, selector: str | None, *, force: bool) -> Run:
 
 def _chosen(registry: Registry, selector: str | None) -> Run:
     if selector is None:
-        for status in ("interrupted", "failed"):
-            stopped = [run for run in registry.runs() if registry.status(run) == status]
-            begun = [run for run in stopped if registry.heartbeat(run) is not None]  # the others wait for their study
-            if stopped:
-                return (begun or stopped)[-1]
+        for state in ("interrupted", WAITING, "failed"):
+            if found := [run for run in registry.runs() if registry.status(run) == state]:
+                return found[-1]
         raise StateError(
             f"no run in {registry.root} is interrupted or failed; to see all, type: {registry.command('ssl runs list')}"
         )

@@ -175,6 +175,36 @@ def test_numbers_without_an_end_are_refused(ssl: Cli, registry: Registry, tmp_pa
         ("probe nope", "got unexpected extra argument(s) (nope); to see what is accepted, type: ssl probe --help"),
         ("runs shwo", "no such command 'shwo'; did you mean 'show'? to see what is accepted, type: ssl runs --help"),
         ("pretrain --epochs", "option '--epochs' requires an argument; to see what is accepted, type: ssl pretrain --help"),
+        (
+            "study --optimzer adamw",
+            "no such option: --optimzer; did you mean --optimizer of ssl pretrain? in a study add: --set "
+            "pretrain.optimizer=adamw (or finetune.optimizer); to see what is accepted, type: ssl study --help",
+        ),
+        (
+            "study --temperature=0.2",
+            "no such option: --temperature; ssl pretrain has it; in a study add: --set pretrain.temperature=0.2 "
+            "(or probe.temperature); to see what is accepted, type: ssl study --help",
+        ),
+        (
+            "study --compile --seeds 2",
+            "no such option: --compile; ssl pretrain has it; in a study add: --set pretrain.compile=true; to see what is "
+            "accepted, type: ssl study --help",
+        ),
+        (
+            "study --search-lr",
+            "no such option: --search-lr; ssl finetune has it; in a study add: --set finetune.search-lr=true; to see what is "
+            "accepted, type: ssl study --help",
+        ),
+        (
+            "study --methds byol",
+            "no such option: --methds; did you mean --methods, --seeds, --set? to see what is accepted, type",
+        ),
+        (
+            "study --epoch 3",
+            "no such option: --epoch; did you mean --epochs of ssl pretrain? in a study add: --set pretrain.epochs=3 (or "
+            "probe.epochs, finetune.epochs); to see what is accepted, type: ssl study --help",
+        ),
+        ("study --zzz", "no such option: --zzz; to see what is accepted, type: ssl study --help"),
         ("study --preset speedrn", "--preset 'speedrn': no such preset or file; did you mean 'speedrun'? accepted: cifar10, "),
     ],
 )

@@ -154,11 +154,11 @@ def test_each_protocol_has_the_command_that_makes_its_runs_and_some_train_by_ste
 
 def test_the_options_of_probe_are_those_of_its_protocols_beside_the_common_ones() -> None:
     assert own_options("probe") == {
-        "epochs": ("linear", "linear-augmented"), "batch_size": ("linear", "linear-augmented"), "k": ("knn",),
-        "temperature": ("knn",),
+        "epochs": ("linear", "linear-augmented"), "batch_size": ("linear", "linear-augmented"),
+        "max_steps": ("linear", "linear-augmented"), "k": ("knn",), "temperature": ("knn",),
     }  # fmt: skip
     assert {name: DEFAULTS[name] for name in own_options("probe")} == {
-        "epochs": 30, "batch_size": 256, "k": 10, "temperature": None,
+        "epochs": 30, "batch_size": 256, "max_steps": None, "k": 10, "temperature": None,
     }  # fmt: skip
     assert Probe().protocol == usual().key == "linear"
 

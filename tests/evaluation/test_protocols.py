@@ -23,6 +23,7 @@ from sslcli.evaluation.knn import knn_votes
 from sslcli.evaluation.linear import RATES, HeadPerRate, search_rate
 from sslcli.evaluation.logistic import logistic_regression
 from sslcli.evaluation.test_logits import FILE, Kept, keep, read_kept
+from sslcli.options.pairing import pair_key
 from sslcli.options.presets import label_fractions, trainings_of
 from sslcli.options.study import Study
 from sslcli.runs.registry import Registry
@@ -390,3 +391,36 @@ def test_of_two_evaluations_that_end_together_one_counts_the_other(done: Done, r
         registry.save(run)
     kept = read_kept(registry.path(f"{pretrained.folder}/{FILE}"))
     assert set(count_both_right(registry, pretrained, kept)) == {scratch.id}
+
+
+@pytest.mark.parametrize("protocol", ["linear", "linear-augmented"])
+def test_max_steps_ends_a_probe_and_its_search_within_the_first_epoch(
+    done: Done, pretrained: Run, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    looked: list[int] = []
+
+    def spy(*arguments: Any, **named: Any) -> dict[float, float]:
+        found = search_rate(*arguments, **named)
+        looked.append(named["max_steps"])
+        assert any(found.values())  # it is measured at its end, though no epoch is whole
+        return found
+
+    monkeypatch.setattr("sslcli.evaluation.linear.search_rate", spy)
+    run = done(f"probe --protocol {protocol} --epochs 5 --batch-size 32 --max-steps 3")
+    assert [entry["step"] for entry in run.history] == [3]
+    assert looked == ([3] if protocol == "linear" else [])
+    assert run.parent == pretrained.id
+
+
+def test_a_study_in_few_steps_stops_its_probes_too_and_one_that_has_no_steps_is_as_ever(registry: Registry, ssl: Cli) -> None:
+    preset = "pretrain: {dataset: shapes, backbone: resnet9-small, batch_size: 32, epochs: 1}\nprobe: [{}, {protocol: knn}]\n"
+    (registry.root / "mine.yaml").write_text(f"{preset}finetune: {{epochs: 1}}\n")
+    assert ssl("study --preset mine.yaml --max-steps 3 --plan").code == 0
+    planned = [(run.experiment, registry.load(run).options["max_steps"]) for run in registry.runs()]
+    assert planned == [("pretrain", 3), *[("linear_eval", 3)] * 2, *[("knn", None)] * 2, *[("finetune", 3)] * 2]
+
+
+def test_the_pair_of_a_probe_without_a_number_of_steps_is_that_of_older_runs() -> None:
+    options = {"protocol": "linear", "epochs": 30, "batch_size": 256}
+    assert pair_key("linear_eval", options | {"max_steps": None}, "data") == pair_key("linear_eval", options, "data")
+    assert pair_key("linear_eval", options | {"max_steps": 5}, "data") != pair_key("linear_eval", options, "data")

@@ -17,7 +17,7 @@ from PIL import Image
 from sslcli import load_encoder
 from sslcli.data.loading import load_data
 from sslcli.data.transform import Transform, preprocessing
-from sslcli.errors import UsageError, UserError
+from sslcli.errors import UsageError, UserError, install_line
 from sslcli.export import export
 from sslcli.export.formats import FORMATS
 from sslcli.export.model_card import card
@@ -184,7 +184,7 @@ def test_a_missing_package_is_named_with_what_installs_it(
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     result = ssl(f"export {run.id} --format onnx")
     assert result.code == 3
-    assert "onnxscript, not installed here; type: pip install 'sslcli[export]'" in result.err
+    assert f"onnxscript, not installed here; type: {install_line('export')}" in result.err
 
 
 def test_an_export_overwrites_its_like_alone_and_says_when_it_saw_no_real_image(ssl: Cli, registry: Registry) -> None:

@@ -215,7 +215,7 @@ def test_a_training_image_without_a_label_says_so(
 def test_what_is_wrong_is_said(ssl: Cli, refused: Refused, own: list[Path]) -> None:
     for line in ("embed", f"neighbours {own[0]}"):
         result = ssl(line)
-        assert (result.code, "type: ssl pretrain" in result.err) == (3, True)
+        assert (result.code, "type: ssl study, or: ssl pretrain" in result.err) == (3, True)
     assert ssl(f"pretrain {TINY} --precision fp32 --knn-every 0").code == 0
     refused(
         ("neighbours", 2, "no picture was named"),

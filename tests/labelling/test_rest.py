@@ -120,7 +120,7 @@ def test_what_cannot_be_labelled_is_refused_and_nothing_is_written(
     line = "predict --out labels.csv --images"
     refused(
         (f"{line} empty", 3, "no picture in this folder"),
-        (f"{line} nowhere", 3, "there is no such folder"),
+        (f"{line} nowhere", 3, "there is no such file or folder"),
         (f"{line} bad", 2, "bad: no readable picture: 1 of 1 pictures cannot be read"),
         (f"{line} photos photos", 2, "accepted with --out labels.csv is one folder"),
         (f"{line} bad/1.png", 2, "accepted with --out labels.csv is one folder"),

@@ -180,7 +180,10 @@ class Bomb:
         (lambda path: path.write_bytes(b"no weights"), "cannot be read as a torch.save file"),
         (lambda path: path.write_bytes(b""), "cannot be read as a torch.save file"),
         (lambda path: path.mkdir(), "is a folder; name a file in it"),
-        (lambda _: None, "accepted are pretrained, scratch, or a file of weights; there is no such file"),
+        (
+            lambda _: None,
+            "there is no such file; accepted: scratch, pretrained (of evaluations), a file of weights (.pt, .pth, ",
+        ),
     ],
     ids=["code", "other", "empty", "folder", "missing"],
 )

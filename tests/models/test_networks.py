@@ -159,7 +159,11 @@ def test_a_probe_of_a_network_keeps_its_own_normalisation_and_names_it(ssl: Cli,
     ("options", "code", "text"),
     [
         (f"--init {NAME}=theirs.pth --backbone resnet9", 2, "has its own; leave --backbone out"),
-        (f"--init {NAME}=gone.pth", 2, "there is no such file; or timm:NAME or torchvision:NAME"),
+        (
+            f"--init {NAME}=gone.pth",
+            2,
+            "there is no such file; accepted: scratch, pretrained (of evaluations), a file of weights",
+        ),
         ("--init timm:test_efficientne=theirs.pth", 2, "timm 1"),
         ("--init torchvision:resnet18=theirs.pth", 2, "does not hold the weights of torchvision:resnet18"),
         ("--init torchvision:resnet18", 3, "add --download; or name a file: torchvision:resnet18=FILE"),

@@ -129,7 +129,7 @@ def test_an_evaluation_whose_pretraining_is_not_finished_is_refused_with_the_com
     first, needy, *_ = planned(ssl, study)
     refused = ssl(f"resume {needy['run']}")
     assert refused.code == 3
-    assert refused.err.endswith(f"needs {first['run']}, which is interrupted; first type: ssl resume {first['run']}\n")
+    assert refused.err.endswith(f"needs {first['run']}, which is waiting; first type: ssl resume {first['run']}\n")
 
 
 @pytest.mark.usefixtures("no_pictures")

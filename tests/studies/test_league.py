@@ -63,7 +63,7 @@ def test_methods_share_encoder_views_minutes_and_scratch_and_each_takes_the_step
     line = f"{LINE} --seeds 2"
     result = ssl(line)
     assert result.code == 0, result.err
-    assert "5 trainings for each of 2 seeds; pretraining takes 24 s" in result.err
+    assert "10 jobs: 5 for each of 2 seeds; pretraining takes 24 s" in result.err
     assert len(re.findall(r"and was to take 6 s: the machine was (?:less busy|busier) than when", result.err)) == 4
     made = records(registry, "pretrain")
     assert [(run.method, run.seed, run.history[-1]["step"]) for run in made] == [

@@ -105,3 +105,29 @@ def test_on_a_terminal_the_table_is_drawn_in_place(monkeypatch: pytest.MonkeyPat
     os.close(ours)
     for part in ("job", "state", "host", "progress", "left", "running", "50%", "30 s", "1 running"):
         assert part in drawn
+
+
+def test_a_run_that_was_never_begun_is_waiting_for_every_command_and_interrupted_in_its_record(
+    ssl: Cli, registry: Registry, runs: list[Run]
+) -> None:
+    new = runs[3].id
+    assert "1 waiting pretrain" in ssl("").out
+    assert "interrupted" not in (shown := ssl("runs list").out).splitlines()[-1]
+    assert "waiting" in shown
+    assert {run["run"]: run["status"] for run in listed(ssl, "runs list")}[new] == "waiting"
+    assert [line.split(",")[3] for line in ssl("runs list --format csv").out.splitlines() if line.startswith(new)] == [
+        "waiting"
+    ]
+    assert json.loads(ssl(f"runs show {new} --format json").out)["status"] == "waiting"
+    assert "status: waiting" in ssl(f"runs show {new}").out
+    assert {job["job"]: job["state"] for job in listed(ssl)}[new] == "waiting"
+    assert registry.load(runs[3]).status == "interrupted"  # older versions open the project, too
+
+
+@pytest.mark.parametrize("name", [".heartbeat", "checkpoints/last.pt"])
+def test_a_run_with_a_heartbeat_or_a_checkpoint_was_begun(ssl: Cli, registry: Registry, runs: list[Run], name: str) -> None:
+    file = registry.path(f"{runs[3].folder}/{name}")
+    file.parent.mkdir(exist_ok=True)
+    file.write_text('{"host": "a", "process": 1, "at": "2026-01-01T00:00:00+00:00"}')
+    assert {job["job"]: job["state"] for job in listed(ssl)}[runs[3].id] == "interrupted"
+    assert {run["run"]: run["status"] for run in listed(ssl, "runs list")}[runs[3].id] == "interrupted"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
 from sslcli.evaluation.protocols.protocol import Frozen, Outcome, Pace, Protocol, Steps
+from sslcli.training.recipe import MaxSteps
 
 if TYPE_CHECKING:
     from sslcli.training.loop import Metrics
@@ -19,10 +20,11 @@ TIMED_STEPS = 50  # at least; they time the rate search
 
 @dataclass(frozen=True, kw_only=True)
 class BySgd:
-    """Epochs and batch size of a linear layer's training by SGD."""
+    """Length and batch size of a linear layer's training by SGD."""
 
     epochs: Annotated[int, Option(min=1, help="Passes over the training images.")] = 30
     batch_size: Annotated[int, Option(min=2, help="Images per step.")] = 256
+    max_steps: MaxSteps = None
 
 
 def evaluate(frozen: Frozen, options: BySgd, steps: Steps) -> Outcome:
@@ -36,8 +38,8 @@ def evaluate(frozen: Frozen, options: BySgd, steps: Steps) -> Outcome:
     val_h, test_h = h.standardised(h.val), h.standardised(h.test)
     rate = steps.rate_of(lambda tried: [] if tried else [_search(frozen, options)])  # all rates at once
     head, training = linear_training(
-        h, rate=rate, epochs=options.epochs, batch_size=options.batch_size, seed=frozen.seed
-    )  # fmt: skip
+        h, rate=rate, epochs=options.epochs, batch_size=options.batch_size, seed=frozen.seed, max_steps=options.max_steps
+    )
 
     @torch.no_grad()
     def measure(_: int) -> Metrics:
@@ -58,25 +60,27 @@ def _search(frozen: Frozen, options: BySgd) -> dict[float, float]:
     train_h, val_h = h.standardised(h.train), h.standardised(h.val)
     batches = Batches(len(train_h), options.batch_size, seed=frozen.seed, drop_last=False)
     rows = (train_h, h.train_labels, val_h, h.val_labels)
-    return search_rate(*rows, classes=h.classes, epochs=options.epochs, batches=batches)
+    return search_rate(*rows, classes=h.classes, epochs=options.epochs, batches=batches, max_steps=options.max_steps)
 
 
 def training(frozen: Frozen, options: BySgd) -> Training:
     """The training, with rate 1."""
     from sslcli.evaluation.linear import linear_training
 
-    h, epochs = frozen.h, options.epochs
-    return linear_training(h, rate=1.0, epochs=epochs, batch_size=options.batch_size, seed=frozen.seed)[1]
+    h, epochs, most = frozen.h, options.epochs, options.max_steps
+    return linear_training(h, rate=1.0, epochs=epochs, batch_size=options.batch_size, seed=frozen.seed, max_steps=most)[1]
 
 
 def seconds(frozen: Frozen, options: BySgd, _: Pace) -> dict[str, float]:
-    """Seconds to choose the rate, extrapolated from some epochs."""
+    """Seconds to choose the rate, extrapolated from some steps."""
     from sslcli.training.device import seconds_of
 
-    some = min(options.epochs, math.ceil(TIMED_STEPS / math.ceil(len(frozen.h.train) / options.batch_size)))
-    fewer = BySgd(epochs=some, batch_size=options.batch_size)
+    epoch_steps = math.ceil(len(frozen.h.train) / options.batch_size)
+    steps = min(options.epochs * epoch_steps, options.max_steps or options.epochs * epoch_steps)
+    some = min(steps, math.ceil(TIMED_STEPS / epoch_steps) * epoch_steps)
+    fewer = replace(options, max_steps=some)
     return {
-        "choosing the rate": seconds_of(lambda: _search(frozen, fewer), frozen.h.train.device) * options.epochs / some,
+        "choosing the rate": seconds_of(lambda: _search(frozen, fewer), frozen.h.train.device) * steps / some,
     }
 
 

@@ -44,8 +44,9 @@ def _heads_and_training(frozen: Frozen, options: BySgd) -> tuple[HeadPerRate, Tr
 
     encoder, context = frozen.encoder, frozen.context
     return augmented_training(
-        encoder, frozen.h, context, epochs=options.epochs, batch_size=options.batch_size, seed=frozen.seed
-    )
+        encoder, frozen.h, context, epochs=options.epochs, batch_size=options.batch_size, seed=frozen.seed,
+        max_steps=options.max_steps,
+    )  # fmt: skip
 
 
 def training(frozen: Frozen, options: BySgd) -> Training:

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from sslcli.errors import StateError, UsageError
+from sslcli.errors import StateError, UsageError, install_line
 from sslcli.models import TIMM
 from sslcli.models.backbones.of_libraries import backbone_of
 
@@ -23,7 +23,7 @@ def hold_to_known(backbone: str) -> Any:
     try:
         timm: Any = importlib.import_module("timm")
     except ImportError as error:
-        advice = "to install it, type: pip install 'sslcli[timm]'"
+        advice = f"to install it, type: {install_line('timm')}"
         raise StateError(f"--backbone {backbone} needs timm, which is not installed here; {advice}") from error
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), 5, 0.5)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from sslcli.errors import UsageError
+from sslcli.errors import UsageError, did_you_mean
 from sslcli.options.study import Study
-from sslcli.options.values import did_you_mean
 from sslcli.runs.registry import Registry
 from sslcli.studies.places import local, ray, slurm
 from sslcli.studies.places.place import Asked, Entry, Place

@@ -15,7 +15,7 @@ from typing import Annotated
 
 from typer import Option
 
-from sslcli.errors import StateError
+from sslcli.errors import StateError, install_line
 from sslcli.runs.registry import Registry
 from sslcli.studies.on_worker import Work
 from sslcli.studies.parcels import finish_unpacking, pack, unpack
@@ -157,7 +157,7 @@ def _open(asked: Asked) -> Ray:
     try:
         import ray
     except ImportError as error:
-        raise StateError("--on ray needs the package ray; to install it, type: pip install 'sslcli[ray]'") from error
+        raise StateError(f"--on ray needs the package ray; to install it, type: {install_line('ray')}") from error
     owns = not ray.is_initialized()
     if owns:
         join(ray, asked.where)

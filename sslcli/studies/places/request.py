@@ -70,5 +70,8 @@ def _read(text: str) -> object:
 
 def _content(path: Path) -> object:
     if not path.is_file():
-        raise UsageError(f"--job {path}: there is no such file")
+        raise UsageError(
+            f"--job {path}: there is no such file; accepted: NAME=VALUE, or a YAML file with a line NAME: VALUE for each; to "
+            "see what a job can ask for, type: ssl study --help"
+        )
     return load_yaml(path)

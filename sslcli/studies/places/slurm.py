@@ -20,8 +20,7 @@ from typing import Annotated, NamedTuple
 
 from typer import Option
 
-from sslcli.errors import StateError, UsageError
-from sslcli.options.values import did_you_mean
+from sslcli.errors import StateError, UsageError, did_you_mean, install_line
 from sslcli.studies.on_worker import Work
 from sslcli.studies.places.place import Asked, Ended, Entry, Job, Place
 from sslcli.studies.places.request import Request, request_of
@@ -220,7 +219,7 @@ def _open(asked: Asked) -> Slurm:
         os.environ["SUBMITIT_PREEMPT_SIGNAL"] = "USR1"  # submitit reads it once
         import submitit  # noqa: F401
     except ImportError as error:
-        raise StateError("--on slurm needs submitit; to install it, type: pip install 'sslcli[slurm]'") from error
+        raise StateError(f"--on slurm needs submitit; to install it, type: {install_line('slurm')}") from error
     shown = _asked("sinfo", "--noheader", "--format=%R")
     if shown.returncode:
         raise StateError(f"--on slurm: Slurm does not answer: {_last_line(shown.stderr)}; to see more, type: sinfo")
