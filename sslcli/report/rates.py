@@ -15,7 +15,7 @@ def rate_in_words(runs: Sequence[Run], protocol: str, names: Mapping[str, str]) 
     """
     if protocol not in PROTOCOLS or PROTOCOLS[protocol].frozen:
         return ""
-    mine = [run for run in runs if run.protocol == protocol and run.options.get("lr", run.metrics.get("rate")) is not None]
+    mine = [run for run in runs if run.protocol == protocol and (run.options.get("lr") or run.metrics.get("rate"))]
     if len({run.init for run in mine}) < 2:
         return ""
     if all(run.options.get("search_lr") for run in mine):

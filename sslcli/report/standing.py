@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from sslcli.comparison.ranking import Ranking
 from sslcli.evaluation.naming import heading, listed
+from sslcli.runs.naming import INIT_WORDS
+from sslcli.runs.run import Run
 
 MOST = 3  # sentences
 MOST_PAIRS = 2  # pairs of encoders that a sentence names
@@ -33,6 +35,18 @@ def standing(rankings: Sequence[Ranking]) -> list[tuple[str, str]]:
         lead, words = sentences[-1]
         sentences[-1] = (lead, f"{words}; {left} more evaluation{'s' * (left > 1)} under Results")
     return sentences
+
+
+def who(runs: Sequence[Run], names: Mapping[str, str]) -> str:
+    """What the names of the encoders mean, in a sentence; `names` are by init."""
+    own = next((run for run in runs if run.init == "pretrained"), None)
+    others = [name for init, name in names.items() if init not in INIT_WORDS]
+    words = [
+        f"{names['pretrained']} is {own.backbone}, pretrained here by {own.encoder_method}" if own else "",
+        f"{listed(others)} {'come' if len(others) > 1 else 'comes'} from elsewhere (network and weights under Recipe)",
+        "scratch is not pretrained" if "scratch" in names else "",
+    ]
+    return f"{heading('; '.join(filter(None, words)))}."
 
 
 def _finding(ranking: Ranking) -> tuple[object, ...]:

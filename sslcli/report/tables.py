@@ -148,17 +148,11 @@ def _difference_row(keys: Sequence[str], found: InitDifference, names: Naming) -
 
 
 def ranking_tables(rankings: Sequence[Ranking], beside: Sequence[ArmDifference] = ()) -> list[tuple[str, list[str], Table]]:
-    """For each ranking: the heading, sentences, and the table.
-
-    The sentence names the best method. The order of encoders stands in the answer already: for them the sentences are `beside`,
-    own pretraining minus each of the others.
-    """
+    """For each ranking: the heading, sentences, and the table. `beside` is own pretraining minus each of the other encoders."""
     return [
         (
             heading_of(ranking),
-            [typeset(f"{heading(one.sentence())}.") for one in beside if one.place == ranking.place]
-            if ranking.noun == NOUN
-            else [ranking.sentence()],
+            _beside_in_words(ranking, beside) if ranking.noun == NOUN else [ranking.sentence()],
             Table(
                 correction_of(ranking),
                 [(ranking.noun if key == "method" else head, key.endswith("_acc")) for key, head in RANKED.items()],
@@ -168,6 +162,14 @@ def ranking_tables(rankings: Sequence[Ranking], beside: Sequence[ArmDifference] 
         )
         for ranking in rankings
     ]
+
+
+def _beside_in_words(ranking: Ranking, beside: Sequence[ArmDifference]) -> list[str]:
+    """Own pretraining minus each of the others; the order of the encoders stands in the answer already."""
+    told = [typeset(f"{heading(one.sentence())}.") for one in beside if one.place == ranking.place]
+    if told and ranking.comparisons > 1:
+        told.append(f"The table's intervals are wider: they allow for {ranking.comparisons} comparisons, and decide.")
+    return told
 
 
 def _ranked_cell(key: str, text: str | None) -> Cell:

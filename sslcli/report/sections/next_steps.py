@@ -32,12 +32,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Pictures:
-    """A study's pictures: folder (from the project), the options that read them, classes, and how many have no label."""
+    """A study's pictures: their folder from the project, the options that read them, and the classes.
+
+    `unlabelled` training pictures have no label; with copies of test pictures, `without_label` have none.
+    """
 
     folder: str
     options: str
     classes: list[str]
     unlabelled: int
+    without_label: int
 
     @property
     def other_camera(self) -> str:
@@ -78,6 +82,7 @@ def _pictures(material: Material) -> Pictures | None:
         folder=words[words.index("--dataset") + 1].removeprefix(FOLDER), options=shlex.join(words),
         classes=sorted({line.label for line in lines if line.label}),
         unlabelled=sum(not line.label and line.part != "test" for line in lines),
+        without_label=sum(not line.label for line in lines),
     )  # fmt: skip
 
 
@@ -122,7 +127,7 @@ def _of_labels(run: Run, pictures: Pictures, material: Material) -> Iterator[Ste
     )
     yield Step(
         "What are the other labels?",
-        f"This command gives each of the {pictures.unlabelled:,} images without a label a class and a confidence. "
+        f"This command gives each of the {pictures.without_label:,} images without a label a class and a confidence. "
         f"{_expected(run)}",
         f"ssl predict --run {run.id} --images {folder} --out all-labels.csv",
         "In all-labels.csv look first at low confidences, and at the images marked unlike.",
