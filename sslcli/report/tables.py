@@ -166,10 +166,7 @@ def ranking_tables(rankings: Sequence[Ranking], beside: Sequence[ArmDifference] 
 
 def _beside_in_words(ranking: Ranking, beside: Sequence[ArmDifference]) -> list[str]:
     """Own pretraining minus each of the others; the order of the encoders stands in the answer already."""
-    told = [typeset(f"{heading(one.sentence())}.") for one in beside if one.place == ranking.place]
-    if told and ranking.comparisons > 1:
-        told.append(f"The table's intervals are wider: they allow for {ranking.comparisons} comparisons, and decide.")
-    return told
+    return [typeset(f"{heading(one.sentence())}.") for one in beside if one.place == ranking.place]
 
 
 def _ranked_cell(key: str, text: str | None) -> Cell:

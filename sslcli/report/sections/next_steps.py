@@ -123,7 +123,7 @@ def _of_labels(run: Run, pictures: Pictures, material: Material) -> Iterator[Ste
     yield Step(
         "How can the answer become surer?",
         f"Four times as many labels halve the intervals.{folds} For a test, label images drawn at random, not typical ones:",
-        f"ssl suggest --run {run.id} --n {count} --for-test",
+        f"ssl suggest --run {run.id} --n {count} --for-test --out results/labels/for-test.csv",
     )
     yield Step(
         "What are the other labels?",
@@ -164,7 +164,7 @@ SECTION = Section(
     chapter="Results",
     content=content,
     template="""\
-<p class="lead">Type the commands in the folder of the project. They use {{ best }}, by run <code>{{ run }}</code>: the most accurate here that can classify other images.</p>
+<p class="lead">Type the commands in the folder of the project, where registry.yaml is. They use {{ best }}, by run <code>{{ run }}</code>: the most accurate here that can classify other images.</p>
 <dl class="next">
 {% for step in steps %}
 <dt>{{ step.question }}</dt>

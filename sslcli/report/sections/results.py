@@ -14,6 +14,7 @@ def content(material: Material) -> Content:
     measured = material.measured
     protocols = dict.fromkeys(map(protocol_of, measured.rows))
     return {
+        "beside": bool(material.beside),
         "rankings": ranking_tables(material.rankings, material.beside),
         "tables": [
             (*of_protocol, rate_in_words(measured.runs, protocol, material.names))
@@ -29,7 +30,7 @@ SECTION = Section(
     chapter="Results",
     content=content,
     template="""\
-<p class="lead">A table for each protocol; accuracies of different protocols answer different questions.</p>
+<p class="lead">A table for each protocol; accuracies of different protocols answer different questions.{% if beside %} The intervals in the tables of encoders allow for all their comparisons, and decide who can be told apart; those “for this pair alone” do not.{% endif %}</p>
 {% for heading, sentences, t in rankings %}
 <h3>{{ heading }}</h3>
 {% if sentences %}<p>{{ sentences|join(" ") }}</p>{% endif %}
@@ -46,5 +47,5 @@ SECTION = Section(
 <p>{{ uneven.sentence }}</p>
 {{ table(uneven.means, "u1") }}
 {% endif %}
-""",
+""",  # noqa: E501  (a line of the page)
 )
