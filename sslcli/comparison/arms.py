@@ -6,7 +6,7 @@ better on these images. Imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from sslcli.errors import StateError
 from sslcli.evaluation.naming import in_words
 from sslcli.evaluation.test_logits import FILE, Kept, read_kept
 from sslcli.options.pairing import pair_key
-from sslcli.runs.naming import INIT_WORDS
+from sslcli.runs.naming import INIT_WORDS, inits_in_words
 from sslcli.runs.next_step import record_or_index
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -72,6 +72,16 @@ def compare_encoders(
 def others_of(runs: Sequence[Run]) -> bool:
     """Whether encoders from elsewhere are among these evaluations, or a pretraining that continued from one."""
     return any(run.init not in (None, *INIT_WORDS) for run in runs)
+
+
+def others_beside(registry: Registry, own: Run, runs: Sequence[Run]) -> list[Run]:
+    """The newest evaluation of each encoder from elsewhere that differs from that of one's own encoder in the encoder alone."""
+    if own.init != "pretrained":
+        return []
+    alike = (own.experiment, own.protocol, own.seed, own.at_epoch)
+    others = [run for run in runs if others_of([run]) and (run.experiment, run.protocol, run.seed, run.at_epoch) == alike]
+    keys = keys_of(registry, [own, *others])
+    return list({run.init: run for run in others if run.id in keys and keys[run.id] == keys.get(own.id)}.values())
 
 
 def keys_of(registry: Registry, runs: Sequence[Run]) -> dict[str, str]:
@@ -165,30 +175,28 @@ def arm_rankings(groups: Sequence[Mapping[Arm, Seeds]]) -> list[Ranking]:
     ]
 
 
+def arm_words(inits: Iterable[str | None]) -> dict[str, str]:
+    """Inits by their names for a person, as beside each other: with encoders from elsewhere, "pretrained" is one's own."""
+    words = inits_in_words(inits)
+    return words | ({"pretrained": OWN} if set(words) - set(INIT_WORDS) else {})
+
+
 def names_of(arms: Sequence[Seeds]) -> list[str]:
     """Encoders in words: own pretraining, scratch, a file's name, or "continued from" one; of several own ones the method.
 
     With the start of its sha256 where two files have one name.
     """
     runs = [_first(of_seed) for of_seed in arms]
+    of_inits = inits_in_words(run.init for run in runs)
     several = len({run.method for run in runs if run.init == "pretrained"}) > 1
-    words = [_name(run, several=several) for run in runs]
-    return [
-        word if words.count(word) == 1 else f"{word} ({(run.init or '').rpartition('-')[2] if _is_other(run) else run.id})"
-        for word, run in zip(words, runs, strict=True)
-    ]
+    words = [_name(run, of_inits, several=several) for run in runs]
+    return [word if words.count(word) == 1 else f"{word} ({run.id})" for word, run in zip(words, runs, strict=True)]
 
 
-def _name(run: Run, *, several: bool) -> str:
-    init = run.init or ""
-    if not _is_other(run):
-        return f"{OWN} ({run.method})" if several and init == "pretrained" else OWN if init == "pretrained" else init
-    file = init.removeprefix("pretrained-from-").removeprefix("file-").rpartition("-")[0] or init
-    return f"continued from {file}" if init.startswith("pretrained-from-") else file
-
-
-def _is_other(run: Run) -> bool:
-    return run.init not in (None, *INIT_WORDS)
+def _name(run: Run, of_inits: Mapping[str, str], *, several: bool) -> str:
+    if run.init == "pretrained":
+        return f"{OWN} ({run.method})" if several else OWN
+    return of_inits.get(run.init or "", "")
 
 
 def _first(runs: Seeds) -> Run:

@@ -17,6 +17,7 @@ from sslcli.comparison.differences import Pair, but_for_seed, images_of, interva
 from sslcli.comparison.options_apart import NO_SETTINGS, Settings
 from sslcli.evaluation.naming import in_words, listed
 from sslcli.evaluation.statistics import TAIL, Difference, SeedSpread
+from sslcli.runs.naming import inits_in_words
 from sslcli.runs.run import Run
 
 Seeds = Mapping[int | None, Run]
@@ -45,7 +46,10 @@ class Ranked:
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """Methods, or encoders (`noun`), that were evaluated in the same way, the best first. The intervals cover 1 - `tail`."""
+    """Methods, or encoders (`noun`), that were evaluated in the same way, the best first. The intervals cover 1 - `tail`.
+
+    `apart` has the places in `methods` of every two that can be told apart: the better one, then the worse one.
+    """
 
     experiment: str
     protocol: str | None
@@ -57,6 +61,7 @@ class Ranking:
     tail: float
     methods: tuple[Ranked, ...]
     noun: str = "method"
+    apart: tuple[tuple[int, int], ...] = ()
 
     @property
     def place(self) -> str:
@@ -109,7 +114,7 @@ def rank(candidates: Sequence[Seeds], metric: str, names: Sequence[str], *, noun
             _ranked(name, runs, metric, comparisons.get((0, place)), tail=tail, is_worse=(0, place) in told)
             for place, (runs, name) in enumerate(in_order)
         ),
-        noun=noun,
+        noun=noun, apart=tuple(sorted(two for two in told if comparisons[two].interval(tail)[0].high < 0)),
     )  # fmt: skip
 
 
@@ -185,13 +190,15 @@ def _metric(run: Run) -> str:
 
 
 def _name(run: Run) -> str:
-    """The method of an evaluation's encoder; for others' weights, which no method here trained, their name."""
+    """The method of an evaluation's encoder; for others' weights, which no method here trained, their init."""
     return run.encoder_method if run.encoder_method and run.init == "pretrained" else str(run.init)
 
 
 def _told_apart(runs: Sequence[Run], settings: Settings) -> list[str]:
     """The names of methods; if one has several settings, with what distinguishes these, else with a run's id."""
-    names = [_name(run) for run in runs]
+    keys = [_name(run) for run in runs]
+    of_inits = inits_in_words(keys)
+    names = [of_inits[key] for key in keys]
     words = [
         f"{name} ({settings.get(run.id) or run.id})" if names.count(name) > 1 else name
         for name, run in zip(names, runs, strict=True)

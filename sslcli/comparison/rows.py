@@ -19,6 +19,7 @@ from sslcli.comparison.options_apart import NO_SETTINGS, Settings
 from sslcli.console.tables import text_of, width_of
 from sslcli.evaluation.protocols import PROTOCOLS, protocol_named
 from sslcli.evaluation.statistics import InitDifference
+from sslcli.runs.naming import inits_in_words
 from sslcli.runs.run import Run
 
 GAP = 2  # spaces between columns
@@ -79,6 +80,7 @@ def tables(
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in chosen:
         groups.setdefault(but_for_seed(run, setups), []).append(run)
+    names = inits_in_words(run.init for run in chosen)
     order = {run.id: place for place, run in enumerate(chosen)}
     under: dict[str, list[InitDifference]] = {}
     for found in differences:
@@ -90,7 +92,8 @@ def tables(
         of_seed = {run.seed: run for run in group}
         newest_each = list(of_seed.values())
         of_seeds = [[run] for run in group if run not in newest_each] + [newest_each]
-        rows += [_row_over_seeds(runs, settings) | (_kept(runs) if tell_published else {}) for runs in of_seeds]
+        named = {"init": names.get(group[0].init or "")}
+        rows += [_row_over_seeds(runs, settings) | named | (_kept(runs) if tell_published else {}) for runs in of_seeds]
         mine = [found for run in group for found in under.get(run.id, [])]
         rows += [_difference_row(found, name_it=len(mine) > 1) for found in mine]
     return made
@@ -152,11 +155,11 @@ def _points(difference: float | None) -> str:
 
 def within_room(tables: Mapping[str, Sequence[Row]], ids: Collection[str], room: int) -> dict[str, Laid]:
     """Lay out each table: with whole ids, else with shortened ones, else with one each; the best over epochs if it fits."""
-    endings: dict[str, str] = {}
+    known: dict[str, str] = {}
 
     def short(names: Sequence[str], most: int = MOST_IDS) -> str:
-        endings.update({} if endings else _endings(ids))
-        listed = ", ".join(f"…{endings[name]}" for name in names[:most])
+        known.update({} if known else endings(ids))
+        listed = ", ".join(f"…{known[name]}" for name in names[:most])
         return f"{listed} +{len(names) - most}" if len(names) > most else listed
 
     forms: tuple[Words, ...] = (_whole, short, partial(short, most=1))
@@ -207,8 +210,8 @@ def _whole(ids: Sequence[str]) -> str:
     return f"{ids[0]} and {len(ids) - 1} more" if len(ids) > 1 else ids[0]
 
 
-def _endings(ids: Collection[str]) -> dict[str, str]:
+def endings(ids: Collection[str]) -> dict[str, str]:
     """The shortest unique ending of each id, in whole words between hyphens."""
-    endings = {name: [*accumulate(reversed(name.split("-")), lambda end, word: f"{word}-{end}")] for name in ids}
-    counts = Counter(ending for several in endings.values() for ending in several)
-    return {name: next((ending for ending in several if counts[ending] == 1), name) for name, several in endings.items()}
+    found = {name: [*accumulate(reversed(name.split("-")), lambda end, word: f"{word}-{end}")] for name in ids}
+    counts = Counter(ending for several in found.values() for ending in several)
+    return {name: next((ending for ending in several if counts[ending] == 1), name) for name, several in found.items()}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sslcli.evaluation.protocols import PROTOCOLS, evaluations, protocol_named, usual_of
 from sslcli.evaluation.statistics import InitDifference
-from sslcli.runs.naming import INIT_WORDS, share_label
+from sslcli.runs.naming import INIT_WORDS, inits_in_words, share_label
 from sslcli.runs.run import FIRST_METHOD, Run
 
 
@@ -45,13 +45,9 @@ def told_apart(places: Sequence[str], differences: Sequence[InitDifference]) -> 
 def settings_with_method(differences: Sequence[InitDifference]) -> list[str]:
     """What distinguishes each difference: others' weights, the method if there are several, the setting; "" if nothing."""
     several = len({found.method for found in differences} - {None}) > 1
-    told = [(_others_weights(found), found.method if several else None, found.setting) for found in differences]
+    others = inits_in_words(found.init for found in differences if found.init not in INIT_WORDS)
+    told = [(others.get(found.init or ""), found.method if several else None, found.setting) for found in differences]
     return [", ".join(filter(None, words)) for words in told]
-
-
-def _others_weights(found: InitDifference) -> str | None:
-    """The init of a difference if it is a file of others' weights, or a pretraining that started from one."""
-    return None if found.init in (None, *INIT_WORDS) else str(found.init)
 
 
 def listed(words: Sequence[str]) -> str:

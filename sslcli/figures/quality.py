@@ -12,7 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from sslcli.evaluation.quality import BINS, Quality, wilson
-from sslcli.figures.canvas import new_figure, styled
+from sslcli.figures.canvas import new_figure, styled, wrapped
 from sslcli.figures.curves import LOOKS
 from sslcli.figures.palette import LIGHT
 
@@ -21,6 +21,7 @@ FEW = 20  # images: a bin with fewer is drawn pale and not joined
 PALE = 0.3
 SMALLEST, LARGEST = 3.0, 9.0  # points: the marker sizes of an empty bin and of the fullest
 HATCHES = ("", "////", "....", "xxxx", "----", "\\\\\\\\")
+APART = 0.1  # inches between a row of matrices and the title and legend, which would cover the middle one of three
 CELL = 0.42  # inches per class in a confusion matrix
 MOST_NUMBERED = 20  # classes; with more, the cells are too small for numbers
 WIDEST = 42.0  # inches of a matrix: with more than a hundred classes the cells are smaller
@@ -44,10 +45,12 @@ class Judged:
 def draw_confusion(judged: Sequence[Judged], *, classes: Sequence[str], title: str, subtitle: str) -> Figure:
     """A matrix for each evaluation, side by side: for each true class (row) the per cent predicted as each class."""
     side = 1.3 + min(WIDEST, max(2.6, CELL * len(classes)))
-    figure = new_figure(side * len(judged), side + 1.0)
-    figure.suptitle(title, wrap=True)
+    width, height = side * len(judged), side + 1.2
+    figure = new_figure(width, height)
+    figure.set_layout_engine("constrained", rect=(0, APART / height, 1, 1 - 2 * APART / height))
+    figure.suptitle(wrapped(title, round(9 * width)))
     legend = "per cent of the images of the true class; rows add up to 100, an empty cell is 0"
-    figure.supxlabel(f"{legend}\n{subtitle}", fontsize=7.5, color=LIGHT.soft, wrap=True)
+    figure.supxlabel(wrapped(f"{legend}\n{subtitle}", round(15 * width)), fontsize=7.5, color=LIGHT.soft)
     panels = figure.subplots(1, len(judged), squeeze=False, sharey=True).flat
     for axes, one in zip(panels, judged, strict=True):
         _draw_matrix(axes, one, classes)

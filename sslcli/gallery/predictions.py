@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sslcli.comparison.arms import arm_words, others_beside
 from sslcli.console.messages import say
 from sslcli.data.batches import generator
 from sslcli.data.folder.entry import as_text
@@ -27,6 +28,7 @@ from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import build_encoder
 from sslcli.options.pictures import Predict
 from sslcli.plans.data_access import data_of_run
+from sslcli.runs.naming import inits_in_words
 from sslcli.runs.next_step import evaluation_command
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -39,7 +41,7 @@ MEANS_THE_SAME = 0.002  # a larger difference in accuracy is reported; another m
 
 
 def save_predictions(registry: Registry, command: Predict) -> list[Path]:
-    """A grid for each pair of evaluations that is meant; returns the pictures' paths."""
+    """A grid for each group of evaluations that is meant; returns the pictures' paths."""
     groups = [[registry.load(run) for run in group] for group in _groups(registry, command)]
     if command.out is not None and len(groups) > 1:
         raise UsageError(f"--out {command.out} is one picture, but {len(groups)} would be drawn; choose one with --run")
@@ -54,11 +56,12 @@ def save_predictions(registry: Registry, command: Predict) -> list[Path]:
 
 
 def _groups(registry: Registry, command: Predict) -> list[list[Run]]:
-    """The runs of each picture: the newest pretrained and scratch of each kind, or only the named evaluation."""
+    """The runs of each picture: the newest pretrained and scratch of each kind, and the encoders from elsewhere beside them; or
+    only the named evaluation."""
     chosen = _chosen(registry, command)
     if command.run is not None or command.encoder_seed is not None:
         return [[run] for run in chosen]
-    return newest_pairs(chosen)
+    return [pair + others_beside(registry, pair[0], chosen) for pair in newest_pairs(chosen)]
 
 
 def _chosen(registry: Registry, command: Predict) -> list[Run]:
@@ -129,7 +132,7 @@ def _predict(record: Run, loaded: tuple[Classifier, State], images: Images, comm
 
 
 def _draw_test_images(registry: Registry, records: list[Run], data: ImageData, command: Predict, path: Path) -> None:
-    """Save the grid of one run or of a pair, and print a line of results for each run."""
+    """Save the grid of one run or of several, and print a line of results for each."""
     total = len(data.test_labels)
     command = command.at_most("n", total)
     if command.n > total:
@@ -144,7 +147,8 @@ def _draw_test_images(registry: Registry, records: list[Run], data: ImageData, c
             subtitle=f"{legend} and a broken frame: wrong\n{ids}\n{judged[0].most} · {chosen}",
         )  # fmt: skip
     else:
-        names = [str(record.init) for record in records]
+        words = arm_words(record.init for record in records)
+        names = [words[str(record.init)] for record in records]
         both = [f"{name}: {one.figures}" for name, one in zip(names, judged, strict=True)]
         figure = draw_predictions_beside(
             list(zip(*(one.tiles for one in judged), strict=True)), names=names, title="\n".join([_kind(records[0]), *both]),
@@ -198,7 +202,7 @@ def _kind(record: Run) -> str:
 def _title(record: Run, encoder_seed: int | None = None) -> str:
     if encoder_seed is not None:
         return f"NOT A RESULT: a scratch probe's classifier\nwith the wrong random encoder (seed {encoder_seed})"
-    return f"{_kind(record)}, {record.init}"
+    return f"{_kind(record)}, {inits_in_words([record.init]).get(str(record.init))}"
 
 
 def run_for_own_images(registry: Registry, command: Predict) -> Run:

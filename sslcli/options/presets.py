@@ -141,6 +141,8 @@ def assign(preset: dict[str, list[dict[str, object]]], assignment: str) -> None:
     takers = [section for section, file in zip(preset[kind], files, strict=True) if file and name in file.options]
     for section in takers or preset[kind]:  # an option of some methods goes only to their trainings
         section[name] = value
+        if (name, value) == ("search_lr", True):
+            section.pop("lr", None)  # the preset's; the search finds one in its place
 
 
 def trainings_of(preset: dict[str, list[dict[str, object]]], command: Study) -> list[Step]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import floor, log10
+from types import MappingProxyType
 from typing import Any
 
 from sslcli.comparison.answer import clause, places_in_words
-from sslcli.comparison.arms import NOUN, ArmDifference
-from sslcli.comparison.ranking import Ranking
 from sslcli.comparison.rows import EvaluationRow
 from sslcli.evaluation.naming import heading
 from sslcli.evaluation.protocols import PROTOCOLS
@@ -59,6 +58,7 @@ def interval(found: InitDifference, digits: int = 1) -> str:
     return f"{points(found.low, digits)} to {points(found.high, digits)}"
 
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 FEW = 4  # differences in one sentence, at most
 
 
@@ -67,7 +67,7 @@ def verdicts(differences: Sequence[InitDifference]) -> list[tuple[str, str]]:
     shown = list(zip(differences, places_in_words(differences), strict=True))
     if len(shown) > FEW:  # the first gain or loss, if there is one
         shown = sorted(shown, key=lambda pair: pair[0].verdict == "chance")[:1]
-    clauses = [(f"In {lead}", _typeset(rest)) for lead, rest in (clause(*one) for one in shown)]
+    clauses = [(f"In {lead}", typeset(rest)) for lead, rest in (clause(*one) for one in shown)]
     if len(differences) > FEW:
         kinds = Counter(found.verdict for found in differences)
         gains = f"{kinds['gain']} gain{'s' * (kinds['gain'] != 1)}"
@@ -77,24 +77,16 @@ def verdicts(differences: Sequence[InitDifference]) -> list[tuple[str, str]]:
     return clauses
 
 
-def encoders_in_words(rankings: Sequence[Ranking], beside: Sequence[ArmDifference]) -> list[str]:
-    """For each evaluation of encoders from elsewhere: which is best and which cannot be told from it, and the differences."""
-    return [
-        _typeset(
-            " ".join([ranking.sentence(), *(f"{heading(one.sentence())}." for one in beside if one.place == ranking.place)])
-        )
-        for ranking in rankings
-        if ranking.noun == NOUN
-    ]
-
-
-def _typeset(text: str) -> str:
+def typeset(text: str) -> str:
     """Text of the terminal for the page: real minus signs, and no line break before a per cent sign."""
     return re.sub(r"(?<![a-z0-9])-", "−", text.replace(" %", "\u00a0%"))
 
 
-def forest(differences: Sequence[InitDifference]) -> dict[str, Any]:
-    """The differences as rows of a forest plot: positions in per cent of its width, the ticks of the axis in points."""
+def forest(differences: Sequence[InitDifference], tested: Mapping[str, str] = NOTHING) -> dict[str, Any]:
+    """The differences as rows of a forest plot: positions in per cent of its width, the ticks of the axis in points.
+
+    `tested` says by run which images were tested.
+    """
     if not differences:
         return {}
     ends: list[float] = [100 * value for found in differences for value in (found.low, found.high, found.difference)]
@@ -117,7 +109,8 @@ def forest(differences: Sequence[InitDifference]) -> dict[str, Any]:
                 "label": heading(name),
                 "value": points(found.difference),
                 "interval": interval(found),
-                "accuracies": f"{100 * found.pretrained:.1f} against {100 * found.scratch:.1f} %",
+                "accuracies": f"{100 * found.pretrained:.1f} against {100 * found.scratch:.1f} %"
+                + (f", {where}" if (where := tested.get(found.pretrained_run)) else ""),
                 "kind": found.verdict,
                 "at": place(100 * found.difference),
                 "low": place(100 * found.low),

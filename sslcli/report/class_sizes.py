@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from sslcli.data.folder.manifest import FILE as MANIFEST
-from sslcli.data.folder.manifest import read_manifest
+from sslcli.comparison.differences import folds_of
 from sslcli.data.split import LEAST_LABELS
 from sslcli.errors import StateError
 from sslcli.evaluation.naming import in_words
-from sslcli.evaluation.test_logits import FILE, Kept, read_kept
+from sslcli.evaluation.test_logits import FILE, IN_FOLDS, Kept, read_kept
+from sslcli.report.counts import labelled_lines
+from sslcli.report.tables import Cell, Table
+from sslcli.report.tested import tested_by
+from sslcli.runs.next_step import record_or_index
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
@@ -20,53 +24,79 @@ UNEVEN = 1.5  # times an equal share of the test images; from there on the page 
 FRACTIONS = (0.1, 0.2, 0.5)
 
 
-def uneven(registry: Registry, runs: Sequence[Run]) -> list[str]:
-    """Sentences about test images of which one class has many more than others, with each run's mean over classes."""
-    known = [(run, kept) for run in runs if (kept := _kept(registry, run)) is not None]
+@dataclass(frozen=True)
+class Unevenness:
+    """What the largest class alone would reach, in a sentence, and each encoder's mean over classes, as a table."""
+
+    sentence: str
+    means: Table
+
+
+def uneven(registry: Registry, runs: Sequence[Run], names: Mapping[str, str]) -> Unevenness | None:
+    """What to say where one class has many more tested images than others; None if none has, or no logits are saved.
+
+    `names` are the encoders' names by init.
+    """
+    known = [(run, kept) for run in runs if (kept := kept_of(registry, run)) is not None]
     if not known:
-        return []
-    record, kept = registry.load(known[0][0]), known[0][1]
-    classes = record.data.get("classes") or []
-    counts = np.bincount(kept.labels, minlength=len(classes))
-    share = counts.max() / len(kept.labels)
-    if not classes or share * len(classes) < UNEVEN:
-        return []
-    means = "; ".join(f"{_name(run)} {_over_classes(one):.1%}" for run, one in known if _same(one, kept))
-    largest = classes[int(counts.argmax())]
-    return [
-        f"The classes are uneven: always naming the largest, “{largest}”, would be right for {share:.1%} of the "
-        f"{len(kept.labels):,} test images.",
-        f"On these test images, the mean of the classes' accuracies counts a small class as much as a large one: {means}.",
-    ]  # fmt: skip
+        return None
+    classes = record_or_index(registry, known[0][0]).data.get("classes") or []
+    known = [(run, kept) for run, kept in known if kept.logits.shape[1] == len(classes)]
+    shares = {tested_by(run): np.bincount(kept.labels, minlength=len(classes)) / len(kept.labels) for run, kept in known}
+    if not classes or max(share.max() for share in shares.values()) * len(classes) < UNEVEN:
+        return None
+    largest = int(next(iter(shares.values())).argmax())
+    always = " and ".join(f"{share[largest]:.1%} of the {where}" for where, share in shares.items())
+    return Unevenness(
+        f"The classes are uneven: always naming the largest, “{classes[largest]}”, would be right for {always}. "
+        "So here is also the mean of the classes' accuracies, in which a small class counts as much as a large one.",
+        _by_evaluation(known, names),
+    )
 
 
-def _kept(registry: Registry, run: Run) -> Kept | None:
-    """The test logits of a run made here; None if they are not there."""
+def _by_evaluation(known: Sequence[tuple[Run, Kept]], names: Mapping[str, str]) -> Table:
+    """A row for each encoder and seed, a column for each evaluation: the mean of the classes' accuracies."""
+    means: dict[str, dict[str, float]] = {}
+    columns: dict[str, None] = {}
+    several = len({run.encoder_method for run, _ in known} - {None}) > 1
+    for run, kept in known:
+        place = f"{in_words(run.experiment, run.label_fraction, run.at_epoch, run.protocol)}, {tested_by(run)}"
+        columns[place] = None
+        means.setdefault(_name(run, names, several=several), {})[place] = _over_classes(kept)
+    rows = [
+        [
+            Cell(name, head=True),
+            *(Cell(f"{100 * of[place]:.1f}", of[place], kind="number") if place in of else Cell("–") for place in columns),
+        ]
+        for name, of in means.items()
+    ]
+    return Table("Mean of the classes' accuracies (%)", [("encoder", False), *((place, True) for place in columns)], rows)
+
+
+def kept_of(registry: Registry, run: Run) -> Kept | None:
+    """The logits of the images whose accuracy a run made here gives, in folds or of the test; None if they are not there."""
     try:
-        return read_kept(registry.path(f"{run.folder}/{FILE}"))
+        return read_kept(registry.path(f"{run.folder}/{FILE if folds_of(run) is None else IN_FOLDS}"))
     except StateError:
         return None
-
-
-def _same(one: Kept, other: Kept) -> bool:
-    return np.array_equal(one.labels, other.labels)
 
 
 def _over_classes(kept: Kept) -> float:
     return float(np.mean([kept.right[kept.labels == label].mean() for label in np.unique(kept.labels)]))
 
 
-def _name(run: Run) -> str:
-    seed = f" (seed {run.seed})" if run.seed not in (None, 1) else ""
-    return f"{in_words(run.experiment, run.label_fraction, run.at_epoch, run.protocol)}, {run.init}{seed}"
+def _name(run: Run, names: Mapping[str, str], *, several: bool) -> str:
+    method = f" ({run.encoder_method})" if several and run.encoder_method else ""
+    seed = f", seed {run.seed}" if run.seed not in (None, 1) else ""
+    return f"{names.get(run.init or '', run.init)}{method}{seed}"
 
 
 def possible_fraction(registry: Registry, runs: Iterable[Run]) -> float | None:
     """The smallest of FRACTIONS that leaves each class enough labels; None if none does. The smallest, if nothing is known."""
     counts: Counter[str] = Counter()
     for run in runs:
-        if (file := registry.path(f"{run.folder}/{MANIFEST}")).exists():
-            counts = Counter(line.label for line in read_manifest(file) if line.label and line.part != "test")
+        if lines := labelled_lines(registry, run):
+            counts = Counter(line.label for line in lines if line.label and line.part != "test")
             break
     smallest = min(counts.values(), default=LEAST_LABELS / FRACTIONS[0])
     return next((fraction for fraction in FRACTIONS if fraction * smallest >= LEAST_LABELS), None)

@@ -15,24 +15,32 @@ from markupsafe import Markup
 
 from sslcli import __version__
 from sslcli.comparison.answer import answer, speaks_of
+from sslcli.comparison.arms import NOUN, arm_words
 from sslcli.comparison.comparison import Comparison, choose, compared_runs
 from sslcli.comparison.differences import pair_up
 from sslcli.errors import UsageError
+from sslcli.evaluation.naming import heading
 from sslcli.figures.palette import DARK, LIGHT
 from sslcli.files import write_text
-from sslcli.report.answer import encoders_in_words, forest, verdicts
+from sslcli.report.answer import forest, typeset, verdicts
+from sslcli.report.counts import counts
+from sslcli.report.data_checks import data_checks
 from sslcli.report.embedded import that_fit
 from sslcli.report.pictures import find_pictures, in_order, shown_at_once
-from sslcli.report.provenance import Measured, data_checks
+from sslcli.report.provenance import Measured
 from sslcli.report.quality import quality_figures
 from sslcli.report.section import Content, Material
 from sslcli.report.sections import SECTIONS
+from sslcli.report.standing import standing, who
+from sslcli.report.tested import tested_by, which_tested
+from sslcli.runs.naming import INIT_WORDS
 from sslcli.runs.next_step import record_or_index
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import LEGAL_ID, Run
 from sslcli.training.tags import RESERVED
 
 QUESTION = "Does self-supervised pretraining help here?"
+QUESTION_BESIDE = "Pretrain here, or take an encoder from elsewhere?"
 LIMIT = 3_000_000  # bytes of a page, at most
 MARGIN = 50_000  # of these, reserved for headings of pictures
 COLOURS = f""":root {{ color-scheme: light dark; {LIGHT.as_css} }}
@@ -60,7 +68,7 @@ def make(
     lawful = name and LEGAL_ID.fullmatch(name) and not RESERVED.fullmatch(name)
     file = f"{name}.html" if lawful else "report.html"
     path = out or registry.path(f"results/{file}")
-    write_text(path, _page(registry, chosen, {"title": title or QUESTION, "author": author or ""}))
+    write_text(path, _page(registry, chosen, {"title": title or "", "author": author or ""}))
     return path
 
 
@@ -68,7 +76,7 @@ def _page(registry: Registry, chosen: list[Run], names: dict[str, str]) -> str:
     """The whole page, with as many pictures as fit."""
     comparison, _, _, beside = compared_runs(registry, chosen)
     material = _material(registry, chosen, comparison, beside)
-    head = _head(material) | names
+    head = _head(material) | {name: value for name, value in names.items() if value}
     room = LIMIT - MARGIN - len(_render(head, replace(material, left_out=material.found)).encode())
     kept, left_out = that_fit(sorted(material.found, key=lambda picture: not shown_at_once(picture)), room)
     return _render(head, replace(material, kept=in_order(kept), left_out=left_out))
@@ -81,7 +89,7 @@ def _material(registry: Registry, chosen: list[Run], comparison: Comparison, bes
     found, damaged = find_pictures(registry, runs)
     return Material(
         registry=registry, chosen=chosen, checks=checks, unchecked=unchecked, damaged=damaged, rankings=comparison.rankings,
-        beside=comparison.beside,
+        beside=comparison.beside, names=arm_words(run.init for run in chosen),
         measured=Measured(
             comparison.rows, comparison.differences, runs, [run for run in pair_up(chosen)[1] if run.id not in beside]
         ),
@@ -103,19 +111,32 @@ def _datasets(runs: Sequence[Run]) -> dict[str, str | None]:
 
 def _head(material: Material) -> dict[str, Any]:
     """The values above the sections: the setting and the answer."""
-    runs, differences = material.measured.runs, material.measured.differences
+    chosen, differences = material.chosen, material.measured.differences
+    others = [name for init, name in material.names.items() if init not in INIT_WORDS]
+    own = [run for run in chosen if run.init in (None, *INIT_WORDS)] or chosen
+    order = [
+        (typeset(lead), typeset(rest))
+        for lead, rest in standing([ranking for ranking in material.rankings if ranking.noun == NOUN])
+    ]
     return {
-        "study": material.chosen[0].study or "",
+        "title": QUESTION_BESIDE if order else QUESTION,
+        "author": "",
+        "study": chosen[0].study or "",
         "version": __version__,
         "setting": [
-            ("Data", list(_datasets(runs))),
-            ("Method", list(dict.fromkeys(run.encoder_method for run in material.chosen if run.encoder_method))),
-            ("Backbone", list(dict.fromkeys(run.backbone for run in material.chosen if run.backbone))),
+            ("Data", list(_datasets(material.measured.runs))),
+            ("Method", list(dict.fromkeys(run.encoder_method for run in chosen if run.encoder_method))),
+            ("Backbone", list(dict.fromkeys(run.backbone for run in own if run.backbone))),
+            ("Beside", others),
         ],
+        "counts": counts(material.registry, chosen),
+        "standing": order,
         "verdicts": verdicts(differences),
+        "who": who(chosen, material.names) if order else "",
+        "tested": which_tested(chosen),
         "speaks_of": speaks_of(differences) if differences else answer(differences),
-        "encoders": encoders_in_words(material.rankings, material.beside),
-        "forest": forest(differences),
+        "forest": forest(differences, {run.id: tested_by(run) for run in chosen}),
+        "whose": f"{heading(material.names.get(INIT_WORDS[0], INIT_WORDS[0]))} minus {INIT_WORDS[1]}",
     }
 
 
@@ -138,6 +159,6 @@ def _render(head: Content, material: Material) -> str:
         if not section.linked or content[section.linked]:
             chapters.setdefault(section.chapter or section.heading, section.key)
     return environment.get_template("report.html.j2").render(
-        head, sections=sections, chapters=chapters, script_hash=digest,
+        head, sections=sections, keys=[section["key"] for section in sections], chapters=chapters, script_hash=digest,
         style=Markup(COLOURS + style), script=Markup(script),  # noqa: S704  (the package's)
     )  # fmt: skip

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sslcli.comparison.answer import places_in_words
@@ -16,20 +14,19 @@ from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.evaluation.statistics import InitDifference
 from sslcli.report.answer import protocol_of, share, words_of
 from sslcli.report.tables import Cell, Table
-from sslcli.runs.naming import dataset_word
 from sslcli.runs.run import Run
 
 DONE = ("finished", "published")
 CPU = re.compile(r", \d+ threads$")  # the record of a CPU; anything else is a GPU
 
 
-def provenance(runs: Sequence[Run]) -> Table:
-    """A row for every run: command, time, device, versions, commit, data and checkpoint."""
+def provenance(runs: Sequence[Run], names: Mapping[str, str]) -> Table:
+    """A row for every run: command, time, device, versions, commit, data and checkpoint. `names` are encoders' by init."""
     columns = ["run", "what", "command", "seconds", "device", "versions", "commit", "data, SHA-256", "checkpoint, SHA-256"]
     rows = [
         [
             Cell(run.id, note="; ".join(filter(None, (run.name, run.note))), kind="code", head=True),
-            Cell(_what(run), note=run.status),
+            Cell(_what(run, names), note=run.status),
             Cell(without_folders(run.command) or "–", kind="code"),
             _seconds(run),
             Cell(run.device or "–"),
@@ -48,11 +45,11 @@ def without_folders(command: str | None) -> str:
     return re.sub(r"""(?<=[\s='"])/(?:[^\s/'"]+/)*""", "…/", command or "")
 
 
-def _what(run: Run) -> str:
+def _what(run: Run, names: Mapping[str, str]) -> str:
     protocol = words_of(run.protocol).inline if run.protocol else WORDS.get(run.experiment, run.experiment)
     labels = f" on {share(run.label_fraction)} of the labels" if run.label_fraction not in (None, 1) else ""
     epoch = f", encoder of epoch {run.at_epoch}" if run.at_epoch else ""
-    return ", ".join(filter(None, (f"{protocol}{labels}", run.init))) + epoch
+    return ", ".join(filter(None, (f"{protocol}{labels}", names.get(run.init or "", run.init)))) + epoch
 
 
 def _seconds(run: Run) -> Cell:
@@ -84,49 +81,6 @@ def minutes_in_words(runs: Sequence[Run]) -> str:
 def each(values: Iterable[Any]) -> str:
     """The distinct values that are not empty: "a; b"."""
     return "; ".join(dict.fromkeys(str(value) for value in values if value))
-
-
-def data_checks(root: Path, datasets: Mapping[str, str | None]) -> tuple[list[Table], list[str]]:
-    """The results of `ssl data check` for each data set, without lists; and sentences about missing or unreadable checks.
-
-    `datasets` maps names to the sha256 of the content, None if unknown; a check of other data is not shown.
-    """
-    tables, without = [], []
-    for dataset, sha256 in datasets.items():
-        name = f"results/data/{dataset_word(dataset)}.json"
-        try:
-            content = json.loads((root / name).read_text(encoding="utf-8"))
-            if not isinstance(content, dict) or not content:
-                raise ValueError
-        except FileNotFoundError:
-            without.append(f"there is no data check of {dataset}")
-            continue
-        except (OSError, ValueError):
-            without.append(f"the data check {name} is damaged")
-            continue
-        if sha256 and content.get("fingerprint") != sha256:
-            without.append(f"the data check {name} is of other data than these runs were trained on")
-            continue
-        rows = [[Cell(key, head=True), Cell(text, kind="number")] for key, text in _scalars(content)]
-        tables.append(Table(f"Data check of {dataset}", [("count", False), ("value", True)], rows, sortable=False))
-    return tables, without
-
-
-def _scalars(content: Any, prefix: str = "") -> list[tuple[str, str]]:
-    """The scalars of nested mappings, each with its keys in words."""
-    match content:
-        case dict():
-            inner = ((f"{prefix} {key}".strip().replace("_", " "), value) for key, value in content.items())
-            return [pair for name, value in inner for pair in _scalars(value, name)]
-        case bool():
-            return [(prefix, "yes" if content else "no")]
-        case int():
-            return [(prefix, f"{content:,}")]
-        case float():
-            return [(prefix, f"{content:.6g}")]
-        case str():
-            return [(prefix, content)]
-    return []
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ from typing import Any
 from sslcli.data import DATASETS
 from sslcli.evaluation.naming import WORDS, in_words
 from sslcli.methods import FILES, options_of
-from sslcli.models import BACKBONES
+from sslcli.models import BACKBONES, INPUT
 from sslcli.options.command import NO_OPTION_OF_A_RUN
 from sslcli.options.trainings import TRAININGS
 from sslcli.report.provenance import DONE, without_folders
 from sslcli.report.tables import Cell, Table
+from sslcli.runs.naming import INIT_WORDS
 from sslcli.runs.run import EXPERIMENTS, Run
 
 ELSEWHERE = {
@@ -128,6 +129,35 @@ def _minutes(runs: Sequence[Run]) -> str:
         return "–"
     ends = dict.fromkeys(f"{minutes:.1f}" if minutes >= 0.05 else "< 0.1" for minutes in (timed[0], timed[-1]))
     return " to ".join(ends)
+
+
+def encoders(runs: Sequence[Run], names: Mapping[str, str]) -> Table | None:
+    """The encoders from elsewhere: their name on the page, network, weights, and name in the records; None without any.
+
+    `names` are the encoders' names by init.
+    """
+    first = {run.init: run for run in reversed(runs) if run.init in names and run.init not in INIT_WORDS}
+    if not first:
+        return None
+    rows = [
+        [
+            Cell(names[init], head=True),
+            Cell(first[init].backbone or "–", note=_stem(first[init])),
+            Cell(str(origin.get("file", "–")), note=f"SHA-256 {origin['sha256']}" if "sha256" in origin else ""),
+            Cell(init, kind="code"),
+        ]
+        for init in names
+        if init in first
+        for origin in [first[init].data.get("init", {})]
+    ]
+    columns = ["encoder", "network", "file of weights", "name in the records"]
+    return Table("The encoders from elsewhere", [(column, False) for column in columns], rows, sortable=False)
+
+
+def _stem(run: Run) -> str:
+    """The side that a network from elsewhere gets, or its stem."""
+    stem = str(run.options.get("stem") or "")
+    return f"images resized to {stem.removeprefix(INPUT)} pixels" if stem.startswith(INPUT) else stem and f"stem {stem}"
 
 
 def references(runs: Sequence[Run]) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ Content = Mapping[str, Any]
 class Material:
     """The input of a page: the study's evaluations, what was `measured` in them, and the pictures.
 
-    `beside` are the differences of own pretraining from encoders from elsewhere.
+    `beside` are the differences of own pretraining from encoders from elsewhere, `names` the names of all encoders by init.
 
     `checks` are the tables of the data checks, `unchecked` sentences about data sets without one. `found` are all pictures, in
     order; `kept` are those that fit into the page, `left_out` the others. `damaged` are the names of damaged files.
@@ -33,6 +33,7 @@ class Material:
     measured: Measured
     rankings: Sequence[Ranking]
     beside: Sequence[ArmDifference]
+    names: Mapping[str, str]
     checks: Sequence[Table]
     unchecked: Sequence[str]
     found: Sequence[Picture]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sslcli.comparison.arms import NOUN, ArmDifference, arm_words
 from sslcli.comparison.differences import INTERVALS
 from sslcli.comparison.ranking import Ranking
 from sslcli.comparison.ranking_rows import RANKED, correction_of, heading_of, ranking_rows
-from sslcli.comparison.rows import EvaluationRow
-from sslcli.evaluation.naming import settings_with_method
+from sslcli.comparison.rows import EvaluationRow, endings
+from sslcli.evaluation.naming import heading, settings_with_method
 from sslcli.evaluation.statistics import InitDifference
-from sslcli.report.answer import ProtocolWords, interval, points, protocol_key, protocol_of, share, words_of
+from sslcli.report.answer import ProtocolWords, interval, points, protocol_key, protocol_of, share, typeset, words_of
+from sslcli.report.tested import tested
+from sslcli.runs.naming import INIT_WORDS
 
 
 @dataclass(frozen=True)
@@ -47,28 +50,72 @@ NUMBERS = ("label_fraction", "epochs", "at_epoch", "folds", "seed", "test_acc", 
 ALWAYS = ("label_fraction", "init", "seed", "test_acc", "run")
 
 
+@dataclass(frozen=True)
+class Naming:
+    """The names of a page: of encoders by init, and the shortest unique ending of each run's id."""
+
+    encoders: Mapping[str, str]
+    endings: Mapping[str, str]
+
+    @property
+    def with_others(self) -> bool:
+        """Whether encoders from elsewhere are among them."""
+        return bool(set(self.encoders) - set(INIT_WORDS))
+
+    def row(self, row: EvaluationRow) -> EvaluationRow:
+        """A row with the names of the page."""
+        return replace(row, init=self.encoders.get(row.init or "", row.init), run=f"…{self.endings[row.run]}")
+
+    def pretrained(self, init: str | None) -> str:
+        """The name of a pretrained encoder."""
+        return self.encoders.get(init or "", init or "pretrained")
+
+
+def naming_of(rows: Sequence[EvaluationRow]) -> Naming:
+    """The names for these rows."""
+    return Naming(arm_words(row.init for row in rows), endings([row.run for row in rows]))
+
+
 def result_tables(rows: Sequence[EvaluationRow], differences: Sequence[InitDifference]) -> list[tuple[ProtocolWords, Table]]:
-    """A table for each protocol: its runs, below them its differences. Protocols never share a column of accuracies."""
-    tables = []
+    """A table for each protocol: its runs, below them its differences. Protocols never share a column of accuracies.
+
+    The network of an encoder from elsewhere stands in the recipe, so the column of backbones is for one's own.
+    """
+    tables, names = [], naming_of(rows)
+    own = [row for row in rows if row.init in (None, *INIT_WORDS)]
     for protocol in dict.fromkeys(map(protocol_of, rows)):
         mine = [row for row in rows if protocol_of(row) == protocol]
         found = [difference for difference in differences if protocol_key(difference) == protocol]
-        shared = ("dataset", "backbone", "epochs")  # shown if they vary
-        varying = [key for key in shared if len({getattr(row, key) for row in (mine if key == "epochs" else rows)}) > 1]
+        shared = {"dataset": rows, "backbone": own, "epochs": mine, "folds": mine}  # shown if they vary
+        varying = [key for key, among in shared.items() if len({getattr(row, key) for row in among}) > 1]
         known = [key for key in COLUMNS if key not in shared and any(getattr(row, key) is not None for row in mine)]
         keys = [key for key in COLUMNS if key in (*ALWAYS, *varying, *known)]
-        epochs = {float(row.epochs) for row in mine if row.epochs}
-        trained = f", {'/'.join(f'{e:g}' for e in sorted(epochs))} epochs" if epochs else ""
         tables.append((
             words_of(protocol),
             Table(
-                f"{words_of(protocol).heading}{trained}: every run, and pretrained minus scratch in points",
-                [(COLUMNS[key], key in NUMBERS) for key in keys],
-                [[_cell(key, getattr(row, key)) for key in keys] for row in mine],
-                [_difference_row(keys, difference) for difference in found],
+                _caption(protocol, mine, names),
+                [(_column(key, mine, names), key in NUMBERS) for key in keys],
+                [[_cell(key, getattr(row, key)) for key in keys] for row in map(names.row, mine)],
+                [_difference_row(keys, difference, names) for difference in found],
             ),
         ))  # fmt: skip
     return tables
+
+
+def _caption(protocol: str, rows: Sequence[EvaluationRow], names: Naming) -> str:
+    epochs = {float(row.epochs) for row in rows if row.epochs}
+    trained = f", {'/'.join(f'{e:g}' for e in sorted(epochs))} epochs" if epochs else ""
+    on = dict.fromkeys(tested(row.test_images, row.folds) for row in rows if row.test_images)
+    where = f", on {' or '.join(on)}" if on else ""
+    whole = f"{names.pretrained('pretrained')} minus scratch in points"
+    return f"{words_of(protocol).heading}{trained}{where}: every run, and {whole}"
+
+
+def _column(key: str, rows: Sequence[EvaluationRow], names: Naming) -> str:
+    """The heading of a column; an accuracy in folds is not called that of the test."""
+    if key == "test_acc" and all(row.folds for row in rows):
+        return "accuracy in folds (%)"
+    return "encoder" if key == "init" and names.with_others else COLUMNS[key]
 
 
 def _cell(key: str, value: Any) -> Cell:
@@ -83,12 +130,12 @@ def _cell(key: str, value: Any) -> Cell:
     return Cell(str(value), str(value), kind="code" if key == "run" else "", head=key == "run")
 
 
-def _difference_row(keys: Sequence[str], found: InitDifference) -> list[Cell]:
+def _difference_row(keys: Sequence[str], found: InitDifference, names: Naming) -> list[Cell]:
     known = ", ".join(str(seed) for seed in found.seeds if seed is not None) or "–"
     spread = f"; SD over seeds {100 * found.difference_sd:.2f}" if found.difference_sd is not None else ""
     kind = f" {INTERVALS[found.interval]}" if found.interval in INTERVALS else ""
     cells = {
-        "init": Cell(f"{found.init or 'pretrained'} − scratch", note=f"95 % interval{kind}{spread}", head=True),
+        "init": Cell(f"{names.pretrained(found.init)} − scratch", note=f"95 % interval{kind}{spread}", head=True),
         "label_fraction": _cell("label_fraction", found.label_fraction),
         "seed": Cell(known, kind="number"),
     }
@@ -100,12 +147,12 @@ def _difference_row(keys: Sequence[str], found: InitDifference) -> list[Cell]:
     return [(plain | cells).get(key, Cell()) for key in keys]
 
 
-def ranking_tables(rankings: Sequence[Ranking]) -> list[tuple[str, str, Table]]:
-    """For each ranking of methods: the heading, the sentence that names the best method, and the table."""
+def ranking_tables(rankings: Sequence[Ranking], beside: Sequence[ArmDifference] = ()) -> list[tuple[str, list[str], Table]]:
+    """For each ranking: the heading, sentences, and the table. `beside` is own pretraining minus each of the other encoders."""
     return [
         (
             heading_of(ranking),
-            ranking.sentence(),
+            _beside_in_words(ranking, beside) if ranking.noun == NOUN else [ranking.sentence()],
             Table(
                 correction_of(ranking),
                 [(ranking.noun if key == "method" else head, key.endswith("_acc")) for key, head in RANKED.items()],
@@ -115,6 +162,11 @@ def ranking_tables(rankings: Sequence[Ranking]) -> list[tuple[str, str, Table]]:
         )
         for ranking in rankings
     ]
+
+
+def _beside_in_words(ranking: Ranking, beside: Sequence[ArmDifference]) -> list[str]:
+    """Own pretraining minus each of the others; the order of the encoders stands in the answer already."""
+    return [typeset(f"{heading(one.sentence())}.") for one in beside if one.place == ranking.place]
 
 
 def _ranked_cell(key: str, text: str | None) -> Cell:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -52,7 +53,7 @@ def init_label(init: str, origin: Origin) -> str:
     stem = re.sub(r"(\.(pth?|ckpt|tar|safetensors|torch))+$", "", origin["file"].lower())
     stem = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:24].strip("-")
     name = "-".join(filter(None, (stem, origin["sha256"][:8])))
-    return f"pretrained-from-{name}" if init == "pretrained" else f"file-{name}"
+    return f"{CONTINUED}{name}" if init == "pretrained" else f"{OF_FILE}{name}"
 
 
 NETWORK = re.compile(r"(?P<backbone>(timm|torchvision):[\w.\-]+)(@(?P<side>[1-9]\d{0,3}))?(=(?P<file>.+))?", re.DOTALL)
@@ -75,6 +76,29 @@ def network_in(init: str) -> Network | None:
 
 
 INIT_WORDS = ("pretrained", "scratch")
+CONTINUED, OF_FILE = "pretrained-from-", "file-"
+OF_TORCHVISION = re.compile(r"-[0-9a-f]{8}$")
+"""How the name of a file that torchvision downloads ends: with the start of its sha256."""
+
+
+def inits_in_words(inits: Iterable[str | None]) -> dict[str, str]:
+    """Each init by its name for a person: the word itself, the name of a file of weights, or "continued from" one.
+
+    With the start of the file's sha256 where two files have one name.
+    """
+    known = list(dict.fromkeys(init for init in inits if init))
+    words = [_init_in_words(init) for init in known]
+    return {
+        init: f"{word} ({init.rpartition('-')[2]})" if words.count(word) > 1 else word
+        for init, word in zip(known, words, strict=True)
+    }
+
+
+def _init_in_words(init: str) -> str:
+    if not init.startswith((CONTINUED, OF_FILE)):
+        return init
+    file = OF_TORCHVISION.sub("", init.removeprefix(CONTINUED).removeprefix(OF_FILE).rpartition("-")[0])
+    return f"continued from {file}" if init.startswith(CONTINUED) else file
 
 
 def weights_path(init: str) -> Path | None:

@@ -207,6 +207,16 @@ def test_the_confusions_are_per_cent_of_each_true_class_beside_each_other(judged
     assert len(draw_confusion(judged[1:], classes=names, title="t", subtitle="s").axes) == 1
 
 
+def test_of_three_matrices_the_middle_one_is_not_covered_by_title_or_legend(judged: list[Judged]) -> None:
+    names = [f"class{i}" for i in range(CLASSES)]
+    figure = draw_confusion([*judged, judged[0]], classes=names, title="kNN: confusions", subtitle="39 test images")
+    figure.draw_without_rendering()
+    middle = figure.axes[1]
+    texts = (figure._supxlabel, middle.xaxis.label, middle.title, figure._suptitle)  # type: ignore[attr-defined]
+    boxes = [text.get_window_extent() for text in texts]
+    assert all(lower.y1 <= upper.y0 for lower, upper in itertools.pairwise(boxes))
+
+
 def test_a_hundred_classes_are_drawn_without_numbers() -> None:
     labels = np.arange(200) % 100
     many = Judged("a", quality(np.eye(100, dtype=np.float32)[labels], labels))

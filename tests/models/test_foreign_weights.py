@@ -235,7 +235,7 @@ def test_an_evaluation_of_others_weights_is_theirs_and_compared_with_scratch(
     assert difference["difference"] == pytest.approx(accuracies[theirs] - accuracies[scratch])
     assert difference["low"] <= difference["difference"] <= difference["high"]
     assert (difference["method"], difference["interval"]) == (None, "paired")
-    assert f"in linear evaluation ({run.init})," in found["answer"]
+    assert "in linear evaluation (moco-v2-800)," in found["answer"]
     assert "has no partner" not in shown.err
     assert ssl("report --out page.html").code == 0
     assert f"{run.init} − scratch" in (tmp_path / "page.html").read_text()

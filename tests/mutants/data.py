@@ -10,7 +10,7 @@ MUTANTS = (
     *in_file(
         SPLIT,
         ("the training part holds the validation images, too",
-         "of_val, of_train = members[:held_out], members[held_out:]", "of_val, of_train = members[:held_out], members"),
+         "of_val, of_train = members[:validating], members[validating:]", "of_val, of_train = members[:validating], members"),
         ("every seed has the same split", 'generator=generator(seed, "split")', 'generator=generator(0, "split")'),
         ("who has few labels chooses by all of them",
          "of_val[: max(1, round(label_fraction * len(of_val)))]", "of_val",

@@ -36,6 +36,16 @@ def test_what_is_set_goes_to_every_training_of_its_command_alone(mine: str) -> N
         assign(preset, "finetune.epochs=3")
 
 
+def test_a_search_for_the_rate_that_is_set_takes_the_place_of_the_presets_rate_but_not_of_ones_own() -> None:
+    command, preset = recipe_of(build("study --dataset shapes --minutes 1"))  # type: ignore[arg-type]
+    assign(preset, "finetune.search_lr=true")
+    steps = [arguments for kind, arguments in trainings_of(preset, command) if kind == "finetune"]
+    assert [(arguments.get("lr"), arguments["search_lr"]) for arguments in steps] == [(None, True), (None, True)]
+    assign(preset, "finetune.lr=0.1")
+    with pytest.raises(UsageError, match=r"--lr 0\.1 with --search-lr"):
+        trainings_of(preset, command)
+
+
 def test_the_side_of_the_pictures_goes_to_pretraining_alone_and_evaluations_take_it_from_there(mine: str) -> None:
     steps = trainings_of(read_preset(mine), build(f"study --preset {mine} --dataset folder:photos --image-size 64"))
     assert [(arguments.get("dataset"), arguments.get("image_size")) for _, arguments in steps] == [

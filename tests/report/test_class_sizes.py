@@ -7,7 +7,7 @@ import pytest
 
 from sslcli.data.folder.manifest import FILE as MANIFEST
 from sslcli.data.folder.manifest import Line, write_manifest
-from sslcli.evaluation.test_logits import FILE, Kept, keep
+from sslcli.evaluation.test_logits import FILE, IN_FOLDS, Kept, keep
 from sslcli.report.class_sizes import possible_fraction, uneven
 from sslcli.report.page import make
 from sslcli.runs.registry import Registry
@@ -30,18 +30,34 @@ def test_a_page_on_uneven_classes_says_what_the_largest_alone_would_reach(regist
     labels = [0] * 7 + [1, 1, 2]
     pretrained = evaluated(registry, labels, [0] * 7 + [1, 0, 2], init="pretrained", pair="p")
     scratch = evaluated(registry, labels, [0] * 10, init="scratch", pair="p")
-    first, second = uneven(registry, [pretrained, scratch])
-    assert "“cat”, would be right for 70.0% of the 10 test images" in first
-    assert "linear evaluation, pretrained 83.3%; linear evaluation, scratch 33.3%" in second  # (1 + 1/2 + 1) / 3, 1 / 3
+    found = uneven(registry, [pretrained, scratch], {"scratch": "from nothing"})
+    assert found is not None
+    assert "“cat”, would be right for 70.0% of the 10 test images" in found.sentence
+    assert [name for name, _ in found.means.columns] == ["encoder", "linear evaluation, 10 test images"]
+    cells = [[cell.text for cell in row] for row in found.means.rows]
+    assert cells == [["pretrained", "83.3"], ["from nothing", "33.3"]]  # (1 + 1/2 + 1) / 3, 1 / 3
     text = make(registry, "s").read_text()
     assert "would be right for 70.0% of the 10 test images" in text
 
 
+def test_means_over_classes_of_an_evaluation_in_folds_are_of_all_labelled_images(registry: Registry) -> None:
+    run = evaluated(registry, [0, 1, 2], [0, 0, 0], init="pretrained", pair="p")
+    logits = np.eye(3, dtype=np.float32)[[0] * 7 + [1, 1, 0]]
+    in_folds = Kept(logits, np.array([0] * 7 + [1, 1, 2]), np.arange(10))
+    keep(registry.path(f"{run.folder}/{IN_FOLDS}"), in_folds)
+    run.metrics = {"test_acc": 0.9, "test_images": 10, "folds": 5}
+    found = uneven(registry, [run], {})
+    assert found is not None
+    assert "would be right for 70.0% of the 10 labelled images in 5 folds" in found.sentence
+    assert found.means.columns[1] == ("linear evaluation, 10 labelled images in 5 folds", True)
+    assert found.means.rows[0][1].text == "66.7"  # (1 + 1 + 0) / 3
+
+
 def test_on_even_classes_and_without_logits_nothing_is_said(registry: Registry) -> None:
     even = evaluated(registry, [0, 0, 0, 0, 1, 1, 1, 2, 2], [0] * 9, init="scratch")
-    assert uneven(registry, [even]) == []
+    assert uneven(registry, [even], {}) is None
     registry.path(f"{even.folder}/{FILE}").unlink()
-    assert uneven(registry, [even]) == []
+    assert uneven(registry, [even], {}) is None
 
 
 @pytest.mark.parametrize(("smallest", "fraction"), [(20, 0.1), (10, 0.2), (4, 0.5), (3, None)])

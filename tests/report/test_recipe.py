@@ -6,16 +6,14 @@ from typing import Any
 
 import pytest
 
-from sslcli.cli import COMMANDS
 from sslcli.data import DATASETS
 from sslcli.models import BACKBONES
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
 from sslcli.report.page import make
 from sslcli.report.pictures import KINDS
-from sslcli.report.recipe import chosen, pieces, recipe, references, settled
+from sslcli.report.recipe import chosen, encoders, pieces, recipe, references, settled
 from sslcli.report.sections import SECTIONS
-from sslcli.report.sections.next_steps import QUESTIONS
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from tests.conftest import Cli
@@ -74,6 +72,22 @@ def test_what_is_to_be_cited_is_the_methods_the_data_sets_and_the_backbones_that
     assert references([pretrained(method="file.py:Own", dataset="folder:photos", backbone="timm:resnet18")]) == []
 
 
+def test_an_encoder_from_elsewhere_has_its_network_weights_and_recorded_name_in_one_table() -> None:
+    origin = {"file": "lite0.pth", "sha256": "ab" * 32}
+    theirs = Run(
+        id="t", experiment="knn", status="finished", init="file-lite0-abababab", backbone="timm:tf_efficientnet_lite0",
+        options={"stem": "input-96"}, data={"init": origin},
+    )  # fmt: skip
+    own = Run(id="o", experiment="knn", status="finished", init="pretrained", backbone="resnet9")
+    table = encoders([own, theirs, theirs], {"pretrained": "own pretraining", "file-lite0-abababab": "lite0"})
+    assert table is not None
+    assert [[(cell.text, cell.note) for cell in row] for row in table.rows] == [[
+        ("lite0", ""), ("timm:tf_efficientnet_lite0", "images resized to 96 pixels"), ("lite0.pth", f"SHA-256 {'ab' * 32}"),
+        ("file-lite0-abababab", ""),
+    ]]  # fmt: skip
+    assert encoders([own], {"pretrained": "pretrained"}) is None
+
+
 @pytest.mark.parametrize("paper", [entry.paper for entry in (*DATASETS.values(), *BACKBONES.values()) if entry.paper])
 def test_a_paper_has_names_a_year_and_one_line(paper: str) -> None:
     assert re.fullmatch(r".+ \([A-Z].+ (19|20)\d\d(, arXiv:\d{4}\.\d{5})?\)\.", paper)
@@ -116,16 +130,6 @@ def test_published_runs_have_no_recipe_and_the_page_says_so(registry: Registry) 
         )  # fmt: skip
         registry.save(run)
     assert "their options and commands are not known here" in read(make(registry, "s")).text
-
-
-@pytest.mark.parametrize(("dataset", "told"), [("folder:photos", True), ("cifar10", False)])
-def test_a_page_of_own_pictures_says_what_to_type_next(registry: Registry, dataset: str, told: bool) -> None:
-    for run in pair(registry):
-        run.dataset = dataset
-        registry.save(run)
-    text = read(make(registry, "s")).text
-    assert [command in text for _, command, _ in QUESTIONS] == [told] * len(QUESTIONS)
-    assert all(command.split()[1] in {*COMMANDS, "data"} for _, command, _ in QUESTIONS)
 
 
 def test_all_sections_together_have_eight_entries_in_the_navigation() -> None:

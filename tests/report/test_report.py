@@ -20,10 +20,10 @@ from sslcli.errors import StateError, UsageError
 from sslcli.figures.canvas import new_figure, save_picture
 from sslcli.report import page as report
 from sslcli.report.answer import forest, verdicts
+from sslcli.report.data_checks import WORDS, data_checks
 from sslcli.report.embedded import picture_of, read_picture, that_fit
 from sslcli.report.page import make
 from sslcli.report.pictures import find_pictures, kind_of
-from sslcli.report.provenance import data_checks
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from tests.conftest import Cli
@@ -231,6 +231,26 @@ def test_the_data_check_is_shown_without_its_lists(study: Registry) -> None:
     for damaged in ("{", "{}", "[1]"):
         path.write_text(damaged)
         assert data_checks(study.root, {"cifar10": None}) == ([], ["the data check results/data/cifar10.json is damaged"])
+
+
+def test_the_data_check_says_its_counts_in_words_and_has_a_table_of_the_classes(tmp_path: Path) -> None:
+    pairs = {place: {"exact": 1, "near": 2, "mirrored": 3} for place in ("train", "test", "train_test")}
+    images = {"exact_in_train": 4, "near_in_train": 5, "within_test_only": 6, "any": 7, "left_out": 8}
+    content = {
+        "dataset": "folder-p", "fingerprint": "d" * 64, "sizes": {"train": 1200, "test": 30}, "threshold": 0.8,
+        "classes": ["cat", "dog"], "class_balance": {"train": [900, 20], "test": [20, 10]},
+        "counts": {"pairs": pairs, "test_images": images, "label_disagreements": 9, "constant": 10},
+    }  # fmt: skip
+    path = tmp_path / "results" / "data" / "folder-p.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(content))
+    (check, classes), _ = data_checks(tmp_path, {"folder:p": None})
+    found = {row[0].text: row[1].text for row in check.rows}
+    assert set(found) == set(WORDS.values())
+    assert found["images in training, with and without a label"] == "1,200"
+    assert found["pairs of near copies, one in training, one in the test part"] == "2"
+    assert found["test images with a near copy in training"] == "5"
+    assert [[cell.text for cell in row] for row in classes.rows] == [["cat", "900", "20"], ["dog", "20", "10"]]
 
 
 def test_the_data_check_of_a_folder_is_found_by_its_name(study: Registry) -> None:

@@ -1,33 +1,171 @@
-"""What next: the commands for what a reader with own pictures asks after the answer."""
+"""What next: what a reader with own pictures asks after the answer, what the page knows of it, and the commands."""
 
 from __future__ import annotations
 
-from sslcli.data import FOLDER
-from sslcli.report.section import Content, Material, Section
+import os
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-QUESTIONS = (
-    ("Is another encoder better?", "ssl study --beside torchvision:resnet50 …", "adds it to this study."),
-    ("How sure is it?", "ssl study --folds 10 …", "tests every labelled picture once, so that the intervals are narrower."),
-    ("Which pictures to label next?", "ssl suggest --n 50", "chooses them; with --for-test it draws some for the test."),
-    ("What are the other labels?", "ssl predict --images FOLDER --out labels.csv", "names a class and a confidence for each."),
-    ("Are there wrong labels?", "ssl data check --dataset folder:PATH --labels-too", "lists the most suspect ones."),
-    ("Does it hold on another camera's pictures?", "ssl card latest --moved folder:PATH", "measures that on some with labels."),
-)  # fmt: skip
-"""A question, the command that answers it, and what the command does."""
+from sslcli.data import FOLDER
+from sslcli.evaluation.protocols import PROTOCOLS
+from sslcli.report.counts import labelled_lines
+from sslcli.report.section import Content, Material, Section
+from sslcli.report.tested import tested_by
+from sslcli.runs.naming import INIT_WORDS
+from sslcli.runs.paths import as_read
+from sslcli.runs.run import Run
+
+NAMED = 6  # classes that a sentence names
+MOST_TO_LABEL = 50  # images that the page proposes to label at a time
+
+
+@dataclass(frozen=True)
+class Step:
+    """A question, what the page can say to it, the command that answers it ("" without one), and what the command does."""
+
+    question: str
+    known: str
+    command: str = ""
+    does: str = ""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A study's pictures: their folder from the project, the options that read them, and the classes.
+
+    `unlabelled` training pictures have no label; with copies of test pictures, `without_label` have none.
+    """
+
+    folder: str
+    options: str
+    classes: list[str]
+    unlabelled: int
+    without_label: int
+
+    @property
+    def other_camera(self) -> str:
+        """A folder beside theirs, for the pictures of another camera."""
+        return os.path.join(os.path.dirname(self.folder), "camera-b")
 
 
 def content(material: Material) -> Content | None:
-    """The questions; None unless the study is of a person's own pictures."""
-    own = any((run.dataset or "").startswith(FOLDER) for run in material.chosen)
-    return {"questions": QUESTIONS} if own else None
+    """The steps and the encoder that they use; None unless the study is of a person's own pictures and has a classifier."""
+    run, name = best_classifier(material)
+    pictures = _pictures(material)
+    if pictures is None or run is None:
+        return None
+    return {"steps": list(steps(run, name, pictures, material)), "best": name, "run": run.id}
+
+
+def best_classifier(material: Material) -> tuple[Run | None, str]:
+    """The evaluation with the highest accuracy that can classify other pictures, and its encoder's name.
+
+    The best of the first ranking of encoders; without one, one's own encoder. (None, "") if there is none.
+    """
+    runs = {run.id: run for run in material.chosen if run.protocol in PROTOCOLS and PROTOCOLS[run.protocol].classifies}
+    for ranking in material.rankings:
+        if (first := ranking.methods[0]).runs[0] in runs:
+            return runs[first.runs[0]], first.method
+    own = (run for run in runs.values() if run.init == INIT_WORDS[0])
+    return next(own, next(iter(runs.values()), None)), "one's own encoder"
+
+
+def _pictures(material: Material) -> Pictures | None:
+    """The pictures of the study's first run; None if they are not a folder, or nothing of it is recorded."""
+    record = next((run for run in material.measured.runs if (run.dataset or "").startswith(FOLDER) and run.options), None)
+    if record is None:
+        return None
+    words = as_read(material.registry, record, here=material.registry.root)
+    lines = labelled_lines(material.registry, record)
+    return Pictures(
+        folder=words[words.index("--dataset") + 1].removeprefix(FOLDER), options=shlex.join(words),
+        classes=sorted({line.label for line in lines if line.label}),
+        unlabelled=sum(not line.label and line.part != "test" for line in lines),
+        without_label=sum(not line.label for line in lines),
+    )  # fmt: skip
+
+
+def steps(run: Run, name: str, pictures: Pictures, material: Material) -> Iterator[Step]:
+    """The steps, in the order in which they help."""
+    yield from _of_labels(run, pictures, material) if pictures.unlabelled else _of_new_images(run)
+    camera = shlex.quote(f"{FOLDER}{pictures.other_camera}")
+    yield Step(
+        "Will it hold on images from another camera?",
+        "This page does not know: the tested images come from the same folder as the others. To measure it, put about 200 "
+        f"images of the other camera into the folder {pictures.other_camera}, in sub-folders named as their classes"
+        f"{_listed(pictures)}. 200 give an accuracy to about ±7 points.",
+        f"ssl card {run.id} --transfer none --moved {camera}",
+        f"It prints the accuracy of {name} there.",
+    )
+    yield Step(
+        "Are there wrong labels?", "Not looked for here.", f"ssl data check {pictures.options} --labels-too",
+        "It lists the most suspect ones first.",
+    )  # fmt: skip
+    if not set(material.names) - set(INIT_WORDS):
+        yield Step(
+            "Is another encoder better?",
+            "Not measured: add --beside torchvision:resnet50 --download to the command under Recipe, and repeat it.",
+        )
+
+
+def _of_labels(run: Run, pictures: Pictures, material: Material) -> Iterator[Step]:
+    """What to label, and what the others are, where some images have no label."""
+    count, folder = min(MOST_TO_LABEL, pictures.unlabelled), shlex.quote(pictures.folder)
+    yield Step(
+        "Which images should I label next?",
+        f"To teach a classifier: typical ones of the {pictures.unlabelled:,} without a label. This command chooses {count}:",
+        f"ssl suggest --run {run.id} --n {count}",
+        "It writes them to results/labels/next.csv, below the labels that you have, and shows them in "
+        "results/predictions/suggested.png. Fill in the column label, and repeat the study with this file as --labels.",
+    )
+    folds = "" if _in_folds(material) else " Or repeat the study with --folds 10: then every labelled image is tested."
+    yield Step(
+        "How can the answer become surer?",
+        f"Four times as many labels halve the intervals.{folds} For a test, label images drawn at random, not typical ones:",
+        f"ssl suggest --run {run.id} --n {count} --for-test --out results/labels/for-test.csv",
+    )
+    yield Step(
+        "What are the other labels?",
+        f"This command gives each of the {pictures.without_label:,} images without a label a class and a confidence. "
+        f"{_expected(run)}",
+        f"ssl predict --run {run.id} --images {folder} --out all-labels.csv",
+        "In all-labels.csv look first at low confidences, and at the images marked unlike.",
+    )
+
+
+def _of_new_images(run: Run) -> Iterator[Step]:
+    yield Step(
+        "What are the labels of new images?",
+        f"This command gives each image of a folder a class and a confidence. {_expected(run)}",
+        f"ssl predict --run {run.id} --images FOLDER --out all-labels.csv",
+    )
+
+
+def _in_folds(material: Material) -> bool:
+    return any(row.folds for row in material.measured.rows)
+
+
+def _expected(run: Run) -> str:
+    """How many of its labels will be wrong, from the accuracy."""
+    wrong = 100 * (1 - run.metrics["test_acc"])
+    return f"Expect about {wrong:.0f} of 100 to be wrong, as of the {tested_by(run)}, if the others are like these."
+
+
+def _listed(pictures: Pictures) -> str:
+    """The first classes in brackets; "" if they are not known."""
+    more = ", …" * (len(pictures.classes) > NAMED)
+    return f" ({', '.join(pictures.classes[:NAMED])}{more})" if pictures.classes else ""
 
 
 TEMPLATE = """\
-<ul>
-{% for question, command, does in questions %}
-<li>{{ question }} <code>{{ command }}</code> {{ does }}</li>
+<p class="lead">Type the commands in the folder of the project, where registry.yaml is. They use {{ best }}, by run <code>{{ run }}</code>: the most accurate here that can classify other images.</p>
+<dl class="next">
+{% for step in steps %}
+<dt>{{ step.question }}</dt>
+<dd>{{ step.known }}{% if step.command %} <code class="typed">{{ step.command }}</code> {{ step.does }}{% endif %}</dd>
 {% endfor %}
-</ul>
-"""
+</dl>
+"""  # noqa: E501  (a line of the page)
 
 SECTION = Section(key="next", heading="What next", chapter="Results", content=content, template=TEMPLATE)

@@ -6,9 +6,14 @@ from functools import partial
 
 from sslcli.report.pictures import KINDS, Kind, kind_of, shown_at_once
 from sslcli.report.section import Content, Material, Section
+from sslcli.runs.naming import INIT_WORDS
 
+OF_TEST = ("over-time", "curves", "predictions", "map", "neighbours")
+"""The kinds of picture that show the test images, never those of folds."""
+OF_A_PAIR = ("curves", "map", "neighbours")
+"""The kinds of picture without encoders from elsewhere."""
 TEMPLATE = """\
-{% if kind.meaning %}<p class="lead">{{ kind.meaning }}</p>{% endif %}
+{% if kind.meaning or note %}<p class="lead">{{ kind.meaning }} {{ note }}</p>{% endif %}
 {% if pictures %}
 <div class="pictures {{ kind.key }}">
 {% for p in pictures %}{{ picture(p) }}{% endfor %}
@@ -30,7 +35,22 @@ def content(kind: Kind, material: Material) -> Content | None:
     if not mine:
         return None
     shown = [picture for picture in mine if shown_at_once(picture)]
-    return {"kind": kind, "pictures": shown, "folded": [picture for picture in mine if picture not in shown]}
+    folded = [picture for picture in mine if picture not in shown]
+    return {"kind": kind, "pictures": shown, "folded": folded, "note": _note(kind, material)}
+
+
+def _note(kind: Kind, material: Material) -> str:
+    """What a kind of picture leaves out, beside the tables: the images that only folds test, and encoders from elsewhere."""
+    tested = {run.metrics["test_images"] for run in material.measured.runs if "test_images" in run.metrics}
+    in_folds = any(row.folds for row in material.measured.rows)
+    words = []
+    if kind.key in OF_TEST and in_folds and len(tested) == 1:
+        words.append(
+            f"The test images here are the {tested.pop():,.0f} of the test part; the tables of folds count all labelled images."
+        )
+    if kind.key in OF_A_PAIR and set(material.names) - set(INIT_WORDS):
+        words.append("Drawn for one's own encoder and scratch; encoders from elsewhere are in the tables.")
+    return " ".join(words)
 
 
 SECTIONS = [

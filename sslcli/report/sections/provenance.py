@@ -10,7 +10,7 @@ from sslcli.report.section import Content, Material, Section
 def content(material: Material) -> Content:
     """The commands with their commits, the machine in a few lines, and the table of all runs."""
     runs = material.measured.runs
-    return {"pieces": pieces(runs), "machine": machine(runs), "provenance": provenance(runs)}
+    return {"pieces": pieces(runs), "machine": machine(runs), "provenance": provenance(runs, material.names)}
 
 
 TEMPLATE = """\

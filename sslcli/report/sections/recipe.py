@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sslcli.report.provenance import each, minutes_in_words
-from sslcli.report.recipe import pieces, recipe, references
+from sslcli.report.recipe import encoders, pieces, recipe, references
 from sslcli.report.section import Content, Material, Section
 
 
@@ -12,6 +12,7 @@ def content(material: Material) -> Content:
     runs = material.measured.runs
     return {
         "recipe": recipe(runs),
+        "encoders": encoders(runs, material.names),
         "machine": each(run.device for run in runs),
         "minutes": minutes_in_words(runs),
         "commands": list(dict.fromkeys(piece.command for piece in pieces(runs))),
@@ -28,6 +29,7 @@ TEMPLATE = """\
 {% if recipe %}{{ table(recipe, "k1") }}{% else %}
 <p>The records of these runs are not in this project, so their options and commands are not known here.</p>
 {% endif %}
+{% if encoders %}{{ table(encoders, "k2") }}{% endif %}
 <dl class="machine">
 {% if minutes %}<div><dt>Training</dt><dd>{{ minutes }}</dd></div>{% endif %}
 {% if machine %}<div><dt>Machine</dt><dd>{{ machine }}</dd></div>{% endif %}

@@ -1,0 +1,183 @@
+"""A page on a person's own pictures: how many there are, one name for each encoder, and what to type next."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sslcli.data.folder.manifest import FILE as MANIFEST
+from sslcli.data.folder.manifest import Line, write_manifest
+from sslcli.evaluation.test_logits import FILE, IN_FOLDS, Kept, keep
+from sslcli.options.probe import Probe
+from sslcli.report.counts import counts
+from sslcli.report.page import make
+from sslcli.report.quality import quality_figures
+from sslcli.runs.registry import Registry
+from sslcli.runs.run import Run
+from tests.docs.pages import build
+from tests.report.test_report import read
+
+THEIRS = "file-lite0-12345678"
+CLASSES = ["cat", "dog", "owl"]
+LABELS = [0] * 10 + [1] * 8 + [2] * 6
+IMAGES = len(LABELS)
+
+
+def lines() -> list[Line]:
+    """24 labelled pictures, 20 for training and 4 for the test, 30 without a label, and a copy of a test picture."""
+    parts = ["test" if number % 6 == 0 else "train" for number in range(IMAGES)]
+    labelled = [Line(f"{n}", parts[n], CLASSES[label], f"{n}.jpg") for n, label in enumerate(LABELS)]
+    return labelled + [Line(f"u{n}", "train", "", f"u{n}.jpg") for n in range(30)] + [Line("0", "test", "", "copy.jpg")]
+
+
+def evaluated(registry: Registry, init: str, wrong: int, **known: Any) -> Run:
+    """A linear evaluation in two folds, of which the first `wrong` labelled pictures are wrong."""
+    options = Probe(epochs=30, folds=2, init="t.pth" if init == THEIRS else init).options()
+    options |= {"dataset": "folder:../photos", "labels": "../few.csv", "backbone": known["backbone"]}
+    run = registry.create(
+        init, experiment="linear_eval", protocol="linear", status="finished", study="s", init=init, seed=1, label_fraction=1.0,
+        dataset="folder:../photos", options=options, **known,
+    )  # fmt: skip
+    right = [label if place >= wrong else (label + 1) % 3 for place, label in enumerate(LABELS)]
+    of_folds = Kept(np.eye(3, dtype=np.float32)[right], np.array(LABELS), np.arange(IMAGES))
+    keep(registry.path(f"{run.folder}/{IN_FOLDS}"), of_folds)
+    keep(registry.path(f"{run.folder}/{FILE}"), Kept(of_folds.logits[:4], of_folds.labels[:4], of_folds.indices[:4]))
+    write_manifest(registry.path(f"{run.folder}/{MANIFEST}"), lines())
+    run.metrics = {
+        "test_acc": 0.75,
+        "test_images": 4,
+        "folds_acc": 1 - wrong / IMAGES,
+        "folds_images": IMAGES,
+        "folds_count": 2,
+    }
+    run.data = {
+        "classes": CLASSES,
+        "sha256": "d" * 64,
+        "init": {"file": "lite0.pth", "sha256": "ab" * 32} if init == THEIRS else {},
+    }
+    run.command = "ssl study --beside timm:tf_efficientnet_lite0=lite0.pth"
+    registry.save(run)
+    return run
+
+
+@pytest.fixture
+def study(registry: Registry) -> dict[str, Run]:
+    """Own pretraining, scratch, and a better encoder from elsewhere, on a folder of pictures."""
+    return {
+        "own": evaluated(registry, "pretrained", 12, pair="p", backbone="resnet9", method="simclr"),
+        "scratch": evaluated(registry, "scratch", 20, pair="p", backbone="resnet9"),
+        "theirs": evaluated(registry, THEIRS, 0, pair="q", backbone="timm:tf_efficientnet_lite0"),
+    }
+
+
+def test_the_first_lines_have_the_images_the_labels_the_classes_and_the_parts(
+    registry: Registry, study: dict[str, Run]
+) -> None:
+    told = counts(registry, list(study.values()))
+    assert told == [
+        "55 images; 24 of them have a label, of 3 classes: 17 train a classifier, 3 validate it, 4 test it. The 30 without a "
+        "label are for pretraining and for no test."
+    ]
+    text = read(make(registry, "s")).text
+    assert text.index(told[0]) < text.index("The answer")
+
+
+def test_a_named_data_set_has_its_test_images_and_classes(registry: Registry) -> None:
+    run = registry.create("r", experiment="knn", status="finished", dataset="shapes", init="scratch")
+    run.metrics, run.data = {"test_acc": 0.5, "test_images": 1200}, {"classes": CLASSES}
+    registry.save(run)
+    assert counts(registry, [run]) == ["1,200 test images of 3 classes."]
+
+
+def test_the_answer_ranks_the_encoders_before_anything_is_compared_with_scratch(
+    registry: Registry, study: dict[str, Run]
+) -> None:
+    text = " ".join(read(make(registry, "s")).text.split())
+    ranked = (
+        "In linear evaluation no encoder is shown to be the best: lite0 100.0 %, own pretraining 50.0 % and scratch 16.7 %; "
+        "lite0 and own pretraining cannot be told apart, own pretraining and scratch cannot be told apart."
+    )
+    assert ranked in text
+    assert text.index(ranked) < text.index("compared with a start from scratch?")
+    assert "has the highest accuracy" not in text  # it is said once
+    assert "Own pretraining is resnet9, pretrained here by simclr; lite0 comes from elsewhere" in text
+    assert "The intervals in the tables of encoders allow for all their comparisons, and decide who can be told apart;" in text
+    assert "Linear evaluation: tested on the 24 labelled images in 2 folds." in text
+    assert study["own"].study == "s"
+
+
+def test_an_encoder_from_elsewhere_has_one_name_on_the_page_and_its_long_ones_in_recipe_and_provenance(
+    registry: Registry, study: dict[str, Run]
+) -> None:
+    text = make(registry, "s").read_text(encoding="utf-8")
+    before, recipe = text.split('<section id="recipe"')
+    told = re.sub(re.escape(study["theirs"].id), "RUN", before)
+    assert "lite0" in told
+    for long in (THEIRS, "timm:", "12345678", "lite0.pth"):
+        assert long not in told, long
+    assert recipe.count("timm:tf_efficientnet_lite0</th>") + recipe.count("<td>timm:tf_efficientnet_lite0") == 1
+    assert f"linear evaluation, {THEIRS}" not in recipe
+
+
+def test_what_to_type_next_names_the_best_encoder_and_every_command_can_be_typed(
+    registry: Registry, study: dict[str, Run]
+) -> None:
+    text = make(registry, "s").read_text(encoding="utf-8")
+    section = text[text.index('<section id="next"') : text.index('<section id="recipe"')]
+    typed = re.findall(r'<code class="typed">ssl (.*?)</code>', section)
+    best = study["theirs"].id
+    assert typed == [
+        f"suggest --run {best} --n 30",
+        f"suggest --run {best} --n 30 --for-test --out results/labels/for-test.csv",
+        f"predict --run {best} --images ../photos --out all-labels.csv",
+        f"card {best} --transfer none --moved folder:../camera-b",
+        "data check --dataset folder:../photos --labels ../few.csv --labels-too",
+    ]
+    for line in typed:
+        build(line)
+    words = " ".join(section.split())
+    assert "gives each of the 31 images without a label a class and a confidence." in words
+    assert "Expect about 0 of 100 to be wrong, as of the 24 labelled images in 2 folds" in words
+    assert "in sub-folders named as their classes (cat, dog, owl)" in words
+    assert 'href="#next"' in text
+
+
+def test_without_encoders_from_elsewhere_ones_own_is_used_and_others_and_folds_are_proposed(registry: Registry) -> None:
+    for init in ("pretrained", "scratch"):
+        run = evaluated(registry, init, 12, pair="p", backbone="resnet9")
+        run.metrics = {"test_acc": 0.75, "test_images": 4}
+        registry.save(run)
+    words = " ".join(read(make(registry, "s")).text.split())
+    assert "They use one's own encoder" in words
+    assert "add --beside torchvision:resnet50 --download to the command under Recipe" in words
+    assert "Or repeat the study with --folds 10" in words
+    assert "Expect about 25 of 100 to be wrong, as of the 4 test images" in words
+
+
+def test_a_page_of_a_named_data_set_says_nothing_of_what_to_type_next(registry: Registry, study: dict[str, Run]) -> None:
+    for run in study.values():
+        run.dataset, run.options = "cifar10", run.options | {"dataset": "cifar10"}
+        registry.save(run)
+    assert "#next" not in make(registry, "s").read_text(encoding="utf-8")
+
+
+def test_confusions_show_the_encoders_from_elsewhere_on_the_images_of_the_tables(
+    registry: Registry, study: dict[str, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[list[str], list[int]]] = []
+
+    def draw(judged: Any, **words: Any) -> Any:
+        from sslcli.figures.canvas import new_figure
+
+        drawn.append(([one.label for one in judged], [int(one.quality.confusion.sum()) for one in judged]))
+        figure = new_figure(1, 1)
+        figure.suptitle(words["title"])
+        return figure
+
+    for name in ("draw_confusion", "draw_reliability", "draw_risk_coverage"):
+        monkeypatch.setattr(f"sslcli.report.quality.{name}", draw)
+    chosen = [Run(**{**vars(run), "metrics": {"test_acc": 0.5, "test_images": IMAGES, "folds": 2}}) for run in study.values()]
+    pictures = quality_figures(registry, chosen)
+    assert drawn == [(["own pretraining", "scratch", "lite0"], [IMAGES] * 3)] * 3
+    assert all(study["theirs"].id in picture.description for picture in pictures)
