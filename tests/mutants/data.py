@@ -13,7 +13,7 @@ MUTANTS = (
          "of_val, of_train = members[:validating], members[validating:]", "of_val, of_train = members[:validating], members"),
         ("every seed has the same split", 'generator=generator(seed, "split")', 'generator=generator(0, "split")'),
         ("who has few labels chooses by all of them",
-         "of_val[: max(1, round(label_fraction * len(of_val)))]", "of_val",
+         "of_val[: _some(len(of_val), label_fraction)]", "of_val",
          DATA + "test_label_fractions_are_nested_stratified_and_hold_for_choices_too"),
         ("images without a label are a class",
          "for label in torch.unique(labels[labels != UNLABELLED]):", "for label in torch.unique(labels):",

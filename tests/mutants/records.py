@@ -4,7 +4,7 @@ from tests.mutants.mutant import Mutant, in_file
 
 CHECKPOINT, REGISTRY = "sslcli/training/checkpoint.py", "sslcli/runs/registry.py"
 PROOFS, VERIFY, NUMBERS = "sslcli/runs/proofs.py", "sslcli/verification/records.py", "sslcli/verification/numbers.py"
-INDEX = "sslcli/runs/index.py"
+INDEX, INDEXED = "sslcli/runs/index.py", "test_index.py::test_"
 PROVEN = "test_proofs.py::"
 CHECKPOINTS, RUNS = "test_checkpoint.py::", "test_registry.py::"
 
@@ -46,7 +46,7 @@ MUTANTS = (
          'return [run for run in self.runs() if run.status == "published"]', "return []",
          RUNS + "test_rebuild_gives_the_lost_index_and_keeps_published_runs"),
         ("a path may leave the project",
-         "if not path.is_relative_to(self._real_root):", "if not path.is_absolute():",
+         'and not path.startswith(os.path.join(self._real_root, "")):', "and not os.path.isabs(path):",
          RUNS + "test_a_path_that_leaves_the_project_is_refused"),
     ),
     *in_file(
@@ -144,23 +144,19 @@ MUTANTS = (
         "for rows in (self.train_images, self.test_images):",
         "test_data.py::test_the_fingerprint_is_of_images_and_labels_of_training_and_of_test",
     ),
-    Mutant(
-        "a line of the index that is still being written counts", INDEX, 'newer[: newer.rfind("\\n") + 1]', "newer",
-        "test_index.py::test_a_line_that_a_dead_writer_began_is_passed_over_and_cut_off",
-    ),
-    Mutant(
-        "what a dead writer began stays before the next line", INDEX, "handle.truncate(place)", "place = handle.seek(0, 2)",
-        "test_index.py::test_a_line_that_a_dead_writer_began_is_passed_over_and_cut_off",
-    ),
-    Mutant(
-        "of a run's lines in the index the oldest counts", INDEX,
-        "found |= {run.id: run for run in self._parsed(newer.splitlines(), known)}",
-        "found = {run.id: run for run in self._parsed(newer.splitlines(), known)} | found",
-        "test_index.py::test_the_newest_line_of_a_run_counts_and_keeps_its_place",
-    ),
-    Mutant(
-        "who changes a run that was read changes it for the next reader", INDEX,
-        "[run.copied() for run in found.values()]", "[*found.values()]",
-        "test_index.py::test_the_runs_of_two_reads_share_nothing",
+    *in_file(
+        INDEX,
+        ("a line of the index that is still being written counts",
+         'text[: text.rfind("\\n") + 1]', "text",
+         INDEXED + "a_line_that_a_dead_writer_began_is_passed_over_and_cut_off"),
+        ("what a dead writer began stays before the next line", "handle.truncate(place)", "place = handle.seek(0, 2)",
+         INDEXED + "a_line_that_a_dead_writer_began_is_passed_over_and_cut_off"),
+        ("of a run's lines in the index the oldest counts",
+         "found |= {run.id: run for run in self._parsed(newer.splitlines(), known)}",
+         "found = {run.id: run for run in self._parsed(newer.splitlines(), known)} | found",
+         INDEXED + "the_newest_line_of_a_run_counts_and_keeps_its_place"),
+        ("who changes a run that was read changes it for the next reader",
+         "[run.copied() for run in self._all().values()]", "[*self._all().values()]",
+         INDEXED + "the_runs_of_two_reads_share_nothing"),
     ),
 )  # fmt: skip
