@@ -16,12 +16,15 @@ from sslcli.models.encoder import Encoder
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options of BYOL. The heads are the paper's."""
+    """The options of BYOL. The heads are the paper's.
+
+    Its teacher momentum of 0.996 is for 1,000 epochs of ImageNet; the authors' program takes 0.99 for 100. The effect was not
+    measured.
+    """
 
     projector_hidden: ProjectorHidden = 4096
     projector_dim: ProjectorDim = 256
     predictor_hidden: PredictorHidden = 4096
-    # The paper's 0.996 is for 1,000 epochs of ImageNet; its authors' program takes 0.99 for 100 (effect not measured).
     teacher_momentum: RisingMomentum = 0.99
 
     TUNING = (

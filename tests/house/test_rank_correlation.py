@@ -3,8 +3,7 @@
 import pytest
 
 from sslcli.runs.registry import Registry
-from tests.benchmarks import rank_correlation
-from tests.benchmarks.rank_correlation import Measured, correlation, encoders, of_methods
+from tests.benchmarks.rank_correlation import Measured, correlation, encoders, main, of_methods, table
 
 
 def points(figures: list[float], accuracies: list[float]) -> list[Measured]:
@@ -73,9 +72,9 @@ def test_a_method_counts_once_and_each_epoch_has_its_own_figures(study: Registry
     assert [one.figures["alpha_req"] for one in methods] == pytest.approx([-0.015, -0.085, -0.185])
 
 
-def test_the_table_has_a_line_for_each_figure(study: Registry, capsys: pytest.CaptureFixture[str]) -> None:
-    assert rank_correlation.main(["--project", str(study.root), "--study", "s"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
+def test_the_table_has_a_line_for_each_figure_and_is_printed(study: Registry, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = table(encoders(study, "s"))
+    assert lines == [
         "| figure | over 3 methods | over epochs, 1 pretrainings |",
         "|---|---:|---:|",
         "| RankMe of z | +1.00 | -1.00 |",
@@ -83,3 +82,5 @@ def test_the_table_has_a_line_for_each_figure(study: Registry, capsys: pytest.Ca
         "| alpha-ReQ of h, distance from 1 | -1.00 | – |",
         "| kNN on held-out labels | – | – |",
     ]
+    assert main(["--project", str(study.root), "--study", "s"]) == 0
+    assert capsys.readouterr().out.splitlines() == lines
