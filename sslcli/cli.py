@@ -35,7 +35,6 @@ from sslcli.errors import UsageError
 from sslcli.exit_codes import errors_to_exit_codes, one_voice
 from sslcli.options.command import Command, annotations_of
 from sslcli.options.finetune import Finetune
-from sslcli.options.of_trainings import set_in_study
 from sslcli.options.pictures import DataCheck, Map, Neighbours, Predict, Views
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
@@ -156,6 +155,8 @@ def _in_our_words(error: Any) -> str:
     what, *near = found.groups() if found else (said,)
     question = "".join(f"did you mean {words}? " for words in near if words)
     if typed[:1] == ["study"] and type(error).__name__ == "NoSuchOption":
+        from sslcli.options.of_trainings import set_in_study  # only this error needs it; all else starts faster without it
+
         setting = set_in_study(error.option_name, _value_after(error.option_name), own=error.possibilities or ())
         question = f"{setting}; " if setting else question
     return f"{what[:1].lower()}{what[1:]}; {question}to see what is accepted, type: {' '.join(['ssl', *named, '--help'])}"

@@ -22,7 +22,6 @@ import yaml
 from sslcli.errors import StateError, UsageError
 from sslcli.files import Dumper, load_yaml, now, remove_unfinished, write_text
 from sslcli.locks import SOMEBODY, HeldError, is_held, locked
-from sslcli.runs.finding import none_here, none_so_called, several
 from sslcli.runs.heartbeat import Heartbeat, has_begun, read_heartbeat, write_heartbeat
 from sslcli.runs.index import Index, whole_lines
 from sslcli.runs.option_versions import FIELD, current
@@ -83,6 +82,8 @@ class Registry:
 
     def find(self, selector: str, *, experiment: str | None = None, status: str | None = None) -> Run:
         """The run with this id, name, or unique prefix of either, or "latest"; else the run whose id ends with the selector."""
+        from sslcli.runs.finding import none_here, none_so_called, several  # commands that list runs start faster without it
+
         runs = [r for r in self.runs() if experiment in (None, r.experiment) and status in (None, r.status)]
         if not runs:
             raise StateError(none_here(self, experiment, status))
