@@ -155,7 +155,7 @@ def _in_our_words(error: Any) -> str:
     what, *near = found.groups() if found else (said,)
     question = "".join(f"did you mean {words}? " for words in near if words)
     if typed[:1] == ["study"] and type(error).__name__ == "NoSuchOption":
-        from sslcli.options.of_trainings import set_in_study  # only this mistake needs the import
+        from sslcli.options.of_trainings import set_in_study  # only this error needs it; all else starts faster without it
 
         setting = set_in_study(error.option_name, _value_after(error.option_name), own=error.possibilities or ())
         question = f"{setting}; " if setting else question

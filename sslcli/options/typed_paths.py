@@ -75,9 +75,11 @@ def hold_to_paths(command: Command, manual: str) -> None:
     It names the option, what is accepted, and a command: the same line with a similar name, else `manual`.
     """
     given = vars(command)
-    of_folder = str(given.get("dataset") or FOLDER).startswith(FOLDER)  # other data have no --labels, which is said later
+    out_of_place = {  # which the command says later
+        "labels": not str(given.get("dataset") or FOLDER).startswith(FOLDER), "more": not given.get("images"),
+    }  # fmt: skip
     for name, wanted in WANTED.items():
-        for text in _texts(given.get(name) if of_folder or name != "labels" else None):
+        for text in _texts(None if out_of_place.get(name) else given.get(name)):
             path = wanted.path_in(text)
             wrong = _what_is_wrong(path, wanted) if path else ""
             if wrong:

@@ -81,7 +81,7 @@ class Registry:
 
     def find(self, selector: str, *, experiment: str | None = None, status: str | None = None) -> Run:
         """The run with this id, name, or unique prefix of either, or "latest"; else the run whose id ends with the selector."""
-        from sslcli.runs.finding import none_here, none_so_called, several  # lists of runs do without this import
+        from sslcli.runs.finding import none_here, none_so_called, several  # commands that list runs start faster without it
 
         runs = [r for r in self.runs() if experiment in (None, r.experiment) and status in (None, r.status)]
         if not runs:
