@@ -18,7 +18,7 @@ MUTANTS = (
     ),
     Mutant(
         "who has few labels chooses by all of them", SPLIT,
-        "of_val[: max(1, round(label_fraction * len(of_val)))]", "of_val",
+        "of_val[: _some(len(of_val), label_fraction)]", "of_val",
         DATA + "test_label_fractions_are_nested_stratified_and_hold_for_choices_too",
     ),
     Mutant(
