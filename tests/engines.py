@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -77,19 +78,25 @@ def numbers(registry: Registry) -> dict[tuple[str, str | None], tuple[dict[str, 
     return found
 
 
-def same_numbers(ssl: Cli, folder: Path, *, on: str, project: Path | None = None) -> None:
-    """The tiny study in a folder gives the same bits with --on as one training after the other, and does nothing twice."""
+def same_numbers(
+    ssl: Cli, folder: Path, *, on: str, project: Path | None = None, before: Callable[[str], None] = lambda _: None
+) -> None:
+    """The tiny study in a folder gives the same bits with --on as one training after the other, and does nothing twice.
+
+    `before` is done with the line that has --on, before that is typed.
+    """
     here, there = folder / "here", project or folder / "there"
-    for line in (f"{LINE} --project {here}", f"{LINE} --project {there} --on {on}"):
+    before(f"{LINE} --project {there} --on {on}")
+    for line in (f"{LINE} --project {there} --on {on}", f"{LINE} --project {here}"):
         result = ssl(line)
         assert result.code == 0, result.err
     found = numbers(Registry(there))
     assert found == numbers(Registry(here))
     assert len(found) == 3
-    before = [run.attempts for run in whole_runs(there)]
+    attempts = [run.attempts for run in whole_runs(there)]
     assert ssl(f"{LINE} --project {there} --on {on}").code == 0
-    assert [run.attempts for run in whole_runs(there)] == before
-    assert [len(attempts) for attempts in before] == [1, 1, 1]
+    assert [run.attempts for run in whole_runs(there)] == attempts
+    assert [len(of_run) for of_run in attempts] == [1, 1, 1]
 
 
 def whole_runs(project: Path) -> list[Run]:

@@ -69,8 +69,8 @@ SlurmctldPort={free_port()}
 SlurmdPort={free_port()}
 AuthType=auth/munge
 CredType=cred/munge
-# a requeued job starts again after this many seconds, and not after two minutes
-AuthInfo=socket={folder}/munge.socket,cred_expire=3
+# a requeued job starts again after this many seconds, and not after two minutes; below 5 Slurm takes the two minutes
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid

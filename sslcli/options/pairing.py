@@ -15,7 +15,7 @@ from functools import cache
 
 from sslcli.data import FOLDER
 from sslcli.methods import options_of
-from sslcli.options.command import NO_OPTION_OF_A_RUN
+from sslcli.options.command import NO_OPTION_OF_A_RUN, Command
 from sslcli.options.of_methods import OF_METHODS
 from sslcli.options.trainings import TRAININGS
 from sslcli.runs.naming import file_of_method
@@ -68,8 +68,10 @@ def comparable(experiment: str, options: dict[str, object]) -> dict[str, object]
 def pair_key(experiment: str, options: dict[str, object], fingerprint: str, *, but: tuple[str, ...] = ()) -> str:
     """Twelve hexadecimal digits, equal for runs on equal data whose options differ only in `init` and `but`."""
     command = EXPERIMENTS[experiment]
-    counting = {first_name(command, name): value for name, value in comparable(experiment, options).items() if name not in but}
-    shared = comparable(experiment, dict(_gone(command))) | counting
+    known = {first_name(command, name) for name in _defaults(command)}
+    gone = {name: value for name, value in FIRST[command].items() if name not in known}
+    counting = {name: value for name, value in comparable(experiment, options).items() if name not in but}
+    shared = comparable(experiment, gone) | {first_name(command, name): value for name, value in counting.items()}
     text = json.dumps([experiment, shared, fingerprint], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -87,14 +89,11 @@ def changed_options(experiment: str, old: dict[str, object], new: dict[str, obje
     ]
 
 
-@cache
 def _defaults(command: str) -> Mapping[str, object]:
     """The options that runs of a command record today, with their defaults."""
-    return {field.name: field.default for field in fields(TRAININGS[command]) if field.name not in NO_OPTION_OF_A_RUN}
+    return _defaults_of(TRAININGS[command])
 
 
 @cache
-def _gone(command: str) -> Mapping[str, object]:
-    """The options of version 1 that were removed since, with the defaults that they had."""
-    known = {first_name(command, name) for name in _defaults(command)}
-    return {name: value for name, value in FIRST[command].items() if name not in known}
+def _defaults_of(kind: type[Command]) -> Mapping[str, object]:
+    return {field.name: field.default for field in fields(kind) if field.name not in NO_OPTION_OF_A_RUN}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 
 from sslcli.errors import UsageError
 
@@ -109,10 +108,9 @@ def _since(command: str, options: Mapping[str, object], *, version: int, method:
     return found
 
 
-@cache  # keys ask for the same names again and again
 def first_name(command: str, name: str) -> str:
     """The first name of a current option."""
     for change in reversed(CHANGES):
-        before = {new: old for old, new in change.renamed.get(command, {}).items()}
-        name = before.get(name, name)
+        if renamed := change.renamed.get(command):  # most rename nothing, and keys ask for the same names again and again
+            name = {new: old for old, new in renamed.items()}.get(name, name)
     return name

@@ -40,6 +40,11 @@ class Launcher:
         self._before: dict[str, str] = {}
         self._idle: dict[str, tuple[str, State]] = {}  # of runs that nobody works on: their status, and how they stand
 
+    @property
+    def at_work(self) -> int:
+        """The number of jobs that the place has."""
+        return len(self._here)
+
     def run(self, table: LiveTable) -> None:
         """Give jobs to the place until each has ended; a StateError at the end names those that failed."""
         runs = self._look()
@@ -188,6 +193,8 @@ def launch(hands: Hands, jobs: Sequence[Job], place: Place, *, key: str) -> None
             if place.outlives and not (isinstance(stopped, Interrupted) and stopped.exit_code != HUNG_UP):
                 hands.leave()
             else:
+                if isinstance(stopped, Interrupted) and launcher.at_work:
+                    say(f"{launcher.at_work} jobs save and end; press Ctrl-C again only if you do not want to wait for them")
                 place.end()
             raise
         finally:

@@ -10,11 +10,16 @@ import pytest
 
 from sslcli.cli import main
 from sslcli.errors import StateError
+from sslcli.options.pretrain import Pretrain
+from sslcli.plans import pretraining
+from sslcli.runs.choices import Choices
 from sslcli.runs.heartbeat import read_heartbeat
 from sslcli.runs.registry import Registry
 from sslcli.studies import hands as hands_module
 from sslcli.studies import jobs
 from sslcli.studies.hands import Hands, at_work
+from sslcli.studies.jobs import parts_of_study
+from sslcli.studies.listing import list_jobs
 from sslcli.studies.places import PLACES
 from sslcli.studies.places.place import Entry, Place
 from tests.conftest import Cli
@@ -248,3 +253,18 @@ def test_the_locks_of_dead_launchers_are_removed_and_those_of_living_ones_kept(
             pass
     assert [path.name for path in folder.iterdir()] == [".lock"]
     assert not first.others()
+
+
+def test_the_method_of_a_pretraining_is_built_once_for_all_its_seeds(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[Pretrain] = []
+    original = pretraining.build_method
+    monkeypatch.setattr(pretraining, "build_method", lambda options: built.append(options) or original(options))
+    arguments = {"dataset": "shapes", "backbone": "resnet9-small", "batch_size": 32, "temperature": 0.321}
+    parts = parts_of_study([(arguments, Choices())], [], seeds=3)
+    with at_work(registry) as hands:
+        listed = list_jobs(hands, "s", parts, timed=False)
+    assert [entry.run.seed for entry in listed] == [1, 2, 3]
+    assert len({entry.run.pair for entry in listed}) == 3
+    assert len(built) == 1

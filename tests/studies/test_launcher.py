@@ -260,7 +260,7 @@ def test_a_job_that_is_killed_before_it_begins_is_tried_three_times(registry: Re
 
 
 def test_a_signal_while_jobs_are_given_to_a_place_takes_effect_when_the_place_has_them(
-    registry: Registry, jobs: list[Job]
+    registry: Registry, jobs: list[Job], capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Asked(Stub):
         def start(self, jobs: Sequence[Job]) -> list[str]:
@@ -275,6 +275,7 @@ def test_a_signal_while_jobs_are_given_to_a_place_takes_effect_when_the_place_ha
     assert told.value.exit_code == 143
     assert [job.run for job in place.here] == place.started == [jobs[0].run, jobs[3].run]
     assert place.was_ended
+    assert "2 jobs save and end; press Ctrl-C again only if" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 

@@ -18,7 +18,7 @@ from sslcli.studies.places import slurm
 from sslcli.studies.places.place import Asked, Place
 from tests import slurm_cluster
 from tests.conftest import Cli
-from tests.engines import LINE, PRETRAIN, end_of, lay_out_study, pretraining, record, same_numbers, wait_for_steps, whole_runs
+from tests.engines import PRETRAIN, end_of, lay_out_study, pretraining, record, same_numbers, wait_for_steps
 from tests.measuring import wait_until
 from tests.slurm_cluster import free_port
 
@@ -52,20 +52,17 @@ def opened(registry: Registry, *job: str) -> Place:
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_a_study_on_slurm_gives_the_numbers_of_one_after_the_other(ssl: Cli, tmp_path: Path) -> None:
-    same_numbers(ssl, tmp_path, on="slurm")
+def test_a_study_on_slurm_gives_the_numbers_of_one_after_the_other_though_its_first_launcher_is_killed(
+    ssl: Cli, tmp_path: Path
+) -> None:
+    def killed(line: str) -> None:
+        launcher = subprocess.Popen([sys.executable, "-m", "sslcli", *line.split()], cwd=tmp_path, stderr=subprocess.DEVNULL)
+        tickets = "there/runs/pretrain/*/.ticket"
+        wait_until(lambda: any('"called": ""' not in path.read_text() for path in tmp_path.glob(tickets)))
+        launcher.kill()
+        launcher.wait()
 
-
-@pytest.mark.usefixtures("no_pictures")
-def test_a_study_whose_launcher_was_killed_finds_its_jobs_in_the_queue(ssl: Cli, tmp_path: Path) -> None:
-    line = f"{LINE} --on slurm"
-    launcher = subprocess.Popen([sys.executable, "-m", "sslcli", *line.split()], cwd=tmp_path, stderr=subprocess.DEVNULL)
-    wait_until(lambda: any('"called": ""' not in path.read_text() for path in tmp_path.glob("runs/pretrain/*/.ticket")))
-    launcher.kill()
-    launcher.wait()
-    again = ssl(line)
-    assert again.code == 0, again.err
-    assert [len(run.attempts) for run in whole_runs(tmp_path)] == [1, 1, 1]
+    same_numbers(ssl, tmp_path, on="slurm", before=killed)
 
 
 def test_a_job_goes_on_after_the_signal_of_slurm_and_after_a_kill_and_saves_when_it_is_ended(
@@ -93,6 +90,11 @@ def test_a_job_goes_on_after_the_signal_of_slurm_and_after_a_kill_and_saves_when
     assert record(registry, job).status == "interrupted"
     first, _, third = record(registry, job).attempts
     assert (first["status"], third["status"]) == ("interrupted", "interrupted")
+
+
+def test_slurm_takes_the_short_pause_before_a_requeued_job(cluster: dict[str, str]) -> None:
+    said = Path(cluster["SLURM_CONF"]).with_name("slurmctld.out").read_text()
+    assert "AuthInfo" not in said  # else it refused cred_expire, and the test above waits for two minutes
 
 
 def test_a_node_that_does_not_see_the_project_is_named_before_anything_is_trained(hidden: Path) -> None:

@@ -181,8 +181,7 @@ class Slurm(Place):
         asked = False
         while self._here:
             asked = asked or self._cancel(self._here.values())  # Slurm may not answer at once
-            time.sleep(LOOK_EVERY / 10)
-            self._looked = float("-inf")
+            time.sleep(LOOK_EVERY)
             self.ended()
 
     def _cancel(self, tickets: Collection[str]) -> bool:
