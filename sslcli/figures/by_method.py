@@ -72,7 +72,7 @@ def _set_axes(axes: Axes, rows: Sequence[MethodRow]) -> None:
     axes.margins(x=0.06)
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.tick_params(axis="x", colors=LIGHT.soft, length=0, labelsize=8.5)
-    axes.set_xlabel("test accuracy, %", fontsize=8.5, color=LIGHT.soft)
+    axes.set_xlabel("accuracy, %", fontsize=8.5, color=LIGHT.soft)
     axes.grid(axis="x", color=LIGHT.line, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[:].set_visible(False)
