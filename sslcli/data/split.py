@@ -46,14 +46,14 @@ def split(
         if given_val is not None:
             of_val, of_train = members[given[members]], members[~given[members]]
         else:
-            validating = held_out(len(members), val_fraction)
-            of_val, of_train = members[:validating], members[validating:]
+            held_out = validating(len(members), val_fraction)
+            of_val, of_train = members[:held_out], members[held_out:]
         val = torch.cat([val, of_val[: max(1, round(label_fraction * len(of_val)))]])
         train = torch.cat([train, of_train[: max(1, round(label_fraction * len(of_train)))]])
     return Split(train.sort().values, val.sort().values)
 
 
-def held_out(members: int, val_fraction: float = 0.1) -> int:
+def validating(members: int, val_fraction: float = 0.1) -> int:
     """How many of a class's labelled training images are for validation, at least one."""
     return max(1, round(val_fraction * members))
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sslcli.comparison.arms import others_beside
-from sslcli.gallery.predictions import _groups
+from sslcli.gallery.predictions import groups_to_draw
 from sslcli.options.pictures import Predict
 from sslcli.options.probe import Probe
 from sslcli.runs.registry import Registry
@@ -28,8 +28,8 @@ def test_an_encoder_from_elsewhere_stands_below_ones_own_and_scratch_and_one_wit
     theirs = probed(registry, "file-lite0-12345678", pair="q", backbone="timm:tf_efficientnet_lite0")
     longer = probed(registry, "file-other-12345678", epochs=60, pair="r", backbone="timm:tf_efficientnet_lite0")
     seed = probed(registry, "file-lite0-12345678", seed=2, pair="t", backbone="timm:tf_efficientnet_lite0")
-    assert [[run.id for run in group] for group in _groups(registry, Predict())] == [[own.id, scratch.id, theirs.id]]
+    assert [[run.id for run in group] for group in groups_to_draw(registry, Predict())] == [[own.id, scratch.id, theirs.id]]
     runs = [own, scratch, theirs, longer, seed]
     assert [run.id for run in others_beside(registry, own, runs)] == [theirs.id]
     assert others_beside(registry, scratch, runs) == []
-    assert [[run.id for run in group] for group in _groups(registry, Predict(run=own.id))] == [[own.id]]
+    assert [[run.id for run in group] for group in groups_to_draw(registry, Predict(run=own.id))] == [[own.id]]
