@@ -52,8 +52,8 @@ def split(
         if given_val is not None:
             of_val, of_train = members[given[members]], members[~given[members]]
         else:
-            validating = held_out(len(members), val_fraction)
-            of_val, of_train = members[:validating], members[validating:]
+            held_out = validating(len(members), val_fraction)
+            of_val, of_train = members[:held_out], members[held_out:]
         val = torch.cat([val, of_val[: _some(len(of_val), label_fraction)]])
         train = torch.cat([train, of_train[: _some(len(of_train), label_fraction)]])
     return Split(train.sort().values, val.sort().values)
@@ -66,12 +66,12 @@ def size_of_split(counts: Mapping[int, int], *, label_fraction: float, of_val: M
     """
     size = 0
     for label, count in counts.items():
-        validating = held_out(count) if of_val is None else of_val.get(label, 0)
-        size += _some(validating, label_fraction) + _some(count - validating, label_fraction)
+        held_out = validating(count) if of_val is None else of_val.get(label, 0)
+        size += _some(held_out, label_fraction) + _some(count - held_out, label_fraction)
     return size
 
 
-def held_out(members: int, val_fraction: float = HELD_OUT) -> int:
+def validating(members: int, val_fraction: float = HELD_OUT) -> int:
     """How many of a class's labelled training images are for validation, at least one."""
     return _some(members, val_fraction)
 

@@ -32,6 +32,11 @@ def in_words(experiment: str, label_fraction: float | None, at_epoch: int | None
     return name + labels + (f" after epoch {at_epoch}" if at_epoch else "")
 
 
+def tested(images: float, folds: int | None) -> str:
+    """The images whose accuracy an evaluation gives: "39 test images", or "202 labelled images in 10 folds"."""
+    return f"{images:,.0f} test images" if folds is None else f"{images:,.0f} labelled images in {folds} folds"
+
+
 def told_apart(places: Sequence[str], differences: Sequence[InitDifference]) -> list[str]:
     """Distinct names of differences: by others' weights, methods and settings, else by their runs."""
     settings = settings_with_method(differences)

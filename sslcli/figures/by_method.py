@@ -66,4 +66,4 @@ def _set_axes(axes: Axes) -> None:
     """A few ticks in per cent, and margins that keep every row whole."""
     axes.margins(x=0.06)
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.set_xlabel("test accuracy, %", fontsize=8.5, color=LIGHT.soft)
+    axes.set_xlabel("accuracy, %", fontsize=8.5, color=LIGHT.soft)

@@ -7,7 +7,8 @@ from statistics import fmean
 
 from sslcli.comparison.comparison import Comparison, compared
 from sslcli.comparison.ranking import Ranked, Ranking
-from sslcli.comparison.ranking_rows import correction_of
+from sslcli.comparison.ranking_rows import correction_of, heading_of
+from sslcli.evaluation.naming import tested
 from sslcli.figures.by_method import MethodRow, draw_methods
 from sslcli.figures.canvas import save_picture
 from sslcli.runs.naming import share_label
@@ -18,9 +19,9 @@ def save_methods(registry: Registry, study: str, *, out: Path) -> list[Path]:
     """The pictures `out`/methods/PROTOCOL.png of a study's rankings; returns their paths, none for a study of one method."""
     found, written = compared(registry, study), []
     for ranking in found.rankings:
-        title = f"Methods in {ranking.place}: {ranking.dataset}"
+        title = f"{heading_of(ranking)}: {ranking.dataset}"
         figure = draw_methods(
-            [_row(one, found, ranking) for one in ranking.methods], title=title, subtitle=_subtitle(ranking),
+            [_row(one, found, ranking) for one in ranking.methods], title=title, subtitle=_subtitle(found, ranking),
             scratch=_scratch(found, ranking),
         )  # fmt: skip
         name = f"{ranking.protocol or ranking.experiment}{share_label(ranking.label_fraction)}".replace("-", "_")
@@ -48,8 +49,10 @@ def _scratch(found: Comparison, ranking: Ranking) -> float | None:
     return 100 * fmean(known) if known else None
 
 
-def _subtitle(ranking: Ranking) -> str:
+def _subtitle(found: Comparison, ranking: Ranking) -> str:
+    best = next(row for row in found.rows if row.run in ranking.methods[0].runs)
+    where = f"On {tested(best.test_images, best.folds)}. " if best.test_images else ""
     counts = sorted({len(one.seeds) for one in ranking.methods})
     words = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
     each = "one seed" if counts == [1] else f"mean over {words} seeds"
-    return f"Each method: {each}. {correction_of(ranking)}"
+    return f"{where}Each {ranking.noun}: {each}. {correction_of(ranking)}"

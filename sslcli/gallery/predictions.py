@@ -42,7 +42,7 @@ MEANS_THE_SAME = 0.002  # a larger difference in accuracy is reported; another m
 
 def save_predictions(registry: Registry, command: Predict) -> list[Path]:
     """A grid for each group of evaluations that is meant; returns the pictures' paths."""
-    groups = [[registry.load(run) for run in group] for group in _groups(registry, command)]
+    groups = [[registry.load(run) for run in group] for group in groups_to_draw(registry, command)]
     if command.out is not None and len(groups) > 1:
         raise UsageError(f"--out {command.out} is one picture, but {len(groups)} would be drawn; choose one with --run")
 
@@ -55,7 +55,7 @@ def save_predictions(registry: Registry, command: Predict) -> list[Path]:
     return written
 
 
-def _groups(registry: Registry, command: Predict) -> list[list[Run]]:
+def groups_to_draw(registry: Registry, command: Predict) -> list[list[Run]]:
     """The runs of each picture: the newest pretrained and scratch of each kind, and the encoders from elsewhere beside them; or
     only the named evaluation."""
     chosen = _chosen(registry, command)
@@ -212,7 +212,7 @@ def run_for_own_images(registry: Registry, command: Predict) -> Run:
     """
     if command.encoder_seed is not None:
         raise UsageError("--encoder-seed works with test images only; with --images leave it out")
-    chosen = [run for group in _groups(registry, command) for run in group]
+    chosen = [run for group in groups_to_draw(registry, command) for run in group]
     return registry.load(next((run for run in chosen if run.init == "pretrained"), chosen[0]))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sslcli.data.folder.manifest import FILE as MANIFEST
 from sslcli.data.folder.manifest import Line, read_manifest
-from sslcli.data.split import held_out
+from sslcli.data.split import validating
 from sslcli.evaluation.naming import heading
 from sslcli.report.tested import tested_by
 from sslcli.runs.next_step import record_or_index
@@ -43,11 +43,11 @@ def _of_folder(lines: Sequence[Line]) -> str:
         part: Counter(line.label for line in lines if line.part == part and line.label) for part in ("train", "val", "test")
     }
     taught, given, tested = (parts[part].total() for part in ("train", "val", "test"))
-    validating = given or sum(map(held_out, parts["train"].values()))
-    training = taught if given else taught - validating
+    held_out = given or sum(map(validating, parts["train"].values()))
+    training = taught if given else taught - held_out
     without = sum(not line.label and line.part != "test" for line in lines)
     rest = f" The {without:,} without a label are for pretraining and for no test." if without else ""
     return (
         f"{len(lines):,} images; {taught + given + tested:,} of them have a label, of {len(set().union(*parts.values())):,} "
-        f"classes: {training:,} train a classifier, {validating:,} validate it, {tested:,} test it.{rest}"
+        f"classes: {training:,} train a classifier, {held_out:,} validate it, {tested:,} test it.{rest}"
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from sslcli.comparison.answer import places_in_words
 from sslcli.comparison.rows import EvaluationRow
+from sslcli.data import FOLDER
 from sslcli.evaluation.naming import WORDS, listed
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.evaluation.statistics import InitDifference
@@ -128,6 +129,8 @@ def _of_setting(found: Measured) -> list[str]:
     }
     single = [f"one {word} ({known.copy().pop()})" for word, known in values.items() if len(known) == 1]
     sentences = [f"Only {listed(single)}: others were not measured."] if single else []
+    if any((row.dataset or "").startswith(FOLDER) for row in found.rows):
+        sentences.append("Images from elsewhere, like those of another camera, were not tested.")
     trained = [run for run in found.runs if run.experiment == "pretrain" and run.epochs and run.status in DONE]
     if trained:
         epochs = sorted({run.epochs or 0 for run in trained})
@@ -153,7 +156,7 @@ def _of_figures(found: Measured) -> list[str]:
         sentences.append("Intervals without a record of which images were right are unpaired, and so wider than necessary.")
     judged = [protocol for protocol in _run(found) if protocol not in PROTOCOLS or PROTOCOLS[protocol].probabilities]
     without = [words_of(protocol).inline for protocol in judged if not any(
-        row.test_nll is not None for row in found.rows if protocol_of(row) == protocol)]  # fmt: skip
+        row.test_nll is not None or row.folds for row in found.rows if protocol_of(row) == protocol)]  # fmt: skip
     if without:
         sentences.append(f"Likelihood (NLL) and calibration (ECE) were not measured in {listed(without)}.")
     return sentences

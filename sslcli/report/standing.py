@@ -39,10 +39,12 @@ def standing(rankings: Sequence[Ranking]) -> list[tuple[str, str]]:
 
 def who(runs: Sequence[Run], names: Mapping[str, str]) -> str:
     """What the names of the encoders mean, in a sentence; `names` are by init."""
-    own = next((run for run in runs if run.init == "pretrained"), None)
+    own = [run for run in runs if run.init == "pretrained"]
+    nets = listed(list(dict.fromkeys(run.backbone for run in own if run.backbone)))
+    methods = listed(list(dict.fromkeys(run.encoder_method for run in own if run.encoder_method)))
     others = [name for init, name in names.items() if init not in INIT_WORDS]
     words = [
-        f"{names['pretrained']} is {own.backbone}, pretrained here by {own.encoder_method}" if own else "",
+        f"{names['pretrained']} is {nets}, pretrained here by {methods}" if own else "",
         f"{listed(others)} {'come' if len(others) > 1 else 'comes'} from elsewhere (network and weights under Recipe)",
         "scratch is not pretrained" if "scratch" in names else "",
     ]

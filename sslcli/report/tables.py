@@ -11,10 +11,9 @@ from sslcli.comparison.differences import INTERVALS
 from sslcli.comparison.ranking import Ranking
 from sslcli.comparison.ranking_rows import RANKED, correction_of, heading_of, ranking_rows
 from sslcli.comparison.rows import EvaluationRow, endings
-from sslcli.evaluation.naming import heading, settings_with_method
+from sslcli.evaluation.naming import heading, settings_with_method, tested
 from sslcli.evaluation.statistics import InitDifference
 from sslcli.report.answer import ProtocolWords, interval, points, protocol_key, protocol_of, share, typeset, words_of
-from sslcli.report.tested import tested
 from sslcli.runs.naming import INIT_WORDS
 
 

@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sslcli.comparison.differences import folds_of, images_of
-from sslcli.evaluation.naming import heading, in_words, listed
+from sslcli.evaluation.naming import heading, in_words, listed, tested
 from sslcli.runs.run import Run
-
-
-def tested(images: float, folds: int | None) -> str:
-    """The images whose accuracy an evaluation gives: "39 test images", or "202 labelled images in 10 folds"."""
-    return f"{images:,.0f} test images" if folds is None else f"{images:,.0f} labelled images in {folds} folds"
 
 
 def tested_by(run: Run) -> str:

@@ -57,6 +57,17 @@ def study(registry: Registry) -> Registry:
     return registry
 
 
+def test_a_picture_names_what_is_ranked_and_the_images_that_were_tested(
+    study: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, str]] = []
+    monkeypatch.setattr("sslcli.gallery.methods.draw_methods", lambda _, **words: told.append(words))
+    monkeypatch.setattr("sslcli.gallery.methods.save_picture", lambda *_, **__: None)
+    save_methods(study, "s", out=tmp_path)
+    assert [words["title"] for words in told] == ["Methods in linear evaluation: shapes", "Methods in kNN: shapes"]
+    assert all(words["subtitle"].startswith("On 1,000 test images. Each method: mean over 2 seeds. ") for words in told)
+
+
 @pytest.mark.usefixtures("rough_pictures")
 def test_each_ranking_of_a_study_has_a_picture_and_one_method_has_none(study: Registry, tmp_path: Path) -> None:
     written = save_methods(study, "s", out=tmp_path / "figures")

@@ -10,7 +10,7 @@ MUTANTS = (
     *in_file(
         SPLIT,
         ("the training part holds the validation images, too",
-         "of_val, of_train = members[:validating], members[validating:]", "of_val, of_train = members[:validating], members"),
+         "of_val, of_train = members[:held_out], members[held_out:]", "of_val, of_train = members[:held_out], members"),
         ("every seed has the same split", 'generator=generator(seed, "split")', 'generator=generator(0, "split")'),
         ("who has few labels chooses by all of them",
          "of_val[: _some(len(of_val), label_fraction)]", "of_val",

@@ -141,6 +141,9 @@ def test_what_to_type_next_names_the_best_encoder_and_every_command_can_be_typed
     assert "Expect about 0 of 100 to be wrong, as of the 24 labelled images in 2 folds" in words
     assert "in sub-folders named as their classes (cat, dog, owl)" in words
     assert 'href="#next"' in text
+    gaps = text[text.index('<section id="gaps"') :]
+    assert "Images from elsewhere, like those of another camera, were not tested" in gaps
+    assert "calibration (ECE) were not measured" not in gaps  # the pictures of folds show it
 
 
 def test_without_encoders_from_elsewhere_ones_own_is_used_and_others_and_folds_are_proposed(registry: Registry) -> None:
