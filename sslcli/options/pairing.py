@@ -91,7 +91,7 @@ def changed_options(experiment: str, old: dict[str, object], new: dict[str, obje
 
 def _defaults(command: str) -> Mapping[str, object]:
     """The options that runs of a command record today, with their defaults."""
-    return _defaults_of(TRAININGS[command])
+    return _defaults_of(TRAININGS[command])  # type: ignore[arg-type]  # classes can be hashed; mypy thinks of their objects
 
 
 @cache
