@@ -238,7 +238,7 @@ def test_an_evaluation_of_others_weights_is_theirs_and_compared_with_scratch(
     assert "in linear evaluation (moco-v2-800)," in found["answer"]
     assert "has no partner" not in shown.err
     assert ssl("report --out page.html").code == 0
-    assert f"{run.init} − scratch" in (tmp_path / "page.html").read_text()
+    assert "moco-v2-800 − scratch" in (tmp_path / "page.html").read_text()
     assert ssl("runs verify --numbers").code == 0
     assert [other.init for other in newest_pairs(registry.runs())[1]] == ["pretrained", "scratch"]
     tuned = done("finetune --epochs 1 --max-steps 2 --init 'MoCo v2 (800).pth'")

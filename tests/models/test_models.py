@@ -1,5 +1,6 @@
 """Every backbone of the table, with each of its stems, is an encoder; so are those of timm."""
 
+import re
 import sys
 from collections.abc import Callable
 
@@ -8,7 +9,7 @@ import torch
 import torchvision
 from torch import nn
 
-from sslcli.errors import StateError, UsageError
+from sslcli.errors import StateError, UsageError, install_line
 from sslcli.models import BACKBONES, default_stem, has_stem
 from sslcli.models import encoder as encoder_module
 from sslcli.models.backbones.timm_nets import hold_to_known
@@ -147,7 +148,7 @@ def test_a_backbone_that_does_not_take_images_or_views_is_refused_before_there_i
 
 def test_without_timm_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(StateError, match=r"timm:resnet18 needs timm.*pip install 'sslcli\[timm\]'"):
+    with pytest.raises(StateError, match=f"timm:resnet18 needs timm.*{re.escape(install_line('timm'))}"):
         hold_to_known("timm:resnet18")
 
 

@@ -1,5 +1,6 @@
 """Jobs of a study on a real Ray of two nodes: with the project's files or without, and with a node that goes."""
 
+import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from sslcli import __version__
-from sslcli.errors import StateError, UsageError
+from sslcli.errors import StateError, UsageError, install_line
 from sslcli.options.study import Study
 from sslcli.runs.registry import Registry
 from sslcli.studies.places import ray as on_ray
@@ -151,7 +152,7 @@ def test_an_address_without_host_and_port_is_refused(registry: Registry, where: 
 
 def test_without_ray_it_is_said_how_to_install_it(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(StateError, match=r"pip install 'sslcli\[ray\]'"):
+    with pytest.raises(StateError, match=re.escape(install_line("ray"))):
         on_ray.PLACE.open(Asked(registry=registry, command=Study()))
 
 

@@ -1,6 +1,7 @@
 """Jobs of a study on a real Slurm of one node: the same numbers, saved at its signal, gone on with after a kill."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sslcli import __version__
-from sslcli.errors import StateError, UsageError
+from sslcli.errors import StateError, UsageError, install_line
 from sslcli.options.study import Study
 from sslcli.runs.registry import Registry
 from sslcli.studies.on_worker import Work
@@ -133,7 +134,7 @@ def test_what_no_node_has_is_refused_when_it_is_asked_for(registry: Registry, tm
 
 def test_without_slurm_or_submitit_it_is_said_what_is_missing(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(StateError, match=r"pip install 'sslcli\[slurm\]'"):
+    with pytest.raises(StateError, match=re.escape(install_line("slurm"))):
         opened(registry)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(StateError, match=r"sbatch, .* not found: this machine has no Slurm"):
