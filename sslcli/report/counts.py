@@ -46,7 +46,10 @@ def _of_folder(lines: Sequence[Line]) -> str:
     held_out = given or sum(map(validating, parts["train"].values()))
     training = taught if given else taught - held_out
     without = sum(not line.label and line.part != "test" for line in lines)
-    rest = f" The {without:,} without a label are for pretraining and for no test." if without else ""
+    copies = sum(not line.label and line.part == "test" for line in lines)
+    rest = f" {without:,} without a label are for pretraining and for no test." if without else ""
+    if copies:
+        rest += f" {copies:,} more {'is a copy of a test image' if copies == 1 else 'are copies of test images'} and left out."
     return (
         f"{len(lines):,} images; {taught + given + tested:,} of them have a label, of {len(set().union(*parts.values())):,} "
         f"classes: {training:,} train a classifier, {held_out:,} validate it, {tested:,} test it.{rest}"

@@ -31,7 +31,7 @@ from sslcli.report.provenance import Measured
 from sslcli.report.quality import quality_figures
 from sslcli.report.section import Content, Material
 from sslcli.report.sections import SECTIONS
-from sslcli.report.standing import standing, who
+from sslcli.report.standing import highest, standing, who
 from sslcli.report.tested import tested_by, which_tested
 from sslcli.runs.naming import INIT_WORDS
 from sslcli.runs.next_step import record_or_index
@@ -114,10 +114,8 @@ def _head(material: Material) -> dict[str, Any]:
     chosen, differences = material.chosen, material.measured.differences
     others = [name for init, name in material.names.items() if init not in INIT_WORDS]
     own = [run for run in chosen if run.init in (None, *INIT_WORDS)] or chosen
-    order = [
-        (typeset(lead), typeset(rest))
-        for lead, rest in standing([ranking for ranking in material.rankings if ranking.noun == NOUN])
-    ]
+    encoders = [ranking for ranking in material.rankings if ranking.noun == NOUN]
+    order = [(typeset(lead), typeset(rest)) for lead, rest in standing(encoders)]
     return {
         "title": QUESTION_BESIDE if order else QUESTION,
         "author": "",
@@ -132,7 +130,7 @@ def _head(material: Material) -> dict[str, Any]:
         "counts": counts(material.registry, chosen),
         "standing": order,
         "verdicts": verdicts(differences),
-        "who": who(chosen, material.names) if order else "",
+        "who": highest(encoders) + who(chosen, material.names) if order else "",
         "tested": which_tested(chosen),
         "speaks_of": speaks_of(differences) if differences else answer(differences),
         "forest": forest(differences, {run.id: tested_by(run) for run in chosen}),

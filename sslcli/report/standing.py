@@ -37,6 +37,15 @@ def standing(rankings: Sequence[Ranking]) -> list[tuple[str, str]]:
     return sentences
 
 
+def highest(rankings: Sequence[Ranking]) -> str:
+    """The encoder and the evaluation with the highest accuracy of several rankings, in a sentence; "" for fewer than two."""
+    if len(rankings) < 2:
+        return ""
+    best = max(rankings, key=lambda one: one.methods[0].mean)
+    first = best.methods[0]
+    return f"The highest accuracy of all evaluations here is that of {first.method} in {best.place}, {_per_cent(first.mean)}. "
+
+
 def who(runs: Sequence[Run], names: Mapping[str, str]) -> str:
     """What the names of the encoders mean, in a sentence; `names` are by init."""
     own = [run for run in runs if run.init == "pretrained"]

@@ -76,8 +76,8 @@ def test_the_first_lines_have_the_images_the_labels_the_classes_and_the_parts(
 ) -> None:
     told = counts(registry, list(study.values()))
     assert told == [
-        "55 images; 24 of them have a label, of 3 classes: 17 train a classifier, 3 validate it, 4 test it. The 30 without a "
-        "label are for pretraining and for no test."
+        "55 images; 24 of them have a label, of 3 classes: 17 train a classifier, 3 validate it, 4 test it. 30 without a "
+        "label are for pretraining and for no test. 1 more is a copy of a test image and left out."
     ]
     text = read(make(registry, "s")).text
     assert text.index(told[0]) < text.index("The answer")

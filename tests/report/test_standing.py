@@ -6,7 +6,7 @@ import pytest
 
 from sslcli.comparison.ranking import Ranked, Ranking
 from sslcli.report.rates import rate_in_words
-from sslcli.report.standing import standing
+from sslcli.report.standing import highest, standing
 from sslcli.report.tested import which_tested
 from sslcli.runs.run import Run
 
@@ -47,6 +47,12 @@ def test_three_evaluations_are_three_sentences_that_say_the_order_and_who_cannot
     ]
     assert standing([LINEAR])[0][0] == "In linear evaluation lite0 is best"
     assert standing([]) == []
+
+
+def test_the_highest_accuracy_of_several_evaluations_is_named_with_its_encoder() -> None:
+    sentence = "The highest accuracy of all evaluations here is that of lite0 in linear evaluation, 96.0 %. "
+    assert highest([FINETUNE, KNN, LINEAR]) == sentence
+    assert highest([LINEAR]) == ""
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def _of_labels(run: Run, pictures: Pictures, material: Material) -> Iterator[Ste
     count, folder = min(MOST_TO_LABEL, pictures.unlabelled), shlex.quote(pictures.folder)
     yield Step(
         "Which images should I label next?",
-        f"To teach a classifier: typical ones of the {pictures.unlabelled:,} without a label. This command chooses {count}:",
+        f"To teach a classifier: typical ones of those without a label. This command chooses {count}:",
         f"ssl suggest --run {run.id} --n {count}",
         "It writes them to results/labels/next.csv, below the labels that you have, and shows them in "
         "results/predictions/suggested.png. Fill in the column label, and repeat the study with this file as --labels.",
