@@ -99,7 +99,14 @@ def _print_rankings(found: Comparison, *, style: str) -> None:
 
 def _messages(registry: Registry, chosen: list[Run], lonely: list[Run], others: list[str]) -> list[str]:
     every = registry.runs() if lonely else []
-    found = [_partner_to_come(registry, run, every) or _why_lonely(registry, run, chosen) for run in lonely]
+    at_work = {run.study for run in every if run.status == "running" and registry.status(run) == "running"}
+    alike: dict[tuple[str, str | None], list[Run]] = {}
+    for run in every:
+        alike.setdefault((run.experiment, run.pair), []).append(run)
+    found = []
+    for run in lonely:
+        partners = [other for other in alike.get((run.experiment, run.pair or ""), []) if _are_partners(other, run)]
+        found.append(_partner_to_come(registry, run, partners, at_work) or _why_lonely(registry, run, chosen))
     if named := [name for name in others if name]:
         found.append(
             f"other studies here: {', '.join(named)}; to see one, type: {registry.command('ssl compare --study NAME')}"
@@ -112,22 +119,22 @@ def _repeated(run: Run, runs: list[Run]) -> bool:
     return any((other.pair, other.init) == (run.pair, run.init) for other in runs[runs.index(run) + 1 :] if run.pair)
 
 
-def _partner_to_come(registry: Registry, run: Run, every: list[Run]) -> str:
-    """That the partner of a run is being trained, waits for it, or stopped; "" if nothing of it is among `every` runs."""
-    partners = {
-        registry.status(other): other for other in every
-        if run.pair is not None and (other.experiment, other.pair) == (run.experiment, run.pair) and _are_partners(other, run)
-    }  # fmt: skip
-    state = next((state for state in TO_COME if state in partners), None)
-    partner = run if state is None else partners[state]
-    at_work = any(other.study == partner.study and registry.status(other) == "running" for other in every)
+def _partner_to_come(registry: Registry, run: Run, partners: list[Run], at_work: Collection[str | None]) -> str:
+    """That one of the partners of a run is being trained, waits for it, or stopped; "" if none is on its way.
+
+    `at_work` are the studies of which a run is being trained.
+    """
+    states = {registry.status(other): other for other in partners}
+    state = next((state for state in TO_COME if state in states), None)
+    partner = run if state is None else states[state]
+    is_at_work = partner.study is not None and partner.study in at_work
     watched = f"to see how far it is, type: {registry.command(f'ssl status --study {partner.study}')}"
     if state is None:
-        return f"{run.id} has no partner yet: its study is at work; {watched}" if partner.study and at_work else ""
+        return f"{run.id} has no partner yet: its study is at work; {watched}" if is_at_work else ""
     if partner.study is None:
         more = "" if state == "running" else f"; to go on, type: {registry.command(f'ssl resume {partner.id}')}"
     else:
-        more = f"; {watched}" if at_work else f"; to go on, type: {recorded_command(registry, partner)}"
+        more = f"; {watched}" if is_at_work else f"; to go on, type: {recorded_command(registry, partner)}"
     return f"{run.id} has no partner yet: {partner.id} {TO_COME[state]}{more}"
 
 
