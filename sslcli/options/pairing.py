@@ -11,11 +11,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields
-from functools import cache
 
 from sslcli.data import FOLDER
 from sslcli.methods import options_of
-from sslcli.options.command import NO_OPTION_OF_A_RUN, Command
+from sslcli.options.command import NO_OPTION_OF_A_RUN
 from sslcli.options.of_methods import OF_METHODS
 from sslcli.options.trainings import TRAININGS
 from sslcli.runs.naming import file_of_method
@@ -89,11 +88,6 @@ def changed_options(experiment: str, old: dict[str, object], new: dict[str, obje
     ]
 
 
-def _defaults(command: str) -> Mapping[str, object]:
+def _defaults(command: str) -> dict[str, object]:
     """The options that runs of a command record today, with their defaults."""
-    return _defaults_of(TRAININGS[command])  # type: ignore[arg-type]  # classes can be hashed; mypy thinks of their objects
-
-
-@cache
-def _defaults_of(kind: type[Command]) -> Mapping[str, object]:
-    return {field.name: field.default for field in fields(kind) if field.name not in NO_OPTION_OF_A_RUN}
+    return {field.name: field.default for field in fields(TRAININGS[command]) if field.name not in NO_OPTION_OF_A_RUN}

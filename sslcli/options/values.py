@@ -60,7 +60,7 @@ class _Read(NamedTuple):
     """An annotation, taken apart. It is kept, so that no other one gets its identity."""
 
     hint: object
-    kind: Any
+    kind: type[object]
     optional: bool
     metadata: list[object]
 
@@ -102,7 +102,7 @@ def check(name: str, hint: object, value: Any) -> None:
         _check_range(option, kind, metadata, value)
 
 
-def _check_range(option: str, kind: type[float], metadata: list[object], value: float) -> None:
+def _check_range(option: str, kind: type[object], metadata: list[object], value: float) -> None:
     """Check a number against the bounds of its annotation; the message names both."""
     low, high = next(((item.min, item.max) for item in metadata if isinstance(item, ParameterInfo)), (None, None))
     above = next((item.low for item in metadata if isinstance(item, Above)), None)

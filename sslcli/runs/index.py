@@ -41,9 +41,9 @@ class Index:
 
     def runs(self) -> list[Run]:
         """All runs, oldest first. A UsageError if the index is damaged."""
-        return [run.copied() for run in self._by_id().values()]
+        return [run.copied() for run in self._shared_runs().values()]
 
-    def _by_id(self) -> dict[str, Run]:
+    def _shared_runs(self) -> dict[str, Run]:
         """All runs by their ids, oldest first; they are parsed once, so they must not be changed."""
         whole, newer = self.texts()
         known, self._known, self._lines = self._known, {}, {}
@@ -123,7 +123,7 @@ class Index:
     def check(self) -> None:
         """A UsageError if a small index is damaged; a large one is not parsed for each new run."""
         if self.path.exists() and self.path.stat().st_size < LARGE:
-            self._by_id()
+            self._shared_runs()
 
     def names(self, run: str) -> bool:
         """Whether the index has a run of this id, or may have."""
@@ -162,7 +162,7 @@ class Index:
         return lines
 
     def _put_in_whole(self, run: Run) -> None:
-        known = self._by_id() if self.path.exists() else {}
+        known = self._shared_runs() if self.path.exists() else {}
         if run.id not in known or known[run.id].index_entry() != run.index_entry():
             lines = {name: self._lines.get(name) or _line(other) for name, other in known.items()}
             self._write((lines | {run.id: _line(run)}).values())

@@ -156,7 +156,7 @@ MUTANTS = (
          "found = {run.id: run for run in self._parsed(newer.splitlines(), known)} | found",
          INDEXED + "the_newest_line_of_a_run_counts_and_keeps_its_place"),
         ("who changes a run that was read changes it for the next reader",
-         "[run.copied() for run in self._by_id().values()]", "[*self._by_id().values()]",
+         "[run.copied() for run in self._shared_runs().values()]", "[*self._shared_runs().values()]",
          INDEXED + "the_runs_of_two_reads_share_nothing"),
     ),
 )  # fmt: skip

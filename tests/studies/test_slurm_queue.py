@@ -1,8 +1,9 @@
 """How many jobs Slurm gets, and what becomes of them if it refuses some or does not answer: no Slurm is needed."""
 
-import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,66 +12,75 @@ from sslcli.studies.places import slurm
 from sslcli.studies.places.place import Job
 from sslcli.studies.places.slurm import Slurm, SlurmRequest
 
+NOT_AT_FIRST = '[ "$(wc -l < {log})" -gt 1 ]'
+
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """The lines that Slurm's programs are called with; they print nothing, and all that scancel is first asked fails."""
-    lines: list[tuple[str, ...]] = []
-
-    def answer(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        first = program == "scancel" and not any(line[0] == program for line in lines)
-        lines.append((program, *arguments))
-        return subprocess.CompletedProcess([program], returncode=int(first), stdout="", stderr="")
-
-    monkeypatch.setattr(slurm, "_asked", answer)
+def cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of what scancel was called with. It fails the first time, and so does squeue, which shows an empty queue."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("scancel", "squeue"):
+        log = tmp_path / name
+        (programs / name).write_text(f'#!/bin/sh\necho "$*" >> {log}\n{NOT_AT_FIRST.format(log=log)}\n')
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=":")
     monkeypatch.setattr(slurm, "LOOK_EVERY", 0.0)
-    return lines
+    return tmp_path / "scancel"
 
 
-class Counting(Slurm):
-    """Submits nothing: job a gets the ticket "of a". With `most` arrays it refuses the next."""
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the arrays that Slurm took: two at most. The first has the tickets 1_0, 1_1, and so on."""
+    sizes: list[int] = []
 
-    most, arrays = 10, 0
+    class RefusedError(Exception):
+        pass
 
-    def _submit(self, jobs: list[Job]) -> None:
-        if self.arrays == self.most:
-            raise StateError("Slurm does not take the jobs")
-        self.arrays += 1
-        self._here |= {job.run: f"of {job.run}" for job in jobs}
+    class Executor:
+        def __init__(self, *_: object, **__: object) -> None: ...
+        def update_parameters(self, **_: object) -> None: ...
+        def submit_array(self, works: Sequence[object]) -> list[SimpleNamespace]:
+            if len(sizes) == 2:
+                raise RefusedError("sbatch: error: QOSMaxSubmitJobPerUserLimit")
+            sizes.append(len(works))
+            return [SimpleNamespace(job_id=f"{len(sizes)}_{number}") for number in range(len(works))]
+
+    utils = SimpleNamespace(FailedJobError=RefusedError)
+    fake = SimpleNamespace(SlurmExecutor=Executor, core=SimpleNamespace(utils=utils))
+    monkeypatch.setitem(sys.modules, "submitit", fake)  # type: ignore[arg-type]
+    return sizes
 
 
-def jobs(names: Sequence[str]) -> list[Job]:
+def jobs(names: str) -> list[Job]:
     return [Job(run=name, folder=f"runs/knn/{name}") for name in names]
 
 
+@pytest.mark.usefixtures("taken")
 def test_there_is_room_for_what_may_be_queued_less_what_is(tmp_path: Path) -> None:
-    place = Counting(tmp_path, SlurmRequest(queued=5))
+    place = Slurm(tmp_path, SlurmRequest(queued=5))
     assert place.room() == 5
-    place.start(jobs("abc"))
+    assert place.start(jobs("abc")) == ["1_0", "1_1", "1_2"]
     assert place.room() == 2
 
 
 def test_if_an_array_is_refused_the_others_of_the_same_start_are_cancelled_and_older_jobs_stay(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[tuple[str, ...]]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cancelled: Path, taken: list[int]
 ) -> None:
     monkeypatch.setattr(slurm, "LARGEST_ARRAY", 2)
-    place = Counting(tmp_path, SlurmRequest())
+    place = Slurm(tmp_path, SlurmRequest())
     place.start(jobs("a"))
-    place.most = 2
-    with pytest.raises(StateError):
+    with pytest.raises(StateError, match=r"QOSMaxSubmitJobPerUserLimit; change --job .*--job queued=100.*type the study again"):
         place.start(jobs("bcde"))
-    assert asked == [("scancel", "of b", "of c")]
+    assert taken == [1, 2]
+    assert cancelled.read_text() == "2_0 2_1\n"
     assert place.room() == SlurmRequest().queued - 1
 
 
-def test_the_end_of_the_place_asks_slurm_again_if_it_did_not_take_the_first_request(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[tuple[str, ...]]
-) -> None:
-    place = Counting(tmp_path, SlurmRequest())
+@pytest.mark.usefixtures("taken")
+def test_the_end_of_the_place_asks_slurm_again_if_it_did_not_take_the_first_request(tmp_path: Path, cancelled: Path) -> None:
+    place = Slurm(tmp_path, SlurmRequest())
     place.start(jobs("ab"))
-    looks = iter([False])  # at first squeue, too, does not answer
-    original = Slurm._look
-    monkeypatch.setattr(Slurm, "_look", lambda self: next(looks, None) is None and original(self))
     place.end()
-    assert [line for line in asked if line[0] == "scancel"] == [("scancel", "of a", "of b")] * 2
+    assert cancelled.read_text() == "1_0 1_1\n" * 2
     assert not place.ended()
