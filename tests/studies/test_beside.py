@@ -51,7 +51,7 @@ def test_encoders_from_elsewhere_are_evaluated_in_every_protocol_and_a_second_ca
 @pytest.mark.parametrize(
     ("option", "code", "text"),
     [
-        ("--beside gone.pth", 2, "--beside gone.pth: --init gone.pth: accepted are scratch"),
+        ("--beside gone.pth", 2, "--beside gone.pth: there is no such file; accepted: a file of weights"),
         ("--beside pretrained", 2, "--beside pretrained: accepted is a file of weights, or timm:NAME"),
         ("--beside other.pth", 2, "--beside other.pth: --init other.pth does not hold the weights of resnet9-small"),
         (f"--beside {NAME}@32=other.pth", 2, f"does not hold the weights of {NAME}"),
