@@ -113,7 +113,8 @@ def _advice(path: str, wanted: Wanted, manual: str) -> str:
     if not os.path.exists(path):
         with suppress(OSError, ValueError):
             here = os.listdir(os.path.dirname(path) or os.curdir)
-    near = nearest(os.path.basename(path.rstrip(os.sep)), [*wanted.words, *here])
+    names = {Path(name).stem: name for name in [*wanted.words, *here]}  # an equal suffix makes no two names alike
+    near = names.get(nearest(Path(path).stem, names) or "")
     line = as_typed().replace(path, str(Path(path).with_name(near))) if near and shlex.quote(near) == near else ""
     question = f"did you mean {near!r}? " if near else ""
     command = f"to use it, type: {line}" if line else f"to see the option, type: {manual}"

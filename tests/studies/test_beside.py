@@ -57,7 +57,7 @@ def test_an_encoder_that_cannot_be_used_stops_the_study_before_anything_is_train
     torch.save({"a.weight": torch.rand(3, 3)}, "other.pth")
     line = "study --preset tiny.yaml"
     refused(
-        (f"{line} --beside gone.pth", 2, "--beside gone.pth: --init gone.pth: accepted are scratch"),
+        (f"{line} --beside gone.pth", 2, "--beside gone.pth: there is no such file; accepted: a file of weights"),
         (f"{line} --beside pretrained", 2, "--beside pretrained: accepted is a file of weights, or timm:NAME"),
         (f"{line} --beside other.pth", 2, "--beside other.pth: --init other.pth does not hold the weights of resnet9-small"),
         (f"{line} --beside {NAME}@32=other.pth", 2, f"does not hold the weights of {NAME}"),
