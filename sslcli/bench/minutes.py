@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from sslcli.bench.cost import Costs
 from sslcli.bench.timing import rough_seconds
 from sslcli.console.messages import say
-from sslcli.console.progress import duration
+from sslcli.console.progress import about, duration
 from sslcli.data import FOLDER
 from sslcli.distributed import on_first, world
 from sslcli.errors import UsageError
@@ -142,7 +142,7 @@ def _with_steps(command: Pretrain, options: Pretrain, context: Context, budget: 
     if steps < 10:
         few = (10 * a_step + measuring + saving) / 60
         raise UsageError(
-            f"{origin}: ten steps and the measurements take {few:.2g} minutes here; accepted is more than that"
+            f"{origin}: ten steps and the measurements take {about(few)} minutes here; accepted is more than that"
             f"{_smaller_pictures(options, context.data.image_size)}"
         )
     epochs = math.ceil(steps / cost.epoch_steps)

@@ -54,6 +54,11 @@ def progress_bar(title: str, total: float, *, completed: float = 0.0, text: str 
     return bar
 
 
+def about(number: float) -> str:
+    """A number to two digits, never as a power of ten: 0.33, 1.1, 25, 163."""
+    return f"{number:.2g}" if number < 10 else f"{number:,.0f}"
+
+
 def duration(seconds: float) -> str:
     """Seconds in words: 42 s, 7 min 05 s, 3 h 20 min."""
     if seconds < 60:

@@ -10,7 +10,7 @@ from typing import Any
 from sslcli.bench.cost import Costs
 from sslcli.bench.minutes import settle_minutes
 from sslcli.console.messages import say
-from sslcli.console.progress import duration
+from sslcli.console.progress import about, duration
 from sslcli.console.tables import print_rows
 from sslcli.errors import UsageError
 from sslcli.options.presets import over_time
@@ -75,7 +75,7 @@ def print_jobs(registry: Registry, study: str, parts: Sequence[Part], *, elsewhe
 
 def _minutes_in_words(listed: Listed) -> str:
     if listed.job.minutes is not None:
-        return f"{listed.job.minutes:.2g}"
+        return about(listed.job.minutes)
     return FINISHED if listed.run.status == FINISHED else "not measured"
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from sslcli.console.messages import say
+from sslcli.console.progress import about
 from sslcli.distributed import place, world
 from sslcli.errors import StateError
 from sslcli.launch import read_launch
@@ -154,9 +155,9 @@ def slow_by_choice(device: torch.device, precisions: Sequence[str], *, settled: 
         found.append(f"torch uses one thread, but there are {cores} cores{by}; to use all, set OMP_NUM_THREADS={cores}")
     gain = bfloat16_gain(device.type)
     if "fp32" in precisions and gain >= ENOUGH and not settled:
-        found.append(f"float32: bfloat16 is {gain:.2g} times as fast on this machine; use --precision bf16")
+        found.append(f"float32: bfloat16 is {about(gain)} times as fast on this machine; use --precision bf16")
     if "bf16" in precisions and gain < 1:
-        why = f"float32 is {1 / gain:.2g} times as fast on this machine" if gain else "this device cannot compute in it"
+        why = f"float32 is {about(1 / gain)} times as fast on this machine" if gain else "this device cannot compute in it"
         found.append(f"bfloat16: {why}; " + ("the run started with it and keeps it" if settled else "use --precision fp32"))
     return found
 
