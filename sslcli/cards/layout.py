@@ -13,6 +13,7 @@ from sslcli.console.tables import markdown_of, print_within
 from sslcli.data.corruptions import CORRUPTIONS, SEVERITIES
 from sslcli.evaluation.naming import heading
 from sslcli.evaluation.protocols import PROTOCOLS
+from sslcli.runs.naming import INIT_WORDS
 
 QUESTION = "Does pretraining without labels make it sturdier?"
 WORDS = {
@@ -52,10 +53,11 @@ class Shown:
 
 def verdict(card: Card) -> str:
     """The answer in a sentence for each protocol: accuracy under corruption, and what corruption costs, beside scratch."""
+    own = {row.arm for row in card.sturdiness if (row.init or "").startswith(INIT_WORDS[0])}  # also continued from others
     told = [
         _told(gap, next(other for other in card.gaps if (other.what, other.first) == ("loss", gap.first)), card.sturdiness)
         for gap in card.gaps
-        if gap.what == "corrupted" and gap.first.startswith("pretrained")
+        if gap.what == "corrupted" and gap.first in own
     ]  # fmt: skip
     if not told:
         return f"{QUESTION} This cannot be said: there is no finished partner from scratch."

@@ -10,6 +10,7 @@ from sslcli.evaluation.statistics import InitDifference
 
 ASKED = "Does pretraining help?"
 LINES = 3
+MANY = 30  # differences; to name so many takes more than LINES lines
 KINDS = {"gain": "Yes", "loss": "No, it costs accuracy", "chance": "No difference that can be told from chance"}
 DETAILS = (
     {"gain": "interval", "loss": "interval", "chance": "interval"},
@@ -85,12 +86,14 @@ def brief_answer(differences: Sequence[InitDifference], room: int) -> list[str]:
 
 
 def _wordings(differences: Sequence[InitDifference]) -> Iterator[str]:
-    """Wordings of the answer, from long to short."""
-    yield answer(differences)
+    """Wordings of the answer, from long to short; of many differences only the one that counts them."""
+    many = len(differences) > MANY
+    if not many:
+        yield answer(differences)
     if not differences:
         return
     named = list(zip(differences, places_in_words(differences, epochs=False), strict=True))
-    for details in DETAILS:
+    for details in DETAILS[-1:] if many else DETAILS:
         clauses, units = [], True  # only the first number shows the unit
         for kind, detail in details.items():
             mine = [(found, name) for found, name in named if found.verdict == kind]

@@ -16,7 +16,7 @@ from sslcli.figures.row_panel import Layout, row_panel, write_legend
 LAYOUT = Layout(row=0.44, margins=1.45, below=0.6, left=0.31, right=0.73)
 WIDE = 30  # letters in a line of a label
 MARKERS = {"gain": "o", "loss": "D", "chance": "o"}
-HEADING = "Pretrained minus scratch: test accuracy in points, 95 % interval"
+HEADING = "Pretrained minus scratch: accuracy in points, 95 % interval"
 LEGEND = "○ the interval contains 0: no difference that can be told from chance"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -142,7 +142,12 @@ def assign(preset: dict[str, list[dict[str, object]]], assignment: str) -> None:
     for section in takers or preset[kind]:  # an option of some methods goes only to their trainings
         section[name] = value
         if (name, value) == ("search_lr", True):
-            section.pop("lr", None)  # the preset's; the search finds one in its place
+            section.pop("lr", None)  # the preset's, since such a line comes first; the search finds one in its place
+
+
+def searches_first(assignments: Sequence[str]) -> list[str]:
+    """The assignments with those of search_lr first: they drop the preset's rate, and not one that another assignment gives."""
+    return sorted(assignments, key=lambda text: not text.partition("=")[0].replace("-", "_").endswith(".search_lr"))
 
 
 def trainings_of(preset: dict[str, list[dict[str, object]]], command: Study) -> list[Step]:

@@ -83,7 +83,7 @@ def hold_to_paths(command: Command, manual: str) -> None:
             path = wanted.path_in(text)
             wrong = _what_is_wrong(path, wanted) if path else ""
             if wrong:
-                raise wanted.error(f"{_called(command, name)}{text}: {wrong}; {_advice(path or '', wanted, manual)}")
+                raise wanted.error(f"{_called(command, name)}{text}: {wrong}; {_advice(text, path or '', wanted, manual)}")
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -107,7 +107,7 @@ def _called(command: Command, name: str) -> str:
     return f"--{'images' if name == 'more' else name.replace('_', '-')} "
 
 
-def _advice(path: str, wanted: Wanted, manual: str) -> str:
+def _advice(text: str, path: str, wanted: Wanted, manual: str) -> str:
     """What is accepted, and what to type: the same with the most similar name that is there, if there is one."""
     here: list[str] = []
     if not os.path.exists(path):
@@ -115,7 +115,23 @@ def _advice(path: str, wanted: Wanted, manual: str) -> str:
             here = os.listdir(os.path.dirname(path) or os.curdir)
     names = {Path(name).stem: name for name in [*wanted.words, *here]}  # an equal suffix makes no two names alike
     near = names.get(nearest(Path(path).stem, names) or "")
-    line = as_typed().replace(path, str(Path(path).with_name(near))) if near and shlex.quote(near) == near else ""
+    line = _with_instead(text, text.replace(path, str(Path(path).with_name(near)))) if near else ""
     question = f"did you mean {near!r}? " if near else ""
     command = f"to use it, type: {line}" if line else f"to see the option, type: {manual}"
     return f"{question}accepted: {wanted.accepted}; {command}"
+
+
+def _with_instead(text: str, better: str) -> str:
+    """The line or the call that was typed, with another value in the place of one; "" if that changes nothing."""
+    line = as_typed()
+    if not line.startswith("ssl "):
+        found = line.replace(repr(text), repr(better))
+    else:
+        found = shlex.join(_instead(word, text, better) for word in shlex.split(line))
+    return found if found != line else ""
+
+
+def _instead(word: str, text: str, better: str) -> str:
+    if word.startswith("--") and word.endswith(f"={text}"):
+        return word.removesuffix(text) + better
+    return better if word == text else word

@@ -13,7 +13,7 @@ from sslcli.data.split import LEAST_LABELS
 from sslcli.errors import StateError
 from sslcli.evaluation.naming import in_words
 from sslcli.evaluation.test_logits import FILE, IN_FOLDS, Kept, read_kept
-from sslcli.report.counts import labelled_lines
+from sslcli.report.counts import picture_lines
 from sslcli.report.tables import Cell, Table
 from sslcli.report.tested import tested_by
 from sslcli.runs.next_step import record_or_index
@@ -62,7 +62,10 @@ def _by_evaluation(known: Sequence[tuple[Run, Kept]], names: Mapping[str, str]) 
     for run, kept in known:
         place = f"{in_words(run.experiment, run.label_fraction, run.at_epoch, run.protocol)}, {tested_by(run)}"
         columns[place] = None
-        means.setdefault(_name(run, names, several=several), {})[place] = _over_classes(kept)
+        name = _name(run, names, several=several)
+        if place in means.get(name, {}):
+            name = f"{name}, {run.id}"  # another setting
+        means.setdefault(name, {})[place] = _over_classes(kept)
     rows = [
         [
             Cell(name, head=True),
@@ -95,7 +98,7 @@ def possible_fraction(registry: Registry, runs: Iterable[Run]) -> float | None:
     """The smallest of FRACTIONS that leaves each class enough labels; None if none does. The smallest, if nothing is known."""
     counts: Counter[str] = Counter()
     for run in runs:
-        if lines := labelled_lines(registry, run):
+        if lines := picture_lines(registry, run):
             counts = Counter(line.label for line in lines if line.label and line.part != "test")
             break
     smallest = min(counts.values(), default=LEAST_LABELS / FRACTIONS[0])

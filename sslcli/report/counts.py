@@ -24,14 +24,14 @@ def counts(registry: Registry, runs: Sequence[Run]) -> list[str]:
     return [f"{dataset}: {words}" if len(told) > 1 else words for dataset, words in told.items()]
 
 
-def labelled_lines(registry: Registry, run: Run) -> list[Line]:
+def picture_lines(registry: Registry, run: Run) -> list[Line]:
     """The list of the pictures of a folder that a run saw; [] for other data."""
     file = registry.path(f"{run.folder}/{MANIFEST}")
     return read_manifest(file) if file.exists() else []
 
 
 def _of_data(registry: Registry, run: Run) -> str:
-    if lines := labelled_lines(registry, run):
+    if lines := picture_lines(registry, run):
         return _of_folder(lines)
     classes = record_or_index(registry, run).data.get("classes")
     return f"{heading(tested_by(run))} of {len(classes)} classes." if classes else ""
@@ -43,14 +43,15 @@ def _of_folder(lines: Sequence[Line]) -> str:
         part: Counter(line.label for line in lines if line.part == part and line.label) for part in ("train", "val", "test")
     }
     taught, given, tested = (parts[part].total() for part in ("train", "val", "test"))
+    kinds = len(set().union(*parts.values()))
     held_out = given or sum(map(validating, parts["train"].values()))
     training = taught if given else taught - held_out
     without = sum(not line.label and line.part != "test" for line in lines)
     copies = sum(not line.label and line.part == "test" for line in lines)
-    rest = f" {without:,} without a label are for pretraining and for no test." if without else ""
+    rest = f" {without:,} without a label {'is' if without == 1 else 'are'} for pretraining and for no test." if without else ""
     if copies:
         rest += f" {copies:,} more {'is a copy of a test image' if copies == 1 else 'are copies of test images'} and left out."
     return (
-        f"{len(lines):,} images; {taught + given + tested:,} of them have a label, of {len(set().union(*parts.values())):,} "
-        f"classes: {training:,} train a classifier, {held_out:,} validate it, {tested:,} test it.{rest}"
+        f"{len(lines):,} images; {taught + given + tested:,} of them have a label, of {kinds:,} "
+        f"class{'es' * (kinds != 1)}: {training:,} train a classifier, {held_out:,} validate it, {tested:,} test it.{rest}"
     )

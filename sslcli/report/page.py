@@ -114,6 +114,9 @@ def _head(material: Material) -> dict[str, Any]:
     chosen, differences = material.chosen, material.measured.differences
     others = [name for init, name in material.names.items() if init not in INIT_WORDS]
     own = [run for run in chosen if run.init in (None, *INIT_WORDS)] or chosen
+    images = {run.id: tested_by(run) for run in chosen}
+    only_own = all(found.init == INIT_WORDS[0] for found in differences)
+    whose = material.names.get(INIT_WORDS[0], INIT_WORDS[0]) if only_own else INIT_WORDS[0]
     encoders = [ranking for ranking in material.rankings if ranking.noun == NOUN]
     order = [(typeset(lead), typeset(rest)) for lead, rest in standing(encoders)]
     return {
@@ -130,11 +133,11 @@ def _head(material: Material) -> dict[str, Any]:
         "counts": counts(material.registry, chosen),
         "standing": order,
         "verdicts": verdicts(differences),
-        "who": highest(encoders) + who(chosen, material.names) if order else "",
+        "who": highest(encoders, images) + who(chosen, material.names) if order else "",
         "tested": which_tested(chosen),
         "speaks_of": speaks_of(differences) if differences else answer(differences),
-        "forest": forest(differences, {run.id: tested_by(run) for run in chosen}),
-        "whose": f"{heading(material.names.get(INIT_WORDS[0], INIT_WORDS[0]))} minus {INIT_WORDS[1]}",
+        "forest": forest(differences, images),
+        "whose": f"{heading(whose)} minus {INIT_WORDS[1]}",
     }
 
 

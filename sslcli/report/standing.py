@@ -7,7 +7,7 @@ from itertools import combinations
 
 from sslcli.comparison.ranking import Ranking
 from sslcli.evaluation.naming import heading, listed
-from sslcli.runs.naming import INIT_WORDS
+from sslcli.runs.naming import CONTINUED, INIT_WORDS
 from sslcli.runs.run import Run
 
 MOST = 3  # sentences
@@ -37,13 +37,19 @@ def standing(rankings: Sequence[Ranking]) -> list[tuple[str, str]]:
     return sentences
 
 
-def highest(rankings: Sequence[Ranking]) -> str:
-    """The encoder and the evaluation with the highest accuracy of several rankings, in a sentence; "" for fewer than two."""
+def highest(rankings: Sequence[Ranking], tested: Mapping[str, str]) -> str:
+    """The encoder and the evaluation with the highest accuracy of several rankings, in a sentence; "" for fewer than two.
+
+    `tested` says which images each run tested.
+    """
     if len(rankings) < 2:
         return ""
     best = max(rankings, key=lambda one: one.methods[0].mean)
     first = best.methods[0]
-    return f"The highest accuracy of all evaluations here is that of {first.method} in {best.place}, {_per_cent(first.mean)}. "
+    images = tested[first.runs[0]]
+    return (
+        f"The highest of these accuracies is that of {first.method} in {best.place}: {_per_cent(first.mean)} of the {images}. "
+    )
 
 
 def who(runs: Sequence[Run], names: Mapping[str, str]) -> str:
@@ -51,10 +57,16 @@ def who(runs: Sequence[Run], names: Mapping[str, str]) -> str:
     own = [run for run in runs if run.init == "pretrained"]
     nets = listed(list(dict.fromkeys(run.backbone for run in own if run.backbone)))
     methods = listed(list(dict.fromkeys(run.encoder_method for run in own if run.encoder_method)))
-    others = [name for init, name in names.items() if init not in INIT_WORDS]
+    continued = [name for init, name in names.items() if init.startswith(CONTINUED)]
+    others = [name for init, name in names.items() if init not in INIT_WORDS and name not in continued]
     words = [
         f"{names['pretrained']} is {nets}, pretrained here by {methods}" if own else "",
-        f"{listed(others)} {'come' if len(others) > 1 else 'comes'} from elsewhere (network and weights under Recipe)",
+        f"{listed(others)} {'come' if len(others) > 1 else 'comes'} from elsewhere (network and weights under Recipe)"
+        if others
+        else "",
+        f"{listed(continued)} {'were' if len(continued) > 1 else 'was'} pretrained here, starting from those weights"
+        if continued
+        else "",
         "scratch is not pretrained" if "scratch" in names else "",
     ]
     return f"{heading('; '.join(filter(None, words)))}."

@@ -21,8 +21,7 @@ def which_tested(runs: Sequence[Run]) -> list[str]:
     for run in runs:
         place = in_words(run.experiment, run.label_fraction, run.at_epoch, run.protocol)
         places.setdefault(tested_by(run), {})[place] = None
-    folds = next((folds for run in runs if (folds := folds_of(run)) is not None), None)
-    if folds is None:
+    if all(folds_of(run) is None for run in runs):
         return []
     told = [f"{heading(listed(list(names)))}: tested on the {images}." for images, names in places.items()]
-    return [*told, f"An image in a fold is tested by a classifier that learned from the other {folds - 1} folds."]
+    return [*told, "An image in a fold is tested by a classifier that learned from the other folds."]

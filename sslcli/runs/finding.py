@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sslcli.errors import did_you_mean
-from sslcli.runs.run import EXPERIMENTS, Run
+from sslcli.runs.run import EXPERIMENTS, WAITING, Run
 
 if TYPE_CHECKING:
     from sslcli.runs.registry import Registry
+
+
+FIRST = (WAITING, "interrupted", "running")
+"""The states of runs that are not finished: the last is told before the others."""
 
 
 def _kind(experiment: str | None, status: str | None) -> str:
@@ -25,7 +29,8 @@ def _how_to_get_one(registry: Registry, experiment: str | None) -> str:
     runs = registry.runs()
     begun = [run for run in runs if experiment in (None, run.experiment) and run.status in ("running", "interrupted")]
     if begun:
-        newest, state = begun[-1], registry.status(begun[-1])
+        newest = max(reversed(begun), key=lambda run: FIRST.index(registry.status(run)))
+        state = registry.status(newest)
         word, command = ("see how far it is", "ssl status") if state == "running" else ("go on", f"ssl resume {newest.id}")
         return f" yet: {newest.id} is {state}; to {word}, type: {registry.command(command)}"
     command = registry.command(f"ssl {EXPERIMENTS[experiment or 'pretrain']}")

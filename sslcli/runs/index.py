@@ -218,7 +218,7 @@ def _whole_in(text: str) -> str:
 
 def _by_id(text: str) -> dict[str, str] | None:
     """The last line of each run in a text, by its id; None if a run is not on a line of its own."""
-    lines = [line for line in text.splitlines(keepends=True) if line.startswith("- ")]
+    lines = [line for line in text.splitlines(keepends=True) if line.lstrip().startswith("- ")]
     ours = all(line.startswith(BEGIN) for line in lines)
     return {line[len(BEGIN) : line.find('"', len(BEGIN))]: line for line in lines} if ours else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -84,12 +85,13 @@ OF_TORCHVISION = re.compile(r"-[0-9a-f]{8}$")
 def inits_in_words(inits: Iterable[str | None]) -> dict[str, str]:
     """Each init by its name for a person: the word itself, the name of a file of weights, or "continued from" one.
 
-    With the start of the file's sha256 where two files have one name.
+    With the start of the file's sha256 where two files have one name, or a file is called as an init.
     """
     known = list(dict.fromkeys(init for init in inits if init))
     words = [_init_in_words(init) for init in known]
+    taken = Counter({*INIT_WORDS} - {*known}) + Counter(words)
     return {
-        init: f"{word} ({init.rpartition('-')[2]})" if words.count(word) > 1 else word
+        init: f"{word} ({init.rpartition('-')[2]})" if taken[word] > 1 and init not in INIT_WORDS else word
         for init, word in zip(known, words, strict=True)
     }
 

@@ -40,7 +40,8 @@ def next_command(registry: Registry) -> str:
 def evaluation_command(registry: Registry) -> str:
     """The command that leads to the first finished evaluation: what goes on here, else the one that makes an evaluation."""
     own = [run for run in registry.runs() if run.status != "published"]
-    if own and all(registry.status(run) in ("finished", "failed") for run in own):
+    pretrained = any((run.experiment, run.status) == ("pretrain", "finished") for run in own)
+    if pretrained and all(registry.status(run) in ("finished", "failed") for run in own):
         return registry.command("ssl probe")
     return next_command(registry)
 

@@ -41,8 +41,8 @@ class Signals:
             yield
         finally:
             self._held_back = False
-        if self._asked:
-            self._stop()
+            if self._asked:
+                self._stop()  # also in the place of an error: Ctrl-C reaches the program that submits, too
 
     def _stop(self) -> None:
         raise Interrupted(self._asked, ADVICE)

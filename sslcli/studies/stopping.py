@@ -11,6 +11,7 @@ from sslcli.errors import Interrupted
 from sslcli.launch import as_typed
 from sslcli.runs.registry import Registry
 from sslcli.studies.jobs import runs_of
+from sslcli.studies.tuning import study_of_trials
 
 
 @contextmanager
@@ -28,5 +29,7 @@ def _how_far(registry: Registry, study: str, left: str) -> str:
     counts = Counter(registry.status(run) for run in runs_of(registry, study))
     finished = counts.pop("finished", 0)
     others = "".join(f", {count} {state}" for state, count in counts.items())
-    done = f"{finished or 'no'} run{'s' * (finished != 1)} finished{others}"
+    trials = sum(registry.status(run) == "finished" for run in runs_of(registry, study_of_trials(study)))
+    tuned = f", {trials} trial{'s' * (trials != 1)} of tuning" if trials else ""
+    done = f"{finished or 'no'} run{'s' * (finished != 1)}{tuned} finished{others}"
     return f"study {study}: {done}; left: {left}; to go on, type: {as_typed()}"

@@ -41,7 +41,9 @@ from sslcli.training.device import choose_device, tell_of_speed
 def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
     """Do the missing parts of the study, then compare. Returns its name, and its page if there are evaluations."""
     command, preset = recipe_of(command)
-    for assignment in command.set or []:
+    for assignment in sorted(
+        command.set or [], key=lambda text: not text.replace("-", "_").partition("=")[0].endswith("search_lr")
+    ):
         assign(preset, assignment)
     name = command.name or (Path(command.preset).stem if command.preset else dataset_word(command.dataset))
     if not LEGAL_ID.fullmatch(name):

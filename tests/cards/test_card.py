@@ -280,6 +280,22 @@ def test_the_sentence_says_what_both_intervals_allow(
     assert word in verdict(card_with(sturdiness=rows, gaps=both))
 
 
+def test_the_verdict_is_on_what_was_pretrained_here_whatever_a_file_is_called() -> None:
+    scratch = sturdy(made_answers(MadeArm("scratch"), [1, 1, 0], [1, 0, 0]))
+    for init, name, told in (
+        ("pretrained-from-lite0-1234abcd", "continued from lite0, linear", True),
+        ("file-pretrained-big-1234abcd", "pretrained-big, linear", False),
+    ):
+        arm = MadeArm(init)
+        arm.name = name
+        ends = {"first": name, "second": scratch.arm, "protocol": "linear", "value": 0.1, "low": 0.05, "high": 0.2}
+        found = card_with(
+            sturdiness=[sturdy(made_answers(arm, [1, 1, 0], [1, 0, 0])), scratch],
+            gaps=[Gap(what=what, **ends) for what in ("corrupted", "loss")],
+        )
+        assert ("This cannot be said" not in verdict(found)) == told
+
+
 def card_with(**known: Any) -> Card:
     plain = {"run": "a", "dataset": "shapes", "backbone": "resnet9", "method": None, "images": 3, "test_images": 9, "seed": 1}
     return Card(**{**plain, "archive": None, "sturdiness": [], "gaps": [], "elsewhere": []} | known)

@@ -101,7 +101,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
     def of(name: str) -> list[tuple[Any, ...]]:
         made: list[tuple[Any, ...]] = []
-        given = {MAKE: PAGE, VIEWS: PAGE, PROVER: SimpleNamespace(look=None), MEASURE: {}}.get(name, [])
+        given = {MAKE: PAGE, VIEWS: PAGE, PROVER: SimpleNamespace(look=None), MEASURE: {"machine_class": "bf16"}}.get(name, [])
         monkeypatch.setattr(f"sslcli.{name}", lambda *values, **named: made.append((list(values), named)) or given)
         return made
 
@@ -113,6 +113,10 @@ def test_words_become_one_call(
     ssl: Cli, calls: Calls, registry: Registry, line: str, name: str, values: list[object], named: dict[str, object]
 ) -> None:
     PAGE.write_text("a page")
+    for folder in ("photos", "p", "q", "tb"):
+        Path(folder).mkdir()
+    for file in ("a.png", "b.png", "few.csv"):
+        Path(file).touch()
     made = calls(name)
     result = ssl(line)
     assert result.code == 0, result.err
@@ -210,4 +214,4 @@ def test_an_option_given_twice_to_bench_makes_two_columns_and_one_given_once_hol
     wanted = [Pretrain(dataset="shapes", epochs=1, **column).options() for column in columns]
     assert [training.options() for (_, training, _), _ in measured] == wanted
     names = [" ".join(f"--{name.replace('_', '-')} {value}" for name, value in column.items()) for column in columns]
-    assert shown == [([[{"name": name} for name in names], {}], {"style": "json"})]
+    assert shown == [([[{"machine_class": "bf16", "name": name} for name in names], {}], {"style": "json"})]

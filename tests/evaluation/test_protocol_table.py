@@ -78,7 +78,7 @@ def test_a_protocol_of_one_file_and_one_line_is_an_option_and_in_the_study_the_t
     assert compared.count("pretrained-simclr-resnet9-small-shapes") == compared.count("scratch-resnet9-small-shapes") == 1
     page = (tmp_path / "results" / "toys.html").read_text()
     assert "An image is of the class whose mean is nearest. It cannot say what lies far from every mean." in page
-    assert "Nearest class mean: every run" in page
+    assert re.search(r"Nearest class mean, on [\d,]+ test images: every run", page)
     assert "NLL" in page
     assert verified.count("as recorded") >= 3
     assert verified.count("100.00% equal predictions") == 2

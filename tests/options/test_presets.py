@@ -6,7 +6,7 @@ import pytest
 
 from sslcli.errors import UsageError
 from sslcli.methods import FILES
-from sslcli.options.presets import assign, read_preset, recipe_of, trainings_of
+from sslcli.options.presets import assign, read_preset, recipe_of, searches_first, trainings_of
 from tests.docs.pages import build
 
 
@@ -41,6 +41,8 @@ def test_a_search_for_the_rate_that_is_set_takes_the_place_of_the_presets_rate_b
     assign(preset, "finetune.search_lr=true")
     steps = [arguments for kind, arguments in trainings_of(preset, command) if kind == "finetune"]
     assert [(arguments.get("lr"), arguments["search_lr"]) for arguments in steps] == [(None, True), (None, True)]
+    given = ["finetune.lr=0.1", "finetune.search-lr=true"]
+    assert searches_first(given) == given[::-1]  # else the search would drop the rate that was given
     assign(preset, "finetune.lr=0.1")
     with pytest.raises(UsageError, match=r"--lr 0\.1 with --search-lr"):
         trainings_of(preset, command)

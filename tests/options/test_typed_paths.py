@@ -67,6 +67,13 @@ def test_a_similar_name_that_is_there_is_put_into_the_line(ssl: Cli, tmp_path: P
     assert refused.err.endswith("; to use it, type: ssl study --dataset folder:albums/photos --minutes 1\n")
 
 
+@pytest.mark.parametrize("option", ["--dataset folder:dat", "--dataset=folder:dat"])
+def test_only_the_value_is_put_right_and_not_the_same_letters_elsewhere(ssl: Cli, tmp_path: Path, option: str) -> None:
+    (tmp_path / "data").mkdir()
+    line = f"study {option} --data-dir dat"
+    assert ssl(line).err.endswith(f"; to use it, type: ssl study {option}a --data-dir dat\n")
+
+
 def test_a_mistyped_word_of_init_is_put_right(ssl: Cli) -> None:
     refused = ssl("probe --init pretraned")
     assert refused.code == 2

@@ -129,7 +129,7 @@ def test_what_to_type_next_names_the_best_encoder_and_every_command_can_be_typed
     best = study["theirs"].id
     assert typed == [
         f"suggest --run {best} --n 30",
-        f"suggest --run {best} --n 30 --for-test --out results/labels/for-test.csv",
+        f"suggest --run {best} --n 30 --for-test --labels results/labels/next.csv --out results/labels/next.csv",
         f"predict --run {best} --images ../photos --out all-labels.csv",
         f"card {best} --transfer none --moved folder:../camera-b",
         "data check --dataset folder:../photos --labels ../few.csv --labels-too",
@@ -152,7 +152,7 @@ def test_without_encoders_from_elsewhere_ones_own_is_used_and_others_and_folds_a
         run.metrics = {"test_acc": 0.75, "test_images": 4}
         registry.save(run)
     words = " ".join(read(make(registry, "s")).text.split())
-    assert "They use one's own encoder" in words
+    assert "They use pretrained, by run" in words
     assert "add --beside torchvision:resnet50 --download to the command under Recipe" in words
     assert "Or repeat the study with --folds 10" in words
     assert "Expect about 25 of 100 to be wrong, as of the 4 test images" in words

@@ -6,7 +6,7 @@ import pytest
 
 from sslcli.comparison.ranking import Ranked, Ranking
 from sslcli.report.rates import rate_in_words
-from sslcli.report.standing import highest, standing
+from sslcli.report.standing import highest, standing, who
 from sslcli.report.tested import which_tested
 from sslcli.runs.run import Run
 
@@ -50,9 +50,21 @@ def test_three_evaluations_are_three_sentences_that_say_the_order_and_who_cannot
 
 
 def test_the_highest_accuracy_of_several_evaluations_is_named_with_its_encoder() -> None:
-    sentence = "The highest accuracy of all evaluations here is that of lite0 in linear evaluation, 96.0 %. "
-    assert highest([FINETUNE, KNN, LINEAR]) == sentence
-    assert highest([LINEAR]) == ""
+    images = {"lite0": "202 labelled images in 10 folds", "own pretraining": "39 test images"}
+    sentence = (
+        "The highest of these accuracies is that of lite0 in linear evaluation: 96.0 % of the 202 labelled images in 10 folds. "
+    )
+    assert highest([FINETUNE, KNN, LINEAR], images) == sentence
+    assert highest([LINEAR], images) == ""
+
+
+def test_who_tells_own_and_continued_pretraining_and_what_comes_from_elsewhere() -> None:
+    names = {"pretrained": "own pretraining", "pretrained-from-lite0-1234abcd": "continued from lite0", "file-b-1": "b"}
+    own = [evaluation("knn", "pretrained", backbone="resnet9", method="simclr")]
+    assert who(own, names) == (
+        "Own pretraining is resnet9, pretrained here by simclr; b comes from elsewhere (network and weights under Recipe); continued from lite0 was pretrained here, starting from "
+        "those weights."
+    )
 
 
 @pytest.mark.parametrize(
@@ -96,16 +108,16 @@ def test_the_evaluations_in_folds_and_those_of_the_test_are_named_with_their_ima
     assert which_tested(runs) == [
         "Linear evaluation and kNN: tested on the 202 labelled images in 10 folds.",
         "Fine-tuning: tested on the 39 test images.",
-        "An image in a fold is tested by a classifier that learned from the other 9 folds.",
+        "An image in a fold is tested by a classifier that learned from the other folds.",
     ]
     assert which_tested(runs[2:]) == []
 
 
-def test_a_shared_rate_is_said_to_be_tuned_for_no_encoder_and_searched_rates_are_listed() -> None:
+def test_a_shared_rate_is_said_to_be_chosen_for_no_encoder_and_searched_rates_are_listed() -> None:
     names = {"pretrained": "own pretraining", "file-lite0-12345678": "lite0"}
     shared = [evaluation("finetune", init, options={"lr": 0.1, "search_lr": False}) for init in names]
     words = rate_in_words(shared, "finetune", names)
-    assert "All encoders had the same learning rate, 0.1. It was tuned for none of them" in words
+    assert "All encoders had the same learning rate, 0.1. It was not chosen for each of them, and another network may" in words
     assert "--set finetune.search_lr=true" in words
     searched = [
         evaluation("finetune", init, options={"lr": None, "search_lr": True}, metrics={"rate": rate})
@@ -115,4 +127,12 @@ def test_a_shared_rate_is_said_to_be_tuned_for_no_encoder_and_searched_rates_are
         searched, "finetune", names
     )
     assert rate_in_words(shared[:1], "finetune", names) == ""
+    lost = [searched[0], evaluation("finetune", "file-lite0-12345678", metrics={"test_acc": 0.5}, options={"lr": 0.1})]
+    assert rate_in_words(lost, "finetune", names) == ""
+    few = [evaluation("finetune", init, label_fraction=part, metrics={"rate": 0.1 * part})
+           for init in names for part in (1.0, 0.1)]  # fmt: skip
+    assert rate_in_words(few, "finetune", names).endswith(
+        "own pretraining on 100 % of the labels 0.1, own pretraining on 10 % of the labels 0.01, "
+        "lite0 on 100 % of the labels 0.1, lite0 on 10 % of the labels 0.01."
+    )
     assert rate_in_words([evaluation("linear", init, metrics={"rate": 1.0}) for init in names], "linear", names) == ""

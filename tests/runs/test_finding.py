@@ -50,6 +50,14 @@ def test_what_shows_a_study_advises_one_in_an_empty_project(ssl: Cli, line: str)
     assert (refused.code, refused.err.rstrip().endswith("type: ssl study")) == (3, True), refused.err
 
 
+def test_of_runs_that_are_not_finished_one_that_was_begun_is_named_before_those_that_wait(registry: Registry) -> None:
+    begun = make(registry, status="interrupted")
+    registry.beat(begun)
+    make(registry, status="interrupted")
+    with pytest.raises(StateError, match=f" yet: {begun.id} is interrupted; to go on, type: ssl resume {begun.id}$"):
+        registry.find("latest", experiment="pretrain", status="finished")
+
+
 def test_a_run_that_is_not_finished_yet_is_named_with_its_state(registry: Registry) -> None:
     run = make(registry, status="interrupted")
     with pytest.raises(StateError, match=f" yet: {run.id} is waiting; to go on, type: ssl resume {run.id}$"):

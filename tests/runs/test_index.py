@@ -177,3 +177,10 @@ def test_sixty_four_writers_at_once_lose_nothing(tmp_path: Path, limit: int) -> 
     assert len({run.id for run in runs}) == len(runs) == 128
     assert {run.status for run in runs} == {"finished"}
     assert len({registry.load(run).note for run in runs}) == 128
+
+
+def test_an_index_that_a_formatter_indented_is_another_programs(large: Registry) -> None:
+    large.index.write_text(large.index.read_text().replace("\n- {", "\n  - {"))
+    large.create("a", experiment="pretrain", status="interrupted")
+    assert not newer(large)
+    assert len(Registry(large.root).runs()) == 21

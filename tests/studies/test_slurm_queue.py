@@ -84,3 +84,12 @@ def test_the_end_of_the_place_asks_slurm_again_if_it_did_not_take_the_first_requ
     place.end()
     assert cancelled.read_text() == "1_0 1_1\n" * 2
     assert not place.ended()
+
+
+@pytest.mark.usefixtures("cancelled")
+def test_while_slurm_does_not_answer_no_job_is_taken_for_one_that_has_left_the_queue(tmp_path: Path) -> None:
+    (job,) = jobs("a")
+    place = Slurm(tmp_path, SlurmRequest())
+    with pytest.raises(StateError, match="Slurm does not answer, and its queue may still have a of an earlier launcher"):
+        place.adopt(job, "1_0")
+    assert place.adopt(job, "1_0") is False  # the second answer is an empty queue

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from sslcli.errors import Interrupted
 from sslcli.runs.registry import Registry
 from sslcli.studies import study as study_module
+from sslcli.studies.stopping import told_when_stopped
 from sslcli.training import log
 from tests.conftest import Cli
 
@@ -71,3 +73,12 @@ def test_another_command_that_is_stopped_says_how_to_start_it_again(ssl: Cli, mo
     assert last_words(ssl, "pretrain --dataset shapes") == (
         "ssl: stopped before the end; to start again, type: ssl pretrain --dataset shapes"
     )
+
+
+def test_the_trials_of_a_tuning_count_as_done(registry: Registry) -> None:
+    registry.create("t", experiment="pretrain", status="finished", study="small-tuning")
+    with (
+        pytest.raises(Interrupted, match="study small: no runs, 1 trial of tuning finished; left: all"),
+        told_when_stopped(registry, "small", left="all"),
+    ):
+        raise KeyboardInterrupt

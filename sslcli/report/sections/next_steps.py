@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sslcli.data import FOLDER
 from sslcli.evaluation.protocols import PROTOCOLS
-from sslcli.report.counts import labelled_lines
+from sslcli.report.counts import picture_lines
 from sslcli.report.section import Content, Material, Section
 from sslcli.report.tested import tested_by
 from sslcli.runs.naming import INIT_WORDS
@@ -59,16 +59,15 @@ def content(material: Material) -> Content | None:
 
 
 def best_classifier(material: Material) -> tuple[Run | None, str]:
-    """The evaluation with the highest accuracy that can classify other pictures, and its encoder's name.
-
-    The best of the first ranking of encoders; without one, one's own encoder. (None, "") if there is none.
-    """
-    runs = {run.id: run for run in material.chosen if run.protocol in PROTOCOLS and PROTOCOLS[run.protocol].classifies}
-    for ranking in material.rankings:
-        if (first := ranking.methods[0]).runs[0] in runs:
-            return runs[first.runs[0]], first.method
-    own = (run for run in runs.values() if run.init == INIT_WORDS[0])
-    return next(own, next(iter(runs.values()), None)), "one's own encoder"
+    """The evaluation with the highest accuracy that can classify other pictures, and its encoder's name; (None, "") without."""
+    able = [
+        run for run in material.chosen
+        if run.protocol in PROTOCOLS and PROTOCOLS[run.protocol].classifies and "test_acc" in run.metrics
+    ]  # fmt: skip
+    if not able:
+        return None, ""
+    best = max(able, key=lambda run: run.metrics["test_acc"])
+    return best, material.names.get(best.init or "", best.init or "")
 
 
 def _pictures(material: Material) -> Pictures | None:
@@ -77,7 +76,7 @@ def _pictures(material: Material) -> Pictures | None:
     if record is None:
         return None
     words = as_read(material.registry, record, here=material.registry.root)
-    lines = labelled_lines(material.registry, record)
+    lines = picture_lines(material.registry, record)
     return Pictures(
         folder=words[words.index("--dataset") + 1].removeprefix(FOLDER), options=shlex.join(words),
         classes=sorted({line.label for line in lines if line.label}),
@@ -122,8 +121,9 @@ def _of_labels(run: Run, pictures: Pictures, material: Material) -> Iterator[Ste
     folds = "" if _in_folds(material) else " Or repeat the study with --folds 10: then every labelled image is tested."
     yield Step(
         "How can the answer become surer?",
-        f"Four times as many labels halve the intervals.{folds} For a test, label images drawn at random, not typical ones:",
-        f"ssl suggest --run {run.id} --n {count} --for-test --out results/labels/for-test.csv",
+        f"Four times as many labels halve the intervals.{folds} For a test, label images drawn at random, not "
+        "typical ones. When the file above is filled in, this command adds some to it:",
+        f"ssl suggest --run {run.id} --n {count} --for-test --labels results/labels/next.csv --out results/labels/next.csv",
     )
     yield Step(
         "What are the other labels?",

@@ -138,8 +138,12 @@ class Slurm(Place):
         return SlurmWork(work, together=job.joins_processes and request.nodes * request.processes > 1)
 
     def adopt(self, job: Job, ticket: str) -> bool:
-        """Whether the queue still has a job that an earlier launcher submitted."""
-        self._look()
+        """Whether the queue still has a job that an earlier launcher submitted; a StateError while Slurm does not answer."""
+        if not self._look():
+            raise StateError(
+                f"Slurm does not answer, and its queue may still have {job.run} of an earlier launcher; when squeue answers, "
+                "type the study again"
+            )
         if ticket not in self._rows or self._rows[ticket].state in OVER:
             return False
         self._here[job.run] = ticket
