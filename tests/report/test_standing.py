@@ -62,8 +62,8 @@ def test_who_tells_own_and_continued_pretraining_and_what_comes_from_elsewhere()
     names = {"pretrained": "own pretraining", "pretrained-from-lite0-1234abcd": "continued from lite0", "file-b-1": "b"}
     own = [evaluation("knn", "pretrained", backbone="resnet9", method="simclr")]
     assert who(own, names) == (
-        "Own pretraining is resnet9, pretrained here by simclr; b comes from elsewhere (network and weights under Recipe); continued from lite0 was pretrained here, starting from "
-        "those weights."
+        "Own pretraining is resnet9, pretrained here by simclr; b comes from elsewhere (network and weights under Recipe); "
+        "continued from lite0 was pretrained here, starting from those weights."
     )
 
 
