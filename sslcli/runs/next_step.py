@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sslcli.data import DATASETS, FOLDER
+from sslcli.launch import without_plan
 from sslcli.runs.naming import INIT_WORDS
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import EXPERIMENTS, WAITING, Run
@@ -91,7 +92,7 @@ def _encoder_option(registry: Registry, record: Run) -> str:
 
 def _words(record: Run) -> list[str]:
     """The words of the command that made a run, or of the usual command if none is recorded."""
-    words = shlex.split(record.command or "")
+    words = shlex.split(without_plan(record.command or ""))  # records once kept --plan, which trains nothing
     return words if len(words) > 1 and words[0] == "ssl" else ["ssl", EXPERIMENTS[record.experiment]]
 
 

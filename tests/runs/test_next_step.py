@@ -94,3 +94,8 @@ def test_every_line_of_the_first_screen_fits_a_terminal_and_the_first_studies_ca
     studies = [line.partition("  ")[0] for line in map(str.strip, lines) if line.strip().startswith("ssl study")]
     assert studies == ["ssl study", "ssl study --preset cifar10-cpu --download", "ssl study --dataset folder:photos"]
     assert [line for line in lines if len(line) > 80 and not line.startswith("Project")] == []
+
+
+def test_a_record_that_kept_plan_is_answered_with_the_line_that_trains(registry: Registry) -> None:
+    registry.create("simclr", experiment="pretrain", status="interrupted", study="mine", command=f"{LINE} --plan --format json")
+    assert next_command(registry) == LINE
