@@ -17,7 +17,7 @@ from sslcli.training.capture import WARM_UP, Recorded, Replay, Work, captured
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
 from sslcli.training.loop import Progress, take_steps
-from sslcli.training.optim import build_optimizer
+from sslcli.training.optim import Muon, build_optimizer
 from sslcli.training.step import Loss, Training
 from tests.small_methods import small_batch, small_method
 
@@ -89,6 +89,25 @@ def test_replayed_steps_give_the_weights_of_steps_that_are_not(
     assert losses == of_replayed
     assert plain.keys() == replayed.keys()
     assert all(torch.equal(plain[key], replayed[key]) for key in plain)
+
+
+def test_gradients_that_lie_where_those_of_another_parameter_lay_move_their_own_parameter() -> None:
+    def after(recorded: Recorded | None) -> list[Tensor]:
+        torch.manual_seed(0)
+        layers = torch.nn.Sequential(*(torch.nn.Linear(4, 4, bias=False) for _ in range(2)))
+        optimizer = build_optimizer(layers, "muon", lr=0.1, weight_decay=0.1, momentum=0.9)
+        assert isinstance(optimizer, Muon)
+        optimizer.recorded = recorded
+        places = torch.empty(2, 4, 4)
+        for step in range(2 * WARM_UP + 2):
+            swapped = step > WARM_UP  # each is recorded by then
+            for number, layer in enumerate(layers):
+                place = places[1 - number if swapped else number]
+                layer.weight.grad = place.copy_(torch.randn(4, 4))
+            optimizer.step()
+        return [layer.weight for layer in layers]
+
+    assert all(torch.equal(*pair) for pair in zip(after(None), after(Recorded()), strict=True))
 
 
 @pytest.mark.parametrize("name", REPLAYED)
