@@ -87,7 +87,8 @@ def time_step(training: Training, step: int, *, in_part: bool = False, budget: f
     """Time `step` of a training: medians over repeats in the loop of training itself, at rate 0, after a warm-up.
 
     All repeats together take `budget` seconds, by default BUDGET. A step longer than LONG runs once, after two warm-up steps
-    with a part of its images; with `in_part` it does not run, and the time of the part is multiplied.
+    with a part of its images; with `in_part` it does not run (nor is it compiled), and the time of the part
+    is multiplied.
 
     If the step is replayed on a GPU, the whole is timed with replay and the parts without, so the parts can add up to more.
     """
@@ -97,7 +98,7 @@ def time_step(training: Training, step: int, *, in_part: bool = False, budget: f
     with torch.compiler.set_stance("force_eager"):  # operations cannot be counted in compiled code
         _seconds_a_step(part, 1)
         seconds = times * _seconds_a_step(part, 1)
-        long = on_first(lambda: seconds > LONG) and not compiled
+        long = on_first(lambda: seconds > LONG) and (in_part or not compiled)
         with FlopCounterMode(display=False, custom_mapping=ATTENTION) as counter:
             first = _watched(part if long and in_part else same, 1, 1)
     if long:

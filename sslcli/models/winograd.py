@@ -38,7 +38,7 @@ def gradients(x: Tensor, weight: Tensor, dy: Tensor, *, of_x: bool, of_weight: b
     for at, (part, d_part) in enumerate(zip(_turns(x), _turns(dy, like=x), strict=True)):
         d_numbers = _flat(_tiles_of_maps(d_part))
         if of_weight:
-            d_filters.baddbmm_(d_numbers.mT, _flat(_tiles(part)))
+            torch.baddbmm(d_filters, d_numbers.mT, _flat(_tiles(part)), out=d_filters)  # torch counts it, baddbmm_ it does not
         if dx is not None:
             d_tiles = torch.bmm(d_numbers, filters.permute(1, 0, 2))
             found = _overlapped(d_tiles.view(6, 6, len(part), count(height), count(width), -1))
