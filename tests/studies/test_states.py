@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import select
 import sys
 from contextlib import ExitStack
 
@@ -101,7 +102,9 @@ def test_on_a_terminal_the_table_is_drawn_in_place(monkeypatch: pytest.MonkeyPat
             assert table.drawn
             table.show([State("a", "running", "here", 0.5, 30.0).row()], "1 running")
             stream.flush()
-            drawn = os.read(ours, 65536).decode()
+            drawn = ""
+            while "1 running" not in drawn and select.select([ours], [], [], 30)[0]:
+                drawn += os.read(ours, 65536).decode()  # a piece of it
     os.close(ours)
     for part in ("job", "state", "host", "progress", "left", "running", "50%", "30 s", "1 running"):
         assert part in drawn
