@@ -16,6 +16,7 @@ from sslcli.comparison.differences import Pair, folds_of, images_of, interval_of
 from sslcli.comparison.ranking import Ranking, Seeds, rank
 from sslcli.errors import StateError
 from sslcli.evaluation.naming import in_words
+from sslcli.evaluation.statistics import verdict_of
 from sslcli.evaluation.test_logits import FILE, Kept, read_kept
 from sslcli.options.pairing import pair_key
 from sslcli.runs.naming import INIT_WORDS, inits_in_words
@@ -36,7 +37,8 @@ Arm = tuple[str, ...]
 class ArmDifference:
     """Own pretraining minus an encoder from elsewhere: accuracies (fractions), and the 95 % interval of their difference.
 
-    `place` is what was measured, in words. `interval` says how it is computed.
+    `place` is what was measured, in words. `interval` says how it is computed. `apart`: the ranking, whose intervals are
+    corrected for all its comparisons, tells the two apart, too.
     """
 
     place: str
@@ -47,16 +49,24 @@ class ArmDifference:
     low: float
     high: float
     interval: str
+    apart: bool
     first_runs: list[str]
     second_runs: list[str]
+
+    @property
+    def verdict(self) -> str:
+        """What this pair alone would show: gain, loss, or chance."""
+        return verdict_of(self.low, self.high)
 
     def sentence(self) -> str:
         """The difference: "own pretraining - ImageNet: -3.1 points (95 % interval -5.0 to -1.2, for this pair alone)".
 
-        The ranking beside it is corrected for all comparisons, so its intervals are wider.
+        The ranking beside it is corrected for all comparisons, so its intervals are wider. Where only this pair alone would
+        show a difference, the sentence says so.
         """
         size, low, high = (f"{100 * value:+.1f}" for value in (self.difference, self.low, self.high))
-        return f"{self.first} - {self.second}: {size} points (95 % interval {low} to {high}, for this pair alone)"
+        doubt = "; of several comparisons one can look like this by chance" * (self.verdict != "chance" and not self.apart)
+        return f"{self.first} - {self.second}: {size} points (95 % interval {low} to {high}, for this pair alone{doubt})"
 
 
 def compare_encoders(
@@ -66,7 +76,8 @@ def compare_encoders(
     keys = keys_of(registry, runs)
     groups = groups_of(with_counts(registry, runs, keys), keys, setups)
     ids = {run.id for arms in groups for of_seed in arms.values() for run in of_seed.values()}
-    return arm_rankings(groups), arm_differences(groups), ids
+    ranked = arm_rankings(groups)
+    return ranked, arm_differences(groups, ranked), ids
 
 
 def others_of(runs: Sequence[Run]) -> bool:
@@ -141,15 +152,15 @@ def groups_of(runs: Sequence[Run], keys: Keys, setups: Mapping[str, str | None])
     ]  # fmt: skip
 
 
-def arm_differences(groups: Sequence[Mapping[Arm, Seeds]]) -> list[ArmDifference]:
-    """Own pretraining minus each encoder from elsewhere, over the seeds that both have."""
+def arm_differences(groups: Sequence[Mapping[Arm, Seeds]], ranked: Sequence[Ranking]) -> list[ArmDifference]:
+    """Own pretraining minus each encoder from elsewhere, over the seeds that both have; `ranked` has the groups' rankings."""
     found = []
-    for arms in groups:
+    for arms, ranking in zip(groups, ranked, strict=True):
         names = dict(zip(arms, names_of(list(arms.values())), strict=True))
         own = {arm: runs for arm, runs in arms.items() if arm[0] == "pretrained"}
         others = {arm: runs for arm, runs in arms.items() if arm[0] not in INIT_WORDS}
         found += [
-            _difference(pairs, names[mine], names[theirs])
+            _difference(pairs, names[mine], names[theirs], apart=ranking.tells(names[mine], names[theirs]))
             for mine, my_runs in own.items()
             for theirs, their_runs in others.items()
             if (pairs := [(run, their_runs[seed]) for seed, run in my_runs.items() if seed in their_runs])
@@ -157,13 +168,13 @@ def arm_differences(groups: Sequence[Mapping[Arm, Seeds]]) -> list[ArmDifference
     return found
 
 
-def _difference(pairs: Sequence[Pair], first: str, second: str) -> ArmDifference:
+def _difference(pairs: Sequence[Pair], first: str, second: str, *, apart: bool) -> ArmDifference:
     run = pairs[0][0]
     found, kind = interval_of(pairs, metric_of(run))
     return ArmDifference(
         place=in_words(run.experiment, run.label_fraction, run.at_epoch, run.protocol), first=first, second=second,
         seeds=[pair[0].seed for pair in pairs], difference=found.value, low=found.low, high=found.high, interval=kind,
-        first_runs=[pair[0].id for pair in pairs], second_runs=[pair[1].id for pair in pairs],
+        apart=apart, first_runs=[pair[0].id for pair in pairs], second_runs=[pair[1].id for pair in pairs],
     )  # fmt: skip
 
 

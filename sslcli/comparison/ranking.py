@@ -48,7 +48,8 @@ class Ranked:
 class Ranking:
     """Methods, or encoders (`noun`), that were evaluated in the same way, the best first. The intervals cover 1 - `tail`.
 
-    `apart` has the places in `methods` of every two that can be told apart: the better one, then the worse one.
+    `apart` has the places in `methods` of every two that can be told apart: the better one, then the worse one. `unseen` has
+    those of every two without a common seed, which nothing compares.
     """
 
     experiment: str
@@ -62,6 +63,7 @@ class Ranking:
     methods: tuple[Ranked, ...]
     noun: str = "method"
     apart: tuple[tuple[int, int], ...] = ()
+    unseen: tuple[tuple[int, int], ...] = ()
 
     @property
     def place(self) -> str:
@@ -70,12 +72,24 @@ class Ranking:
 
     def sentence(self) -> str:
         """The best, and those that cannot be told from it, in words."""
-        best, others = self.methods[0].method, [one for one in self.methods[1:] if not one.is_worse]
-        whole = f"In {self.place} {best} has the highest accuracy"
-        if not others:
-            return f"{whole}, and is better than every other {self.noun}."
-        every = f"no other {self.noun}" if len(others) == len(self.methods) - 1 > 1 else ""
-        return f"{whole}; {every or listed([one.method for one in others])} {'can' if every else 'cannot'} be told from it."
+        best, *others = self.methods
+        alike = [one.method for one in others if one.difference is not None and not one.is_worse]
+        strangers = [one.method for one in others if one.difference is None]
+        whole = f"In {self.place} {best.method} has the highest accuracy"
+        if alike:
+            every = f"no other {self.noun}" if len(alike) == len(others) > 1 else ""
+            whole += f"; {every or listed(alike)} {'can' if every else 'cannot'} be told from it"
+        elif len(strangers) < len(others):
+            whole += f", and is better than every other {self.noun}{' that shares a seed with it' * bool(strangers)}"
+        if strangers:
+            whole += f"; {listed(strangers)} {'have' if len(strangers) > 1 else 'has'} no seed in common with it"
+        return f"{whole}."
+
+    def tells(self, one: str, other: str) -> bool:
+        """Whether two methods, by their names, can be told apart."""
+        names = [ranked.method for ranked in self.methods]
+        first, second = sorted((names.index(one), names.index(other)))
+        return (first, second) in self.apart
 
 
 def rankings(chosen: Sequence[Run], setups: dict[str, str | None], settings: Settings = NO_SETTINGS) -> list[Ranking]:
@@ -115,6 +129,7 @@ def rank(candidates: Sequence[Seeds], metric: str, names: Sequence[str], *, noun
             for place, (runs, name) in enumerate(in_order)
         ),
         noun=noun, apart=tuple(sorted(two for two in told if comparisons[two].interval(tail)[0].high < 0)),
+        unseen=tuple(two for two in combinations(range(len(in_order)), 2) if two not in comparisons),
     )  # fmt: skip
 
 

@@ -64,7 +64,12 @@ class InitDifference:
     @property
     def verdict(self) -> str:
         """gain, loss, or chance if the interval contains 0."""
-        return "gain" if self.low > 0 else "loss" if self.high < 0 else "chance"
+        return verdict_of(self.low, self.high)
+
+
+def verdict_of(low: float, high: float) -> str:
+    """What an interval of a difference shows: gain, loss, or chance if it contains 0."""
+    return "gain" if low > 0 else "loss" if high < 0 else "chance"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sslcli.comparison.answer import clause, places_in_words
+from sslcli.comparison.arms import ArmDifference
 from sslcli.comparison.rows import EvaluationRow
 from sslcli.evaluation.naming import heading
 from sslcli.evaluation.protocols import PROTOCOLS
@@ -53,7 +54,7 @@ def points(difference: float, digits: int = 1) -> str:
     return f"{100 * difference:+.{digits}f}".replace("-", "−")
 
 
-def interval(found: InitDifference, digits: int = 1) -> str:
+def interval(found: InitDifference | ArmDifference, digits: int = 1) -> str:
     """The 95 % interval of a difference, in points."""
     return f"{points(found.low, digits)} to {points(found.high, digits)}"
 
@@ -82,14 +83,18 @@ def typeset(text: str) -> str:
     return re.sub(r"(?<![a-z0-9])-", "−", text.replace(" %", "\u00a0%"))
 
 
-def forest(differences: Sequence[InitDifference], tested: Mapping[str, str] = NOTHING) -> dict[str, Any]:
+def forest(
+    differences: Sequence[InitDifference], tested: Mapping[str, str] = NOTHING, beside: Sequence[ArmDifference] = ()
+) -> dict[str, Any]:
     """The differences as rows of a forest plot: positions in per cent of its width, the ticks of the axis in points.
 
-    `tested` says by run which images were tested.
+    `tested` says by run which images were tested. Rows of own pretraining minus each other encoder, `beside`, come last; a
+    difference that only the pair alone would show has the mark of chance.
     """
     if not differences:
         return {}
-    ends: list[float] = [100 * value for found in differences for value in (found.low, found.high, found.difference)]
+    every = [*differences, *beside]
+    ends: list[float] = [100 * value for found in every for value in (found.low, found.high, found.difference)]
     low, high = min(0.0, *ends), max(0.0, *ends)
     margin = 0.06 * (high - low) or 1.0
     low, high = low - margin, high + margin
@@ -109,13 +114,27 @@ def forest(differences: Sequence[InitDifference], tested: Mapping[str, str] = NO
                 "label": heading(name),
                 "value": points(found.difference),
                 "interval": interval(found),
-                "accuracies": f"{100 * found.pretrained:.1f} against {100 * found.scratch:.1f} %"
-                + (f", {where}" if (where := tested.get(found.pretrained_run)) else ""),
-                "kind": found.verdict,
+                "accuracies": about,
+                "kind": kind,
                 "at": place(100 * found.difference),
                 "low": place(100 * found.low),
                 "high": place(100 * found.high),
             }
-            for name, found in zip(places_in_words(differences), differences, strict=True)
+            for found, name, about, kind in (
+                *(
+                    (found, name, _accuracies(found, tested), found.verdict)
+                    for name, found in zip(places_in_words(differences), differences, strict=True)
+                ),
+                *(
+                    (found, found.place, f"minus {found.second}", found.verdict if found.apart else "chance")
+                    for found in beside
+                ),
+            )
         ],
     }
+
+
+def _accuracies(found: InitDifference, tested: Mapping[str, str]) -> str:
+    """The two accuracies of a difference, and the images that were tested."""
+    where = tested.get(found.pretrained_run)
+    return f"{100 * found.pretrained:.1f} against {100 * found.scratch:.1f} %" + (f", {where}" if where else "")

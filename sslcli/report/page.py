@@ -136,8 +136,8 @@ def _head(material: Material) -> dict[str, Any]:
         "who": highest(encoders, images) + who(chosen, material.names) if order else "",
         "tested": which_tested(chosen),
         "speaks_of": speaks_of(differences) if differences else answer(differences),
-        "forest": forest(differences, images),
-        "whose": f"{heading(whose)} minus {INIT_WORDS[1]}",
+        "forest": forest(differences, images, material.beside),
+        "whose": f"{heading(whose)} minus {INIT_WORDS[1]}{', or minus the encoder that a row names' * bool(material.beside)}",
     }
 
 

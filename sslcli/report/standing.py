@@ -59,11 +59,10 @@ def who(runs: Sequence[Run], names: Mapping[str, str]) -> str:
     methods = listed(list(dict.fromkeys(run.encoder_method for run in own if run.encoder_method)))
     continued = [name for init, name in names.items() if init.startswith(CONTINUED)]
     others = [name for init, name in names.items() if init not in INIT_WORDS and name not in continued]
+    nets_of = {names[run.init]: run.backbone for run in runs if run.init in names}
     words = [
         f"{names['pretrained']} is {nets}, pretrained here by {methods}" if own else "",
-        f"{listed(others)} {'come' if len(others) > 1 else 'comes'} from elsewhere (network and weights under Recipe)"
-        if others
-        else "",
+        *(f"{name} is {nets_of[name]} with weights from elsewhere (their files under Recipe)" for name in others),
         f"{listed(continued)} {'were' if len(continued) > 1 else 'was'} pretrained here, starting from those weights"
         if continued
         else "",
@@ -90,8 +89,11 @@ def _whole(ranking: Ranking) -> tuple[str, str]:
 def _not_apart(ranking: Ranking) -> str:
     """Which encoders cannot be told apart, in words."""
     names = [one.method for one in ranking.methods]
-    every = list(combinations(range(len(names)), 2))
+    every = [two for two in combinations(range(len(names)), 2) if two not in ranking.unseen]
     alike = [two for two in every if two not in ranking.apart]
+    if ranking.unseen:
+        strangers = ", ".join(f"{names[one]} and {names[other]} have no seed in common" for one, other in ranking.unseen)
+        return "; ".join([*(f"{names[one]} and {names[other]} cannot be told apart" for one, other in alike), strangers])
     if not alike:
         return "every two can be told apart" if len(names) > 2 else "the two can be told apart"
     if len(alike) == len(every):

@@ -119,8 +119,8 @@ class Muon(Optimizer):
         def turn() -> list[Tensor]:
             return _turned(momenta, gradients, keep=group["momentum"], precision=group["precision"])
 
-        # Gradients at unchanged addresses belong to a recorded step: then this is recorded, too. Gradients that are not recorded
-        # may lie where another parameter's lay before, so the parameters are part of the key.
+        # Gradients at unchanged addresses belong to a recorded step: then this is recorded, too. Gradients that are not
+        # recorded may lie where another parameter's lay before, so the parameters are part of the key.
         key = tuple((id(p), gradient.data_ptr(), gradient.stride()) for p, gradient in zip(some, gradients, strict=True))
         directions = turn() if self.recorded is None else self.recorded.run(turn, [], key=key)
         return directions, max(1.0, shape[0] / shape[1:].numel()) ** 0.5

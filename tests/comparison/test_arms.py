@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +87,12 @@ def test_evaluations_with_other_options_are_not_compared(registry: Registry, don
 def test_a_difference_is_said_in_points() -> None:
     found = ArmDifference(
         place="kNN", first="own pretraining", second="ImageNet", seeds=[1], difference=-0.031, low=-0.05, high=-0.012,
-        interval="paired", first_runs=["a"], second_runs=["b"],
+        interval="paired", apart=True, first_runs=["a"], second_runs=["b"],
     )  # fmt: skip
     assert found.sentence() == "own pretraining - ImageNet: -3.1 points (95 % interval -5.0 to -1.2, for this pair alone)"
+    doubted = replace(found, apart=False).sentence()
+    assert doubted.endswith(", for this pair alone; of several comparisons one can look like this by chance)")
+    assert replace(found, apart=False, high=0.01).sentence().endswith("-5.0 to +1.0, for this pair alone)")
 
 
 def test_encoders_are_named_by_their_file_and_by_its_hash_only_where_two_have_one_name() -> None:

@@ -188,6 +188,23 @@ def test_the_sentence_names_the_best_and_what_cannot_be_told_from_it() -> None:
     ]
 
 
+def test_methods_without_a_common_seed_are_neither_worse_nor_alike() -> None:
+    def ranked(**seeds: tuple[int, ...]) -> Ranking:
+        right = np.random.default_rng(0).random((3, 9, 1000)) < np.array([0.9, 0.5, 0.2])[:, None, None]
+        wanted = {f"{method}-{seed - 1}" for method, of in zip("012", seeds.values(), strict=True) for seed in of}
+        (found,) = rankings([run for run in runs_of(right) if run.id in wanted], SETUPS)
+        return found
+
+    assert ranked(a=(1, 2), b=(1, 2), c=(3,)).sentence() == (
+        "In kNN m0 has the highest accuracy, and is better than every other method that shares a seed with it; "
+        "m2 has no seed in common with it."
+    )
+    found = ranked(a=(1,), b=(2,), c=(3,))
+    assert found.sentence() == "In kNN m0 has the highest accuracy; m1 and m2 have no seed in common with it."
+    assert found.unseen == ((0, 1), (0, 2), (1, 2))
+    assert ranked(a=(1,), b=(1,), c=(1,)).unseen == ()
+
+
 def test_others_weights_are_ranked_beside_methods_and_scratch_is_not() -> None:
     (ranking,) = rankings(evaluations({"simclr": 8000, "scratch": 4000, "file-theirs-0a1b2c3d": 9000}), {})
     assert [one.method for one in ranking.methods] == ["theirs", "simclr"]

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from sslcli.comparison.arms import ArmDifference
 from sslcli.errors import StateError, UsageError
 from sslcli.figures.canvas import new_figure, save_picture
 from sslcli.report import page as report
@@ -295,6 +296,19 @@ def test_the_forest_plot_stays_in_its_box_and_its_ticks_are_few(scale: float) ->
     assert all(0 < value < 100 for row in plot["rows"] for value in (row["low"], row["at"], row["high"]))
     assert 3 <= len(plot["ticks"]) <= 10
     assert (plot["zero"], "0") in plot["ticks"]
+
+
+def test_the_forest_plot_has_a_row_for_each_encoder_from_elsewhere_and_no_gain_that_only_the_pair_shows() -> None:
+    told = ArmDifference(
+        place="kNN", first="own pretraining", second="lite0", seeds=[1], difference=-0.9, low=-0.95, high=-0.85,
+        interval="paired", apart=True, first_runs=["a"], second_runs=["b"],
+    )  # fmt: skip
+    plot = forest([made_difference(0.2, 0.1)], beside=[told, replace(told, low=-0.91, high=-0.89, apart=False)])
+    assert [row["kind"] for row in plot["rows"]] == ["gain", "loss", "chance"]
+    assert [row["label"] for row in plot["rows"]][1:] == ["kNN", "kNN"]
+    assert plot["rows"][1]["accuracies"] == "minus lite0"
+    assert plot["rows"][1]["interval"] == "−95.0 to −85.0"
+    assert all(0 < value < 100 for row in plot["rows"] for value in (row["low"], row["at"], row["high"]))
 
 
 def test_published_runs_make_a_report_too(ssl: Cli, tmp_path: Path) -> None:

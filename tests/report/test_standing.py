@@ -60,9 +60,13 @@ def test_the_highest_accuracy_of_several_evaluations_is_named_with_its_encoder()
 
 def test_who_tells_own_and_continued_pretraining_and_what_comes_from_elsewhere() -> None:
     names = {"pretrained": "own pretraining", "pretrained-from-lite0-1234abcd": "continued from lite0", "file-b-1": "b"}
-    own = [evaluation("knn", "pretrained", backbone="resnet9", method="simclr")]
-    assert who(own, names) == (
-        "Own pretraining is resnet9, pretrained here by simclr; b comes from elsewhere (network and weights under Recipe); "
+    runs = [
+        evaluation("knn", "pretrained", backbone="resnet9", method="simclr"),
+        evaluation("knn", "file-b-1", backbone="resnet50"),
+    ]  # fmt: skip
+    assert who(runs, names) == (
+        "Own pretraining is resnet9, pretrained here by simclr; "
+        "b is resnet50 with weights from elsewhere (their files under Recipe); "
         "continued from lite0 was pretrained here, starting from those weights."
     )
 
@@ -88,6 +92,14 @@ def test_of_two_encoders_and_of_many_pairs_the_words_are_short() -> None:
     assert sentence.endswith("the two cannot be told apart")
     (sentence,) = said(ranked("knn", dict.fromkeys("abcd", 0.5), ((0, 3),)))
     assert sentence.endswith("; 5 of the 6 pairs cannot be told apart")
+
+
+def test_encoders_without_a_common_seed_are_said_to_be_so() -> None:
+    three = {"a": 0.9, "b": 0.8, "c": 0.7}
+    (sentence,) = said(ranked("knn", three, ((0, 1),), unseen=((0, 2), (1, 2))))
+    assert sentence.endswith("; a and c have no seed in common, b and c have no seed in common")
+    (sentence,) = said(ranked("knn", three, (), unseen=((0, 2),)))
+    assert sentence.endswith("; a and b cannot be told apart; b and c cannot be told apart; a and c have no seed in common")
 
 
 def test_of_more_than_three_findings_the_rest_is_counted() -> None:
