@@ -64,6 +64,8 @@ def _row(ranked: Ranked, *, is_best: bool) -> dict[str, Any]:
 def correction_of(ranking: Ranking) -> str:
     """A sentence about the correction of the intervals."""
     best = " Accuracies are of the best epoch on the test images." * (ranking.metric == "best_test_acc")
+    if not ranking.comparisons:
+        return f"Nothing is compared: no two share a seed.{best}"
     if ranking.comparisons < 2:
         return f"One comparison, so no correction.{best}"
     return f"The 95 % intervals are corrected for {ranking.comparisons} comparisons, of every two {ranking.noun}s (Holm).{best}"
