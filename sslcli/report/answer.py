@@ -60,6 +60,8 @@ def interval(found: InitDifference | ArmDifference, digits: int = 1) -> str:
 
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+HOLDS_0, NOT_APART = "the interval holds 0", "with all comparisons counted, not told apart"
+"""Why a difference cannot be told from chance."""
 FEW = 4  # differences in one sentence, at most
 
 
@@ -116,6 +118,7 @@ def forest(
                 "interval": interval(found),
                 "accuracies": about,
                 "kind": kind,
+                "doubt": "" if kind != "chance" else HOLDS_0 if found.verdict == "chance" else NOT_APART,
                 "at": place(100 * found.difference),
                 "low": place(100 * found.low),
                 "high": place(100 * found.high),
@@ -125,13 +128,15 @@ def forest(
                     (found, name, _accuracies(found, tested), found.verdict)
                     for name, found in zip(places_in_words(differences), differences, strict=True)
                 ),
-                *(
-                    (found, found.place, f"minus {found.second}", found.verdict if found.apart else "chance")
-                    for found in beside
-                ),
+                *((found, found.place, _other(found), found.verdict if found.apart else "chance") for found in beside),
             )
         ],
     }
+
+
+def _other(found: ArmDifference) -> str:
+    """The encoder that is subtracted; where only this pair would show a difference, that."""
+    return f"minus {found.second}" + f"; {NOT_APART}" * (found.verdict != "chance" and not found.apart)
 
 
 def _accuracies(found: InitDifference, tested: Mapping[str, str]) -> str:

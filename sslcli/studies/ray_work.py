@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,16 +35,33 @@ class Outcome:
 
 def do_job(work: Work, folder: str, *parcels: Parcel) -> Outcome:
     """Do a job. Its own folder and those of the runs that it needs come as parcels, unless every worker sees the project."""
-    return _carry_out(work, folder, parcels, {})
+    with stopped_once():
+        return _carry_out(work, folder, parcels, {})
 
 
 def do_part(work: Work, folder: str, rank: int, world: int, address: Address, *parcels: Parcel) -> Outcome:
     """Be one of several processes of a job. The first alone reads and writes the project's files."""
     host, port = address
     environment = {"RANK": str(rank), "WORLD_SIZE": str(world), "MASTER_ADDR": host, "MASTER_PORT": str(port)}
-    if rank and parcels:
-        return _carry_out(replace(work, mark=None, output=Path(os.devnull)), folder, (), environment)
-    return _carry_out(work, folder, parcels, environment)
+    with stopped_once():
+        if rank and parcels:
+            return _carry_out(replace(work, mark=None, output=Path(os.devnull)), folder, (), environment)
+        return _carry_out(work, folder, parcels, environment)
+
+
+@contextmanager
+def stopped_once() -> Iterator[None]:
+    """Ray's first request to stop raises KeyboardInterrupt in the block; repeats of it do not break off what follows."""
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def listening() -> Address:

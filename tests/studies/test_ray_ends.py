@@ -49,6 +49,15 @@ def test_a_head_that_does_not_answer_for_a_while_counts_as_gone_and_one_that_ans
         ask(head, times=100)
 
 
+def test_a_pause_of_this_process_is_no_silence_of_the_head(clock: list[float]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        head = Head(f"127.0.0.1:{server.getsockname()[1]}")
+    clock.append(0.6 * joining.GONE)  # before each look at the clock
+    ask(head, times=1)
+    with pytest.raises(StateError, match="has gone"):
+        ask(head, times=2)
+
+
 def test_the_head_is_not_asked_at_every_look(clock: list[float]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         head = Head(f"127.0.0.1:{server.getsockname()[1]}")

@@ -21,10 +21,11 @@ from sslcli.studies.on_worker import Work
 from sslcli.studies.parcels import finish_unpacking, pack, unpack
 from sslcli.studies.places.place import Asked, Ended, Entry, Job, Place, ended_with
 from sslcli.studies.places.request import Request, request_of
-from sslcli.studies.ray_cluster import ASK_EVERY, START, Head, all_see, hold_to_resources, join
+from sslcli.studies.ray_cluster import START, Head, all_see, hold_to_resources, join
 from sslcli.studies.ray_work import Outcome, do_job, do_part, listening
 
 ROOM = 10**6  # Ray queues what it is given
+CANCEL_EVERY = 5.0  # seconds between two requests to a task that it stop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,13 +137,13 @@ class Ray(Place):
         return Ended(run, outcome.lacks, outcome.code) if outcome.lacks else ended_with(run, outcome.code)
 
     def end(self) -> None:
-        """Cancel the tasks: each asks its command to save, and waits for it."""
+        """Cancel the tasks: each asks its command to save, and waits for it. Ray can lose a request, so it is repeated."""
         tasks = [task for tasks in self._here.values() for task in tasks]
-        for task in tasks:
-            self._ray.cancel(task)
         while tasks:
+            for task in tasks:
+                self._ray.cancel(task)
             self._hold_to_head()
-            _, tasks = self._ray.wait(tasks, num_returns=len(tasks), timeout=ASK_EVERY)
+            _, tasks = self._ray.wait(tasks, num_returns=len(tasks), timeout=CANCEL_EVERY)
         self.ended()
 
     def close(self) -> None:
