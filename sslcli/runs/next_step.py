@@ -27,15 +27,15 @@ def next_command(registry: Registry) -> str:
         return registry.command("ssl runs list")
     if state in ("interrupted", WAITING, "failed"):
         return recorded_command(registry, last) if last.study else registry.command(f"ssl resume {last.id}")
+    if study and not _is_complete(registry, study):
+        return recorded_command(registry, last)
     evaluations = [r for r in own if r.experiment != "pretrain" and r.status == "finished" and r.at_epoch is None]
     if last.experiment == "pretrain" or not evaluations:
         return registry.command("ssl probe")
     newest = evaluations[-1]
     if newest.init in INIT_WORDS and not has_partner(newest, evaluations):
         return partner_command(registry, newest)
-    if not study:
-        return registry.command("ssl compare")
-    return _after_study(registry, study) if _is_complete(registry, study) else recorded_command(registry, last)
+    return _after_study(registry, study) if study else registry.command("ssl compare")
 
 
 def evaluation_command(registry: Registry) -> str:

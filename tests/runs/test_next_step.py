@@ -57,6 +57,11 @@ def test_a_study_that_was_stopped_between_two_runs_goes_on_before_anything_else(
     assert next_command(registry) == LINE
 
 
+def test_a_study_that_was_stopped_after_its_pretraining_goes_on(registry: Registry) -> None:
+    registry.create("simclr", experiment="pretrain", status="finished", study="mine", command=LINE)
+    assert next_command(registry) == LINE
+
+
 def test_after_runs_by_hand_comes_the_comparison(registry: Registry) -> None:
     evaluated(registry, dataset="cifar10", study=None)
     assert next_command(registry) == "ssl compare"

@@ -140,9 +140,9 @@ class Ray(Place):
         """Cancel the tasks: each asks its command to save, and waits for it. Ray can lose a request, so it is repeated."""
         tasks = [task for tasks in self._here.values() for task in tasks]
         while tasks:
+            self._hold_to_head()
             for task in tasks:
                 self._ray.cancel(task)
-            self._hold_to_head()
             _, tasks = self._ray.wait(tasks, num_returns=len(tasks), timeout=CANCEL_EVERY)
         self.ended()
 
