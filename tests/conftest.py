@@ -23,6 +23,7 @@ from sslcli.models import BACKBONES
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training import device
+from sslcli.workflows import representations
 from tests.layouts import lay_out
 
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it: lines would be as long as they are where the tests were started
@@ -105,6 +106,7 @@ def _small_and_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr(made, "TRAIN", 240)
         monkeypatch.setattr(made, "TEST", 80)
         monkeypatch.setattr(made, name, make)
+    representations.COMPUTED.clear()
     monkeypatch.chdir(tmp_path)
     for name in ("SSL_PROJECT", "SSL_DATA_DIR"):
         monkeypatch.delenv(name, raising=False)

@@ -95,8 +95,12 @@ def forest(
     """
     if not differences:
         return {}
-    every = [*differences, *beside]
-    ends: list[float] = [100 * value for found in every for value in (found.low, found.high, found.difference)]
+    rows: list[tuple[InitDifference | ArmDifference, str, str, str]] = [
+        (found, name, _accuracies(found, tested), found.verdict)
+        for name, found in zip(places_in_words(differences), differences, strict=True)
+    ]
+    rows += [(found, found.place, _other(found), found.verdict if found.apart else "chance") for found in beside]
+    ends: list[float] = [100 * value for found, *_ in rows for value in (found.low, found.high, found.difference)]
     low, high = min(0.0, *ends), max(0.0, *ends)
     margin = 0.06 * (high - low) or 1.0
     low, high = low - margin, high + margin
@@ -123,13 +127,7 @@ def forest(
                 "low": place(100 * found.low),
                 "high": place(100 * found.high),
             }
-            for found, name, about, kind in (
-                *(
-                    (found, name, _accuracies(found, tested), found.verdict)
-                    for name, found in zip(places_in_words(differences), differences, strict=True)
-                ),
-                *((found, found.place, _other(found), found.verdict if found.apart else "chance") for found in beside),
-            )
+            for found, name, about, kind in rows
         ],
     }
 

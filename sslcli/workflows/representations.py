@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
 
 from sslcli.console.messages import say
 from sslcli.data.on_disk import chosen
@@ -14,17 +17,65 @@ from sslcli.evaluation.represented import Represented
 from sslcli.models.encoder import Encoder, weights_hash
 from sslcli.runs.run import Run
 from sslcli.training.checkpoint import Fixed, State
+from sslcli.training.context import Context
+
+KEPT = 2**29
+"""Bytes of representations that a process keeps for its next evaluations, such as those of a study."""
+Computer = tuple[object, ...]
+"""An encoder and all images that it computes from: what is equal here gives equal bits for equal rows."""
+
+
+def computer_of(encoder: Encoder, context: Context, *, backbone: str) -> Computer:
+    """The encoder's weights, network and input, how and where it computes, and every image as it sees it."""
+    data = context.data
+    mean, std = (tuple(values.tolist()) for values in data.normalisation)
+    seen = (data.image_size, data.kept_size, data.fit, mean, std, *data.train_images.shape, *data.test_images.shape)
+    of_encoder = (weights_hash(encoder), backbone, encoder.side, context.precision, str(context.device))
+    return *of_encoder, data.fingerprint, data.manifest, *seen
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What was computed of the training images at `rows`, or of the test images if there are none."""
+
+    computer: Computer
+    rows: Tensor | None
+    h: Tensor
+
+    def is_of(self, computer: Computer, rows: Tensor | None) -> bool:
+        """Whether it is what `computer` makes of these rows."""
+        same = self.rows is rows if self.rows is None or rows is None else torch.equal(self.rows, rows)
+        return same and self.computer == computer
+
+
+COMPUTED: list[Computed] = []
 
 
 def represent(run: Run, start: Start) -> Represented:
-    """The frozen encoder's representation of every image, with its labels."""
+    """The frozen encoder's representation of every image, with its labels.
+
+    What was just computed for another evaluation in this process is not computed again.
+    """
     context, data = start.context, start.context.data
     train_rows, val_rows = start.parts.train.to(context.device), start.parts.val.to(context.device)
-    say(f"{run.id}: computing representations of {len(train_rows) + len(val_rows) + len(data.test_labels):,} images")
-    train_h, val_h, test_h = (
-        outputs(start.encoder, images, normalise=data.normalise, autocast=context.autocast)
-        for images in (chosen(data.train_images, train_rows), chosen(data.train_images, val_rows), data.test_images)
-    )
+    computer = computer_of(start.encoder, context, backbone=str(run.backbone))
+
+    def known(rows: Tensor | None) -> Tensor | None:
+        return next((one.h for one in COMPUTED if one.is_of(computer, rows)), None)
+
+    def h_of(rows: Tensor | None) -> Tensor:
+        if (found := known(rows)) is None:
+            images = data.test_images if rows is None else chosen(data.train_images, rows)
+            found = outputs(start.encoder, images, normalise=data.normalise, autocast=context.autocast)
+            COMPUTED.append(Computed(computer, rows, found))
+        return found
+
+    counts = ((train_rows, len(train_rows)), (val_rows, len(val_rows)), (None, len(data.test_labels)))
+    if missing := sum(count for rows, count in counts if known(rows) is None):
+        say(f"{run.id}: computing representations of {missing:,} images")
+    train_h, val_h, test_h = h_of(train_rows), h_of(val_rows), h_of(None)
+    while sum(one.h.nbytes for one in COMPUTED) > KEPT:
+        COMPUTED.pop(0)
     mean, std = standardisation(train_h)
     return Represented(train_h, data.train_labels[train_rows], val_h, data.train_labels[val_rows], test_h, data.test_labels,
                        train_rows, mean, std, len(data.classes))  # fmt: skip
