@@ -52,10 +52,11 @@ COMPUTED: list[Computed] = []
 
 
 def represent(run: Run, start: Start) -> Represented:
-    """The frozen encoder's representation of every image, with its labels.
+    """The frozen encoder's representation of every image, with its labels. The encoder is in evaluation mode from here on.
 
     What was just computed for another evaluation in this process is not computed again.
     """
+    start.encoder.eval()
     context, data = start.context, start.context.data
     train_rows, val_rows = start.parts.train.to(context.device), start.parts.val.to(context.device)
     computer = computer_of(start.encoder, context, backbone=str(run.backbone))

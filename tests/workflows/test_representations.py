@@ -18,7 +18,10 @@ from sslcli.workflows.representations import COMPUTED, computer_of
 from tests.conftest import TINY, Cli
 from tests.evaluation.test_choices import numbered
 
-LINES = ("--epochs 1", "--protocol knn", "--protocol logistic", "--epochs 1 --label-fraction 0.5")
+LINES = (
+    "--epochs 1", "--protocol knn", "--protocol logistic", "--epochs 1 --label-fraction 0.5",
+    "--protocol linear-augmented --epochs 1 --batch-size 64",
+)  # fmt: skip
 
 
 @pytest.fixture
