@@ -5,7 +5,7 @@ from itertools import combinations, product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binom, multinomial, norm
@@ -143,6 +143,7 @@ def test_studies_of_few_images_and_seeds_that_agree_are_covered_and_not_called(
     assert found.unpaired_covered >= 0.93
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5), st.integers(1, 60), st.randoms(use_true_random=False))
 def test_every_interval_has_a_width_holds_its_difference_and_is_possible(seeds: int, images: int, random: object) -> None:
     right = np.random.default_rng(random.getrandbits(32)).random((seeds, 2, images)) < random.choice([0, 0.02, 0.5, 1])  # type: ignore[attr-defined]

@@ -27,10 +27,18 @@ def clocks_and_short_waits(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 yield value.lineno, f"{name}={ast.unparse(value)}: use measuring.PATIENCE"
             case ast.Call(func=ast.Attribute(attr="join" | "wait" | "communicate" as name), args=[value]) if _is_short(value):
                 yield node.lineno, f"{name}({ast.unparse(value)}): use measuring.PATIENCE"
+            case ast.FunctionDef(decorator_list=marks) if _is_given(marks) and "deadline=None" not in " ".join(
+                map(ast.unparse, marks)
+            ):
+                yield node.lineno, "@given: hypothesis ends an example after 0.2 s, unless @settings(deadline=None) says no"
             case ast.keyword(arg="deadline", value=ast.Constant(value=value)) if value is not None:
                 yield node.lineno, f"deadline={value}: hypothesis takes None"
             case ast.Call(func=ast.Attribute(attr="set_default_timeout"), args=[ast.Constant()]):
                 yield node.lineno, "set_default_timeout: use measuring.PATIENCE"
+
+
+def _is_given(marks: list[ast.expr]) -> bool:
+    return any(ast.unparse(mark).startswith("given(") for mark in marks)
 
 
 def _is_short(value: ast.expr) -> bool:
@@ -58,6 +66,7 @@ def test_no_test_reads_a_clock_or_waits_for_a_short_time(path: Path) -> None:
         "subprocess.run(command, timeout=5)",
         "page.set_default_timeout(120_000)",
         "settings(deadline=200)",
+        "@given(of=folders)\ndef test() -> None: ...",
         "resource.getrusage(0).ru_utime",
     ],
 )
@@ -66,7 +75,13 @@ def test_a_bound_in_seconds_is_found(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["process.join(PATIENCE)", "', '.join(words)", "monkeypatch.setattr(log.time, 'monotonic', f)"]
+    "line",
+    [
+        "@settings(deadline=None)\n@given(of=folders)\ndef test() -> None: ...",
+        "process.join(PATIENCE)",
+        "', '.join(words)",
+        "monkeypatch.setattr(log.time, 'monotonic', f)",
+    ],
 )
 def test_what_is_no_bound_in_seconds_is_left_alone(line: str) -> None:
     assert not list(clocks_and_short_waits(ast.parse(line)))
