@@ -21,6 +21,7 @@ from sslcli.training.checkpoint import State, save_checkpoint
 from sslcli.training.context import Context
 from sslcli.training.lifecycle import Stop, running
 from sslcli.training.loop import Metrics
+from sslcli.workflows.representations import COMPUTED
 from sslcli.workflows.training_run import train
 
 
@@ -30,6 +31,7 @@ def carry_out(registry: Registry, run: Run, options: Pretrain, context: Context)
     say(f"{run.id}: {_in_words(options, context)}")
     if not run.checkpoints and "minutes" not in run.choices:
         tell_of_hours(registry, run, options, context)
+    COMPUTED.clear()  # the next evaluations are those of another encoder
     with running(registry, run) as stop:
         history = _fit(registry, run, options, context, stop)
         last = history[-1]

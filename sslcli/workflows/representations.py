@@ -49,6 +49,7 @@ class Computed:
 
 
 COMPUTED: list[Computed] = []
+"""What this process has computed last; a pretraining empties it."""
 
 
 def represent(run: Run, start: Start) -> Represented:

@@ -90,3 +90,5 @@ def test_only_so_much_is_kept(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None
     )  # h of the 80 test images, not of the 20 for validation too
     assert ssl("probe --init scratch --dataset shapes --backbone resnet9-small --epochs 1").code == 0
     assert [len(one.h) for one in COMPUTED] == [80]
+    assert ssl(f"pretrain {TINY} --max-steps 1").code == 0
+    assert COMPUTED == []
