@@ -59,7 +59,7 @@ def who(runs: Sequence[Run], names: Mapping[str, str]) -> str:
     methods = listed(list(dict.fromkeys(run.encoder_method for run in own if run.encoder_method)))
     continued = [name for init, name in names.items() if init.startswith(CONTINUED)]
     others = [name for init, name in names.items() if init not in INIT_WORDS and name not in continued]
-    nets_of = {names[run.init]: run.backbone for run in runs if run.init and run.init in names}
+    nets_of = {names[run.init]: str(run.backbone).rpartition(":")[2] for run in runs if run.init and run.init in names}
     words = [
         f"{names['pretrained']} is {nets}, pretrained here by {methods}" if own else "",
         *(f"{name} is {nets_of[name]} with weights from elsewhere (their files under Recipe)" for name in others),

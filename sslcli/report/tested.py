@@ -8,6 +8,11 @@ from sslcli.comparison.differences import folds_of, images_of
 from sslcli.evaluation.naming import heading, in_words, listed, tested
 from sslcli.runs.run import Run
 
+IN_A_FOLD = (
+    "An image in a fold is tested by a classifier that learned from the other folds; exact copies lie in one fold, and so do "
+    "the near ones that ssl data check found before."
+)
+
 
 def tested_by(run: Run) -> str:
     """The images whose accuracy a run gives."""
@@ -24,4 +29,4 @@ def which_tested(runs: Sequence[Run]) -> list[str]:
     if all(folds_of(run) is None for run in runs):
         return []
     told = [f"{heading(listed(list(names)))}: tested on the {images}." for images, names in places.items()]
-    return [*told, "An image in a fold is tested by a classifier that learned from the other folds."]
+    return [*told, IN_A_FOLD]

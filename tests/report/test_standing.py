@@ -7,7 +7,7 @@ import pytest
 from sslcli.comparison.ranking import Ranked, Ranking
 from sslcli.report.rates import rate_in_words
 from sslcli.report.standing import highest, standing, who
-from sslcli.report.tested import which_tested
+from sslcli.report.tested import IN_A_FOLD, which_tested
 from sslcli.runs.run import Run
 
 ALL = ((0, 1), (0, 2), (1, 2))
@@ -62,7 +62,7 @@ def test_who_tells_own_and_continued_pretraining_and_what_comes_from_elsewhere()
     names = {"pretrained": "own pretraining", "pretrained-from-lite0-1234abcd": "continued from lite0", "file-b-1": "b"}
     runs = [
         evaluation("knn", "pretrained", backbone="resnet9", method="simclr"),
-        evaluation("knn", "file-b-1", backbone="resnet50"),
+        evaluation("knn", "file-b-1", backbone="timm:resnet50"),
     ]  # fmt: skip
     assert who(runs, names) == (
         "Own pretraining is resnet9, pretrained here by simclr; "
@@ -120,7 +120,7 @@ def test_the_evaluations_in_folds_and_those_of_the_test_are_named_with_their_ima
     assert which_tested(runs) == [
         "Linear evaluation and kNN: tested on the 202 labelled images in 10 folds.",
         "Fine-tuning: tested on the 39 test images.",
-        "An image in a fold is tested by a classifier that learned from the other folds.",
+        IN_A_FOLD,
     ]
     assert which_tested(runs[2:]) == []
 

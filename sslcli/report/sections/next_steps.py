@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from sslcli.comparison.differences import folds_of
 from sslcli.data import FOLDER
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.report.counts import picture_lines
@@ -87,7 +88,7 @@ def _pictures(material: Material) -> Pictures | None:
 
 def steps(run: Run, name: str, pictures: Pictures, material: Material) -> Iterator[Step]:
     """The steps, in the order in which they help."""
-    yield from _of_labels(run, pictures, material) if pictures.unlabelled else _of_new_images(run)
+    yield from _of_labels(run, pictures, material) if pictures.unlabelled else _of_new_images(run, material)
     camera = shlex.quote(f"{FOLDER}{pictures.other_camera}")
     yield Step(
         "Will it hold on images from another camera?",
@@ -128,16 +129,16 @@ def _of_labels(run: Run, pictures: Pictures, material: Material) -> Iterator[Ste
     yield Step(
         "What are the other labels?",
         f"This command gives each of the {pictures.without_label:,} images without a label a class and a confidence. "
-        f"{_expected(run)}",
+        f"{_expected(run, material)}",
         f"ssl predict --run {run.id} --images {folder} --out all-labels.csv",
         "In all-labels.csv look first at low confidences, and at the images marked unlike.",
     )
 
 
-def _of_new_images(run: Run) -> Iterator[Step]:
+def _of_new_images(run: Run, material: Material) -> Iterator[Step]:
     yield Step(
         "What are the labels of new images?",
-        f"This command gives each image of a folder a class and a confidence. {_expected(run)}",
+        f"This command gives each image of a folder a class and a confidence. {_expected(run, material)}",
         f"ssl predict --run {run.id} --images FOLDER --out all-labels.csv",
     )
 
@@ -146,10 +147,21 @@ def _in_folds(material: Material) -> bool:
     return any(row.folds for row in material.measured.rows)
 
 
-def _expected(run: Run) -> str:
-    """How many of its labels will be wrong, from the accuracy."""
-    wrong = 100 * (1 - run.metrics["test_acc"])
-    return f"Expect about {wrong:.0f} of 100 to be wrong, as of the {tested_by(run)}, if the others are like these."
+def _expected(run: Run, material: Material) -> str:
+    """How many of its labels will be wrong, from the accuracy: in folds also from that of the one classifier that labels."""
+    own = next((record.metrics for record in material.measured.runs if record.id == run.id), {})
+    fewer = (
+        f" The classifier that labels learned from fewer of them than those of the folds: it has {_wrong(own)} of 100 wrong "
+        f"among the {own['test_images']} test images."
+    ) if folds_of(run) is not None and "test_images" in own else ""  # fmt: skip
+    return (
+        f"Expect about {_wrong(run.metrics)} of 100 to be wrong, as of the {tested_by(run)}, if the others are like these; "
+        f"in classes with few labels more.{fewer}"
+    )
+
+
+def _wrong(metrics: Mapping[str, float]) -> str:
+    return f"{100 * (1 - metrics['test_acc']):.0f}"
 
 
 def _listed(pictures: Pictures) -> str:
