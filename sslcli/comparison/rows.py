@@ -76,12 +76,14 @@ def tables(
     tell_published: bool = False,
 ) -> dict[str, list[dict[str, Any]]]:
     """The rows of each protocol, by its name in words: one for runs that differ only in seed (a repeated seed gets its own),
-    and each difference under the later of its two rows. `tell_published` marks rows of runs of which only numbers are here."""
+    and each difference under the later of its two rows, with its two accuracies where it has fewer seeds than these.
+    `tell_published` marks rows of runs of which only numbers are here."""
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in chosen:
         groups.setdefault(but_for_seed(run, setups), []).append(run)
     names = inits_in_words(run.init for run in chosen)
     order = {run.id: place for place, run in enumerate(chosen)}
+    seeds = {run.id: len({other.seed for other in group}) for group in groups.values() for run in group}
     under: dict[str, list[InitDifference]] = {}
     for found in differences:
         under.setdefault(max(found.pretrained_run, found.scratch_run, key=order.__getitem__), []).append(found)
@@ -95,7 +97,9 @@ def tables(
         named = {"init": names.get(group[0].init or "")}
         rows += [_row_over_seeds(runs, settings) | named | (_kept(runs) if tell_published else {}) for runs in of_seeds]
         mine = [found for run in group for found in under.get(run.id, [])]
-        rows += [_difference_row(found, name_it=len(mine) > 1) for found in mine]
+        for found in mine:
+            fewer = {seeds[found.pretrained_run], seeds[found.scratch_run]} != {len(found.seeds)}
+            rows.append(_difference_row(found, name_it=len(mine) > 1, with_means=fewer))
     return made
 
 
@@ -121,8 +125,10 @@ def _kept(runs: list[Run]) -> dict[str, Any]:
     return {"kept": "published: numbers only"} if any(run.status == "published" for run in runs) else {}
 
 
-def _difference_row(found: InitDifference, *, name_it: bool) -> dict[str, Any]:
-    whose = {"run": f"of {found.pretrained_run}", "runs": [found.pretrained_run]} if name_it else {}
+def _difference_row(found: InitDifference, *, name_it: bool, with_means: bool) -> dict[str, Any]:
+    means = f"{found.pretrained:.2%} against {found.scratch:.2%}" if with_means else ""
+    whose: dict[str, Any] = {"run": ": ".join(filter(None, (f"of {found.pretrained_run}" * name_it, means))), "means": means}
+    whose |= {"runs": [found.pretrained_run]} if name_it else {}
     return {
         "init": "difference",
         "setting": found.setting,
@@ -180,8 +186,10 @@ def _laid_out(rows: Sequence[Row], words: Words, *, best: bool) -> Laid:
 
 
 def _named(row: Row, words: Words) -> str:
-    """The runs of a row, or the run whose difference it is."""
-    return f"of {words(row['runs'])}" if row["init"] == "difference" else words(row["runs"])
+    """The runs of a row, or the run whose difference it is, and this difference's accuracies if they stand nowhere else."""
+    if row["init"] != "difference":
+        return words(row["runs"])
+    return ": ".join(filter(None, (f"of {words(row['runs'])}", row["means"])))
 
 
 def _brief(row: Row) -> dict[str, Any]:
