@@ -151,8 +151,8 @@ def _expected(run: Run, material: Material) -> str:
     """How many of its labels will be wrong, from the accuracy: in folds also from that of the one classifier that labels."""
     own = next((record.metrics for record in material.measured.runs if record.id == run.id), {})
     fewer = (
-        f" The classifier that labels learned from fewer of them than those of the folds: it has {_wrong(own)} of 100 wrong "
-        f"among the {own['test_images']} test images."
+        f" The classifier of ssl predict learned from fewer of them than those in the folds did: it was wrong on "
+        f"{_wrong(own)} of 100 of the {own['test_images']} test images."
     ) if folds_of(run) is not None and "test_images" in own else ""  # fmt: skip
     return (
         f"Expect about {_wrong(run.metrics)} of 100 to be wrong, as of the {tested_by(run)}, if the others are like these; "
