@@ -87,8 +87,8 @@ def time_step(training: Training, step: int, *, in_part: bool = False, budget: f
     """Time `step` of a training: medians over repeats in the loop of training itself, at rate 0, after a warm-up.
 
     All repeats together take `budget` seconds, by default BUDGET. A step longer than LONG runs once, after two warm-up steps
-    with a part of its images; with `in_part` it does not run (nor is it compiled), and the time of the part
-    is multiplied.
+    with a part of its images; with `in_part` it is neither run nor compiled, and the time of the part is
+    multiplied.
 
     If the step is replayed on a GPU, the whole is timed with replay and the parts without, so the parts can add up to more.
     """

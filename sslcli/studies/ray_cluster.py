@@ -53,11 +53,13 @@ class Head:
     def hold(self) -> None:
         """A StateError if the head has not answered for GONE seconds: after sixty, Ray kills this process without a word.
 
-        It may be called at any rate: the head is asked every ASK_EVERY seconds. Time in which nobody asked does not count.
+        It may be called at any rate: the head is asked every ASK_EVERY seconds. A long pause of this
+        process is no silence of the head.
         """
         if (since := time.monotonic() - self._looked) < ASK_EVERY:
             return
-        self._answered += max(0.0, since - ASK_EVERY)
+        if since > GONE / 2:
+            self._answered += since - ASK_EVERY
         host, _, port = self._address.rpartition(":")
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=ASK_EVERY).close()

@@ -44,8 +44,9 @@ class Computed:
 
     def is_of(self, computer: Computer, rows: Tensor | None) -> bool:
         """Whether it is what `computer` makes of these rows."""
-        same = self.rows is rows if self.rows is None or rows is None else torch.equal(self.rows, rows)
-        return same and self.computer == computer
+        if self.computer != computer or self.rows is None or rows is None:
+            return self.computer == computer and self.rows is rows
+        return torch.equal(self.rows, rows)
 
 
 COMPUTED: list[Computed] = []

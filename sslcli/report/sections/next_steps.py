@@ -150,13 +150,13 @@ def _in_folds(material: Material) -> bool:
 def _expected(run: Run, material: Material) -> str:
     """How many of its labels will be wrong, from the accuracy: in folds also from that of the one classifier that labels."""
     own = next((record.metrics for record in material.measured.runs if record.id == run.id), {})
-    fewer = (
-        f" The classifier of ssl predict learned from fewer of them than those in the folds did: it was wrong on "
-        f"{_wrong(own)} of 100 of the {own['test_images']} test images."
+    itself = (
+        f" The classifier of ssl predict is another one than those of the folds: on the {own['test_images']} test images "
+        f"it was wrong in {_wrong(own)} of 100."
     ) if folds_of(run) is not None and "test_images" in own else ""  # fmt: skip
     return (
         f"Expect about {_wrong(run.metrics)} of 100 to be wrong, as of the {tested_by(run)}, if the others are like these; "
-        f"in classes with few labels more.{fewer}"
+        f"perhaps more in classes with few labels.{itself}"
     )
 
 

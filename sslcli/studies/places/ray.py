@@ -21,11 +21,10 @@ from sslcli.studies.on_worker import Work
 from sslcli.studies.parcels import finish_unpacking, pack, unpack
 from sslcli.studies.places.place import Asked, Ended, Entry, Job, Place, ended_with
 from sslcli.studies.places.request import Request, request_of
-from sslcli.studies.ray_cluster import START, Head, all_see, hold_to_resources, join
+from sslcli.studies.ray_cluster import ASK_EVERY, START, Head, all_see, hold_to_resources, join
 from sslcli.studies.ray_work import Outcome, do_job, do_part, listening
 
 ROOM = 10**6  # Ray queues what it is given
-CANCEL_EVERY = 5.0  # seconds between two requests to a task that it stop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +142,7 @@ class Ray(Place):
             self._hold_to_head()
             for task in tasks:
                 self._ray.cancel(task)
-            _, tasks = self._ray.wait(tasks, num_returns=len(tasks), timeout=CANCEL_EVERY)
+            _, tasks = self._ray.wait(tasks, num_returns=len(tasks), timeout=ASK_EVERY)
         self.ended()
 
     def close(self) -> None:
