@@ -39,6 +39,7 @@ from sslcli.options.pictures import DataCheck, Map, Neighbours, Predict, Views
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
 from sslcli.options.study import Study
+from sslcli.options.trainings import TRAININGS
 from sslcli.options.values import in_help
 
 TYPED_WRONG: Any = typer.BadParameter.__base__
@@ -72,11 +73,16 @@ RUNS_COMMANDS = {
     "rm": Entry(RunsRm, "runs_rm", "ssl runs rm latest"),
 }
 DATA_COMMANDS = {"check": Entry(DataCheck, "data_check", "ssl data check --dataset folder:photos")}
+ALL_COMMANDS = frozenset({*COMMANDS, *RUNS_COMMANDS, *DATA_COMMANDS})
 
 
 @cache
-def command_line() -> Any:
-    """The whole command line, built once from the tables. Called with words, it carries them out and exits."""
+def command_line(typed: frozenset[str] | None = None) -> Any:
+    """The whole command line, built from the tables. Called with words, it carries them out and exits.
+
+    If `typed` is given, only the commands named there get their options; the others are only listed. To build the options of
+    all takes a tenth of a second.
+    """
     settings: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False}
     app = typer.Typer(
         help="Self-supervised learning on images: does pretraining help? Two CPU cores are enough.",
@@ -89,10 +95,13 @@ def command_line() -> Any:
         group.callback()(lambda: None)
     for table, target in ((COMMANDS, app), (RUNS_COMMANDS, runs), (DATA_COMMANDS, data)):
         for name, entry in table.items():
-            setattr(entry.options, "__signature__", _signature(entry.options))  # noqa: B010  (where Typer looks first)
             shown: dict[str, Any] = {
                 "help": entry.options.about(), "rich_help_panel": entry.group, "epilog": f"Example: {entry.example}",
             }  # fmt: skip
+            if typed is not None and name not in typed:
+                target.command(name, **shown)(lambda: None)
+                continue
+            setattr(entry.options, "__signature__", _signature(entry.options))  # noqa: B010  (where Typer looks first)
             if entry.options is Bench:
                 words_pass: dict[str, Any] = {"context_settings": {"ignore_unknown_options": True}}
                 target.command(name, cls=benching(dispatching(entry)), **shown, **words_pass)(entry.options)
@@ -135,7 +144,7 @@ def main(arguments: list[str] | None = None) -> None:
     sys.argv[1:] = sys.argv[1:] if arguments is None else arguments
     with lasting(), errors_to_exit_codes(debug="--debug" in sys.argv), one_voice():
         try:
-            sys.exit(command_line()(sys.argv[1:], standalone_mode=False) or 0)
+            sys.exit(command_line(commands_in(sys.argv[1:]))(sys.argv[1:], standalone_mode=False) or 0)
         except TYPED_WRONG as error:
             if type(error).__name__ == "NoArgsIsHelpError":
                 error.show()
@@ -145,10 +154,15 @@ def main(arguments: list[str] | None = None) -> None:
             sys.stdout.flush()
 
 
+def commands_in(words: list[str]) -> frozenset[str] | None:
+    """The words that may name a command whose options are needed; None, for all, without words: a shell completes so."""
+    others = TRAININGS if "bench" in words else ()
+    return frozenset(words).union(others) & ALL_COMMANDS if words else None
+
+
 def _in_our_words(error: Any) -> str:
     """Typer's usage error in the form of our own errors: what is wrong, the nearest word, what to type."""
-    known = {*COMMANDS, *RUNS_COMMANDS, *DATA_COMMANDS, "runs", "data"}
-    typed = list(takewhile(known.__contains__, sys.argv[1:]))
+    typed = list(takewhile({*ALL_COMMANDS, "runs", "data"}.__contains__, sys.argv[1:]))
     named = typed[1:] if typed[1:] and typed[0] == "bench" else typed  # the options belong to the command that is timed
     said = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in error.format_message().strip())
     found = re.fullmatch(r"(.*?)\.?(?: Did you mean (.*)\?| \W*\(Possible options: (.*?)\)\W*)?", said)

@@ -15,7 +15,7 @@ import torch
 import yaml
 from grimp import build_graph
 
-from sslcli.cli import COMMANDS, DATA_COMMANDS, RUNS_COMMANDS, command_line
+from sslcli.cli import COMMANDS, DATA_COMMANDS, RUNS_COMMANDS, command_line, commands_in
 from sslcli.data import DATASETS
 from sslcli.methods import FILES, METHODS
 from sslcli.models import BACKBONES
@@ -104,6 +104,15 @@ def test_the_application_has_the_commands_of_the_tables() -> None:
         *(f"runs {name}" for name in RUNS_COMMANDS),
         *(f"data {name}" for name in DATA_COMMANDS),
     }
+
+
+@pytest.mark.parametrize(("name", "command"), ALL, ids=[name for name, _ in ALL])
+def test_only_the_options_of_a_typed_command_are_built(name: str, command: object) -> None:
+    built = dict(walk(command_line(commands_in([*name.split(), "--debug"]))))
+    assert [p.name for p in built[name].params] == [p.name for p in command.params]  # type: ignore[attr-defined]
+    times = {"pretrain", "probe", "finetune"} if name == "bench" else set()
+    assert {other for other, one in built.items() if one.params} == {name, *times}  # type: ignore[attr-defined]
+    assert {other: one.help for other, one in built.items()} == {other: one.help for other, one in ALL}  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("name", "command"), ALL, ids=[name for name, _ in ALL])
