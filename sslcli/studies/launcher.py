@@ -151,7 +151,7 @@ class Launcher:
         for name, job in self.jobs.items():
             state = self._state(job, runs[name])
             if name in self._here and state.state not in (RUNNING, FINISHED):
-                state = State(name, "starting", left=state.left)
+                state = State(name, self.place.taken, left=state.left)
             elif name in self.failed:
                 state = State(name, FAILED)
             found.append(state)

@@ -17,7 +17,7 @@ from sslcli.runs.selection import study_runs
 from sslcli.studies.hands import Hands
 
 RUNNING, FINISHED, FAILED = "running", "finished", "failed"
-ORDER = (RUNNING, FAILED, "interrupted", "starting", WAITING, FINISHED)
+ORDER = (RUNNING, FAILED, "interrupted", "starting", "submitted", WAITING, FINISHED)
 """The order of the states in a table that has no room for all jobs."""
 COLUMNS = {"job": "job", "state": "state", "host": "host", "progress": "progress", "left": "left"}
 

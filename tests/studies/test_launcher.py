@@ -351,6 +351,25 @@ def test_a_job_that_was_killed_is_shown_as_interrupted_and_no_longer_as_waiting(
     assert f"{jobs[0].run}: interrupted on" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("taken", ["starting", "submitted"])
+def test_a_job_that_has_not_begun_is_called_as_its_place_says(
+    registry: Registry, jobs: list[Job], capsys: pytest.CaptureFixture[str], taken: str
+) -> None:
+    class Queue(Stub):
+        looks = 0
+
+        def ended(self) -> list[Ended]:
+            self.looks += 1
+            return super().ended() if self.looks > 1 else []
+
+    place = Queue(registry)
+    place.taken = taken
+    with at_work(registry) as hands:
+        launch(hands, jobs[:1], place, key="stub")
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith(f"{jobs[0].run}: ")]
+    assert said == [f"{jobs[0].run}: {taken} (0 of 1 finished)", f"{jobs[0].run}: finished (1 of 1 finished)"]
+
+
 def test_a_run_that_a_process_holds_is_not_given_up(registry: Registry, jobs: list[Job]) -> None:
     run = registry.load(registry.find(jobs[0].run))
     run.status = "running"

@@ -20,7 +20,7 @@ from tests.evaluation.test_choices import numbered
 
 LINES = (
     "--epochs 1", "--protocol knn", "--protocol logistic", "--epochs 1 --label-fraction 0.5",
-    "--protocol linear-augmented --epochs 1 --batch-size 64",
+    "--protocol linear-augmented --epochs 1 --batch-size 64", "--epochs 1 --seed 9",
 )  # fmt: skip
 
 
@@ -44,7 +44,8 @@ def test_evaluations_of_one_encoder_compute_its_representations_once_and_have_th
     assert ssl(f"pretrain {TINY}").code == 0
     for line in LINES:
         assert ssl(f"probe {line}").code == 0
-    assert computed == [220, 20, 80, 110, 10]  # all labels: training, validation, test; half of them: training, validation
+    # all labels: training, validation, test; half of them: training, validation; another seed's split: the same
+    assert computed == [220, 20, 80, 110, 10, 220, 20]
     for line in LINES:
         COMPUTED.clear()
         assert ssl(f"probe {line}").code == 0

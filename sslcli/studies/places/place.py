@@ -73,6 +73,8 @@ class Place(ABC):
 
     outlives: bool = False
     """Whether its jobs go on without the launcher (a scheduler has them): a closed terminal then leaves them alone."""
+    taken: str = "starting"
+    """The state of a job that it has taken and that has not begun its training; "submitted" where there is a queue."""
 
     @abstractmethod
     def room(self) -> int:

@@ -42,6 +42,8 @@ class RayRequest(Request):
 class Ray(Place):
     """Tasks of Ray, which end with the launcher. Where its workers see the project, what they saved stays."""
 
+    taken = "submitted"
+
     def __init__(self, ray: ModuleType, registry: Registry, request: RayRequest, mark: Path, *, owns: bool) -> None:
         self._ray, self._registry, self._request, self._mark, self._owns = ray, registry, request, mark, owns
         self._here: dict[str, list[object]] = {}

@@ -86,6 +86,7 @@ class Slurm(Place):
     """Jobs in Slurm's queue, which go on without the launcher."""
 
     outlives = True
+    taken = "submitted"
 
     def __init__(self, project: Path, request: SlurmRequest) -> None:
         self._project, self._request = project, request
