@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +33,7 @@ class Options:
     temperature: Temperature = 0.1
     queue_size: Annotated[int, Option(min=1, help="Projections of earlier batches to search for neighbours.")] = 16384
 
+    IN_MINUTES: ClassVar[Mapping[str, Any]] = {"projector_hidden": 512, "predictor_hidden": 512}
     TUNING = (
         {"rate": 0.5}, {"rate": 2.0}, {"temperature": 0.2}, {"queue_size": 4096}, {"temperature": 0.2, "queue_size": 4096},
     )  # fmt: skip
