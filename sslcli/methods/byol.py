@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +27,6 @@ class Options:
     predictor_hidden: PredictorHidden = 4096
     teacher_momentum: RisingMomentum = 0.99
 
-    IN_MINUTES: ClassVar[Mapping[str, Any]] = {"projector_hidden": 512, "predictor_hidden": 512}
     TUNING = (
         {"rate": 0.5}, {"rate": 2.0}, {"teacher_momentum": 0.95}, {"teacher_momentum": 0.9},
         {"teacher_momentum": 0.95, "rate": 2.0},

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +34,6 @@ class Options:
     temperature: Temperature = 0.2
     teacher_momentum: RisingMomentum = 0.99
 
-    IN_MINUTES: ClassVar[Mapping[str, Any]] = {"projector_hidden": 512, "predictor_hidden": 512}
     TUNING = ({"rate": 0.5}, {"rate": 2.0}, {"temperature": 0.1}, {"temperature": 1.0}, {"teacher_momentum": 0.95})
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -24,7 +23,6 @@ class Options:
     projector_dim: Annotated[int, Option(min=1, help="Width of the projector, and length of the projection z.")] = 2048
     predictor_hidden: Annotated[int, Option(min=1, help="Width of the predictor's hidden layer, a bottleneck.")] = 512
 
-    IN_MINUTES: ClassVar[Mapping[str, Any]] = {"projector_dim": 512, "predictor_hidden": 128}
     TUNING = ({"rate": 0.5}, {"rate": 2.0}, {"rate": 0.25}, {"projector_layers": 3}, {"predictor_hidden": 1024})
 
 
