@@ -35,7 +35,7 @@ def settled_before(
     for record in (record for record in every if record.choices.get("minutes") == minutes):
         if record.encoder_method != method.name:
             of_others.append(record)
-        elif record.data.get("method", {}) == code_of(method) and _agree(record, arguments, _of_cost(method)):
+        elif record.data.get("method", {}) == code_of(method) and _agree(record, {**_usual(method), **arguments}, _of_cost(method)):
             settled = {name: record.options[name] for name in settled_of(method)}
             return settled | {name: value for name, value in arguments.items() if name != "minutes"}, {
                 "minutes": record.choices["minutes"]
@@ -49,6 +49,11 @@ def settled_before(
 def _of_cost(method: MethodFile) -> set[str]:
     """The options that change the cost of a step of a method, or its views."""
     return {*RECIPE, *SHARED, *method.options} - set(FREE) | {"view_sizes"}
+
+
+def _usual(method: MethodFile) -> dict[str, object]:
+    """The values that a method's own options have with --minutes where nothing was chosen."""
+    return {name: option.default for name, option in method.options.items()} | dict(method.in_minutes)
 
 
 def _agree(record: Run, arguments: Mapping[str, object], names: set[str] | tuple[str, ...]) -> bool:
