@@ -21,7 +21,7 @@ from sslcli.models.encoder import Encoder
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options of NNCLR. Heads and temperature are the paper's.
+    """The options of NNCLR. Heads and temperature are the paper's; with --minutes the heads are narrower (docs/methods.md).
 
     The paper's queue of 98304 is a thirteenth of ImageNet's images. If a queue is longer than the data set, it contains the
     image itself, which is then its own nearest neighbour. This queue is a third of CIFAR-10 (effect not measured).

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -17,12 +18,16 @@ from sslcli.models.encoder import Encoder
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The options of SimSiam. The heads are the paper's for CIFAR-10 (appendix D); ImageNet's projector has 3 layers."""
+    """The options of SimSiam. The heads are the paper's for CIFAR-10 (appendix D); ImageNet's projector has 3 layers.
+
+    With --minutes the heads are narrower (docs/methods.md).
+    """
 
     projector_layers: Annotated[int, Option(min=1, help="Layers of the projector.")] = 2
     projector_dim: Annotated[int, Option(min=1, help="Width of the projector, and length of the projection z.")] = 2048
     predictor_hidden: Annotated[int, Option(min=1, help="Width of the predictor's hidden layer, a bottleneck.")] = 512
 
+    IN_MINUTES: ClassVar[Mapping[str, Any]] = {"projector_dim": 512, "predictor_hidden": 128}
     TUNING = ({"rate": 0.5}, {"rate": 2.0}, {"rate": 0.25}, {"projector_layers": 3}, {"predictor_hidden": 1024})
 
 

@@ -50,9 +50,10 @@ def plan(registry: Registry, command: Pretrain, *, settle_minutes: SettleMinutes
     command = with_network(registry, command)
     context, options = prepare(registry, command, load=load)
     origin = on_first(lambda: take_stock(options))
+    choices: Choices = {}
     if options.minutes is not None:
+        choices = {"minutes": options.minutes, "given": [name for name in command.options() if command.was_chosen(name)]}
         options = settle_minutes(command, options, context)
-    choices: Choices = {} if options.minutes is None else {"minutes": options.minutes}
     resolved, init = resolve(options, context), init_label("", origin) or None
     code = code_of(resolved.file)
     return Plan(resolved, context, "pretrain", init=init, method=resolved.file.name, origin=origin, code=code, choices=choices)

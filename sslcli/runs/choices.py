@@ -27,11 +27,16 @@ class Choices(TypedDict, total=False):
     rate: float
     tried: list[Trial]
     minutes: float
+    given: list[str]
+    """The options that were given beside `minutes`: it did not set these."""
     settings: list[Setting]
 
 
 def are_choices(choices: Mapping[str, object]) -> bool:
     """Whether a record's choices have these types, and no negative number."""
+    given = choices.get("given", [])
+    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+        return False
     numbers = [choices.get(name, 0.0) for name in ("rate", "minutes")]
     for listed, names in (("tried", ("rate", "val_acc")), ("settings", ("val_knn",))):
         entries = choices.get(listed, [])

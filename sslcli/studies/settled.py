@@ -35,11 +35,10 @@ def settled_before(
     for record in (record for record in every if record.choices.get("minutes") == minutes):
         if record.encoder_method != method.name:
             of_others.append(record)
-        elif record.data.get("method", {}) == code_of(method) and _agree(record, {**_usual(method), **arguments}, _of_cost(method)):
+        elif record.data.get("method", {}) == code_of(method) and _costs_the_same(record, arguments, method):
             settled = {name: record.options[name] for name in settled_of(method)}
-            return settled | {name: value for name, value in arguments.items() if name != "minutes"}, {
-                "minutes": record.choices["minutes"]
-            }
+            chosen: Choices = {"minutes": record.choices["minutes"], "given": record.choices.get("given", [])}
+            return settled | {name: value for name, value in arguments.items() if name != "minutes"}, chosen
     for record in of_others:
         if _agree(record, arguments, SHARED):
             return {name: record.options[name] for name in SHARED} | dict(arguments), {}
@@ -51,9 +50,13 @@ def _of_cost(method: MethodFile) -> set[str]:
     return {*RECIPE, *SHARED, *method.options} - set(FREE) | {"view_sizes"}
 
 
-def _usual(method: MethodFile) -> dict[str, object]:
-    """The values that a method's own options have with --minutes where nothing was chosen."""
-    return {name: option.default for name, option in method.options.items()} | dict(method.in_minutes)
+def _costs_the_same(record: Run, arguments: Mapping[str, object], method: MethodFile) -> bool:
+    """Whether a step of a run costs what one with these arguments would, and what was given for it is given here, too."""
+    usual = {
+        name: method.in_minutes.get(name, option.default) for name, option in method.options.items() if name in record.options
+    }
+    given = {*record.choices.get("given", ())} & {*settled_of(method)}  # older records do not say
+    return given <= arguments.keys() and _agree(record, {**usual, **arguments}, _of_cost(method))
 
 
 def _agree(record: Run, arguments: Mapping[str, object], names: set[str] | tuple[str, ...]) -> bool:

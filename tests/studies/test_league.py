@@ -95,6 +95,26 @@ def test_settings_are_settled_again_where_a_step_costs_something_else(ssl: Cli, 
 
 
 @pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize(
+    ("once", "usual"), [("batch_size=120", 240), ("projector_hidden=16", 512), ("view_sizes=16:0.5,24:0.5", 16)]
+)
+def test_what_was_given_once_is_open_again_where_it_is_left_out(
+    ssl: Cli, registry: Registry, tmp_path: Path, once: str, usual: object
+) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "pretrain: {dataset: shapes, backbone: resnet9, projector_dim: 8, precision: fp32, minutes: 0.3, optimizer: sgd}"
+    )
+    line = "study --preset mine.yaml --methods vicreg"
+    for more in (f"--set pretrain.{once}", "", f"--set pretrain.{once}", "--set pretrain.seed=2"):
+        assert ssl(f"{line} {more}").code == 0
+    made = records(registry, "pretrain")
+    name, _, given = once.partition("=")
+    assert [str(run.options[name]) for run in made] == [given, str(usual), str(usual)]  # the third time nothing is trained
+    steps = [run.history[-1]["step"] for run in made]
+    assert steps == [24 if name == "batch_size" else 12, 12, 12]
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_every_setting_is_recorded_and_the_best_on_held_out_labels_is_taken(ssl: Cli, registry: Registry) -> None:
     line = f"{LINE} --tuning 3 --tuning-minutes 0.07"
     result = ssl(line)
