@@ -40,8 +40,8 @@ def settled_before(
             chosen: Choices = {"minutes": record.choices["minutes"], "given": record.choices.get("given", [])}
             return settled | {name: value for name, value in arguments.items() if name != "minutes"}, chosen
     for record in of_others:
-        if _agree(record, arguments, SHARED):
-            return {name: record.options[name] for name in SHARED} | dict(arguments), {}
+        if _given(record, SHARED) <= arguments.keys() and _agree(record, arguments, SHARED):
+            return {name: record.options[name] for name in SHARED} | dict(arguments), {"given": [*arguments]}
     return arguments, {}
 
 
@@ -55,8 +55,12 @@ def _costs_the_same(record: Run, arguments: Mapping[str, object], method: Method
     usual = {
         name: method.in_minutes.get(name, option.default) for name, option in method.options.items() if name in record.options
     }
-    given = {*record.choices.get("given", ())} & {*settled_of(method)}  # older records do not say
-    return given <= arguments.keys() and _agree(record, {**usual, **arguments}, _of_cost(method))
+    return _given(record, settled_of(method)) <= arguments.keys() and _agree(record, {**usual, **arguments}, _of_cost(method))
+
+
+def _given(record: Run, names: tuple[str, ...]) -> set[str]:
+    """Those of the options that were given for a run, not settled. Older records do not say: none."""
+    return {*record.choices.get("given", ())} & {*names}
 
 
 def _agree(record: Run, arguments: Mapping[str, object], names: set[str] | tuple[str, ...]) -> bool:
