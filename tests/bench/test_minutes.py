@@ -127,7 +127,7 @@ def test_what_was_settled_is_recorded_as_plain_options_that_make_the_same_run_wi
     registry: Registry, done: Callable[[str], Run]
 ) -> None:
     run = done("pretrain --dataset shapes --minutes 0.1")
-    assert run.choices == {"minutes": 0.1}
+    assert run.choices == {"minutes": 0.1, "given": ["dataset"]}
     assert "minutes" not in run.options
     assert run.epochs == run.options["max_steps"] or run.options["max_steps"] is None
     plain = {name: run.options[name] for name in settled_of(FILES[run.options["method"]])}
@@ -155,7 +155,7 @@ def test_a_study_of_own_pictures_settles_its_minutes_once_for_all_seeds_and_goes
     runs = [registry.load(run) for run in registry.runs()]
     assert {run.study for run in runs} == {"folder-photos"}
     one, other = (run for run in runs if run.experiment == "pretrain")
-    assert one.choices == other.choices == {"minutes": 0.1}
+    assert one.choices == other.choices == {"minutes": 0.1, "given": ["dataset", "seed"]}
     assert one.setup == other.setup
     assert {run.protocol for run in runs} == {None, "knn", "finetune"}
 
