@@ -41,7 +41,9 @@ def settled_before(
             return settled | {name: value for name, value in arguments.items() if name != "minutes"}, chosen
     for record in of_others:
         if _given(record, SHARED) <= arguments.keys() and _agree(record, arguments, SHARED):
-            return {name: record.options[name] for name in SHARED} | dict(arguments), {"given": [*arguments]}
+            return {name: record.options[name] for name in SHARED} | dict(arguments), {
+                "given": sorted(arguments.keys() - {"minutes"})
+            }
     return arguments, {}
 
 

@@ -10,8 +10,6 @@ LITERAL = "test_quality.py::test_every_number_is_what_the_slow_literal_computati
 HEALTH = "test_health.py::test_every_measure_equals_its_definition"
 FINETUNE, END_TO_END = "sslcli/evaluation/protocols/finetune.py", "sslcli/evaluation/end_to_end.py"
 CLASSIFY = "sslcli/workflows/finishing.py"
-COMPUTED = "test_representations.py::"
-ONCE = "test_evaluations_of_one_encoder_compute_its_representations_once_and_have_the_logits_of_each_alone"
 PROTOCOL = "sslcli/evaluation/protocols/"
 H = "sslcli/workflows/representations.py"
 LINEAR, KNN = "sslcli/evaluation/linear.py", "sslcli/evaluation/knn.py"
@@ -29,13 +27,6 @@ MUTANTS = (
          "train_rows, val_rows = start.parts.train.to(context.device), start.parts.val.to(context.device)",
          "train_rows = start.parts.train.new_tensor([*start.parts.train.tolist(), *start.parts.val.tolist()])\n"
          "    val_rows = start.parts.val", CHOICES + "test_each_representation_is_of_its_image_and_stands_beside_its_label"),
-        ("another encoder's representations are taken",
-         "of_encoder = (weights_hash(encoder), backbone,", "of_encoder = (backbone,",
-         COMPUTED + "test_what_another_encoder_or_other_images_would_give_is_computed_anew"),
-        ("representations of as many other images are taken",
-         "return torch.equal(self.rows, rows)", "return len(self.rows) == len(rows)", COMPUTED + ONCE),
-        ("an encoder whose representations are known stays in training mode",
-         "    start.encoder.eval()\n", "", COMPUTED + ONCE),
     ),
     Mutant(
         "the bank of kNN holds the test images", PROTOCOL + "knn.py",

@@ -72,9 +72,6 @@ MUTANTS = (
         ("Muon computes in bfloat16 always",
          "precision=precision, own=own", 'precision="bf16", own=own',
          "test_number_formats.py::test_muon_multiplies_in_the_precision_of_its_run"),
-        ("recorded products are found by the gradients' addresses alone",
-         "(id(p), gradient.data_ptr(),", "(0, gradient.data_ptr(),",
-         "test_capture.py::test_gradients_that_lie_where_those_of_another_parameter_lay_move_their_own_parameter"),
         tests=MUON,
     ),
     *in_file(

@@ -115,6 +115,18 @@ def test_what_was_given_once_is_open_again_where_it_is_left_out(
 
 
 @pytest.mark.usefixtures("no_pictures")
+def test_a_later_seed_takes_the_steps_of_the_first_on_a_machine_that_is_slower_now(
+    ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ssl(LINE).code == 0
+    for method, seconds in SECONDS.items():
+        monkeypatch.setitem(SECONDS, method, 1.5 * seconds)
+    assert ssl(f"{LINE} --seeds 2").code == 0
+    made = [(run.method, run.seed, run.history[-1]["step"]) for run in records(registry, "pretrain")]
+    assert made == [("simclr", 1, 15), ("vicreg", 1, 30), ("simclr", 2, 15), ("vicreg", 2, 30)]
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_every_setting_is_recorded_and_the_best_on_held_out_labels_is_taken(ssl: Cli, registry: Registry) -> None:
     line = f"{LINE} --tuning 3 --tuning-minutes 0.07"
     result = ssl(line)
