@@ -322,7 +322,8 @@ def test_several_processes_settle_the_same_minutes(tmp_path: Path) -> None:
     assert codes(start(tmp_path, line, count=2)) == [0, 0]
     run = only_run(tmp_path)
     assert run.status == "finished"
-    assert run.choices == {"minutes": 0.05}
+    given = ["backbone", "dataset", "batch_size", "optimizer", "view_sizes"]
+    assert run.choices == {"minutes": 0.05, "given": given}
     assert run.history[-1]["step"] == (run.options["max_steps"] or 7 * run.options["epochs"])
 
 
