@@ -110,17 +110,22 @@ def command_line(typed: frozenset[str] | None = None) -> Any:
     app.add_typer(runs, name="runs", rich_help_panel="Care")
     app.add_typer(data, name="data", rich_help_panel="Care")
     whole = get_command(app)
-    _hide_types_of_flags(whole)
+    _finish_flags(whole)
     return whole
 
 
-def _hide_types_of_flags(command: Any) -> None:
-    """Take the word <bool> off the flags that Typer itself adds to a command and those below it, such as --help."""
+def _finish_flags(command: Any) -> None:
+    """Take the word <bool> off the flags that Typer itself adds to a command and those below it, such as --help.
+
+    Those that only act get a default, too: without one Typer imports pydantic, a tenth of a second, to check their None.
+    """
     for parameter in (*command.params, command.get_help_option(typer.Context(command))):
         if getattr(parameter, "is_flag", False):
             parameter.metavar = ""
+            if not parameter.expose_value:
+                parameter.default = False
     for below in getattr(command, "commands", {}).values():
-        _hide_types_of_flags(below)
+        _finish_flags(below)
 
 
 def _signature(kind: type[Command]) -> inspect.Signature:

@@ -48,6 +48,11 @@ def dispatching(entry: Entry) -> type[TyperCommand]:
     options = entry.options
 
     class Dispatching(TyperCommand):
+        def __init__(self, *words: Any, **settings: Any) -> None:
+            super().__init__(*words, **settings)
+            for parameter in self.params:
+                _take_the_default_as_it_is(parameter)
+
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             typed = list(args)
             beside = {"method": _show_method(self, typed)} if issubclass(options, Pretrain) else {}
@@ -80,6 +85,15 @@ def dispatching(entry: Entry) -> type[TyperCommand]:
                 sys.stdout.flush()  # so that a full disk is an error of this command
 
     return Dispatching
+
+
+def _take_the_default_as_it_is(parameter: Any) -> None:
+    """Check a value only if it was typed or set in the environment: Typer imports pydantic for that, a tenth of a second."""
+    checked = parameter.process_value
+    if parameter.nargs == 1 and not parameter.multiple and not parameter.required and parameter.callback is None:
+        vars(parameter)["process_value"] = lambda ctx, value: (
+            value if ctx.get_parameter_source(parameter.name).name == "DEFAULT" else checked(ctx, value)
+        )
 
 
 def _name_of(ctx: Any) -> str:
