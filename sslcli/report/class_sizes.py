@@ -32,14 +32,25 @@ class Unevenness:
     means: Table
 
 
-def uneven(registry: Registry, runs: Sequence[Run], names: Mapping[str, str]) -> Unevenness | None:
-    """What to say where one class has many more tested images than others; None if none has, or no logits are saved.
+def uneven(registry: Registry, runs: Sequence[Run], names: Mapping[str, str]) -> list[Unevenness]:
+    """What to say of each data set where one class has many more tested images than others and logits are saved.
 
     `names` are the encoders' names by init.
     """
-    known = [(run, kept) for run in runs if (kept := kept_of(registry, run)) is not None]
-    if not known:
-        return None
+    of_dataset: dict[str | None, list[tuple[Run, Kept]]] = {}
+    for run in runs:
+        if (kept := kept_of(registry, run)) is not None:
+            of_dataset.setdefault(run.dataset, []).append((run, kept))
+    found = (
+        _of_dataset(registry, known, names, of=f" of {dataset}" if len(of_dataset) > 1 else "")
+        for dataset, known in of_dataset.items()
+    )
+    return [unevenness for unevenness in found if unevenness is not None]
+
+
+def _of_dataset(
+    registry: Registry, known: Sequence[tuple[Run, Kept]], names: Mapping[str, str], *, of: str
+) -> Unevenness | None:
     classes = record_or_index(registry, known[0][0]).data.get("classes") or []
     known = [(run, kept) for run, kept in known if kept.logits.shape[1] == len(classes)]
     shares = {tested_by(run): np.bincount(kept.labels, minlength=len(classes)) / len(kept.labels) for run, kept in known}
@@ -48,13 +59,13 @@ def uneven(registry: Registry, runs: Sequence[Run], names: Mapping[str, str]) ->
     largest = int(next(iter(shares.values())).argmax())
     always = " and ".join(f"{share[largest]:.1%} of the {where}" for where, share in shares.items())
     return Unevenness(
-        f"The classes are uneven: always naming the largest, “{classes[largest]}”, would be right for {always}. "
+        f"The classes{of} are uneven: always naming the largest, “{classes[largest]}”, would be right for {always}. "
         "So here is also the mean of the classes' accuracies, in which a small class counts as much as a large one.",
-        _by_evaluation(known, names),
+        _by_evaluation(known, names, of=of),
     )
 
 
-def _by_evaluation(known: Sequence[tuple[Run, Kept]], names: Mapping[str, str]) -> Table:
+def _by_evaluation(known: Sequence[tuple[Run, Kept]], names: Mapping[str, str], *, of: str) -> Table:
     """A row for each encoder and seed, a column for each evaluation: the mean of the classes' accuracies."""
     means: dict[str, dict[str, float]] = {}
     columns: dict[str, None] = {}
@@ -73,7 +84,9 @@ def _by_evaluation(known: Sequence[tuple[Run, Kept]], names: Mapping[str, str]) 
         ]
         for name, of in means.items()
     ]
-    return Table("Mean of the classes' accuracies (%)", [("encoder", False), *((place, True) for place in columns)], rows)
+    return Table(
+        f"Mean of the accuracies of the classes{of} (%)", [("encoder", False), *((place, True) for place in columns)], rows
+    )
 
 
 def kept_of(registry: Registry, run: Run) -> Kept | None:

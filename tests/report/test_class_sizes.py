@@ -14,9 +14,9 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
 
-def evaluated(registry: Registry, labels: list[int], predicted: list[int], **known: Any) -> Run:
+def evaluated(registry: Registry, labels: list[int], predicted: list[int], dataset: str = "folder:p", **known: Any) -> Run:
     run = registry.create(
-        "run", experiment="linear_eval", status="finished", protocol="linear", study="s", dataset="folder:p",
+        "run", experiment="linear_eval", status="finished", protocol="linear", study="s", dataset=dataset,
         metrics={"test_acc": 0.5, "test_images": len(labels)}, label_fraction=1.0, seed=1, **known,
     )  # fmt: skip
     run.data = {"classes": ["cat", "dog", "owl"]}
@@ -30,8 +30,7 @@ def test_a_page_on_uneven_classes_says_what_the_largest_alone_would_reach(regist
     labels = [0] * 7 + [1, 1, 2]
     pretrained = evaluated(registry, labels, [0] * 7 + [1, 0, 2], init="pretrained", pair="p")
     scratch = evaluated(registry, labels, [0] * 10, init="scratch", pair="p")
-    found = uneven(registry, [pretrained, scratch], {"scratch": "from nothing"})
-    assert found is not None
+    (found,) = uneven(registry, [pretrained, scratch], {"scratch": "from nothing"})
     assert "“cat”, would be right for 70.0% of the 10 test images" in found.sentence
     assert [name for name, _ in found.means.columns] == ["encoder", "linear evaluation, 10 test images"]
     cells = [[cell.text for cell in row] for row in found.means.rows]
@@ -46,18 +45,30 @@ def test_means_over_classes_of_an_evaluation_in_folds_are_of_all_labelled_images
     in_folds = Kept(logits, np.array([0] * 7 + [1, 1, 2]), np.arange(10))
     keep(registry.path(f"{run.folder}/{IN_FOLDS}"), in_folds)
     run.metrics = {"test_acc": 0.9, "test_images": 10, "folds": 5}
-    found = uneven(registry, [run], {})
-    assert found is not None
+    (found,) = uneven(registry, [run], {})
     assert "would be right for 70.0% of the 10 labelled images in 5 folds" in found.sentence
     assert found.means.columns[1] == ("linear evaluation, 10 labelled images in 5 folds", True)
     assert found.means.rows[0][1].text == "66.7"  # (1 + 1 + 0) / 3
 
 
+def test_each_data_set_has_its_own_classes_though_as_many_images_were_tested(registry: Registry) -> None:
+    even = evaluated(registry, [0, 0, 1, 1, 2, 2], [0] * 6, dataset="shapes", init="scratch")
+    cats = evaluated(registry, [0] * 5 + [1], [0] * 6, init="scratch")
+    dogs = evaluated(registry, [1] * 4 + [0, 2], [1] * 6, dataset="folder:q", init="scratch")
+    of_p, of_q = uneven(registry, [even, cats, dogs], {})
+    assert "classes of folder:p are uneven: always naming the largest, “cat”, would be right for 83.3%" in of_p.sentence
+    assert "classes of folder:q are uneven: always naming the largest, “dog”, would be right for 66.7%" in of_q.sentence
+    assert [[row[1].text for row in one.means.rows] for one in (of_p, of_q)] == [["50.0"], ["33.3"]]
+    assert [one.means.caption for one in (of_p, of_q)] == [
+        f"Mean of the accuracies of the classes of folder:{name} (%)" for name in "pq"
+    ]
+
+
 def test_on_even_classes_and_without_logits_nothing_is_said(registry: Registry) -> None:
     even = evaluated(registry, [0, 0, 0, 0, 1, 1, 1, 2, 2], [0] * 9, init="scratch")
-    assert uneven(registry, [even], {}) is None
+    assert uneven(registry, [even], {}) == []
     registry.path(f"{even.folder}/{FILE}").unlink()
-    assert uneven(registry, [even], {}) is None
+    assert uneven(registry, [even], {}) == []
 
 
 @pytest.mark.parametrize(("smallest", "fraction"), [(20, 0.1), (10, 0.2), (4, 0.5), (3, None)])

@@ -39,11 +39,11 @@ TEMPLATE = """\
 {% if rate %}<p>{{ rate }}</p>{% endif %}
 {{ table(t, "t" ~ loop.index) }}
 {% endfor %}
-{% if uneven %}
-<h3>Uneven classes</h3>
-<p>{{ uneven.sentence }}</p>
-{{ table(uneven.means, "u1") }}
-{% endif %}
+{% for u in uneven %}
+{% if loop.first %}<h3>Uneven classes</h3>{% endif %}
+<p>{{ u.sentence }}</p>
+{{ table(u.means, "u" ~ loop.index) }}
+{% endfor %}
 """  # noqa: E501  (a line of the page)
 
 SECTION = Section(key="results", heading="Results", chapter="Results", content=content, template=TEMPLATE)
