@@ -17,11 +17,11 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
 
-def plan(registry: Registry, command: EvaluationT) -> Plan[EvaluationT]:
+def plan(registry: Registry, command: EvaluationT, *, load: Load = load_data) -> Plan[EvaluationT]:
     """Set every option, most of them from the pretrain run, and load the data."""
     command = with_network(registry, settle_encoder(registry, command))
     inherited, parent = inherit(registry, command)
-    return settle(registry, settle_epoch(inherited, parent), parent)
+    return settle(registry, settle_epoch(inherited, parent), parent, load=load)
 
 
 def plan_beside(registry: Registry, command: EvaluationT, parent: Run, *, load: Load = load_data) -> Plan[EvaluationT]:

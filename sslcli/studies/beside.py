@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 
-from sslcli.data.loading import load_data
 from sslcli.errors import UsageError
 from sslcli.options.mapping import build
 from sslcli.options.presets import Step, begun_with
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.study import Study
+from sslcli.plans.data_access import Load
 from sslcli.plans.elsewhere import NETWORKS, with_network
 from sslcli.plans.settling import prepare
 from sslcli.plans.weights_file import take_stock
@@ -23,10 +22,9 @@ def of_pretrained(evaluations: Sequence[Step]) -> list[Step]:
     return [(kind, arguments) for kind, arguments in evaluations if arguments.get("init") == "pretrained"]
 
 
-def hold_to_encoders(registry: Registry, command: Study, steps: Sequence[Step]) -> None:
+def hold_to_encoders(registry: Registry, command: Study, steps: Sequence[Step], *, load: Load) -> None:
     """A UsageError if an encoder of --beside or --continue-from does not fit these data, a StateError if it is not here."""
     own = next((arguments for kind, arguments in steps if kind == "pretrain"), {})
-    load = lru_cache(load_data)  # once for all encoders
     for option, init in _asked(command):
         if init in INIT_WORDS:
             raise UsageError(f"{option} {init}: accepted is a file of weights, or {NETWORKS}")

@@ -12,6 +12,7 @@ from sslcli.comparison.in_folds import with_folds
 from sslcli.console.messages import say
 from sslcli.console.progress import duration
 from sslcli.data.image_data import enough_labels
+from sslcli.data.loading import load_data
 from sslcli.errors import DivergedError
 from sslcli.options.mapping import build
 from sslcli.options.pairing import changed_options
@@ -19,6 +20,7 @@ from sslcli.options.presets import Step, over_time
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
 from sslcli.options.trainings import TRAININGS, TrainingOptions
+from sslcli.plans.data_access import Load
 from sslcli.plans.few_labels import tell_of_width
 from sslcli.plans.folds import check_folds, tell_of_copies
 from sslcli.plans.plan import Plan
@@ -44,7 +46,7 @@ Arguments = Mapping[str, object]
 """The options of a training that a study sets."""
 
 
-def hold_to_labels(registry: Registry, steps: list[Step]) -> None:
+def hold_to_labels(registry: Registry, steps: list[Step], *, load: Load = load_data) -> None:
     """A UsageError, before anything is trained, if the data lack the labels that an evaluation needs."""
     own = [
         evaluation for kind, arguments in steps if not {"dataset", "labels"} & set(arguments)
@@ -53,7 +55,7 @@ def hold_to_labels(registry: Registry, steps: list[Step]) -> None:
     on_cpu = {"device": "cpu"}  # the labels are counted there, also for a place with GPUs that are not here
     datasets = {build(Pretrain, arguments).dataset: arguments for kind, arguments in steps if kind == "pretrain"} if own else {}
     for of_pretraining in datasets.values():
-        context, options = prepare(registry, build(Pretrain, {**of_pretraining, **on_cpu}))
+        context, options = prepare(registry, build(Pretrain, {**of_pretraining, **on_cpu}), load=load)
         folds = [evaluation for evaluation in own if isinstance(evaluation, Probe) and evaluation.folds is not None]
         for evaluation in own:
             enough_labels(context.data, evaluation.label_fraction, dataset=options.dataset)
@@ -89,14 +91,14 @@ def parts_of_study(pretrainings: Sequence[tuple[Arguments, Choices]], evaluation
     ]  # fmt: skip
 
 
-def train_here(registry: Registry, name: str, parts: Sequence[Part]) -> list[Run]:
+def train_here(registry: Registry, name: str, parts: Sequence[Part], *, load: Load = load_data) -> list[Run]:
     """Do every training of a study in this process, one after the other; returns the pretrainings.
 
     Runs that another `ssl study` has in its hands are passed over, and awaited at the end.
     """
     with at_work(registry) as hands:
         pretrained: dict[int, Run] = {}
-        left, told = {place: _train_part(hands, name, part) for place, part in enumerate(parts)}, False
+        left, told = {place: _train_part(hands, name, part, load) for place, part in enumerate(parts)}, False
         while left:
             before, waiting = len(left), 0
             for place, part in [*left.items()]:
@@ -118,10 +120,10 @@ def _tell_of_others(registry: Registry, study: str) -> bool:
     return True
 
 
-def _train_part(hands: Hands, name: str, part: Part) -> Iterator[Run | None]:
+def _train_part(hands: Hands, name: str, part: Part, load: Load) -> Iterator[Run | None]:
     """Do the trainings of a part; yields None whenever others have all that is left of it, at last its pretraining."""
     begin = {**part.pretraining, "seed": part.seed}
-    while (pretrained := do(hands, name, "pretrain", begin, choices=part.choices)) is None:
+    while (pretrained := do(hands, name, "pretrain", begin, choices=part.choices, load=load)) is None:
         yield None
     tell_of_time(pretrained)
     probes = [step for step in part.evaluations if step[0] == "probe"]
@@ -130,7 +132,7 @@ def _train_part(hands: Hands, name: str, part: Part) -> Iterator[Run | None]:
     while left:
         busy: list[Step] = []
         for kind, arguments in left:
-            run = do(hands, name, kind, {**arguments, "seed": part.seed, "encoder": pretrained.id})
+            run = do(hands, name, kind, {**arguments, "seed": part.seed, "encoder": pretrained.id}, load=load)
             if run is None:
                 busy.append((kind, arguments))
                 continue
@@ -152,6 +154,7 @@ def do(
     *,
     choices: Choices | None = None,
     may_diverge: bool = False,
+    load: Load = load_data,
 ) -> Run | None:
     """Do one training: nothing if it is finished, the rest if it was interrupted, else all of it.
 
@@ -162,7 +165,7 @@ def do(
     with hands.entering():
         before = runs_of(registry, study)
         arguments, settled = settled_before(registry, before, arguments)
-        plan: Plan[TrainingOptions] = workflow.settle(registry, arguments, origin=f"study {study}")
+        plan: Plan[TrainingOptions] = workflow.settle(registry, arguments, origin=f"study {study}", load=load)
         plan = replace(plan, choices=plan.choices | settled | (choices or {}))
         same = alike(before, plan)
         if same is not None and (same.status == "finished" or (may_diverge and _has_diverged(registry.load(same)))):
@@ -207,9 +210,11 @@ def tell_of_time(pretrained: Run) -> None:
         )
 
 
-def do_or_wait(hands: Hands, study: str, kind: str, arguments: Arguments, *, may_diverge: bool = False) -> Run:
+def do_or_wait(
+    hands: Hands, study: str, kind: str, arguments: Arguments, *, may_diverge: bool = False, load: Load = load_data
+) -> Run:
     """The record of one training, as `do` makes it; where somebody else works on it, when it is done."""
-    while (run := do(hands, study, kind, arguments, may_diverge=may_diverge)) is None:
+    while (run := do(hands, study, kind, arguments, may_diverge=may_diverge, load=load)) is None:
         time.sleep(LOOK_EVERY)
     return run
 

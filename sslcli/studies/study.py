@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from sslcli.comparison.printing import print_comparison
 from sslcli.console.messages import say
 from sslcli.console.progress import duration
+from sslcli.data.loading import load_data
 from sslcli.errors import UsageError
 from sslcli.evaluation.protocols import made_by, usual
 from sslcli.gallery import curves, methods, predictions, representations, views
@@ -20,6 +22,7 @@ from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
 from sslcli.options.study import Study
 from sslcli.options.trainings import TRAININGS
+from sslcli.plans.data_access import Load
 from sslcli.report.page import make
 from sslcli.runs.choices import Choices
 from sslcli.runs.naming import dataset_word
@@ -69,14 +72,15 @@ def _trained(registry: Registry, name: str, steps: list[Step], command: Study, w
     if not where.elsewhere:
         precisions = [build(TRAININGS[kind], arguments).precision for kind, arguments in steps]
         tell_of_speed(choose_device(command.device), precisions)
-    hold_to_labels(registry, steps)
-    hold_to_encoders(registry, command, steps)
-    parts = _parts(registry, name, steps, command)
+    load = lru_cache(maxsize=2)(load_data)  # the trainings share their data, and those of --watch
+    hold_to_labels(registry, steps, load=load)
+    hold_to_encoders(registry, command, steps, load=load)
+    parts = _parts(registry, name, steps, command, load)
     if command.plan:
         with called(without_plan(as_typed())):
             print_jobs(registry, name, parts, elsewhere=where.elsewhere, style=command.format)
         return None
-    return train_here(registry, name, parts) if place is None else train_at(place, where, registry, name, parts)
+    return train_here(registry, name, parts, load=load) if place is None else train_at(place, where, registry, name, parts)
 
 
 def present(registry: Registry, name: str, pretrained: list[Run], command: Study, evaluations: list[Step]) -> Path | None:
@@ -120,14 +124,14 @@ def _kept(arguments: Arguments) -> int | None:
     return None if options.minutes or options.max_steps else (options.epochs - 1) // options.keep_every
 
 
-def _parts(registry: Registry, name: str, steps: Sequence[Step], command: Study) -> list[Part]:
+def _parts(registry: Registry, name: str, steps: Sequence[Step], command: Study, load: Load) -> list[Part]:
     """The study's parts. With --tuning every method is tuned before anything is evaluated."""
     pretrainings = [arguments for kind, arguments in steps if kind == "pretrain"]
     chosen: list[tuple[Arguments, Choices]] = [(arguments, Choices()) for arguments in pretrainings]
     if command.tuning:
         with at_work(registry) as hands:
             chosen = [
-                tuned(hands, name, arguments, trials=command.tuning, minutes=command.tuning_minutes)
+                tuned(hands, name, arguments, trials=command.tuning, minutes=command.tuning_minutes, load=load)
                 for arguments in pretrainings
             ]
     return parts_of_study(chosen, [step for step in steps if step[0] != "pretrain"], seeds=command.seeds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sslcli.bench.minutes import settled_of
 from sslcli.console.messages import say
+from sslcli.data.loading import load_data
 from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.naming import listed
 from sslcli.methods import RATE, MethodFile
@@ -11,6 +12,7 @@ from sslcli.options.mapping import build
 from sslcli.options.presets import BY_TIME, without_time
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.study import Study
+from sslcli.plans.data_access import Load
 from sslcli.runs.choices import Choices, Setting
 from sslcli.runs.run import Run
 from sslcli.studies.hands import Hands
@@ -33,7 +35,9 @@ def study_of_trials(study: str) -> str:
     return f"{study}-tuning"
 
 
-def tuned(hands: Hands, study: str, arguments: Arguments, *, trials: int, minutes: float) -> tuple[Arguments, Choices]:
+def tuned(
+    hands: Hands, study: str, arguments: Arguments, *, trials: int, minutes: float, load: Load = load_data
+) -> tuple[Arguments, Choices]:
     """The arguments of a pretraining with the best of its method's settings, and the record of all that were tried.
 
     The defaults are tried first. Each setting is pretrained for `minutes` with the study's first seed. The accuracy is that
@@ -45,7 +49,8 @@ def tuned(hands: Hands, study: str, arguments: Arguments, *, trials: int, minute
     tried: list[tuple[Setting, Run]] = []
     for number, changes in enumerate(({}, *method.tuning)[:trials], 1):
         rate = float(str(tried[0][1].options["lr"])) if tried else 0.0
-        run = do_or_wait(hands, study_of_trials(study), "pretrain", begin | _options(changes, rate), may_diverge=True)
+        options = begin | _options(changes, rate)
+        run = do_or_wait(hands, study_of_trials(study), "pretrain", options, may_diverge=True, load=load)
         tried.append(({"run": run.id, "options": dict(changes), "val_knn": _accuracy(run)}, run))
         say(f"tuning {method.name}, {number} of {trials}: {in_words(changes)}: kNN on held-out labels {_accuracy(run):.2%}")
     best, run = max(tried, key=lambda trial: trial[0]["val_knn"])  # the first of equals

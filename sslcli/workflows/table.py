@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, cast
+from typing import Generic, Protocol, cast
 
 from sslcli.bench.minutes import settle_minutes
+from sslcli.data.loading import load_data
 from sslcli.options.finetune import Finetune
 from sslcli.options.mapping import build
 from sslcli.options.pretrain import Pretrain
@@ -15,12 +16,20 @@ from sslcli.options.probe import Probe
 from sslcli.options.trainings import TRAININGS, OptionsT, TrainingOptions
 from sslcli.plans import evaluating as evaluation_plan
 from sslcli.plans import pretraining as pretraining_plan
+from sslcli.plans.data_access import Load
 from sslcli.plans.plan import Plan
 from sslcli.plans.settling import prepare
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.context import Context
 from sslcli.workflows import evaluating, pretraining
+
+
+class Planning(Protocol[OptionsT]):
+    """A function that settles a command; `load` loads its data."""
+
+    def __call__(self, registry: Registry, command: OptionsT, /, *, load: Load = load_data) -> Plan[OptionsT]:
+        """The plan of the command."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class Workflow(Generic[OptionsT]):
     """
 
     command: str
-    plan: Callable[[Registry, OptionsT], Plan[OptionsT]]
+    plan: Planning[OptionsT]
     carry_out: Callable[[Registry, Run, OptionsT, Context], Run]
 
     @property
@@ -39,9 +48,11 @@ class Workflow(Generic[OptionsT]):
         """The class of its options."""
         return cast(type[OptionsT], TRAININGS[self.command])  # both tables use the same name
 
-    def settle(self, registry: Registry, values: Mapping[str, object], *, origin: str) -> Plan[OptionsT]:
+    def settle(
+        self, registry: Registry, values: Mapping[str, object], *, origin: str, load: Load = load_data
+    ) -> Plan[OptionsT]:
         """The plan of a training with these option values, which come from `origin`."""
-        return self.plan(registry, self.kind().because(origin, **values))
+        return self.plan(registry, self.kind().because(origin, **values), load=load)
 
     def prepare(self, registry: Registry, values: Mapping[str, object]) -> tuple[Context, OptionsT]:
         """The context and the options of a training that was settled before; `values` are its recorded options."""

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from sslcli.data.image_data import ImageData
+from sslcli.data.sets import patchwork
 from sslcli.runs.next_step import partner_command
 from sslcli.runs.registry import Registry
 from tests.conftest import Cli
@@ -48,6 +50,23 @@ def test_a_study_does_nothing_twice_and_says_what_changed(ssl: Cli, registry: Re
     assert changed.err.count("finished already") == 7  # kNN has no epochs, so its two are done
     assert "epochs (2 against 3)" in changed.err
     assert len(registry.runs()) == 15
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_the_trainings_of_a_study_share_data_that_are_read_once(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    load = patchwork.load
+
+    def counted(data_dir: Path, *, download: bool) -> ImageData:
+        read.append(data_dir)
+        return load(data_dir, download=download)
+
+    monkeypatch.setattr(patchwork, "load", counted)
+    line = "study --max-steps 1 --set pretrain.batch_size=32 --set probe.epochs=1"
+    for typed in (1, 2):  # the second time everything is finished
+        result = ssl(line)
+        assert result.code == 0, result.err
+        assert len(read) == typed
 
 
 @pytest.mark.usefixtures("no_pictures")
