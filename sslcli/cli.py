@@ -117,7 +117,7 @@ def command_line(typed: frozenset[str] | None = None) -> Any:
 def _finish_flags(command: Any) -> None:
     """Take the word <bool> off the flags that Typer itself adds to a command and those below it, such as --help.
 
-    Those that only act get a default, too: without one Typer imports pydantic, a tenth of a second, to check their None.
+    Those that only act get a default, too. A flag without one is checked each time, and for that Typer imports pydantic.
     """
     for parameter in (*command.params, command.get_help_option(typer.Context(command))):
         if getattr(parameter, "is_flag", False):
