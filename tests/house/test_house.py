@@ -146,6 +146,7 @@ def test_the_page_of_methods_has_the_settings_that_tuning_tries() -> None:
         assert f"| `{name}` | {'; '.join(settings)} |" in page
 
 
+WITH_FINETUNING = ("demo", "cifar10-laptop", "cifar10-cpu", "cifar10")
 PRESETS = sorted(path.stem for path in (ROOT / "sslcli" / "presets").glob("*.yaml"))
 
 
@@ -159,7 +160,7 @@ def test_the_page_of_speed_names_every_preset_with_its_minutes_or_says_that_ther
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_passes_the_checks(name: str) -> None:
     preset = read_preset(name)
-    assert set(preset) == {"pretrain", "probe"} | ({"finetune"} if name in ("demo", "cifar10-cpu", "cifar10") else set())
+    assert set(preset) == {"pretrain", "probe"} | ({"finetune"} if name in WITH_FINETUNING else set())
     for command, sections in preset.items():
         for section in sections:
             COMMANDS[command].options(**from_mapping(COMMANDS[command].options, section, name))
