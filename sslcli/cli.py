@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import sys
 from functools import cache
@@ -12,67 +11,42 @@ from typing import Any
 import typer
 from typer.main import get_command
 
-from sslcli.commands import status
-from sslcli.commands.bench import Bench
-from sslcli.commands.card import Card
-from sslcli.commands.compare import Compare
-from sslcli.commands.embed import Embed
-from sslcli.commands.export import Export
-from sslcli.commands.plots import Plots
-from sslcli.commands.report import Report
-from sslcli.commands.resume import Resume
-from sslcli.commands.runs_list import RunsList
-from sslcli.commands.runs_note import RunsNote
-from sslcli.commands.runs_rebuild import RunsRebuild
-from sslcli.commands.runs_rm import RunsRm
-from sslcli.commands.runs_show import RunsShow
-from sslcli.commands.runs_verify import RunsVerify
-from sslcli.commands.status import Status
-from sslcli.commands.suggest import Suggest
 from sslcli.console.streams import lasting
-from sslcli.dispatch import Entry, benching, dispatching
+from sslcli.entry import Entry
 from sslcli.errors import UsageError
 from sslcli.exit_codes import errors_to_exit_codes, one_voice
-from sslcli.options.command import Command, annotations_of
-from sslcli.options.finetune import Finetune
-from sslcli.options.pictures import DataCheck, Map, Neighbours, Predict, Views
-from sslcli.options.pretrain import Pretrain
-from sslcli.options.probe import Probe
-from sslcli.options.study import Study
-from sslcli.options.trainings import TRAININGS
-from sslcli.options.values import in_help
 
 TYPED_WRONG: Any = typer.BadParameter.__base__
 """Click's UsageError, wherever Typer imports it from."""
 COMMANDS = {
-    "study": Entry(Study, "study", "ssl study --dataset folder:photos --minutes 15", group="Study"),
-    "compare": Entry(Compare, "compare", "ssl compare --format markdown", group="Study"),
-    "report": Entry(Report, "report", "ssl report --study demo --title 'My pictures'", group="Study"),
-    "pretrain": Entry(Pretrain, "pretrain", "ssl pretrain --dataset folder:photos --minutes 15", group="Train"),
-    "status": Entry(Status, "status", "ssl status --watch", group="Study"),
-    "resume": Entry(Resume, "resume", "ssl resume", group="Train"),
-    "bench": Entry(Bench, "bench", "ssl bench pretrain --batch-size 256 --batch-size 512", group="Train"),
-    "probe": Entry(Probe, "probe", "ssl probe --init scratch", group="Evaluate"),
-    "finetune": Entry(Finetune, "finetune", "ssl finetune --epochs 10 --label-fraction 0.1", group="Evaluate"),
-    "card": Entry(Card, "card", "ssl card latest --n 2000", group="Evaluate"),
-    "plots": Entry(Plots, "plots", "ssl plots", group="Look"),
-    "predict": Entry(Predict, "predict", "ssl predict --n 16 --seed 1", group="Look"),
-    "map": Entry(Map, "map", "ssl map --queries 4", group="Look"),
-    "neighbours": Entry(Neighbours, "neighbours", "ssl neighbours photos/cat.jpg", group="Look"),
-    "suggest": Entry(Suggest, "suggest", "ssl suggest --n 50", group="Look"),
-    "views": Entry(Views, "views", "ssl views --dataset shapes", group="Look"),
-    "export": Entry(Export, "export", "ssl export latest --format onnx", group="Share"),
-    "embed": Entry(Embed, "embed", "ssl embed --images photos", group="Share"),
+    "study": Entry("study", "ssl study --dataset folder:photos --minutes 15", group="Study", options_in="study"),
+    "compare": Entry("compare", "ssl compare --format markdown", group="Study"),
+    "report": Entry("report", "ssl report --study demo --title 'My pictures'", group="Study"),
+    "pretrain": Entry("pretrain", "ssl pretrain --dataset folder:photos --minutes 15", group="Train", options_in="pretrain"),
+    "status": Entry("status", "ssl status --watch", group="Study"),
+    "resume": Entry("resume", "ssl resume", group="Train"),
+    "bench": Entry("bench", "ssl bench pretrain --batch-size 256 --batch-size 512", group="Train"),
+    "probe": Entry("probe", "ssl probe --init scratch", group="Evaluate", options_in="probe"),
+    "finetune": Entry("finetune", "ssl finetune --epochs 10 --label-fraction 0.1", group="Evaluate", options_in="finetune"),
+    "card": Entry("card", "ssl card latest --n 2000", group="Evaluate"),
+    "plots": Entry("plots", "ssl plots", group="Look"),
+    "predict": Entry("predict", "ssl predict --n 16 --seed 1", group="Look", options_in="pictures"),
+    "map": Entry("map", "ssl map --queries 4", group="Look", options_in="pictures"),
+    "neighbours": Entry("neighbours", "ssl neighbours photos/cat.jpg", group="Look", options_in="pictures"),
+    "suggest": Entry("suggest", "ssl suggest --n 50", group="Look"),
+    "views": Entry("views", "ssl views --dataset shapes", group="Look", options_in="pictures"),
+    "export": Entry("export", "ssl export latest --format onnx", group="Share"),
+    "embed": Entry("embed", "ssl embed --images photos", group="Share"),
 }
 RUNS_COMMANDS = {
-    "list": Entry(RunsList, "runs_list", "ssl runs list --experiment pretrain"),
-    "show": Entry(RunsShow, "runs_show", "ssl runs show latest"),
-    "note": Entry(RunsNote, "runs_note", "ssl runs note latest 'with the new camera'"),
-    "verify": Entry(RunsVerify, "runs_verify", "ssl runs verify --numbers"),
-    "rebuild": Entry(RunsRebuild, "runs_rebuild", "ssl runs rebuild"),
-    "rm": Entry(RunsRm, "runs_rm", "ssl runs rm latest"),
+    "list": Entry("runs_list", "ssl runs list --experiment pretrain"),
+    "show": Entry("runs_show", "ssl runs show latest"),
+    "note": Entry("runs_note", "ssl runs note latest 'with the new camera'"),
+    "verify": Entry("runs_verify", "ssl runs verify --numbers"),
+    "rebuild": Entry("runs_rebuild", "ssl runs rebuild"),
+    "rm": Entry("runs_rm", "ssl runs rm latest"),
 }
-DATA_COMMANDS = {"check": Entry(DataCheck, "data_check", "ssl data check --dataset folder:photos")}
+DATA_COMMANDS = {"check": Entry("data_check", "ssl data check --dataset folder:photos", options_in="pictures")}
 ALL_COMMANDS = frozenset({*COMMANDS, *RUNS_COMMANDS, *DATA_COMMANDS})
 
 
@@ -80,8 +54,8 @@ ALL_COMMANDS = frozenset({*COMMANDS, *RUNS_COMMANDS, *DATA_COMMANDS})
 def command_line(typed: frozenset[str] | None = None) -> Any:
     """The whole command line, built from the tables. Called with words, it carries them out and exits.
 
-    If `typed` is given, only the commands named there get their options; the others are only listed. To build the options of
-    all takes a tenth of a second.
+    If `typed` is given, only the commands named there get their options; the others are only listed, and their files are not
+    imported. To build the options of all takes a fifth of a second.
     """
     settings: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False}
     app = typer.Typer(
@@ -95,18 +69,12 @@ def command_line(typed: frozenset[str] | None = None) -> Any:
         group.callback()(lambda: None)
     for table, target in ((COMMANDS, app), (RUNS_COMMANDS, runs), (DATA_COMMANDS, data)):
         for name, entry in table.items():
-            shown: dict[str, Any] = {
-                "help": entry.options.about(), "rich_help_panel": entry.group, "epilog": f"Example: {entry.example}",
-            }  # fmt: skip
             if typed is not None and name not in typed:
-                target.command(name, **shown)(lambda: None)
+                target.command(name, help=entry.summary(), rich_help_panel=entry.group)(lambda: None)
                 continue
-            setattr(entry.options, "__signature__", _signature(entry.options))  # noqa: B010  (where Typer looks first)
-            if entry.options is Bench:
-                words_pass: dict[str, Any] = {"context_settings": {"ignore_unknown_options": True}}
-                target.command(name, cls=benching(dispatching(entry)), **shown, **words_pass)(entry.options)
-            else:
-                target.command(name, cls=dispatching(entry), **shown)(entry.options)
+            from sslcli.dispatch import add_command  # a list of commands needs the options of none
+
+            add_command(target, name, entry)
     app.add_typer(runs, name="runs", rich_help_panel="Care")
     app.add_typer(data, name="data", rich_help_panel="Care")
     whole = get_command(app)
@@ -128,20 +96,15 @@ def _finish_flags(command: Any) -> None:
         _finish_flags(below)
 
 
-def _signature(kind: type[Command]) -> inspect.Signature:
-    """The options as parameters for Typer, with the annotations that --help shows; those of every command come last."""
-    hints, (_, *parameters) = annotations_of(kind), inspect.signature(vars(kind)["__init__"]).parameters.values()
-    parameters.sort(key=lambda parameter: parameter.name in Command.__annotations__)
-    return inspect.Signature([parameter.replace(annotation=in_help(hints[parameter.name])) for parameter in parameters])
-
-
 def _without_command(ctx: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
     if version:
         from sslcli import __version__
 
         print(f"ssl {__version__}")
     elif ctx.invoked_subcommand is None:
-        status.first_steps()
+        from sslcli.commands.status import first_steps
+
+        first_steps()
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -161,8 +124,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 def commands_in(words: list[str]) -> frozenset[str] | None:
     """The words that may name a command whose options are needed; None, for all, without words: a shell completes so."""
-    others = TRAININGS if "bench" in words else ()
-    return frozenset(words).union(others) & ALL_COMMANDS if words else None
+    if "bench" in words:
+        from sslcli.options.trainings import TRAININGS
+
+        words = [*words, *TRAININGS]
+    return frozenset(words) & ALL_COMMANDS if words else None
 
 
 def _in_our_words(error: Any) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
+import inspect
 import shlex
 import sys
-from dataclasses import dataclass, make_dataclass, replace
+from dataclasses import make_dataclass, replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -14,33 +14,37 @@ from typer.core import TyperCommand
 from typer.main import get_command
 
 from sslcli.commands.bench import Bench
+from sslcli.entry import Entry
 from sslcli.errors import UsageError
 from sslcli.exit_codes import errors_to_exit_codes
 from sslcli.launch import read_launch, read_world
 from sslcli.methods import MethodFile
-from sslcli.options.command import ENVIRONMENT, Command, check_typed
+from sslcli.options.command import ENVIRONMENT, Command, annotations_of, check_typed
 from sslcli.options.of_methods import OF_METHODS, method_hints
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.trainings import TRAININGS, with_file
 from sslcli.options.typed_paths import hold_to_paths
 from sslcli.options.values import in_help
 
-
-@dataclass(frozen=True)
-class Entry:
-    """A command: the class of its options, its file in commands/, an example line, and its group in --help (None: no group)."""
-
-    options: type[Command]
-    file: str
-    example: str
-    group: str | None = None
-
-    def run(self, command: Command) -> None:
-        """Do what the options ask for. The command's file is imported now: no command needs another's."""
-        importlib.import_module(f"sslcli.commands.{self.file}").run(command)
-
-
 ORIGINS = {"COMMANDLINE": "command line", "ENVIRONMENT": ENVIRONMENT}
+
+
+def add_command(target: typer.Typer, name: str, entry: Entry) -> None:
+    """Add the command of an entry to a Typer application, with its options."""
+    options, kind = entry.options, dispatching(entry)
+    setattr(options, "__signature__", _signature(options))  # noqa: B010  (where Typer looks first)
+    passing = issubclass(options, Bench)
+    target.command(
+        name, cls=benching(kind) if passing else kind, help=options.about(), epilog=f"Example: {entry.example}",
+        rich_help_panel=entry.group, context_settings={"ignore_unknown_options": passing},
+    )(options)  # fmt: skip
+
+
+def _signature(kind: type[Command]) -> inspect.Signature:
+    """The options as parameters for Typer, with the annotations that --help shows; those of every command come last."""
+    hints, (_, *parameters) = annotations_of(kind), inspect.signature(vars(kind)["__init__"]).parameters.values()
+    parameters.sort(key=lambda parameter: parameter.name in Command.__annotations__)
+    return inspect.Signature([parameter.replace(annotation=in_help(hints[parameter.name])) for parameter in parameters])
 
 
 def dispatching(entry: Entry) -> type[TyperCommand]:

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 from typer.models import ArgumentInfo, ParameterInfo
 
 from sslcli.cli import COMMANDS, DATA_COMMANDS, RUNS_COMMANDS
-from sslcli.dispatch import Entry
+from sslcli.entry import Entry
 from sslcli.methods import FILES
 from sslcli.options.command import Command
 from sslcli.options.of_methods import OF_METHODS, method_hints

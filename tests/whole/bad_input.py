@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sslcli import cli
-from sslcli.dispatch import Entry
+from sslcli.entry import Entry
 from sslcli.options.command import Command
 from sslcli.runs.registry import Registry
 from tests.measuring import processor_time
