@@ -17,15 +17,15 @@ LOOK_EVERY = 2.0  # seconds between two looks of --watch
 FIRST_STEPS = """\
 ssl: self-supervised learning on images. Does pretraining help?
 
-  ssl study                                  a whole study, on made pictures
-  ssl study --preset cifar10-cpu --download  the same on CIFAR-10
-  ssl study --dataset folder:photos          your own: sub-folders are classes
-  ssl pretrain, ssl probe, ssl finetune      a study's parts, one by one
-  ssl status, ssl resume, ssl runs list      how far it is; go on; all runs
-  ssl compare, ssl report                    the answer and the table; a page
-  ssl plots, ssl views, ssl map              curves and pictures
-  ssl predict, ssl export                    label more pictures; the encoder
-  ssl --help                                 everything
+  ssl study                                     a whole study, on made pictures
+  ssl study --preset cifar10-laptop --download  the same on CIFAR-10
+  ssl study --dataset folder:photos             your own: sub-folders are classes
+  ssl pretrain, ssl probe, ssl finetune         a study's parts, one by one
+  ssl status, ssl resume, ssl runs list         how far it is; go on; all runs
+  ssl compare, ssl report                       the answer and the table; a page
+  ssl plots, ssl views, ssl map                 curves and pictures
+  ssl predict, ssl export                       label more pictures; the encoder
+  ssl --help                                    everything
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from sslcli.evaluation.classifiers import load_classifier, outputs_as_in
 from sslcli.evaluation.knn import knn_accuracy
 from sslcli.evaluation.naming import folder_name
 from sslcli.evaluation.neighbours import nearest, share_of_class
+from sslcli.evaluation.projection import Map as FlatMap
 from sslcli.evaluation.projection import flatten
 from sslcli.evaluation.protocols import usual
 from sslcli.figures.canvas import save_picture
@@ -78,6 +80,12 @@ class Seen:
     neighbours: Tensor
     knn: float
     share: float
+    seed: int
+
+    @cached_property
+    def map(self) -> FlatMap:
+        """The places of the test images in two dimensions: seconds of t-SNE, once for each encoder."""
+        return flatten(self.h, seed=self.seed)
 
 
 def save_map(registry: Registry, command: Map) -> list[Path]:
@@ -85,22 +93,25 @@ def save_map(registry: Registry, command: Map) -> list[Path]:
 
     A StateError if there is no such pair, its data are not there, or not those that it was trained on.
     """
-    return [path for pair in _newest_pairs(registry, command.study) for path in _draw_pair(registry, pair, command)]
+    seen: dict[str, Seen] = {}  # methods share their scratch run
+    return [path for pair in _newest_pairs(registry, command.study) for path in _draw_pair(registry, pair, command, seen)]
 
 
-def _draw_pair(registry: Registry, runs: list[Run], command: Map) -> list[Path]:
+def _draw_pair(registry: Registry, runs: list[Run], command: Map, before: dict[str, Seen]) -> list[Path]:
     pair = [registry.load(run) for run in runs]
     sample = _sample(registry, pair[0], command)
     command = command.at_most("neighbours", len(sample.bank))
     if command.neighbours > len(sample.bank):
         raise UsageError(f"--neighbours {command.neighbours}: accepted is at most the {len(sample.bank)} training images")
-    seen = [_see(registry, record, sample, command) for record in pair]
+    for record in pair:
+        if record.id not in before:
+            before[record.id] = one = _see(registry, record, sample, command)
+            print(
+                f"{record.id}: kNN accuracy {one.knn:.2%} (k = {K}), "
+                f"{one.share:.2%} of the {command.neighbours} nearest are of the query's class; both {sample.in_words}"
+            )
+    seen = [before[record.id] for record in pair]
     folder = registry.path(f"results/figures/{folder_name(replace(pair[0], label_fraction=None))}")
-    for one in seen:
-        print(
-            f"{one.run.id}: kNN accuracy {one.knn:.2%} (k = {K}), "
-            f"{one.share:.2%} of the {command.neighbours} nearest are of the query's class; both {sample.in_words}"
-        )
     return [_draw_map(seen, sample, command, folder), _draw_neighbours(seen, sample, command, folder)]
 
 
@@ -140,12 +151,13 @@ def _see(registry: Registry, record: Run, sample: Sample, command: Map) -> Seen:
     bank = of(classifier.encoder, chosen(sample.data.train_images, sample.bank))
     found = nearest(bank, h, k=command.neighbours)
     knn = knn_accuracy(bank, sample.bank_labels, h, sample.labels, k=K)
-    return Seen(record, h, found, knn, share_of_class(found, sample.bank_labels, sample.labels))
+    share = share_of_class(found, sample.bank_labels, sample.labels)
+    return Seen(record, h, found, knn, share, command.seed % 2**32)
 
 
 def _draw_map(seen: list[Seen], sample: Sample, command: Map, folder: Path) -> Path:
     say(f"map of {len(sample.test):,} test images by t-SNE, for each encoder")
-    maps = [flatten(one.h, seed=command.seed % 2**32) for one in seen]
+    maps = [one.map for one in seen]
     panels = [
         Panel(
             f"{one.run.init}: kNN accuracy in h {one.knn:.2%}\n{sample.in_words}\n{one.run.id}",

@@ -59,7 +59,7 @@ def _after_study(registry: Registry, study: list[Run]) -> str:
     """
     last = study[-1]
     if (known := DATASETS.get(last.dataset or "")) is not None and known.size is None:
-        return registry.command("ssl study --preset cifar10-cpu --download")
+        return registry.command("ssl study --preset cifar10-laptop --download")
     if len({run.seed for run in study}) == 1 and _words(record_or_index(registry, last))[:2] == ["ssl", "study"]:
         return recorded_command(registry, last, "--seeds 3")
     return registry.command("ssl export" if (last.dataset or "").startswith(FOLDER) else "ssl runs verify --numbers")

@@ -20,6 +20,7 @@ from sslcli.evaluation.classifiers import load_classifier
 from sslcli.evaluation.features import outputs
 from sslcli.evaluation.neighbours import nearest, share_of_class
 from sslcli.evaluation.projection import PERPLEXITY, flatten
+from sslcli.evaluation.projection import Map as FlatMap
 from sslcli.figures.representations import MARK, Panel, draw_class_maps, draw_map, free_places
 from sslcli.gallery import representations
 from sslcli.options.pictures import Map
@@ -247,6 +248,27 @@ def test_a_seed_means_one_picture(
         seen.append([path.read_bytes() for path in written])
     assert seen[0] == seen[1]
     assert all(one != other for one, other in zip(seen[0], seen[2], strict=True))
+
+
+@pytest.mark.usefixtures("pair")
+def test_methods_share_the_work_on_their_scratch_run(
+    ssl: Cli, done: Callable[[str], Run], unwritten: dict[str, Figure], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done(f"pretrain --method vicreg {TINY} --precision fp32")
+    done(f"probe {PROBE}")
+    flattened: list[torch.Tensor] = []
+
+    def kept(h: torch.Tensor, *, seed: int) -> FlatMap:
+        flattened.append(h)
+        return flatten(h, seed=seed)
+
+    monkeypatch.setattr(representations, "flatten", kept)
+    result = ssl("map --n 40 --queries 1")
+    assert (result.code, len(flattened), result.out.count("kNN accuracy")) == (0, 3, 3), result.err
+    panels = [[part.get_suptitle() for part in figure.subfigs] for name, figure in unwritten.items() if "map" in name]
+    assert [len(of_pair) for of_pair in panels] == [2, 2]
+    assert panels[0][0] != panels[1][0]
+    assert panels[0][1] == panels[1][1]
 
 
 @pytest.mark.usefixtures("pretrained")

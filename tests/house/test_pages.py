@@ -26,8 +26,8 @@ IN_FEW_STEPS = (
     "--max-steps 1 --set pretrain.backbone=resnet9 --set pretrain.stem=auto --set pretrain.batch_size=16 --set probe.epochs=1"
 )
 CHEAPER = {
-    "study --preset cifar10-cpu --download": f"{IN_FEW_STEPS} --label-fractions 1",
-    "study --preset cifar10-cpu --seeds 3": f"{IN_FEW_STEPS} --seeds 2 --label-fractions 0.5",
+    "study --preset cifar10-laptop --download": f"{IN_FEW_STEPS} --label-fractions 1",
+    "study --preset cifar10-laptop --seeds 3": f"{IN_FEW_STEPS} --seeds 2 --label-fractions 0.5",
     "study --dataset": "--set probe.epochs=1 --set finetune.epochs=1",
     "study": "--max-steps 1",
     "pretrain": "--minutes 1",
@@ -89,7 +89,7 @@ def test_the_walk_through_on_cifar_can_be_typed(ssl: Cli, tmp_path: Path) -> Non
 @pytest.mark.usefixtures("no_pictures", "small_cifar")
 def test_the_students_quick_start_can_be_typed_and_ends_with_a_page(ssl: Cli, tmp_path: Path) -> None:
     type_block(ssl, "student")
-    assert {path.stem for path in (tmp_path / "results").glob("*.html")} == {"demo", "cifar10-cpu"}
+    assert {path.stem for path in (tmp_path / "results").glob("*.html")} == {"demo", "cifar10-laptop"}
 
 
 @pytest.mark.usefixtures("no_pictures", "photos", "slow_machine")
@@ -203,7 +203,7 @@ def test_the_site_is_built_without_a_warning_and_has_every_page_and_picture(tmp_
     assert done.returncode == 0, done.stderr
     pages = {path.stem for path in (ROOT / "docs").glob("*.md")} - {"index"}
     assert {name for name in pages if not (tmp_path / "site" / name / "index.html").exists()} == set()
-    for path in ("results/figures/pretrain/growth.png", "results/speedrun/index.html", "results/cifar10-cpu.html"):
+    for path in ("results/figures/pretrain/growth.png", "results/speedrun/index.html", "results/cifar10-laptop.html"):
         assert (tmp_path / "site" / path).exists()
     assert not (tmp_path / "site" / "hooks.py").exists()
 

@@ -29,7 +29,7 @@ def evaluated(registry: Registry, *, dataset: str, seed: int = 1, study: str | N
 @pytest.mark.parametrize(
     ("dataset", "command"),
     [
-        ("patchwork", "ssl study --preset cifar10-cpu --download"),
+        ("patchwork", "ssl study --preset cifar10-laptop --download"),
         ("folder:photos", f"{LINE} --seeds 3"),
         ("cifar10", f"{LINE} --seeds 3"),
     ],
@@ -97,7 +97,7 @@ def test_a_run_that_is_being_trained_is_not_to_be_evaluated_yet(ssl: Cli, busy: 
 def test_every_line_of_the_first_screen_fits_a_terminal_and_the_first_studies_can_be_typed(ssl: Cli) -> None:
     lines = ssl("").out.splitlines()
     studies = [line.partition("  ")[0] for line in map(str.strip, lines) if line.strip().startswith("ssl study")]
-    assert studies == ["ssl study", "ssl study --preset cifar10-cpu --download", "ssl study --dataset folder:photos"]
+    assert studies == ["ssl study", "ssl study --preset cifar10-laptop --download", "ssl study --dataset folder:photos"]
     assert [line for line in lines if len(line) > 80 and not line.startswith("Project")] == []
 
 
