@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from functools import cache
@@ -123,12 +124,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def commands_in(words: list[str]) -> frozenset[str] | None:
-    """The words that may name a command whose options are needed; None, for all, without words: a shell completes so."""
+    """The words that may name a command whose options are needed; None, for all: a shell completes so, without words."""
     if "bench" in words:
         from sslcli.options.trainings import TRAININGS
 
         words = [*words, *TRAININGS]
-    return frozenset(words) & ALL_COMMANDS if words else None
+    completes = not words and any(name.endswith("_COMPLETE") for name in os.environ)
+    return None if completes else frozenset(words) & ALL_COMMANDS
 
 
 def _in_our_words(error: Any) -> str:

@@ -19,7 +19,7 @@ ssl: self-supervised learning on images. Does pretraining help?
 
   ssl study                                     a whole study, on made pictures
   ssl study --preset cifar10-laptop --download  the same on CIFAR-10
-  ssl study --dataset folder:photos             your own: sub-folders are classes
+  ssl study --dataset folder:photos             your own, a folder per class
   ssl pretrain, ssl probe, ssl finetune         a study's parts, one by one
   ssl status, ssl resume, ssl runs list         how far it is; go on; all runs
   ssl compare, ssl report                       the answer and the table; a page

@@ -86,8 +86,15 @@ def _draw(axes: Axes, one: Measured) -> list[tuple[float, str, str]]:
     if not last:
         return []
     end = float(np.mean(last))
-    of_seeds = f" ({len(one.seeds)} seeds)" if len(one.seeds) > 1 else ""
+    of_seeds = _seeds_in_words(len(several) or len(lone), len(one.seeds))
     return [(end, f"{one.label}{of_seeds} {end:.2f} %", LETTERS[one.look % len(LETTERS)])]
+
+
+def _seeds_in_words(averaged: int, measured: int) -> str:
+    """How many seeds the figure at the end of a line is the mean of."""
+    if measured < 2:
+        return ""
+    return f" ({averaged} seeds)" if averaged == measured else f" ({averaged} of {measured} seeds)"
 
 
 def _in_per_cent(seed: Accuracies) -> dict[float, float]:

@@ -63,6 +63,9 @@ def test_the_last_accuracy_of_a_seed_is_a_point_and_no_line_beside_a_seed_whose_
     assert lines(axes) == [[(0, 40), (1, 50), (2, 60), (3, 70)]]
     (lone,) = [line for line in axes.lines if line.get_linestyle() in ("None", "")]
     assert (lone.get_xdata().tolist(), lone.get_ydata().tolist()) == ([3], [68])
+    assert [text.get_text() for text in axes.texts if "linear" in text.get_text()] == [
+        "linear evaluation (1 of 2 seeds) 70.00 %"
+    ]
     assert not [band for band in axes.collections if isinstance(band, PolyCollection)]
 
 
