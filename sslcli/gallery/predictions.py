@@ -151,7 +151,8 @@ def _draw_test_images(registry: Registry, records: list[Run], data: ImageData, c
         names = [words[str(record.init)] for record in records]
         both = [f"{name}: {one.figures}" for name, one in zip(names, judged, strict=True)]
         figure = draw_predictions_beside(
-            list(zip(*(one.tiles for one in judged), strict=True)), names=names, title="\n".join([_kind(records[0]), *both]),
+            list(zip(*(one.tiles for one in judged), strict=True)), names=names,
+            title=f"{_kind(records[0])}:\n" + ";\n".join(both),  # on the page it stands in one line
             subtitle=f"{legend}: wrong\n{ids}\n{chosen}",
         )  # fmt: skip
     told = "; ".join(f"{one.id}: test accuracy {of.accuracy:.2%}; {of.most}" for one, of in zip(records, judged, strict=True))

@@ -42,8 +42,8 @@ def provenance(runs: Sequence[Run], names: Mapping[str, str]) -> Table:
 
 
 def without_folders(command: str | None) -> str:
-    """The command as typed, with only the last part of absolute paths: the page must not show anyone's folders."""
-    return re.sub(r"""(?<=[\s='"])/(?:[^\s/'"]+/)*""", "…/", command or "")
+    """The command as typed, with only the last part of paths out of the project: the page must not show anyone's folders."""
+    return re.sub(r"""(?<=[\s='"])(?:/|(?:\.\./)+)(?:[^\s/'"]+/)*""", "…/", command or "")
 
 
 def _what(run: Run, names: Mapping[str, str]) -> str:

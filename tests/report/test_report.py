@@ -128,10 +128,11 @@ def test_it_names_where_each_run_comes_from(study: Registry) -> None:
 def test_of_paths_in_a_command_no_folder_is_told(study: Registry) -> None:
     run = study.runs()[-1]
     run.command = "ssl probe --data-dir /home/ada/private/pictures --config='/home/ada/own notes.yaml' --out sub/dir/a.png"
+    run.command += " --labels ../../ada/labels.csv"
     study.save(run)
     text = read(make(study, "s")).text
     assert "ada" not in text
-    assert "--data-dir …/pictures --config='…/own notes.yaml' --out sub/dir/a.png" in text
+    assert "--data-dir …/pictures --config='…/own notes.yaml' --out sub/dir/a.png --labels …/labels.csv" in text
 
 
 def test_it_says_what_was_not_measured(study: Registry) -> None:
