@@ -20,22 +20,22 @@ from sslcli.exit_codes import errors_to_exit_codes, one_voice
 TYPED_WRONG: Any = typer.BadParameter.__base__
 """Click's UsageError, wherever Typer imports it from."""
 COMMANDS = {
-    "study": Entry("study", "ssl study --dataset folder:photos --minutes 15", group="Study", options_in="study"),
+    "study": Entry("study", "ssl study --dataset folder:photos --minutes 15", group="Study", options_in="options"),
     "compare": Entry("compare", "ssl compare --format markdown", group="Study"),
     "report": Entry("report", "ssl report --study demo --title 'My pictures'", group="Study"),
-    "pretrain": Entry("pretrain", "ssl pretrain --dataset folder:photos --minutes 15", group="Train", options_in="pretrain"),
+    "pretrain": Entry("pretrain", "ssl pretrain --dataset folder:photos --minutes 15", group="Train", options_in="options"),
     "status": Entry("status", "ssl status --watch", group="Study"),
     "resume": Entry("resume", "ssl resume", group="Train"),
     "bench": Entry("bench", "ssl bench pretrain --batch-size 256 --batch-size 512", group="Train"),
-    "probe": Entry("probe", "ssl probe --init scratch", group="Evaluate", options_in="probe"),
-    "finetune": Entry("finetune", "ssl finetune --epochs 10 --label-fraction 0.1", group="Evaluate", options_in="finetune"),
+    "probe": Entry("probe", "ssl probe --init scratch", group="Evaluate", options_in="options"),
+    "finetune": Entry("finetune", "ssl finetune --epochs 10 --label-fraction 0.1", group="Evaluate", options_in="options"),
     "card": Entry("card", "ssl card latest --n 2000", group="Evaluate"),
     "plots": Entry("plots", "ssl plots", group="Look"),
-    "predict": Entry("predict", "ssl predict --n 16 --seed 1", group="Look", options_in="pictures"),
-    "map": Entry("map", "ssl map --queries 4", group="Look", options_in="pictures"),
-    "neighbours": Entry("neighbours", "ssl neighbours photos/cat.jpg", group="Look", options_in="pictures"),
+    "predict": Entry("predict", "ssl predict --n 16 --seed 1", group="Look", options_in="options.pictures"),
+    "map": Entry("map", "ssl map --queries 4", group="Look", options_in="options.pictures"),
+    "neighbours": Entry("neighbours", "ssl neighbours photos/cat.jpg", group="Look", options_in="options.pictures"),
     "suggest": Entry("suggest", "ssl suggest --n 50", group="Look"),
-    "views": Entry("views", "ssl views --dataset shapes", group="Look", options_in="pictures"),
+    "views": Entry("views", "ssl views --dataset shapes", group="Look", options_in="options.pictures"),
     "export": Entry("export", "ssl export latest --format onnx", group="Share"),
     "embed": Entry("embed", "ssl embed --images photos", group="Share"),
 }
@@ -47,7 +47,7 @@ RUNS_COMMANDS = {
     "rebuild": Entry("runs_rebuild", "ssl runs rebuild"),
     "rm": Entry("runs_rm", "ssl runs rm latest"),
 }
-DATA_COMMANDS = {"check": Entry("data_check", "ssl data check --dataset folder:photos", options_in="pictures")}
+DATA_COMMANDS = {"check": Entry("data_check", "ssl data check --dataset folder:photos", options_in="options.pictures")}
 ALL_COMMANDS = frozenset({*COMMANDS, *RUNS_COMMANDS, *DATA_COMMANDS})
 
 

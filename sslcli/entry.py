@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 class Entry:
     """A command: its file in commands/, an example line, its group in --help (None: no group), and where its options are.
 
-    They are a class named as the file is (`runs_list`: RunsList), in that file or in the file `options_in` of options/. A list
-    of commands is made of entries alone, and imports none of these files.
+    They are a class named as the file is (`runs_list`: RunsList), in the file of that name in the room `options_in`, or in the
+    file `options_in`. A list of commands is made of entries alone, and imports none of these files.
     """
 
     file: str
     example: str
     group: str | None = None
-    options_in: str | None = None
+    options_in: str = "commands"
 
     @property
     def _module(self) -> str:
-        return f"options.{self.options_in}" if self.options_in else f"commands.{self.file}"
+        return self.options_in if "." in self.options_in else f"{self.options_in}.{self.file}"
 
     @property
     def _class(self) -> str:
