@@ -9,7 +9,7 @@ import torch
 from sslcli.training.device import ENOUGH, bfloat16_gain
 
 MEASURED = {
-    "avx2": "the demo, speedrun-30s and --minutes, on two cores",
+    "avx2": "the demo, cifar10-laptop, speedrun-30s and --minutes, on two cores",
     "avx512": "nothing yet",
     "bf16": "the presets for CPUs and --minutes, on two cores",
     "arm": "nothing yet",

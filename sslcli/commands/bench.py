@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,7 +48,9 @@ def run(command: Bench) -> None:
     from sslcli.bench.columns import differences, measure, of_preset
     from sslcli.bench.cost import Costs
     from sslcli.bench.machine import class_in_words
+    from sslcli.bench.minutes import LONG
     from sslcli.bench.shown import show
+    from sslcli.console.progress import duration
     from sslcli.options.study import preset_files
 
     first = command.trainings[0]
@@ -56,6 +59,7 @@ def run(command: Bench) -> None:
     for training, name in zip(command.trainings, differences(command.trainings), strict=True):
         say(f"timing {name}")
         columns.append({"name": name} | measure(registry, training, costs))
+    say(class_in_words(columns[0]["machine_class"]))
     presets: dict[str, dict[str, float]] = {}
     if command.presets or (command.presets is None and len(columns) == 1):
         costs.in_part = True
@@ -63,6 +67,9 @@ def run(command: Bench) -> None:
             say(f"timing preset {name}")
             presets[name] = of_preset(registry, name, first, costs)
     show(columns, presets, style=command.format)
-    say(class_in_words(columns[0]["machine_class"]))
     lines = [line if "--project" in line else registry.command(line) for line in command.typed]
+    seconds = max(column["expected_seconds"] for column in columns)
+    if seconds > LONG and lines[0].startswith("ssl pretrain") and columns[0]["machine_class"] != "cuda":
+        sooner = re.sub(r" --(epochs|max-steps)[ =]\S+", "", lines[0])
+        say(f"this would take {duration(seconds)}; for a result sooner, type: {sooner} --minutes 15")
     say(f"to run it, type: {', or: '.join(lines)}")

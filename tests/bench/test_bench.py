@@ -63,6 +63,17 @@ def test_the_table_has_a_line_for_each_part_of_a_step_and_the_next_command(ssl: 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_pretraining_of_hours_on_a_cpu_is_not_the_only_command_that_is_advised(ssl: Cli) -> None:
+    line = f"bench pretrain {FAST} --no-presets --knn-every 0 --batch-size 32"
+    said = ssl(f"{line} --epochs 9000000").err
+    assert re.search(
+        r"this would take [\d,]+ h.*; for a result sooner, type: ssl pretrain --dataset shapes .*--minutes 15\n", said
+    )
+    assert "--epochs" not in said.partition("sooner, type:")[2].partition("\n")[0]
+    assert said.index("class of this machine") < said.index("for a result sooner") < said.index("to run it, type: ssl pretrain")
+    assert "for a result sooner" not in ssl(f"{line} --epochs 1").err
+
+
 @pytest.mark.parametrize("style", ["csv", "markdown"])
 def test_other_formats_have_the_same_figures(ssl: Cli, style: str) -> None:
     result = ssl(f"bench probe {FAST} --epochs 1 --format {style}")

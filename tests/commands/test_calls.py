@@ -36,6 +36,7 @@ MAPS, CHECK, EMBED = (
 )
 REST, SUGGEST = "labelling.rest.label_rest", "labelling.next_labels.suggest"
 FIELDS, STATES, EXPORT = "verification.printing.print_fields", "verification.printing.print_states", "export.export.export"
+COLUMN: dict[str, Any] = {"machine_class": "bf16", "expected_seconds": 60.0}
 PROVER, COLUMNS, MEASURE = "verification.numbers.Prover", "bench.shown.show", "bench.columns.measure"
 CARD = "cards.files.make_and_show"
 PLACES: dict[str, Any] = {"data_dir": None, "device": "auto"}
@@ -101,7 +102,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
     def of(name: str) -> list[tuple[Any, ...]]:
         made: list[tuple[Any, ...]] = []
-        given = {MAKE: PAGE, VIEWS: PAGE, PROVER: SimpleNamespace(look=None), MEASURE: {"machine_class": "bf16"}}.get(name, [])
+        given = {MAKE: PAGE, VIEWS: PAGE, PROVER: SimpleNamespace(look=None), MEASURE: COLUMN}.get(name, [])
         monkeypatch.setattr(f"sslcli.{name}", lambda *values, **named: made.append((list(values), named)) or given)
         return made
 
@@ -214,4 +215,4 @@ def test_an_option_given_twice_to_bench_makes_two_columns_and_one_given_once_hol
     wanted = [Pretrain(dataset="shapes", epochs=1, **column).options() for column in columns]
     assert [training.options() for (_, training, _), _ in measured] == wanted
     names = [" ".join(f"--{name.replace('_', '-')} {value}" for name, value in column.items()) for column in columns]
-    assert shown == [([[{"machine_class": "bf16", "name": name} for name in names], {}], {"style": "json"})]
+    assert shown == [([[COLUMN | {"name": name} for name in names], {}], {"style": "json"})]

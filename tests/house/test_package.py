@@ -50,7 +50,7 @@ def test_a_wheel_in_an_empty_environment_has_every_file_of_the_package(tmp_path:
     assert set(shown["files"]) == {name for name in ours if "__pycache__" not in name}
     assert {"presets/demo.yaml", "templates/report.html.j2"} < set(shown["files"])
     assert shown["version"] == shown["metadata"] == __version__
-    assert shown["scripts"] == ["sslcli.cli:main"]
+    assert shown["scripts"] == ["sslcli.__main__:main"]
 
 
 def test_the_citation_and_the_changes_are_of_this_version() -> None:
