@@ -124,7 +124,8 @@ def choose(registry: Registry, *, study: str | None, everything: bool = False) -
     studies = list(dict.fromkeys(run.study or "" for run in runs))
     if study is not None and study not in studies:
         names = [name for name in studies if name]
-        raise StateError(f"no study is called {study!r}; {did_you_mean(study, names)}there are: {', '.join(names) or 'none'}")
+        known = f"{did_you_mean(study, names)}there are: {', '.join(names) or 'none'}"
+        raise StateError(f"no study is called {study!r}; {known}; to see all runs, type: ssl runs list")
     wanted = (newest_study(runs) if study is None and not everything else study) or ""
     within = [run for run in runs if (run.study or "") == wanted]
     whole = everything and study is None

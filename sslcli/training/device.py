@@ -41,7 +41,10 @@ def choose_device(name: str) -> torch.device:
         name = next(kind for kind, found in there.items() if found)
     if not there[name]:
         found = " or ".join(kind for kind, is_there in there.items() if is_there)
-        raise StateError(f"--device {name}: torch finds no such device on this machine; accepted here: auto or {found}")
+        raise StateError(
+            f"--device {name}: torch finds no such device on this machine; accepted here: auto or {found}; "
+            f"type the command again with --device {found}"
+        )
     return _own_gpu() if name == "cuda" and world() > 1 else torch.device(name)
 
 

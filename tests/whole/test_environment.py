@@ -160,3 +160,4 @@ def test_no_gpu_to_see_is_a_message(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     result = ssl(f"pretrain {TINY} --device cuda")
     assert (result.code, "torch finds no such device" in result.err) == (3, True)
+    assert result.err.rstrip().endswith("type the command again with --device cpu")
