@@ -15,6 +15,7 @@ from sslcli.comparison.differences import (
 )
 from sslcli.comparison.options_apart import NO_SETTINGS, Settings, settings_in_words
 from sslcli.comparison.rows import EvaluationRow, row_of
+from sslcli.console.messages import WIDEST, room_across, say, wrapped
 from sslcli.errors import StateError, did_you_mean
 from sslcli.evaluation.protocols import evaluations
 from sslcli.evaluation.statistics import InitDifference
@@ -129,6 +130,8 @@ def choose(registry: Registry, *, study: str | None, everything: bool = False) -
     wanted = (newest_study(runs) if study is None and not everything else study) or ""
     within = [run for run in runs if (run.study or "") == wanted]
     whole = everything and study is None
+    if study is None and not everything:
+        _tell_of_unfinished(every, studies, wanted)
     chosen = runs if whole else within if everything else newest(within, {run.id: run.setup for run in every})
     others = [] if whole else [name for name in studies if name != wanted]
     if any("folds_acc" in run.metrics for run in chosen):
@@ -136,6 +139,15 @@ def choose(registry: Registry, *, study: str | None, everything: bool = False) -
 
         chosen = with_folds(registry, chosen)
     return Chosen(sorted(chosen, key=in_order), others, [run.id for run in every])
+
+
+def _tell_of_unfinished(every: list[Run], finished: list[str], shown: str) -> None:
+    """Say so if the newest study of the project has no finished evaluation, so that an older one is shown."""
+    newest_here = next((run.study for run in reversed(every) if run.study and run.status != "published"), None)
+    if newest_here and newest_here not in finished:
+        instead = f"study {shown}" if shown else "the runs of no study"
+        text = f"study {newest_here} has no finished evaluation yet, showing {instead}; to see how it stands, type: "
+        say("\n".join(wrapped(f"{text}ssl status --study {newest_here}", min(WIDEST, room_across()))))
 
 
 def newest(runs: Iterable[Run], setups: dict[str, str | None]) -> list[Run]:

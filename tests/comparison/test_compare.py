@@ -92,6 +92,19 @@ def test_the_newest_study_is_shown_unless_runs_outside_it_make_a_newer_pair(regi
     assert "yes, by 40.0 points" in ssl("compare").out
 
 
+def test_a_newer_study_without_a_finished_evaluation_is_named(registry: Registry, ssl: Cli) -> None:
+    for init, accuracy in (("pretrained", 0.6), ("scratch", 0.4)):
+        made = vars(evaluation(init, accuracy, study="first", protocol="linear"))
+        registry.create(f"{init}-x", **{key: value for key, value in made.items() if key not in ("id", "created")})
+    assert ssl("compare").err == ""
+    registry.create("second-x", experiment="pretrain", status="running", study="second")
+    for line in ("compare", "report"):
+        told = " ".join(ssl(line).err.split())
+        assert "study second has no finished evaluation yet, showing study first" in told, line
+        assert "type: ssl status --study second" in told, line
+        assert "second" not in ssl(f"{line} --study first").err
+
+
 def test_two_differences_of_one_kind_are_told_apart_by_their_runs() -> None:
     scratch = evaluation("scratch", 0.4)
     sentence = answer([difference_of([(evaluation("pretrained", accuracy), scratch)]) for accuracy in (0.5, 0.6)])
