@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from sslcli.data.batches import generator
 from sslcli.distributed import average_gradients, rank
 from sslcli.errors import DivergedError
+from sslcli.training.device import seed_draws
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
 
@@ -103,7 +104,8 @@ def take_steps(
     """
     module.train()
     began = time.monotonic() - progress.seconds
-    look_steps, look_seconds = LOOK_EVERY.get(next(module.parameters()).device.type, LOOK_ELSEWHERE)
+    device = next(module.parameters()).device
+    look_steps, look_seconds = LOOK_EVERY.get(device.type, LOOK_ELSEWHERE)
     unseen: list[dict[str, Tensor]] = []
     looked = time.monotonic()
 
@@ -128,7 +130,7 @@ def take_steps(
         with stop.deferred():
             for group in optimizer.param_groups:
                 group["lr"] = group.get("constant_lr") or lr_at(step) * group["lr_scale"]
-            torch.manual_seed(generator(seed, "model", step, rank()).initial_seed())  # dropout and the like
+            seed_draws(generator(seed, "model", step, rank()).initial_seed(), device)  # dropout and the like
             loss, scalars = loss_at(step)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
