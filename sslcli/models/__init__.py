@@ -41,6 +41,7 @@ BACKBONES = {
     "resnet9-small": Backbone("sslcli.models.backbones.resnet9:resnet9_small"),
     "resnet9": Backbone("sslcli.models.backbones.resnet9:ResNet9"),
     "resnet9-wide": Backbone("sslcli.models.backbones.resnet9:resnet9_wide"),
+    "resnet9-wide-1024": Backbone("sslcli.models.backbones.resnet9:resnet9_wide_1024"),
     "resnet9-large": Backbone("sslcli.models.backbones.resnet9:resnet9_large"),
 }
 """Every backbone of the program by name, one line each, in the order in which they are shown."""
