@@ -181,7 +181,7 @@ def _draw(path: Path, data: ImageData, check: Check) -> None:
         least = apart[max(SHOWN, len(apart) - SHOWN) :]
         sections.append((f"The least similar above the threshold of {check.threshold:g}", least))
     shown = [(heading, [_shown(pair, data) for pair in part]) for heading, part in sections]
-    title = f"{check.dataset}: {len(pairs)} pairs of the same picture across training and test"
+    title = f"{check.dataset}: {len(pairs)} pairs of copies or near copies across training and test"
     subtitle = "Left: a training image; right: a test image, both unchanged. Mirrored: the right one matches when mirrored."
     save_picture(draw_pairs(shown, title=title, subtitle=subtitle), path, description=f"Data {check.fingerprint}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -18,6 +18,7 @@ from sslcli.comparison.answer import answer, speaks_of
 from sslcli.comparison.arms import NOUN, arm_words
 from sslcli.comparison.comparison import Comparison, choose, compared_runs
 from sslcli.comparison.differences import pair_up
+from sslcli.comparison.ranking import Ranking
 from sslcli.errors import UsageError
 from sslcli.evaluation.naming import heading
 from sslcli.figures.palette import DARK, LIGHT
@@ -29,6 +30,7 @@ from sslcli.report.embedded import that_fit
 from sslcli.report.pictures import find_pictures, in_order, shown_at_once
 from sslcli.report.provenance import Measured
 from sslcli.report.quality import quality_figures
+from sslcli.report.rates import shared_rates
 from sslcli.report.section import Content, Material
 from sslcli.report.sections import SECTIONS
 from sslcli.report.standing import highest, standing, who
@@ -85,11 +87,11 @@ def _page(registry: Registry, chosen: list[Run], names: dict[str, str]) -> str:
 def _material(registry: Registry, chosen: list[Run], comparison: Comparison, beside: Collection[str]) -> Material:
     """The content of the sections; the pictures that fit are not chosen yet. `beside` are runs compared as encoders."""
     runs = _runs_of(registry, chosen)
-    checks, unchecked = data_checks(registry.root, _datasets(runs))
+    checks, unchecked, copies = data_checks(registry.root, _datasets(runs))
     found, damaged = find_pictures(registry, runs)
     return Material(
-        registry=registry, chosen=chosen, checks=checks, unchecked=unchecked, damaged=damaged, rankings=comparison.rankings,
-        beside=comparison.beside, names=arm_words(run.init for run in chosen),
+        registry=registry, chosen=chosen, checks=checks, unchecked=unchecked, copies=copies, damaged=damaged,
+        rankings=comparison.rankings, beside=comparison.beside, names=arm_words(run.init for run in chosen),
         measured=Measured(
             comparison.rows, comparison.differences, runs, [run for run in pair_up(chosen)[1] if run.id not in beside]
         ),
@@ -133,12 +135,20 @@ def _head(material: Material) -> dict[str, Any]:
         "counts": counts(material.registry, chosen),
         "standing": order,
         "verdicts": verdicts(differences),
-        "who": highest(encoders, images) + who(chosen, material.names) if order else "",
+        "who": _about(material, encoders, images) if order else "",
         "tested": which_tested(chosen),
         "speaks_of": speaks_of(differences) if differences else answer(differences),
         "forest": forest(differences, images, material.beside),
         "whose": f"{heading(whose)} minus {INIT_WORDS[1]}{', or minus the encoder that a row names' * bool(material.beside)}",
     }
+
+
+def _about(material: Material, encoders: Sequence[Ranking], tested: Mapping[str, str]) -> str:
+    """Below the order of the encoders: the highest accuracy, what their names mean, and which protocol gave them one rate."""
+    sentences = (
+        highest(encoders, tested), who(material.chosen, material.names), *shared_rates(material.measured.runs),
+    )  # fmt: skip
+    return " ".join(filter(None, sentences))
 
 
 def _render(head: Content, material: Material) -> str:

@@ -55,7 +55,7 @@ KINDS = (
          "What pretraining sees: training images and augmented views of them."),
     Kind("map", "Pictures", "Map of the representations", _word("map"), "map",
          "Test images with similar representations lie close together. The kNN accuracy above a map is that of the images in "
-         "its heading; the kNN protocol, in the tables, uses all test images and all labels."),
+         "its heading; the tables have that of the kNN protocol."),
     Kind("neighbours", "Pictures", "Nearest neighbours", _word("neighbours"), "map",
          "Test images and the training images with the most similar representations."),
     Kind("other", "Pictures", "Further pictures", "", ""),

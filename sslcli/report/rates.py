@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.report.answer import share
@@ -15,24 +16,42 @@ def rate_in_words(runs: Sequence[Run], protocol: str, names: Mapping[str, str]) 
 
     `names` are the encoders' names by init.
     """
-    if protocol not in PROTOCOLS or PROTOCOLS[protocol].frozen:
-        return ""
-    mine = [run for run in runs if run.protocol == protocol and (run.options.get("lr") or run.metrics.get("rate"))]
-    if len({run.init for run in mine}) < 2:
-        return ""
-    if all("rate" in run.metrics for run in mine):
+    mine = _of(runs, protocol)
+    if mine and all("rate" in run.metrics for run in mine):
         return (
             "The learning rate was chosen for each encoder on validation images, from the same four: "
             f"{', '.join(_chosen(mine, names))}."
         )
-    rates = {run.options.get("lr") for run in mine}
-    if len(rates) > 1 or None in rates:
+    if (rate := _shared_rate(mine)) is None:
         return ""
     another = ", and another network may need another rate" if set(names) - set(INIT_WORDS) else ""
     return (
-        f"All encoders had the same learning rate, {rates.pop():g}. It was not chosen for each of them{another}. To choose it "
+        f"All encoders had the same learning rate, {rate:g}. It was not chosen for each of them{another}. To choose it "
         "for each on validation images, repeat the study with --set finetune.search_lr=true."
     )
+
+
+def shared_rates(runs: Sequence[Run]) -> list[str]:
+    """A sentence for each protocol whose encoders all had the same learning rate."""
+    return [
+        f"In {protocol.name} all encoders had the same learning rate, which was not chosen for each."
+        for key, protocol in PROTOCOLS.items()
+        if _shared_rate(_of(runs, key)) is not None
+    ]
+
+
+def _of(runs: Sequence[Run], protocol: str) -> list[Run]:
+    """The runs of a protocol that trains the encoder, with a known rate; [] unless they are of several encoders."""
+    if protocol not in PROTOCOLS or PROTOCOLS[protocol].frozen:
+        return []
+    mine = [run for run in runs if run.protocol == protocol and (run.options.get("lr") or run.metrics.get("rate"))]
+    return mine if len({run.init for run in mine}) > 1 else []
+
+
+def _shared_rate(runs: Sequence[Run]) -> float | None:
+    """The learning rate that all these runs had from their options; None if there is none, or each searched its own."""
+    rates = {None if "rate" in run.metrics else cast("float | None", run.options.get("lr")) for run in runs}
+    return rates.pop() if len(rates) == 1 else None
 
 
 def _chosen(runs: Sequence[Run], names: Mapping[str, str]) -> list[str]:

@@ -24,7 +24,8 @@ class Material:
 
     `beside` are the differences of own pretraining from encoders from elsewhere, `names` the names of all encoders by init.
 
-    `checks` are the tables of the data checks, `unchecked` sentences about data sets without one. `found` are all pictures, in
+    `checks` are the tables of the data checks, `unchecked` sentences about data sets without one, `copies` about test images of
+    which training has copies. `found` are all pictures, in
     order; `kept` are those that fit into the page, `left_out` the others. `damaged` are the names of damaged files.
     """
 
@@ -36,6 +37,7 @@ class Material:
     names: Mapping[str, str]
     checks: Sequence[Table]
     unchecked: Sequence[str]
+    copies: Sequence[str]
     found: Sequence[Picture]
     damaged: Sequence[str]
     kept: Sequence[Picture] = ()

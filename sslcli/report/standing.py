@@ -48,7 +48,7 @@ def highest(rankings: Sequence[Ranking], tested: Mapping[str, str]) -> str:
     first = best.methods[0]
     images = tested[first.runs[0]]
     return (
-        f"The highest of these accuracies is that of {first.method} in {best.place}: {_per_cent(first.mean)} of the {images}. "
+        f"The highest of these accuracies is that of {first.method} in {best.place}: {_per_cent(first.mean)} of the {images}."
     )
 
 

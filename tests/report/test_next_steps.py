@@ -138,8 +138,9 @@ def test_what_to_type_next_names_the_best_encoder_and_every_command_can_be_typed
         build(line)
     words = " ".join(section.split())
     assert "gives each of the 31 images without a label a class and a confidence." in words
-    assert "Expect about 0 of 100 to be wrong, as of the 24 labelled images in 2 folds" in words
-    assert "is another one than those of the folds: on the " in words
+    expected = "Expect about 0 of 100 to be wrong, if the others are like these: of the 24 labelled images in 2 folds, 0 were. "
+    assert expected + "ssl predict uses none of the folds" in words
+    assert "but one that had 1 of its 4 test images wrong. The folds say more: they tested more images." in words
     assert "in sub-folders named as their classes (cat, dog, owl)" in words
     assert 'href="#next"' in text
     gaps = text[text.index('<section id="gaps"') :]
@@ -156,11 +157,25 @@ def test_without_encoders_from_elsewhere_ones_own_is_used_and_others_and_folds_a
     assert "They use pretrained, by run" in words
     assert "add --beside torchvision:resnet50 --download to the command under Recipe" in words
     assert "Or repeat the study with --folds 10" in words
-    assert (
-        "Expect about 25 of 100 to be wrong, as of the 4 test images, if the others are like these; perhaps more in classes"
-        in words
-    )
+    assert "Expect about 25 of 100 to be wrong, if the others are like these: of the 4 test images, 1 was." in words
     assert "of the folds" not in words
+
+
+def test_the_class_that_is_most_often_wrong_is_named_if_it_is_much_worse(registry: Registry, study: dict[str, Run]) -> None:
+    folder = study["theirs"].folder
+
+    def said(wrong: list[int]) -> str:
+        right = [(label + 1) % 3 if place in wrong else label for place, label in enumerate(LABELS)]
+        keep(
+            registry.path(f"{folder}/{IN_FOLDS}"),
+            Kept(np.eye(3, dtype=np.float32)[right], np.array(LABELS), np.arange(IMAGES)),
+        )
+        words = " ".join(read(make(registry, "s")).text.split())
+        return words.partition("24 labelled images in 2 folds, ")[2].partition("ssl predict uses")[0]
+
+    assert "Most often wrong: “owl”, 3 of 6." in said([0, 18, 19, 20])
+    assert "Most often wrong" not in said([0, 1, 2, 10, 11, 18, 19])
+    assert "Most often wrong" not in said([])
 
 
 def test_a_page_of_a_named_data_set_says_nothing_of_what_to_type_next(registry: Registry, study: dict[str, Run]) -> None:

@@ -223,7 +223,7 @@ def test_the_data_check_is_shown_without_its_lists(study: Registry) -> None:
     path = study.root / "results" / "data" / "cifar10.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(content))
-    ((table,), without) = data_checks(study.root, {"cifar10": None})
+    ((table,), without, _) = data_checks(study.root, {"cifar10": None})
     cells = [[cell.text for cell in row] for row in table.rows]
     assert cells == [["images", "60,000"], ["exact duplicates train test", "3"], ["share", "0.00012"], ["clean", "no"]]
     assert not without
@@ -232,7 +232,7 @@ def test_the_data_check_is_shown_without_its_lists(study: Registry) -> None:
     assert "exact duplicates train test" in read(make(study, "s")).text
     for damaged in ("{", "{}", "[1]"):
         path.write_text(damaged)
-        assert data_checks(study.root, {"cifar10": None}) == ([], ["the data check results/data/cifar10.json is damaged"])
+        assert data_checks(study.root, {"cifar10": None}) == ([], ["the data check results/data/cifar10.json is damaged"], [])
 
 
 def test_the_data_check_says_its_counts_in_words_and_has_a_table_of_the_classes(tmp_path: Path) -> None:
@@ -246,7 +246,11 @@ def test_the_data_check_says_its_counts_in_words_and_has_a_table_of_the_classes(
     path = tmp_path / "results" / "data" / "folder-p.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(content))
-    (check, classes), _ = data_checks(tmp_path, {"folder:p": None})
+    (check, classes), _, copies = data_checks(tmp_path, {"folder:p": None})
+    assert copies == [
+        "9 of the 30 test images of folder:p have a copy or a near copy in training, and so may be easier than new images. To "
+        "compare without, type: ssl compare --without-duplicates."
+    ]
     found = {row[0].text: row[1].text for row in check.rows}
     assert set(found) == set(WORDS.values())
     assert found["images in training, with and without a label"] == "1,200"
@@ -259,7 +263,7 @@ def test_the_data_check_of_a_folder_is_found_by_its_name(study: Registry) -> Non
     path = study.root / "results" / "data" / "folder-my-photos.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"images": 3}))
-    ((table,), without) = data_checks(study.root, {"folder:../My photos": None})
+    ((table,), without, _) = data_checks(study.root, {"folder:../My photos": None})
     assert [cell.text for cell in table.rows[0]] == ["images", "3"]
     assert not without
 

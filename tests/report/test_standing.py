@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sslcli.comparison.ranking import Ranked, Ranking
-from sslcli.report.rates import rate_in_words
+from sslcli.report.rates import rate_in_words, shared_rates
 from sslcli.report.standing import highest, standing, who
 from sslcli.report.tested import IN_A_FOLD, which_tested
 from sslcli.runs.run import Run
@@ -52,7 +52,7 @@ def test_three_evaluations_are_three_sentences_that_say_the_order_and_who_cannot
 def test_the_highest_accuracy_of_several_evaluations_is_named_with_its_encoder() -> None:
     images = {"lite0": "202 labelled images in 10 folds", "own pretraining": "39 test images"}
     sentence = (
-        "The highest of these accuracies is that of lite0 in linear evaluation: 96.0 % of the 202 labelled images in 10 folds. "
+        "The highest of these accuracies is that of lite0 in linear evaluation: 96.0 % of the 202 labelled images in 10 folds."
     )
     assert highest([FINETUNE, KNN, LINEAR], images) == sentence
     assert highest([LINEAR], images) == ""
@@ -148,3 +148,6 @@ def test_a_shared_rate_is_said_to_be_chosen_for_no_encoder_and_searched_rates_ar
         "lite0 on 100 % of the labels 0.1, lite0 on 10 % of the labels 0.01."
     )
     assert rate_in_words([evaluation("linear", init, metrics={"rate": 1.0}) for init in names], "linear", names) == ""
+    assert shared_rates(shared) == ["In fine-tuning all encoders had the same learning rate, which was not chosen for each."]
+    for none in (searched, shared[:1], lost, few, []):
+        assert shared_rates(none) == []

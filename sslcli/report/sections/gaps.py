@@ -9,7 +9,7 @@ from sslcli.report.section import Content, Material, Section
 def content(material: Material) -> Content:
     """The sentences."""
     unchecked = [f"{words[0].upper()}{words[1:]}." for words in material.unchecked]
-    return {"gaps": gaps(material.measured) + unchecked}
+    return {"gaps": [*gaps(material.measured), *material.copies, *unchecked]}
 
 
 TEMPLATE = """\

@@ -7,18 +7,23 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sslcli.comparison.differences import folds_of
+import numpy as np
+
+from sslcli.comparison.differences import folds_of, images_of
 from sslcli.data import FOLDER
 from sslcli.evaluation.protocols import PROTOCOLS
+from sslcli.report.class_sizes import kept_of
 from sslcli.report.counts import picture_lines
 from sslcli.report.section import Content, Material, Section
 from sslcli.report.tested import tested_by
 from sslcli.runs.naming import INIT_WORDS
+from sslcli.runs.next_step import record_or_index
 from sslcli.runs.paths import as_read
 from sslcli.runs.run import Run
 
 NAMED = 6  # classes that a sentence names
 MOST_TO_LABEL = 50  # images that the page proposes to label at a time
+WORSE = 1.5  # times the share of wrong images of all; the page names a class that is so much worse
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,8 @@ def _of_labels(run: Run, pictures: Pictures, material: Material) -> Iterator[Ste
         f"This command gives each of the {pictures.without_label:,} images without a label a class and a confidence. "
         f"{_expected(run, material)}",
         f"ssl predict --run {run.id} --images {folder} --out all-labels.csv",
-        "In all-labels.csv look first at low confidences, and at the images marked unlike.",
+        "In all-labels.csv look first at low confidences, and at the images marked unlike: they resemble none that it learned "
+        "from.",
     )
 
 
@@ -148,20 +154,39 @@ def _in_folds(material: Material) -> bool:
 
 
 def _expected(run: Run, material: Material) -> str:
-    """How many of its labels will be wrong, from the accuracy: in folds also from that of the one classifier that labels."""
+    """How many of its labels will be wrong, from the tested images: all, those of the worst class, and, in folds, those that
+    the one classifier that labels was tested on."""
     own = next((record.metrics for record in material.measured.runs if record.id == run.id), {})
+    wrong = _wrong(run.metrics, images_of(run))
     itself = (
-        f" The classifier of ssl predict is another one than those of the folds: on the {own['test_images']} test images "
-        f"it was wrong in {_wrong(own)} of 100."
+        f" ssl predict uses none of the folds' classifiers, but one that had {_wrong(own, own['test_images'])} of its "
+        f"{own['test_images']:,.0f} test images wrong. The folds say more: they tested more images."
     ) if folds_of(run) is not None and "test_images" in own else ""  # fmt: skip
     return (
-        f"Expect about {_wrong(run.metrics)} of 100 to be wrong, as of the {tested_by(run)}, if the others are like these; "
-        f"perhaps more in classes with few labels.{itself}"
+        f"Expect about {100 * (1 - run.metrics['test_acc']):.0f} of 100 to be wrong, if the others are like these: of the "
+        f"{tested_by(run)}, {wrong} {'was' if wrong == 1 else 'were'}.{_worst_class(run, material)}{itself}"
     )
 
 
-def _wrong(metrics: Mapping[str, float]) -> str:
-    return f"{100 * (1 - metrics['test_acc']):.0f}"
+def _wrong(metrics: Mapping[str, float], images: float) -> int:
+    return round((1 - metrics["test_acc"]) * images)
+
+
+def _worst_class(run: Run, material: Material) -> str:
+    """The class with the largest share of wrong images, if a share of at least WORSE times that of all; else "".
+
+    "" too if the logits were not kept.
+    """
+    kept = kept_of(material.registry, run)
+    classes = record_or_index(material.registry, run).data.get("classes") or []
+    if kept is None or kept.logits.shape[1] != len(classes):
+        return ""
+    counts, right = (np.bincount(kept.labels, weights, len(classes)) for weights in (None, kept.right))
+    shares = np.divide(counts - right, counts, out=np.zeros(len(classes)), where=counts > 0)
+    worst = int(shares.argmax())
+    if shares[worst] == 0 or shares[worst] < WORSE * (1 - kept.right.mean()):
+        return ""
+    return f" Most often wrong: “{classes[worst]}”, {counts[worst] - right[worst]:.0f} of {counts[worst]:.0f}."
 
 
 def _listed(pictures: Pictures) -> str:

@@ -46,7 +46,8 @@ def _note(kind: Kind, material: Material) -> str:
     words = []
     if kind.key in OF_TEST and in_folds and len(tested) == 1:
         words.append(
-            f"The test images here are the {tested.pop():,.0f} of the test part; the tables of folds count all labelled images."
+            f"The test images here are the {tested.pop():,.0f} of the test part, classified by one classifier of each encoder; "
+            "the tables of folds count all labelled images."
         )
     if kind.key in OF_A_PAIR and set(material.names) - set(INIT_WORDS):
         words.append("Drawn for one's own encoder and scratch; encoders from elsewhere are in the tables.")
