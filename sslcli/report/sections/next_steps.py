@@ -122,7 +122,8 @@ def _of_labels(run: Run, pictures: Pictures, material: Material) -> Iterator[Ste
         f"To teach a classifier: typical ones of those without a label. This command chooses {count}:",
         f"ssl suggest --run {run.id} --n {count}",
         "It writes them to results/labels/next.csv, below the labels that you have, and shows them in "
-        "results/predictions/suggested.png. Fill in the column label, and repeat the study with this file as --labels.",
+        "results/predictions/suggested.png. Fill in the column label, and repeat the study (the command is under Recipe) with "
+        f"this file as --labels{', without --folds: folds would test these typical images, too' * _in_folds(material)}.",
     )
     folds = "" if _in_folds(material) else " Or repeat the study with --folds 10: then every labelled image is tested."
     yield Step(
@@ -205,4 +206,4 @@ TEMPLATE = """\
 </dl>
 """  # noqa: E501  (a line of the page)
 
-SECTION = Section(key="next", heading="What next", chapter="Results", content=content, template=TEMPLATE)
+SECTION = Section(key="next", heading="What next", content=content, template=TEMPLATE)

@@ -10,6 +10,8 @@ from sslcli.runs.naming import INIT_WORDS
 
 OF_TEST = ("over-time", "curves", "predictions", "map", "neighbours")
 """The kinds of picture that show the test images, never those of folds."""
+OF_ONE = ", classified by one classifier of each encoder; the tables of folds count all labelled images"
+"""What is said of them once."""
 OF_A_PAIR = ("curves", "map", "neighbours")
 """The kinds of picture without encoders from elsewhere."""
 TEMPLATE = """\
@@ -39,16 +41,19 @@ def content(kind: Kind, material: Material) -> Content | None:
     return {"kind": kind, "pictures": shown, "folded": folded, "note": _note(kind, material)}
 
 
+def _place_among_of_test(kind: Kind) -> int:
+    """The place of a kind of picture among those of the test images; the others come last."""
+    return KINDS.index(kind) if kind.key in OF_TEST else len(KINDS)
+
+
 def _note(kind: Kind, material: Material) -> str:
     """What a kind of picture leaves out, beside the tables: the images that only folds test, and encoders from elsewhere."""
     tested = {run.metrics["test_images"] for run in material.measured.runs if "test_images" in run.metrics}
     in_folds = any(row.folds for row in material.measured.rows)
     words = []
     if kind.key in OF_TEST and in_folds and len(tested) == 1:
-        words.append(
-            f"The test images here are the {tested.pop():,.0f} of the test part, classified by one classifier of each encoder; "
-            "the tables of folds count all labelled images."
-        )
+        first = min((kind_of(picture.name) for picture in material.kept), key=_place_among_of_test)
+        words.append(f"The test images here are the {tested.pop():,.0f} of the test part{OF_ONE * (kind is first)}.")
     if kind.key in OF_A_PAIR and set(material.names) - set(INIT_WORDS):
         words.append("Drawn for one's own encoder and scratch; encoders from elsewhere are in the tables.")
     return " ".join(words)
