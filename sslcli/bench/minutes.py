@@ -32,7 +32,7 @@ RECIPE: dict[str, Any] = {"optimizer": "muon", "momentum": 0.95, "batch_size": 2
 """The best options for short pretrainings of CIFAR-10, by validation accuracy (results/speedrun.md); methods have more."""
 SETTLED = (*RECIPE, "backbone", "stem", "epochs", "max_steps", "view_sizes", "knn_every")
 """The options that `settle_minutes` may set, besides those of the method."""
-SMALL_NETS = (("resnet9-large", 1_200_000), ("resnet9-wide-1024", 300_000), ("resnet9", 0))
+SMALL_NETS = (("resnet9-large", 1_200_000), ("resnet9-wide", 300_000), ("resnet9", 0))
 """For images below LARGE on a CPU, take the first encoder that can see this number of images within the minutes.
 
 The numbers follow the budgets of the speedruns; they were not tuned.

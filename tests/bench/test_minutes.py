@@ -96,7 +96,7 @@ def test_what_a_person_chose_stays_and_the_rest_is_the_recipe(registry: Registry
     [
         (50_000, "resnet9", "16"),
         (200_000, "resnet9", "16:0.375,24:0.5,32:0.125"),
-        (500_000, "resnet9-wide-1024", "16:0.375,24:0.5,32:0.125"),
+        (500_000, "resnet9-wide", "16:0.375,24:0.5,32:0.125"),
         (2_000_000, "resnet9-large", "16:0.375,24:0.5,32:0.125"),
     ],
 )

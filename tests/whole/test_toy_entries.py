@@ -160,7 +160,7 @@ SPELLED = {
     "options/pretrain.py": ({"cifar10", "resnet18"}, "defaults"),
     "plans/inheriting.py": ({"cifar10", "resnet18"}, "defaults"),
     "runs/option_versions.py": ({"cifar10", "resnet18"}, "defaults of version 1, which never change"),
-    "bench/minutes.py": ({"resnet9", "resnet9-wide-1024", "resnet9-large"}, "what --minutes chooses from"),
+    "bench/minutes.py": ({"resnet9", "resnet9-wide", "resnet9-large"}, "what --minutes chooses from"),
     "methods/mae.py": ({"vit-tiny", "vit-small"}, "the backbones that give tokens"),
 }
 """Where a data set or a backbone is named that is chosen there, not described."""
