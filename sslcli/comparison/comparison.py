@@ -131,7 +131,7 @@ def choose(registry: Registry, *, study: str | None, everything: bool = False) -
     within = [run for run in runs if (run.study or "") == wanted]
     whole = everything and study is None
     if study is None and not everything:
-        _tell_of_unfinished(every, studies, wanted)
+        _tell_of_unfinished(registry, every, studies, wanted)
     chosen = runs if whole else within if everything else newest(within, {run.id: run.setup for run in every})
     others = [] if whole else [name for name in studies if name != wanted]
     if any("folds_acc" in run.metrics for run in chosen):
@@ -141,13 +141,18 @@ def choose(registry: Registry, *, study: str | None, everything: bool = False) -
     return Chosen(sorted(chosen, key=in_order), others, [run.id for run in every])
 
 
-def _tell_of_unfinished(every: list[Run], finished: list[str], shown: str) -> None:
-    """Say so if the newest study of the project has no finished evaluation, so that an older one is shown."""
+def _tell_of_unfinished(registry: Registry, every: list[Run], finished: list[str], shown: str) -> None:
+    """Say so, once, if the newest study of the project has no finished evaluation, so that an older one is shown."""
     newest_here = next((run.study for run in reversed(every) if run.study and run.status != "published"), None)
     if newest_here and newest_here not in finished:
         instead = f"study {shown}" if shown else "the runs of no study"
-        text = f"study {newest_here} has no finished evaluation yet, showing {instead}; to see how it stands, type: "
-        say("\n".join(wrapped(f"{text}ssl status --study {newest_here}", min(WIDEST, room_across()))))
+        command = registry.command(f"ssl status --study {newest_here}")
+        text = (
+            f"showing {instead}: {newest_here} has no finished evaluation yet; to see how {newest_here} stands, type: {command}"
+        )
+        if text not in registry.told:
+            registry.told.add(text)
+            say("\n".join(wrapped(text, min(WIDEST, room_across()))))
 
 
 def newest(runs: Iterable[Run], setups: dict[str, str | None]) -> list[Run]:

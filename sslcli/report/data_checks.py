@@ -34,13 +34,13 @@ WORDS = {
 """The entries of a data check, by their keys with spaces, in words."""
 
 
-def data_checks(root: Path, datasets: Mapping[str, str | None]) -> tuple[list[Table], list[str], list[str]]:
-    """The results of `ssl data check` for each data set, without lists; sentences about missing or unreadable checks; and
-    sentences about test images of which training has copies.
+def data_checks(root: Path, datasets: Mapping[str, str | None]) -> tuple[list[Table], list[str], dict[str, int]]:
+    """The results of `ssl data check` for each data set, without lists; sentences about missing or unreadable checks; and the
+    numbers of test images that training has copies of, where there are some.
 
     `datasets` maps names to the sha256 of the content, None if unknown; a check of other data is not shown.
     """
-    tables, without, copies = [], [], []
+    tables, without, copies = [], [], {}
     for dataset, sha256 in datasets.items():
         name = f"results/data/{dataset_word(dataset)}.json"
         try:
@@ -60,21 +60,17 @@ def data_checks(root: Path, datasets: Mapping[str, str | None]) -> tuple[list[Ta
         rows = [[Cell(words, head=True), Cell(text, kind="number")] for words, text in shown]
         tables.append(Table(f"Data check of {dataset}", [("count", False), ("value", True)], rows, sortable=False))
         tables += _classes(dataset, content)
-        copies += _copies(dataset, content)
+        if count := _copies(content):
+            copies[dataset] = count
     return tables, without, copies
 
 
-def _copies(dataset: str, content: Mapping[str, Any]) -> list[str]:
-    """How many test images training has copies of, if it has."""
-    found = content.get("counts", {}).get("test_images", {})
-    count = found.get("exact_in_train", 0) + found.get("near_in_train", 0)
-    if not count:
-        return []
-    whose = f"{count:,} of the {content['sizes']['test']:,} test images of {dataset} {'has' if count == 1 else 'have'}"
-    return [
-        f"{whose} a copy or a near copy in training, and so may be easier than new images. To compare without, type: "
-        "ssl compare --without-duplicates."
-    ]
+def _copies(content: Mapping[str, Any]) -> int:
+    """The test images with an exact or a near copy in training; 0 if an old or damaged check does not tell."""
+    match content:
+        case {"counts": {"test_images": {"exact_in_train": int(exact), "near_in_train": int(near)}}}:
+            return exact + near
+    return 0
 
 
 def _scalars(content: Any, prefix: str = "") -> list[tuple[str, str]]:

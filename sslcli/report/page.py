@@ -146,7 +146,7 @@ def _head(material: Material) -> dict[str, Any]:
 def _about(material: Material, encoders: Sequence[Ranking], tested: Mapping[str, str]) -> str:
     """Below the order of the encoders: the highest accuracy, what their names mean, and which protocol gave them one rate."""
     sentences = (
-        highest(encoders, tested), who(material.chosen, material.names), *shared_rates(material.measured.runs),
+        highest(encoders, tested), who(material.chosen, material.names), *shared_rates(material.records),
     )  # fmt: skip
     return " ".join(filter(None, sentences))
 

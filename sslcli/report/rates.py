@@ -34,7 +34,7 @@ def rate_in_words(runs: Sequence[Run], protocol: str, names: Mapping[str, str]) 
 def shared_rates(runs: Sequence[Run]) -> list[str]:
     """A sentence for each protocol whose encoders all had the same learning rate."""
     return [
-        f"In {protocol.name} all encoders had the same learning rate, which was not chosen for each."
+        f"In {protocol.name} all encoders had the same learning rate, which was not chosen for each of them."
         for key, protocol in PROTOCOLS.items()
         if _shared_rate(_of(runs, key)) is not None
     ]

@@ -24,8 +24,8 @@ class Material:
 
     `beside` are the differences of own pretraining from encoders from elsewhere, `names` the names of all encoders by init.
 
-    `checks` are the tables of the data checks, `unchecked` sentences about data sets without one, `copies` about test images of
-    which training has copies. `found` are all pictures, in
+    `checks` are the tables of the data checks, `unchecked` sentences about data sets without one, `copies` the numbers of test
+    images that training has copies of, by data set, where there are some. `found` are all pictures, in
     order; `kept` are those that fit into the page, `left_out` the others. `damaged` are the names of damaged files.
     """
 
@@ -37,11 +37,17 @@ class Material:
     names: Mapping[str, str]
     checks: Sequence[Table]
     unchecked: Sequence[str]
-    copies: Sequence[str]
+    copies: Mapping[str, int]
     found: Sequence[Picture]
     damaged: Sequence[str]
     kept: Sequence[Picture] = ()
     left_out: Sequence[Picture] = ()
+
+    @property
+    def records(self) -> list[Run]:
+        """The records of the study's evaluations."""
+        shown = {run.id for run in self.chosen}
+        return [run for run in self.measured.runs if run.id in shown]
 
 
 @dataclass(frozen=True, kw_only=True)

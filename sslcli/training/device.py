@@ -108,7 +108,7 @@ def bfloat16_gain(kind: str) -> float:
 def seed_draws(seed: int, device: torch.device) -> None:
     """Seed what torch draws at random on the device.
 
-    On a CPU without `torch.manual_seed`, which first seeds every kind of GPU, and without one takes about a millisecond.
+    Not by `torch.manual_seed` on a CPU: it first seeds every kind of GPU, which takes about a millisecond where there is none.
     """
     if device.type == "cpu":
         torch.default_generator.manual_seed(seed)

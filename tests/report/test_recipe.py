@@ -132,10 +132,10 @@ def test_published_runs_have_no_recipe_and_the_page_says_so(registry: Registry) 
     assert "their options and commands are not known here" in read(make(registry, "s")).text
 
 
-def test_all_sections_together_have_eight_entries_in_the_navigation() -> None:
+def test_all_sections_together_have_nine_entries_in_the_navigation() -> None:
     chapters = [section.chapter or section.heading for section in SECTIONS.values()]
     assert list(dict.fromkeys(chapters)) == [
-        "Results", "Recipe", "Training", "Pictures", "Confidence", "Data", "Provenance", "Limits"
+        "Results", "What next", "Recipe", "Training", "Pictures", "Confidence", "Data", "Provenance", "Limits"
     ]  # fmt: skip
     assert chapters == sorted(chapters, key=list(dict.fromkeys(chapters)).index)  # neighbours, so that an entry leads to all
     assert {kind.chapter for kind in KINDS} == {"Training", "Pictures", "Confidence", "Data"}

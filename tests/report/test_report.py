@@ -232,7 +232,7 @@ def test_the_data_check_is_shown_without_its_lists(study: Registry) -> None:
     assert "exact duplicates train test" in read(make(study, "s")).text
     for damaged in ("{", "{}", "[1]"):
         path.write_text(damaged)
-        assert data_checks(study.root, {"cifar10": None}) == ([], ["the data check results/data/cifar10.json is damaged"], [])
+        assert data_checks(study.root, {"cifar10": None}) == ([], ["the data check results/data/cifar10.json is damaged"], {})
 
 
 def test_the_data_check_says_its_counts_in_words_and_has_a_table_of_the_classes(tmp_path: Path) -> None:
@@ -247,16 +247,40 @@ def test_the_data_check_says_its_counts_in_words_and_has_a_table_of_the_classes(
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(content))
     (check, classes), _, copies = data_checks(tmp_path, {"folder:p": None})
-    assert copies == [
-        "9 of the 30 test images of folder:p have a copy or a near copy in training, and so may be easier than new images. To "
-        "compare without, type: ssl compare --without-duplicates."
-    ]
+    assert copies == {"folder:p": 9}
     found = {row[0].text: row[1].text for row in check.rows}
     assert set(found) == set(WORDS.values())
     assert found["images in training, with and without a label"] == "1,200"
     assert found["pairs of near copies, one in training, one in the test part"] == "2"
     assert found["test images with a near copy in training"] == "5"
     assert [[cell.text for cell in row] for row in classes.rows] == [["cat", "900", "20"], ["dog", "20", "10"]]
+
+
+def test_the_limits_name_test_images_with_copies_in_training_and_what_compares_without_them(study: Registry) -> None:
+    path = study.root / "results" / "data" / "cifar10.json"
+    path.parent.mkdir(parents=True)
+
+    of_data = {"fingerprint": "d" * 64}
+
+    def said(exact: int, near: int) -> str:
+        path.write_text(json.dumps(of_data | {"counts": {"test_images": {"exact_in_train": exact, "near_in_train": near}}}))
+        return " ".join(read(make(study, "s")).text.partition("What was not measured")[2].split())
+
+    told = (
+        "What copies add to the accuracy: 1,005 test images of cifar10 have a copy or a near copy in training. Without them: "
+    )
+    assert told + "ssl compare --study s --without-duplicates." in said(5, 1000)
+    assert "1 test image of cifar10 has a copy" in said(1, 0)
+    assert "copies add" not in said(0, 0)
+    for damaged in ({"counts": None}, {"counts": {"test_images": 3}}, {"counts": {"test_images": {"exact_in_train": "x"}}}):
+        path.write_text(json.dumps(of_data | damaged))
+        assert "copies add" not in read(make(study, "s")).text
+    said(5, 1000)
+    for run in study.runs():
+        run.status = "published"
+        study.save(run)
+    assert "have a copy or a near copy in training." in read(make(study, "s")).text
+    assert "--without-duplicates" not in read(make(study, "s")).text.partition("What was not measured")[2]
 
 
 def test_the_data_check_of_a_folder_is_found_by_its_name(study: Registry) -> None:

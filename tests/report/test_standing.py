@@ -148,6 +148,8 @@ def test_a_shared_rate_is_said_to_be_chosen_for_no_encoder_and_searched_rates_ar
         "lite0 on 100 % of the labels 0.1, lite0 on 10 % of the labels 0.01."
     )
     assert rate_in_words([evaluation("linear", init, metrics={"rate": 1.0}) for init in names], "linear", names) == ""
-    assert shared_rates(shared) == ["In fine-tuning all encoders had the same learning rate, which was not chosen for each."]
+    assert shared_rates(shared) == [
+        "In fine-tuning all encoders had the same learning rate, which was not chosen for each of them."
+    ]
     for none in (searched, shared[:1], lost, few, []):
         assert shared_rates(none) == []

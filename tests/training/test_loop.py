@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from sslcli.options.pretrain import Pretrain
-from sslcli.training.device import autocast
+from sslcli.training.device import autocast, seed_draws
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
 from sslcli.training.loop import Progress, take_steps
@@ -29,6 +30,14 @@ def trained(module: nn.Module, optimizer: torch.optim.Optimizer, **more: Any) ->
         module, optimizer, steps=STEPS, epoch_steps=EPOCH, seed=0, progress=progress, log=log, stop=Stop(), **known | more
     )
     return progress
+
+
+def test_what_a_step_draws_on_a_cpu_is_what_torchs_own_seed_gives() -> None:
+    for seed in (0, 5, 2**63 - 1):
+        torch.manual_seed(seed)
+        expected = torch.rand(3), functional.dropout(torch.ones(64))
+        seed_draws(seed, torch.device("cpu"))
+        assert all(map(torch.equal, expected, (torch.rand(3), functional.dropout(torch.ones(64)))))
 
 
 def test_fit_takes_the_steps_that_are_written_out_here() -> None:

@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import exp, lgamma, log, log1p
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from sslcli.runs.run import Run
 
 NAMED = 6  # classes that a sentence names
 MOST_TO_LABEL = 50  # images that the page proposes to label at a time
-WORSE = 1.5  # times the share of wrong images of all; the page names a class that is so much worse
+CHANCE = 0.05  # of naming a class as worse although all are equally hard, at most
 
 
 @dataclass(frozen=True)
@@ -160,12 +161,12 @@ def _expected(run: Run, material: Material) -> str:
     own = next((record.metrics for record in material.measured.runs if record.id == run.id), {})
     wrong = _wrong(run.metrics, images_of(run))
     itself = (
-        f" ssl predict uses none of the folds' classifiers, but one that had {_wrong(own, own['test_images'])} of its "
-        f"{own['test_images']:,.0f} test images wrong. The folds say more: they tested more images."
+        f" ssl predict uses none of the folds' classifiers, but one that had {_wrong(own, own['test_images']):,} of its "
+        f"{own['test_images']:,.0f} test images wrong. Trust the folds: they tested more images."
     ) if folds_of(run) is not None and "test_images" in own else ""  # fmt: skip
     return (
         f"Expect about {100 * (1 - run.metrics['test_acc']):.0f} of 100 to be wrong, if the others are like these: of the "
-        f"{tested_by(run)}, {wrong} {'was' if wrong == 1 else 'were'}.{_worst_class(run, material)}{itself}"
+        f"{tested_by(run)}, {wrong:,} {'was' if wrong == 1 else 'were'}.{_worst_class(run, material)}{itself}"
     )
 
 
@@ -174,20 +175,32 @@ def _wrong(metrics: Mapping[str, float], images: float) -> int:
 
 
 def _worst_class(run: Run, material: Material) -> str:
-    """The class with the largest share of wrong images, if a share of at least WORSE times that of all; else "".
+    """The class that is most clearly worse than the others, with its wrong images; "" if chance can explain each class.
 
-    "" too if the logits were not kept.
+    Each class's wrong images are compared with the rate of the other classes, by a binomial test (Bonferroni). "" too if the
+    logits were not kept.
     """
     kept = kept_of(material.registry, run)
     classes = record_or_index(material.registry, run).data.get("classes") or []
     if kept is None or kept.logits.shape[1] != len(classes):
         return ""
     counts, right = (np.bincount(kept.labels, weights, len(classes)) for weights in (None, kept.right))
-    shares = np.divide(counts - right, counts, out=np.zeros(len(classes)), where=counts > 0)
-    worst = int(shares.argmax())
-    if shares[worst] == 0 or shares[worst] < WORSE * (1 - kept.right.mean()):
+    wrong = counts - right
+    others = (wrong.sum() - wrong + 1) / (counts.sum() - counts + 2)  # with a wrong and a right one added to each
+    chances = [_at_least(int(w), int(n), rate) for w, n, rate in zip(wrong, counts, others, strict=True)]
+    worst = min(range(len(classes)), key=chances.__getitem__)
+    if chances[worst] > CHANCE / len(classes):
         return ""
-    return f" Most often wrong: “{classes[worst]}”, {counts[worst] - right[worst]:.0f} of {counts[worst]:.0f}."
+    return f" Of those that are “{classes[worst]}”, {wrong[worst]:,.0f} of {counts[worst]:,.0f} were."
+
+
+def _at_least(count: int, of: int, rate: float) -> float:
+    """The probability of at least `count` wrong images of `of`, if each is wrong with the probability `rate`, 0 < rate < 1."""
+    tail = (
+        lgamma(of + 1) - lgamma(k + 1) - lgamma(of - k + 1) + k * log(rate) + (of - k) * log1p(-rate)
+        for k in range(count, of + 1)
+    )  # fmt: skip
+    return sum(map(exp, tail))
 
 
 def _listed(pictures: Pictures) -> str:

@@ -10,8 +10,8 @@ from sslcli.runs.naming import INIT_WORDS
 
 OF_TEST = ("over-time", "curves", "predictions", "map", "neighbours")
 """The kinds of picture that show the test images, never those of folds."""
-OF_ONE = ", classified by one classifier of each encoder; the tables of folds count all labelled images"
-"""What is said of them once."""
+PREDICTED = "predictions"
+"""The kind of picture that shows what a classifier says of single images."""
 OF_A_PAIR = ("curves", "map", "neighbours")
 """The kinds of picture without encoders from elsewhere."""
 TEMPLATE = """\
@@ -53,7 +53,11 @@ def _note(kind: Kind, material: Material) -> str:
     words = []
     if kind.key in OF_TEST and in_folds and len(tested) == 1:
         first = min((kind_of(picture.name) for picture in material.kept), key=_place_among_of_test)
-        words.append(f"The test images here are the {tested.pop():,.0f} of the test part{OF_ONE * (kind is first)}.")
+        words.append(
+            f"The test images here are the {tested.pop():,.0f} of the test part"
+            f"{', classified by one classifier of each encoder' * (kind.key == PREDICTED)}"
+            f"{'; the tables of folds count all labelled images' * (kind is first)}."
+        )
     if kind.key in OF_A_PAIR and set(material.names) - set(INIT_WORDS):
         words.append("Drawn for one's own encoder and scratch; encoders from elsewhere are in the tables.")
     return " ".join(words)

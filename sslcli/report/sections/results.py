@@ -12,14 +12,12 @@ from sslcli.report.tables import ranking_tables, result_tables
 def content(material: Material) -> Content:
     """The tables of the comparison, each with how its rate was chosen, and the means over uneven classes."""
     measured = material.measured
-    shown = {run.id for run in material.chosen}
-    records = [run for run in measured.runs if run.id in shown]
     protocols = dict.fromkeys(map(protocol_of, measured.rows))
     return {
         "beside": bool(material.beside),
         "rankings": ranking_tables(material.rankings, material.beside),
         "tables": [
-            (*of_protocol, rate_in_words(records, protocol, material.names))
+            (*of_protocol, rate_in_words(material.records, protocol, material.names))
             for protocol, of_protocol in zip(protocols, result_tables(measured.rows, measured.differences), strict=True)
         ],
         "uneven": uneven(material.registry, material.chosen, material.names),
