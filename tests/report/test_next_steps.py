@@ -191,7 +191,7 @@ def test_of_equally_hard_classes_one_is_called_worse_in_at_most_5_percent_of_the
         given = np.where(draws.random(images) < 0.1, (labels + 1) % classes, labels)
         kept = Kept(np.eye(classes, dtype=np.float32)[given], labels, np.arange(images))
         monkeypatch.setattr(next_steps, "kept_of", lambda *_, kept=kept: kept)
-        named += bool(next_steps._worst_class(study["theirs"], material))  # type: ignore[arg-type]
+        named += bool(next_steps.worst_class(study["theirs"], material))  # type: ignore[arg-type]
     assert named / 400 < 0.07
 
 
@@ -203,7 +203,7 @@ def test_where_folds_test_all_each_kind_of_picture_says_which_images_it_shows_an
             runs=[SimpleNamespace(metrics={"test_images": 39})], rows=[SimpleNamespace(folds=10)],
         ),
     )  # fmt: skip
-    notes = {kind.key: pictures._note(kind, shown) for kind in KINDS}  # type: ignore[arg-type]
+    notes = {kind.key: pictures.note(kind, shown) for kind in KINDS}  # type: ignore[arg-type]
     assert notes["curves"] == "The test images here are the 39 of the test part; the tables of folds count all labelled images."
     assert (
         notes["predictions"]
@@ -212,7 +212,7 @@ def test_where_folds_test_all_each_kind_of_picture_says_which_images_it_shows_an
     assert notes["map"] == "The test images here are the 39 of the test part."
     assert notes["confusion"] == ""
     shown.measured.rows[0].folds = None
-    assert not any(pictures._note(kind, shown) for kind in KINDS)  # type: ignore[arg-type]
+    assert not any(pictures.note(kind, shown) for kind in KINDS)  # type: ignore[arg-type]
 
 
 def test_a_page_of_a_named_data_set_says_nothing_of_what_to_type_next(registry: Registry, study: dict[str, Run]) -> None:

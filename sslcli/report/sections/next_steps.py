@@ -166,7 +166,7 @@ def _expected(run: Run, material: Material) -> str:
     ) if folds_of(run) is not None and "test_images" in own else ""  # fmt: skip
     return (
         f"Expect about {100 * (1 - run.metrics['test_acc']):.0f} of 100 to be wrong, if the others are like these: of the "
-        f"{tested_by(run)}, {wrong:,} {'was' if wrong == 1 else 'were'}.{_worst_class(run, material)}{itself}"
+        f"{tested_by(run)}, {wrong:,} {'was' if wrong == 1 else 'were'}.{worst_class(run, material)}{itself}"
     )
 
 
@@ -174,7 +174,7 @@ def _wrong(metrics: Mapping[str, float], images: float) -> int:
     return round((1 - metrics["test_acc"]) * images)
 
 
-def _worst_class(run: Run, material: Material) -> str:
+def worst_class(run: Run, material: Material) -> str:
     """The class that is most clearly worse than the others, with its wrong images; "" if chance can explain each class.
 
     Each class's wrong images are compared with the rate of the other classes, by a binomial test (Bonferroni). "" too if the

@@ -38,7 +38,7 @@ def content(kind: Kind, material: Material) -> Content | None:
         return None
     shown = [picture for picture in mine if shown_at_once(picture)]
     folded = [picture for picture in mine if picture not in shown]
-    return {"kind": kind, "pictures": shown, "folded": folded, "note": _note(kind, material)}
+    return {"kind": kind, "pictures": shown, "folded": folded, "note": note(kind, material)}
 
 
 def _place_among_of_test(kind: Kind) -> int:
@@ -46,7 +46,7 @@ def _place_among_of_test(kind: Kind) -> int:
     return KINDS.index(kind) if kind.key in OF_TEST else len(KINDS)
 
 
-def _note(kind: Kind, material: Material) -> str:
+def note(kind: Kind, material: Material) -> str:
     """What a kind of picture leaves out, beside the tables: the images that only folds test, and encoders from elsewhere."""
     tested = {run.metrics["test_images"] for run in material.measured.runs if "test_images" in run.metrics}
     in_folds = any(row.folds for row in material.measured.rows)
