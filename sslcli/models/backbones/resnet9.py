@@ -52,7 +52,11 @@ def resnet9_wide() -> ResNet9:
 
 
 def resnet9_wide_1024() -> ResNet9:
-    """resnet9_wide with 1,024 features, mean and maximum apart, at nearly the same cost."""
+    """resnet9_wide with 1,024 features: mean and maximum apart.
+
+    A projector of one hidden layer then has twice the weights in its first layer: with Muon a step of pretraining takes 1.2 to
+    1.5 times as long (128 images, four views of 16 pixels, two cores of class avx2).
+    """
     return ResNet9(widths=(48, 96, 192, 512), apart=True)
 
 
