@@ -6,16 +6,18 @@ better on these images. Imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 
-from sslcli.comparison.differences import Pair, folds_of, images_of, interval_of, metric_of
-from sslcli.comparison.ranking import Ranking, Seeds, rank
+from sslcli.comparison.differences import folds_of, images_of, interval_of, metric_of
+from sslcli.comparison.options_apart import NO_SETTINGS, Settings
+from sslcli.comparison.ranked import Ranking
+from sslcli.comparison.ranking import Seeds, SharedSpread, rank, with_settings
 from sslcli.errors import StateError
-from sslcli.evaluation.naming import in_words
 from sslcli.evaluation.statistics import verdict_of
 from sslcli.evaluation.test_logits import FILE, Kept, read_kept
 from sslcli.options.pairing import pair_key
@@ -61,8 +63,8 @@ class ArmDifference:
     def sentence(self) -> str:
         """The difference: "own pretraining - ImageNet: -3.1 points (95 % interval -5.0 to -1.2, for this pair alone)".
 
-        The ranking beside it is corrected for all comparisons, so its intervals are wider. Where only this pair alone would
-        show a difference, the sentence says so.
+        The ranking beside it takes the same spread over seeds, and corrects for all comparisons: its intervals are wider. Where
+        only this pair alone would show a difference, the sentence says so.
         """
         size, low, high = (f"{100 * value:+.1f}" for value in (self.difference, self.low, self.high))
         doubt = "; of several comparisons one can look like this by chance" * (self.verdict != "chance" and not self.apart)
@@ -70,13 +72,13 @@ class ArmDifference:
 
 
 def compare_encoders(
-    registry: Registry, runs: Sequence[Run], setups: Mapping[str, str | None]
+    registry: Registry, runs: Sequence[Run], setups: Mapping[str, str | None], settings: Settings = NO_SETTINGS
 ) -> tuple[list[Ranking], list[ArmDifference], set[str]]:
     """The rankings of encoders, own pretraining minus each of the others, and the ids of the runs that are compared so."""
     keys = keys_of(registry, runs)
     groups = groups_of(with_counts(registry, runs, keys), keys, setups)
     ids = {run.id for arms in groups for of_seed in arms.values() for run in of_seed.values()}
-    ranked = arm_rankings(groups)
+    ranked = arm_rankings(groups, settings)
     return ranked, arm_differences(groups, ranked), ids
 
 
@@ -154,36 +156,37 @@ def groups_of(runs: Sequence[Run], keys: Keys, setups: Mapping[str, str | None])
 
 def arm_differences(groups: Sequence[Mapping[Arm, Seeds]], ranked: Sequence[Ranking]) -> list[ArmDifference]:
     """Own pretraining minus each encoder from elsewhere, over the seeds that both have; `ranked` has the groups' rankings."""
-    found = []
-    for arms, ranking in zip(groups, ranked, strict=True):
-        names = dict(zip(arms, names_of(list(arms.values())), strict=True))
-        own = {arm: runs for arm, runs in arms.items() if arm[0] == "pretrained"}
-        others = {arm: runs for arm, runs in arms.items() if arm[0] not in INIT_WORDS}
-        found += [
-            _difference(pairs, names[mine], names[theirs], apart=ranking.tells(names[mine], names[theirs]))
-            for mine, my_runs in own.items()
-            for theirs, their_runs in others.items()
-            if (pairs := [(run, their_runs[seed]) for seed, run in my_runs.items() if seed in their_runs])
-        ]
-    return found
-
-
-def _difference(pairs: Sequence[Pair], first: str, second: str, *, apart: bool) -> ArmDifference:
-    run = pairs[0][0]
-    found, kind = interval_of(pairs, metric_of(run))
-    return ArmDifference(
-        place=in_words(run.experiment, run.label_fraction, run.at_epoch, run.protocol), first=first, second=second,
-        seeds=[pair[0].seed for pair in pairs], difference=found.value, low=found.low, high=found.high, interval=kind,
-        apart=apart, first_runs=[pair[0].id for pair in pairs], second_runs=[pair[1].id for pair in pairs],
-    )  # fmt: skip
-
-
-def arm_rankings(groups: Sequence[Mapping[Arm, Seeds]]) -> list[Ranking]:
-    """The encoders of each group ranked, scratch among them, with Holm's correction for all comparisons of two."""
     return [
+        difference
+        for arms, ranking in zip(groups, ranked, strict=True)
+        for difference in _differences(list(arms), list(arms.values()), ranking)
+    ]
+
+
+def _differences(arms: Sequence[Arm], of_seeds: Sequence[Seeds], ranking: Ranking) -> Iterator[ArmDifference]:
+    """Own pretraining minus each encoder from elsewhere in one ranking, with the spread over seeds of all its encoders."""
+    names, shared = names_of(of_seeds), SharedSpread(of_seeds, ranking.metric)
+    own = [place for place, arm in enumerate(arms) if arm[0] == "pretrained"]
+    others = [place for place, arm in enumerate(arms) if arm[0] not in INIT_WORDS]
+    for mine, theirs in product(own, others):
+        pairs = [(run, of_seeds[theirs][seed]) for seed, run in of_seeds[mine].items() if seed in of_seeds[theirs]]
+        if pairs:
+            found, kind = interval_of(pairs, ranking.metric, seed_spread=shared.between(mine, theirs))
+            yield ArmDifference(
+                place=ranking.place, first=names[mine], second=names[theirs], seeds=[pair[0].seed for pair in pairs],
+                difference=found.value, low=found.low, high=found.high, interval=kind,
+                apart=ranking.tells(names[mine], names[theirs]), first_runs=[pair[0].id for pair in pairs],
+                second_runs=[pair[1].id for pair in pairs],
+            )  # fmt: skip
+
+
+def arm_rankings(groups: Sequence[Mapping[Arm, Seeds]], settings: Settings = NO_SETTINGS) -> list[Ranking]:
+    """The encoders of each group ranked, scratch among them, with Holm's correction for all comparisons of two."""
+    found = [
         rank(list(arms.values()), metric_of(_first(next(iter(arms.values())))), names_of(list(arms.values())), noun=NOUN)
         for arms in groups
     ]
+    return with_settings(found, settings)
 
 
 def arm_words(inits: Iterable[str | None]) -> dict[str, str]:

@@ -27,7 +27,7 @@ from sslcli.runs.selection import newest_study
 
 if TYPE_CHECKING:
     from sslcli.comparison.arms import ArmDifference
-    from sslcli.comparison.ranking import Ranking
+    from sslcli.comparison.ranked import Ranking
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ def compared_runs(registry: Registry, chosen: list[Run]) -> tuple[Comparison, di
         return found, setups, settings, set()
     from sslcli.comparison.arms import compare_encoders  # imports numpy, which only this needs
 
-    rankings, beside, ids = compare_encoders(registry, chosen, setups)
+    rankings, beside, ids = compare_encoders(registry, chosen, setups, settings)
     return replace(found, rankings=rankings or found.rankings, beside=beside), setups, settings, ids
 
 

@@ -20,8 +20,8 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import WAITING, Run
 
 COLUMNS = {
-    "dataset": "data set", "backbone": "backbone", "epochs": "epochs", "label_fraction": "labels", "setting": "setting",
-    "init": "init", "method": "method",
+    "dataset": "data set", "backbone": "backbone", "epochs": "epochs", "label_fraction": "labels", "folds": "folds",
+    "setting": "setting", "init": "init", "method": "method",
     "seeds": "seed", "test_acc": "test accuracy", "interval_acc": "95 % interval", "best_test_acc": "best test accuracy",
     "rate": "rate", "run": "run", "kept": "kept",
 }  # fmt: skip
@@ -31,7 +31,8 @@ TO_COME = {
 }  # fmt: skip
 """The states of a partner that is not there yet, in words, the most advanced first."""
 CSV_COLUMNS = ("experiment", "protocol", "init", "dataset", "label_fraction", "at_epoch", "backbone", "epochs", "seed",
-               "test_acc", "test_images", "best_test_acc", "test_nll", "test_ece", "run", "setting", "method")  # fmt: skip
+               "test_acc", "test_images", "best_test_acc", "test_nll", "test_ece", "run", "setting", "method",
+               "folds")  # fmt: skip
 
 
 def print_comparison(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sslcli.comparison.ranking import Ranked, Ranking
+from sslcli.comparison.ranked import Ranked, Ranking
 from sslcli.comparison.rows import GAP
 from sslcli.console.messages import WIDEST, room_across, wrapped
 from sslcli.console.tables import print_rows, print_within
@@ -62,10 +62,13 @@ def _row(ranked: Ranked, *, is_best: bool) -> dict[str, Any]:
 
 
 def correction_of(ranking: Ranking) -> str:
-    """A sentence about the correction of the intervals."""
+    """A sentence about the correction for the number of comparisons."""
     best = " Accuracies are of the best epoch on the test images." * (ranking.metric == "best_test_acc")
     if not ranking.comparisons:
         return f"Nothing is compared: no two share a seed.{best}"
+    pooled = any("seeds" in (one.interval or "") for one in ranking.methods)
+    spread = f" The spread over seeds is that of all {ranking.noun}s." * pooled
     if ranking.comparisons < 2:
-        return f"One comparison, so no correction.{best}"
-    return f"The 95 % intervals are corrected for {ranking.comparisons} comparisons, of every two {ranking.noun}s (Holm).{best}"
+        return f"One comparison, so no correction.{spread}{best}"
+    what = f"{ranking.comparisons} comparisons of two {ranking.noun}s"
+    return f"Corrected for {what}: the 95 % intervals (Bonferroni), and who can be told apart (Holm).{spread}{best}"

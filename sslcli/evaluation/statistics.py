@@ -154,6 +154,13 @@ def overlap(folds: int | None) -> float:
     return 1.0 if folds is None else 1 + folds / (folds - 1)
 
 
+def share_interval(count: int, images: int, *, folds: int | None = None) -> tuple[float, float]:
+    """The 95 % interval of the fraction `count` / `images` (Wilson 1927, JASA 22); in folds, as of fewer images (`overlap`)."""
+    share, n, z = count / images, images / overlap(folds), NormalDist().inv_cdf(1 - TAIL / 2)
+    centre, half = share + z * z / (2 * n), z * sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+    return (centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)
+
+
 def expected_half(images: int, *, folds: int | None = None, disagreement: float = DISAGREEMENT) -> float:
     """Half the width of a difference's 95 % interval if the two classifiers disagree on this fraction of the images."""
     found = over_seeds([0.0], [disagreement], [], images, terms=Terms(folds=folds))

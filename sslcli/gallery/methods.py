@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from statistics import fmean
 
 from sslcli.comparison.comparison import Comparison, compared
-from sslcli.comparison.ranking import Ranked, Ranking
+from sslcli.comparison.ranked import Ranked, Ranking
 from sslcli.comparison.ranking_rows import correction_of, heading_of
 from sslcli.evaluation.naming import tested
 from sslcli.figures.by_method import MethodRow, draw_methods
@@ -24,8 +25,8 @@ def save_methods(registry: Registry, study: str, *, out: Path) -> list[Path]:
             [_row(one, found, ranking) for one in ranking.methods], title=title, subtitle=_subtitle(found, ranking),
             scratch=_scratch(found, ranking),
         )  # fmt: skip
-        name = f"{ranking.protocol or ranking.experiment}{share_label(ranking.label_fraction)}".replace("-", "_")
-        path = out / "methods" / f"{name}.png"
+        name = f"{ranking.protocol or ranking.experiment}{share_label(ranking.label_fraction)} {ranking.setting or ''}".rstrip()
+        path = out / "methods" / f"{re.sub('[^a-z0-9.]+', '_', name.lower())}.png"
         save_picture(figure, path, description=f"Runs: {', '.join(run for one in ranking.methods for run in one.runs)}")
         written.append(path)
     return written
@@ -40,12 +41,7 @@ def _row(ranked: Ranked, found: Comparison, ranking: Ranking) -> MethodRow:
 
 def _scratch(found: Comparison, ranking: Ranking) -> float | None:
     """The mean accuracy from scratch in the same evaluation, in per cent; None if there is no such run."""
-    alike = (ranking.experiment, ranking.protocol, ranking.dataset, ranking.label_fraction, ranking.at_epoch)
-    known = [
-        accuracy for row in found.rows
-        if (row.experiment, row.protocol, row.dataset, row.label_fraction, row.at_epoch) == alike
-        and row.init == "scratch" and (accuracy := getattr(row, ranking.metric)) is not None
-    ]  # fmt: skip
+    known = [getattr(row, ranking.metric) for row in found.rows if row.run in ranking.scratch]
     return 100 * fmean(known) if known else None
 
 

@@ -18,7 +18,7 @@ from sslcli.comparison.answer import answer, speaks_of
 from sslcli.comparison.arms import NOUN, arm_words
 from sslcli.comparison.comparison import Comparison, choose, compared_runs
 from sslcli.comparison.differences import pair_up
-from sslcli.comparison.ranking import Ranking
+from sslcli.comparison.ranked import Ranking
 from sslcli.errors import UsageError
 from sslcli.evaluation.naming import heading
 from sslcli.figures.palette import DARK, LIGHT

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sslcli.comparison.arms import ArmDifference
-from sslcli.comparison.ranking import Ranking
+from sslcli.comparison.ranked import Ranking
 from sslcli.report.embedded import Picture
 from sslcli.report.provenance import Measured
 from sslcli.report.tables import Table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from sslcli.comparison.ranking import Ranking
+from sslcli.comparison.ranked import Ranking
 from sslcli.evaluation.naming import heading, listed
 from sslcli.runs.naming import CONTINUED, INIT_WORDS
 from sslcli.runs.run import Run

@@ -8,7 +8,7 @@ from typing import Any
 
 from sslcli.comparison.arms import NOUN, ArmDifference, arm_words
 from sslcli.comparison.differences import INTERVALS
-from sslcli.comparison.ranking import Ranking
+from sslcli.comparison.ranked import Ranking
 from sslcli.comparison.ranking_rows import RANKED, correction_of, heading_of, ranking_rows
 from sslcli.comparison.rows import EvaluationRow, endings
 from sslcli.evaluation.naming import heading, settings_with_method, tested
@@ -183,8 +183,9 @@ def few_label_tables(differences: Sequence[InitDifference]) -> list[Table]:
         if (mine[0].label_fraction or 1) == 1:
             continue
         settings = settings_with_method(mine)
-        several = any(settings)
+        several, datasets = any(settings), len({found.dataset for found in mine}) > 1
         columns = [
+            *(["data set"] * datasets),
             "labels",
             *(["setting"] * several),
             "seeds",
@@ -195,6 +196,7 @@ def few_label_tables(differences: Sequence[InitDifference]) -> list[Table]:
         ]
         rows = [
             [
+                *([Cell(str(found.dataset))] * datasets),
                 _cell("label_fraction", found.label_fraction),
                 *([Cell(setting)] * several),
                 Cell(", ".join(map(str, found.seeds)), kind="number"),
@@ -206,5 +208,5 @@ def few_label_tables(differences: Sequence[InitDifference]) -> list[Table]:
             for found, setting in zip(mine, settings, strict=True)
         ]
         caption = f"{words_of(protocol).heading} by fraction of the training labels"
-        tables.append(Table(caption, [(column, column != "setting") for column in columns], rows))
+        tables.append(Table(caption, [(column, column not in ("setting", "data set")) for column in columns], rows))
     return tables

@@ -20,7 +20,7 @@ from typing import Any
 from sslcli.bench.columns import measure
 from sslcli.bench.cost import Costs
 from sslcli.comparison.comparison import Comparison, compared
-from sslcli.comparison.ranking import Ranked, Ranking
+from sslcli.comparison.ranked import Ranked, Ranking
 from sslcli.options.mapping import build, from_mapping
 from sslcli.options.pretrain import Pretrain
 from sslcli.runs.paths import located

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sslcli.comparison.arms import ArmDifference, compare_encoders, names_of
+from sslcli.comparison.arms import ArmDifference, arm_differences, arm_rankings, compare_encoders, names_of
 from sslcli.evaluation.statistics import paired
 from sslcli.evaluation.test_logits import FILE, read_kept
 from sslcli.runs.registry import Registry
@@ -93,6 +93,31 @@ def test_a_difference_is_said_in_points() -> None:
     doubted = replace(found, apart=False).sentence()
     assert doubted.endswith(", for this pair alone; of several comparisons one can look like this by chance)")
     assert replace(found, apart=False, high=0.01).sentence().endswith("-5.0 to +1.0, for this pair alone)")
+
+
+def test_for_a_pair_alone_the_interval_lies_within_the_corrected_one_of_the_ranking_beside_it() -> None:
+    def of(init: str, *accuracies: float) -> dict[int | None, Run]:
+        return {
+            seed: Run(
+                id=f"{init}-{seed}", experiment="linear_eval", status="finished", protocol="linear", init=init, seed=seed,
+                label_fraction=1.0, dataset="d", metrics={"test_acc": accuracy, "test_images": 10_000},
+            )
+            for seed, accuracy in enumerate(accuracies, 1)
+        }  # fmt: skip
+
+    group = {
+        ("pretrained", "p", ""): of("pretrained", 0.76, 0.77, 0.78),
+        ("file-lite0-12345678", "", ""): of("file-lite0-12345678", 0.815, 0.805, 0.795),
+        ("scratch", "", "x"): of("scratch", 0.40, 0.41, 0.42),
+    }
+    (ranking,) = arm_rankings([group])
+    (alone,) = arm_differences([group], [ranking])
+    (corrected,) = [one for one in ranking.methods if one.method == "own pretraining"]
+    assert corrected.difference == pytest.approx(alone.difference) == pytest.approx(-0.035)
+    assert corrected.low < alone.low < alone.high < 0  # type: ignore[operator]
+    assert alone.high <= corrected.high  # type: ignore[operator]
+    assert alone.apart
+    assert corrected.is_worse
 
 
 def test_encoders_are_named_by_their_file_and_by_its_hash_only_where_two_have_one_name() -> None:

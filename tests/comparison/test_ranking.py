@@ -3,6 +3,7 @@
 import json
 from itertools import combinations, product
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from sslcli.comparison.ranking import Ranking, rankings
+from sslcli.comparison.ranked import Ranking
+from sslcli.comparison.ranking import rankings
 from sslcli.evaluation.statistics import TAIL, SeedSpread, Terms, over_seeds, t_quantile
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -116,8 +118,58 @@ def test_which_methods_are_worse_is_what_holms_procedure_says() -> None:
         }
         differing += 0 < sum(one.is_worse for one in ranking.methods) < 4
         for one in ranking.methods[1:]:
-            assert one.is_worse == ((one.high or 0) < 0)
+            assert one.is_worse == ((one.high or 0) <= 0)
     assert differing > 5
+
+
+def test_the_intervals_of_a_ranking_hold_all_together_though_every_two_can_be_told_apart() -> None:
+    random, skills, studies = np.random.default_rng(5), np.array([1.0, 0.0, -1.0]), 400
+    truth = [NormalDist().cdf(skill / 2**0.5) for skill in skills]
+    right = (
+        skills[:, None, None]
+        + random.standard_normal((studies, 1, 1, IMAGES))
+        + random.standard_normal((studies, 3, 1, IMAGES))
+        > 0
+    )
+    missed = 0
+    for one in right:
+        (ranking,) = rankings(runs_of(one), SETUPS)
+        assert ranking.apart == ((0, 1), (0, 2), (1, 2))
+        missed += any(
+            not other.low <= truth[place] - truth[0] <= other.high  # type: ignore[operator]
+            for place, other in enumerate(ranking.methods[1:], 1)
+        )
+    assert missed / studies <= 0.05
+
+
+def test_a_method_that_only_a_later_step_tells_from_the_best_has_an_interval_that_ends_at_0() -> None:
+    random, found = np.random.default_rng(6), []
+    for _ in range(60):
+        skill = np.array([0.5, 0.3, -1.5])[:, None, None]
+        (ranking,) = rankings(runs_of(skill + random.standard_normal((3, 1, IMAGES)) > 0), SETUPS)
+        found += [one for one in ranking.methods if one.is_worse and one.high == 0.0]
+    assert found
+    assert all(one.difference is not None and one.difference < 0 for one in found)
+
+
+def test_two_settings_of_an_evaluation_are_ranked_under_names_that_tell_them_apart() -> None:
+    settings: dict[str, str] = {}
+    runs = []
+    for setup, words, scratch in (("a", "k 10", 4400), ("b", "k 200, temperature 0.1", 4000)):
+        made = evaluations({"byol": 9000, "simclr": 8000, "scratch": scratch}, setup=setup, protocol="knn", experiment="knn")
+        for run in made:
+            run.id = f"{run.id}-{setup}"
+            settings[run.id] = words
+        runs += made
+    found = rankings(runs, {}, settings)
+    assert [ranking.place for ranking in found] == ["kNN (k 10)", "kNN (k 200, temperature 0.1)"]
+    assert [ranking.scratch for ranking in found] == [("run-scratch-a",), ("run-scratch-b",)]
+    assert rankings(runs[:3], {}, settings)[0].place == "kNN"
+    other = evaluations({"byol": 9000, "simclr": 8000}, dataset="patchwork")
+    here = evaluations({"byol": 9000, "simclr": 8000}, dataset="shapes")
+    assert [ranking.place for ranking in rankings([*here, *other], {})] == [
+        "linear evaluation (shapes)", "linear evaluation (patchwork)"
+    ]  # fmt: skip
 
 
 def test_a_ranking_has_means_deviations_and_paired_differences_from_the_best() -> None:
@@ -258,7 +310,7 @@ def test_compare_ranks_methods_below_its_answer_in_lines_that_fit(ssl: Cli) -> N
     assert rows[1][3] == "-0.50"
     assert [" ".join(row[-3:]) for row in rows[1:2]] == ["cannot be told"]
     assert rows[2][-1] == "worse"
-    assert "corrected for 3 comparisons, of every two methods (Holm)." in table
+    assert "Corrected for 3 comparisons of two methods: the 95 % intervals (Bonferroni)," in table
     assert max(map(len, shown.splitlines())) <= 100
 
 
@@ -282,6 +334,6 @@ def test_the_page_has_the_ranking_and_its_sentence(ssl: Cli, tmp_path: Path) -> 
     page = (tmp_path / "page.html").read_text()
     assert "<h3>Methods in linear evaluation</h3>" in page
     assert "In linear evaluation byol has the highest accuracy; simclr cannot be told from it." in page
-    assert "corrected for 3 comparisons" in page
+    assert "Corrected for 3 comparisons" in page
     assert page.index(">byol</th>") < page.index(">simclr</th>") < page.index(">dino</th>")
     assert "−0.50" in page

@@ -77,6 +77,36 @@ def test_each_ranking_of_a_study_has_a_picture_and_one_method_has_none(study: Re
     assert save_methods(study, "s", out=tmp_path / "figures") == []
 
 
+def test_two_settings_of_a_protocol_have_a_picture_each_with_their_own_scratch(
+    study: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for init, method, count in (("pretrained", "simclr", 500), ("pretrained", "dino", 400), ("scratch", None, 100)):
+        study.create(
+            f"{method or init}-knn-200", experiment="knn", status="finished", study="s", protocol="knn", init=init, method=method,
+            dataset="shapes", label_fraction=1.0, seed=1, pair="knn200", setup="knn 200", options={"k": 200},
+            parent=next((run.id for run in study.runs() if run.experiment == "pretrain" and run.method == method), None),
+            metrics={"test_acc": count / 1000, "test_images": 1000},
+        )  # fmt: skip
+    for run in [run for run in study.runs() if run.setup == "knn"]:
+        record = study.load(run)
+        record.options = {"k": 10}
+        study.save(record)
+    drawn: dict[str, float] = {}
+
+    def note(_: object, *, title: str, scratch: float, **__: object) -> None:
+        drawn[title] = scratch
+
+    monkeypatch.setattr("sslcli.gallery.methods.draw_methods", note)
+    monkeypatch.setattr("sslcli.gallery.methods.save_picture", lambda *_, **__: None)
+    written = save_methods(study, "s", out=tmp_path)
+    assert {path.name for path in written} == {"linear.png", "knn_k_10.png", "knn_k_200.png"}
+    assert drawn == {
+        "Methods in linear evaluation: shapes": pytest.approx(21.5),
+        "Methods in kNN (k 10): shapes": pytest.approx(21.5),
+        "Methods in kNN (k 200): shapes": pytest.approx(10.0),
+    }
+
+
 def test_the_table_of_the_docs_has_a_row_for_each_method_and_scratch_last(
     study: Registry, capsys: pytest.CaptureFixture[str]
 ) -> None:

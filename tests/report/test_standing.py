@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sslcli.comparison.ranking import Ranked, Ranking
+from sslcli.comparison.ranked import Ranked, Ranking
 from sslcli.report.rates import rate_in_words, shared_rates
 from sslcli.report.standing import highest, standing, who
 from sslcli.report.tested import IN_A_FOLD, which_tested

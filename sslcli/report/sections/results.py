@@ -25,7 +25,7 @@ def content(material: Material) -> Content:
 
 
 TEMPLATE = """\
-<p class="lead">A table for each protocol; accuracies of different protocols answer different questions.{% if beside %} The intervals in the tables of encoders allow for all their comparisons, and decide who can be told apart; those “for this pair alone” do not.{% endif %}</p>
+<p class="lead">A table for each protocol; accuracies of different protocols answer different questions.{% if beside %} The intervals in the tables of encoders allow for all their comparisons, and so does who can be told apart; those “for this pair alone” do not.{% endif %}</p>
 {% for heading, sentences, t in rankings %}
 <h3>{{ heading }}</h3>
 {% if sentences %}<p>{{ sentences|join(" ") }}</p>{% endif %}
