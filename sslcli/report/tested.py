@@ -10,7 +10,7 @@ from sslcli.runs.run import Run
 
 IN_A_FOLD = (
     "An image in a fold is tested by a classifier that learned from the other folds; exact copies lie in one fold, and so do "
-    "the near copies that ssl data check has found."
+    "near copies that ssl data check had found before."
 )
 
 

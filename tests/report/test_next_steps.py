@@ -105,7 +105,7 @@ def test_the_answer_ranks_the_encoders_before_anything_is_compared_with_scratch(
     assert text.index(ranked) < text.index("compared with a start from scratch?")
     assert "has the highest accuracy" not in text  # it is said once
     assert "Own pretraining is resnet9, pretrained here by simclr; lite0 is " in text
-    assert "The intervals in the tables of encoders allow for all their comparisons, and decide who can be told apart;" in text
+    assert "The intervals in the tables of encoders allow for all their comparisons, and so does who can be told apart;" in text
     assert "Linear evaluation: tested on the 24 labelled images in 2 folds." in text
     assert study["own"].study == "s"
 
@@ -141,7 +141,11 @@ def test_what_to_type_next_names_the_best_encoder_and_every_command_can_be_typed
         build(line)
     words = " ".join(section.split())
     assert "gives each of the 31 images without a label a class and a confidence." in words
-    expected = "Expect about 0 of 100 to be wrong, if the others are like these: of the 24 labelled images in 2 folds, 0 were. "
+    expected = (
+        "Expect about 0 of 100 to be wrong (95 % interval 0 to 32), if the others are like these: of the 24 labelled images in "
+        "2 folds, 0 were. "
+    )
+    assert "the most accurate in folds here that can classify other images" in words
     assert expected + "ssl predict uses none of the folds" in words
     assert "but one that had 1 of its 4 test images wrong. Trust the folds: they tested more images." in words
     assert "in sub-folders named as their classes (cat, dog, owl)" in words
@@ -160,8 +164,32 @@ def test_without_encoders_from_elsewhere_ones_own_is_used_and_others_and_folds_a
     assert "They use pretrained, by run" in words
     assert "add --beside torchvision:resnet50 --download to the command under Recipe" in words
     assert "Or repeat the study with --folds 10" in words
-    assert "Expect about 25 of 100 to be wrong, if the others are like these: of the 4 test images, 1 was." in words
+    assert (
+        "Expect about 25 of 100 to be wrong (95 % interval 5 to 70), if the others are like these: of the 4 test images, 1 was."
+    ) in words
     assert "of the folds" not in words
+
+
+def test_what_classifies_other_pictures_is_chosen_by_validation_on_most_labels_and_never_by_the_test(
+    registry: Registry,
+) -> None:
+    made = {}
+    for init, test, val, more in (
+        ("pretrained", 0.75, 0.9, {}), ("scratch", 1.0, 0.2, {}), ("pretrained", 1.0, 1.0, {"label_fraction": 0.1, "pair": "p10"}),
+    ):  # fmt: skip
+        run = evaluated(registry, init, 12, pair="p", backbone="resnet9")
+        run.metrics = {"test_acc": test, "val_acc": val, "test_images": 4}
+        vars(run).update(more)
+        registry.save(run)
+        made[run.id] = run
+    other = registry.create(
+        "o", experiment="linear_eval", protocol="linear", status="finished", study="s", init="pretrained", seed=1,
+        label_fraction=1.0, dataset="shapes", pair="x", metrics={"test_acc": 1.0, "val_acc": 1.0, "test_images": 1000},
+    )  # fmt: skip
+    words = " ".join(read(make(registry, "s")).text.split())
+    best = next(iter(made))
+    assert f"by run {best}: the most accurate on validation images here that can classify other images" in words
+    assert f"--run {other.id}" not in words
 
 
 def test_a_class_is_named_if_chance_cannot_explain_how_often_it_is_wrong(registry: Registry, study: dict[str, Run]) -> None:

@@ -22,14 +22,15 @@ def _of_copies(material: Material) -> list[str]:
         return []
     images = listed([f"{count:,} test image{'s' * (count != 1)} of {name}" for name, count in found.items()])
     have = "has" if [*found.values()] == [1] else "have"
-    in_folds = " Folds do not add to it: copies lie in one fold." * any(folds_of(run) for run in material.chosen)
+    in_folds = any(folds_of(run) for run in material.chosen)
+    of_folds = " Folds drawn after the data check do not add to it: copies lie in one fold." * in_folds
     study = material.chosen[0].study
     command = (
         f" Without them: ssl compare {f'--study {study} ' * bool(study)}--without-duplicates."
         if all(run.status != "published" for run in material.chosen)
         else ""
     )
-    return [f"What copies add to the accuracy: {images} {have} a copy or a near copy in training.{in_folds}{command}"]
+    return [f"What copies add to the accuracy: {images} {have} a copy or a near copy in training.{of_folds}{command}"]
 
 
 TEMPLATE = """\

@@ -13,6 +13,7 @@ import numpy as np
 from sslcli.comparison.differences import folds_of, images_of
 from sslcli.data import FOLDER
 from sslcli.evaluation.protocols import PROTOCOLS
+from sslcli.evaluation.statistics import share_interval
 from sslcli.report.class_sizes import kept_of
 from sslcli.report.counts import picture_lines
 from sslcli.report.section import Content, Material, Section
@@ -44,6 +45,7 @@ class Pictures:
     `unlabelled` training pictures have no label; with copies of test pictures, `without_label` have none.
     """
 
+    dataset: str | None
     folder: str
     options: str
     classes: list[str]
@@ -58,23 +60,32 @@ class Pictures:
 
 def content(material: Material) -> Content | None:
     """The steps and the encoder that they use; None unless the study is of a person's own pictures and has a classifier."""
-    run, name = best_classifier(material)
     pictures = _pictures(material)
-    if pictures is None or run is None:
+    if pictures is None or (chosen := best_classifier(material, pictures.dataset)) is None:
         return None
-    return {"steps": list(steps(run, name, pictures, material)), "best": name, "run": run.id}
+    run, name, why = chosen
+    return {"steps": list(steps(run, name, pictures, material)), "best": name, "run": run.id, "why": why}
 
 
-def best_classifier(material: Material) -> tuple[Run | None, str]:
-    """The evaluation with the highest accuracy that can classify other pictures, and its encoder's name; (None, "") without."""
+def best_classifier(material: Material, dataset: str | None) -> tuple[Run, str, str] | None:
+    """The evaluation that classifies other pictures, its encoder's name, and why this one; None if none can.
+
+    In folds it is the most accurate one: they test all labelled images, and a validation part of few labels decides little.
+    Else it is, of those on most labels, the best on validation images, never on test images.
+    """
     able = [
         run for run in material.chosen
-        if run.protocol in PROTOCOLS and PROTOCOLS[run.protocol].classifies and "test_acc" in run.metrics
+        if run.dataset == dataset and run.protocol in PROTOCOLS and PROTOCOLS[run.protocol].classifies
+        and "test_acc" in run.metrics
     ]  # fmt: skip
     if not able:
-        return None, ""
-    best = max(able, key=lambda run: run.metrics["test_acc"])
-    return best, material.names.get(best.init or "", best.init or "")
+        return None
+    if in_folds := [run for run in able if folds_of(run)]:
+        best, why = max(in_folds, key=lambda run: run.metrics["test_acc"]), "the most accurate in folds"
+    else:
+        best = max(able, key=lambda run: (run.label_fraction or 1.0, run.metrics.get("val_acc", 0.0)))
+        why = "the most accurate on validation images" if "val_acc" in best.metrics else "one of those"
+    return best, material.names.get(best.init or "", best.init or ""), why
 
 
 def _pictures(material: Material) -> Pictures | None:
@@ -85,7 +96,7 @@ def _pictures(material: Material) -> Pictures | None:
     words = as_read(material.registry, record, here=material.registry.root)
     lines = picture_lines(material.registry, record)
     return Pictures(
-        folder=words[words.index("--dataset") + 1].removeprefix(FOLDER), options=shlex.join(words),
+        dataset=record.dataset, folder=words[words.index("--dataset") + 1].removeprefix(FOLDER), options=shlex.join(words),
         classes=sorted({line.label for line in lines if line.label}),
         unlabelled=sum(not line.label and line.part != "test" for line in lines),
         without_label=sum(not line.label for line in lines),
@@ -159,14 +170,16 @@ def _expected(run: Run, material: Material) -> str:
     """How many of its labels will be wrong, from the tested images: all, those of the worst class, and, in folds, those that
     the one classifier that labels was tested on."""
     own = next((record.metrics for record in material.measured.runs if record.id == run.id), {})
-    wrong = _wrong(run.metrics, images_of(run))
+    wrong, images, folds = _wrong(run.metrics, images_of(run)), images_of(run), folds_of(run)
+    low, high = (100 * end for end in share_interval(wrong, images, folds=folds))
     itself = (
         f" ssl predict uses none of the folds' classifiers, but one that had {_wrong(own, own['test_images']):,} of its "
         f"{own['test_images']:,.0f} test images wrong. Trust the folds: they tested more images."
-    ) if folds_of(run) is not None and "test_images" in own else ""  # fmt: skip
+    ) if folds is not None and "test_images" in own else ""  # fmt: skip
     return (
-        f"Expect about {100 * (1 - run.metrics['test_acc']):.0f} of 100 to be wrong, if the others are like these: of the "
-        f"{tested_by(run)}, {wrong:,} {'was' if wrong == 1 else 'were'}.{worst_class(run, material)}{itself}"
+        f"Expect about {100 * (1 - run.metrics['test_acc']):.0f} of 100 to be wrong (95 % interval {low:.0f} to {high:.0f}), "
+        f"if the others are like these: of the {tested_by(run)}, {wrong:,} {'was' if wrong == 1 else 'were'}."
+        f"{worst_class(run, material)}{itself}"
     )
 
 
@@ -210,7 +223,7 @@ def _listed(pictures: Pictures) -> str:
 
 
 TEMPLATE = """\
-<p class="lead">Type the commands in the folder of the project, where registry.yaml is. They use {{ best }}, by run <code>{{ run }}</code>: the most accurate here that can classify other images.</p>
+<p class="lead">Type the commands in the folder of the project, where registry.yaml is. They use {{ best }}, by run <code>{{ run }}</code>: {{ why }} here that can classify other images.</p>
 <dl class="next">
 {% for step in steps %}
 <dt>{{ step.question }}</dt>
