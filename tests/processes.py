@@ -50,7 +50,7 @@ def train(name: str, optimizer: str) -> dict[str, Any]:
         build_optimizer(method, optimizer, lr=CASES[optimizer], weight_decay=0.01, momentum=0.9, own=method.parameter_groups()),
         loss_at=loss_at, before_step=method.before_step,
         lr_at=lambda _: CASES[optimizer], steps=STEPS, epoch_steps=STEPS, seed=1, progress=Progress(), stop=Stop(),
-        log=Log("", events=None, start=0, steps=STEPS, epoch_steps=STEPS, batch_size=BATCH, record_every=1),
+        log=Log("", events=None, start=0, steps=STEPS, epoch_steps=STEPS, per_step=BATCH, record_every=1),
         save=lambda: None, evaluate=lambda _: {}, after_step=after_step,
     )  # fmt: skip
     return {**seen, "weights": method.state_dict()}

@@ -81,8 +81,8 @@ def of_preset(registry: Registry, name: str, like: Any, costs: Costs) -> dict[st
     of_start = costs.of(start)
     epochs = range(1, 1 if first.minutes else start.options.epochs + 1)
     kept = [epoch for epoch in epochs if pretraining.is_kept(epoch, start.options, of_start.steps, of_start.epoch_steps)]
-    total = {"starting": of_start.expected["starting"]} | dict.fromkeys(TRAININGS, 0.0)
-    total["pretrain"] = 60 * first.minutes if first.minutes else of_start.seconds - total["starting"]
+    total = {"starting": of_start.seconds - of_start.working} | dict.fromkeys(TRAININGS, 0.0)
+    total["pretrain"] = 60 * first.minutes if first.minutes else of_start.working
     total["pretrain"] += sum(_of_other_method(registry, options, costs) for options in others)
     evaluations = [step for step in steps if step[0] != "pretrain"]
     again = [step for step in evaluations if step[1].get("init") == "pretrained"]  # all methods share the scratch runs
@@ -91,8 +91,7 @@ def of_preset(registry: Registry, name: str, like: Any, costs: Costs) -> dict[st
         values = {option: value for option, value in arguments.items() if option != "at_epoch"} | {"init": "scratch"}
         evaluation: Any = build(TRAININGS[kind], values)
         command = fill(evaluation, start.options.options(), f"from preset {name}")
-        cost = costs.of(evaluating.settle(registry, command, None, load=costs.load))
-        total[kind] += cost.seconds - cost.expected["starting"]
+        total[kind] += costs.of(evaluating.settle(registry, command, None, load=costs.load)).working
     return total
 
 
@@ -100,5 +99,4 @@ def _of_other_method(registry: Registry, options: Pretrain, costs: Costs) -> flo
     """Seconds of another pretraining of a preset, without starting; those that are given in minutes are not timed."""
     if options.minutes:
         return 60 * options.minutes
-    cost = costs.of(pretraining.plan(registry, options, settle_minutes=settle_minutes, load=costs.load))
-    return cost.seconds - cost.expected["starting"]
+    return costs.of(pretraining.plan(registry, options, settle_minutes=settle_minutes, load=costs.load)).working

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from sslcli.bench.protocol_cost import parts_of, random_h
+from sslcli.bench.protocol_cost import of_folds, parts_of, random_h
 from sslcli.bench.timing import BUDGET, StepTime, time_step
 from sslcli.console.messages import say
 from sslcli.data import DATASETS
@@ -68,6 +68,11 @@ class Cost:
     def seconds(self) -> float:
         """The seconds of the whole command."""
         return sum(self.expected.values())
+
+    @property
+    def working(self) -> float:
+        """The seconds in a process that has started and has read the data."""
+        return self.seconds - self.expected["starting"] - self.expected["data"]
 
 
 class Costs:
@@ -183,14 +188,14 @@ class Costs:
         training = protocol.training(start, own) if protocol.training is not None else None
         mean, steps = (None, 0.0) if training is None else self._steps(plan, training, len(parts.train))
         pace = Pace(steps / training.steps if training is not None else 0.0, image)
-        key = (*_signature(plan), len(parts.train), own)
-        expected |= self._once(key, lambda: parts_of(protocol, start, own, pace))
+        besides = self._once((*_signature(plan), len(parts.train), own), lambda: parts_of(protocol, start, own, pace))
+        expected |= besides | of_folds(options, parts, len(data.test_images), once=steps + sum(besides.values()))
         if training is None:
             return Cost(expected | {"checkpoints": self._saving(plan, encoder, {})})
         expected["steps"] = steps
         saving = self._saving(plan, encoder, {} if protocol.frozen else training.optimizer.state_dict())
         expected["checkpoints"] = (_saves(sum(expected.values())) + 1) * saving
-        return Cost(expected, mean, training.steps, training.epoch_steps, training.batch_size)
+        return Cost(expected, mean, training.steps, training.epoch_steps, min(training.batch_size, len(parts.train)))
 
     def _steps(self, plan: Plan[TrainingOptions], training: Training, images: int) -> tuple[StepTime, float]:
         """A full step, and the seconds of all steps: the last of an epoch has fewer `images`, but updates all weights."""

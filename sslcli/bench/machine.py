@@ -9,9 +9,9 @@ import torch
 from sslcli.training.device import ENOUGH, bfloat16_gain
 
 MEASURED = {
-    "avx2": "the demo, cifar10-laptop, speedrun-30s and --minutes, on two cores",
+    "avx2": "the demo, cifar10-laptop, league, speedrun-30s, others with --minutes, on two cores",
     "avx512": "nothing yet",
-    "bf16": "the presets for CPUs and --minutes, on two cores",
+    "bf16": "the demo, cifar10-cpu, the speedruns and --minutes, on two cores",
     "arm": "nothing yet",
     "cuda": "cifar10-10min, on one H100 (docs/gpu.md)",
 }

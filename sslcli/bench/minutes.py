@@ -145,6 +145,12 @@ def _with_steps(command: Pretrain, options: Pretrain, context: Context, budget: 
             f"{origin}: ten steps and the measurements take {about(few)} minutes here; accepted is more than that"
             f"{_smaller_pictures(options, context.data.image_size)}"
         )
+    smaller = _smaller_pictures(options, context.data.image_size)
+    if smaller and steps < cost.epoch_steps:
+        say(
+            f"{origin}: only {steps} steps of {options.batch_size} images fit here, less than one pass over the "
+            f"{len(context.data.train_images):,} pictures; take more minutes{smaller}"
+        )
     epochs = math.ceil(steps / cost.epoch_steps)
     whole = steps == epochs * cost.epoch_steps
     return options.because(origin, epochs=epochs, max_steps=None if whole else steps, knn_every=knn_every)

@@ -10,6 +10,8 @@ from sslcli.data.image_data import ImageData
 from sslcli.data.split import Split
 from sslcli.evaluation.protocols.protocol import AnyProtocol, Pace, Start, Steps
 from sslcli.evaluation.represented import Represented
+from sslcli.options.finetune import Finetune
+from sslcli.options.probe import Probe
 from sslcli.training import device
 
 
@@ -31,6 +33,14 @@ def parts_of(protocol: AnyProtocol, start: Start, options: Any, pace: Pace) -> d
         return {}
     steps = Steps(_no_steps, _no_steps, _no_steps)
     return {protocol.name: device.seconds_of(lambda: protocol.evaluate(start, options, steps), start.context.device)}
+
+
+def of_folds(options: Probe | Finetune, parts: Split, test: int, *, once: float) -> dict[str, float]:
+    """Seconds of the trainings of all folds, which see the `test` images, too; `once` are those of one. {} without folds."""
+    if not isinstance(options, Probe) or not options.folds:
+        return {}
+    labelled = len(parts.train) + len(parts.val)
+    return {"folds": once * (options.folds - 1) * (labelled + test) / labelled}
 
 
 def _no_steps(*_: object, **__: object) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import itertools
 import math
 import platform
 import re
@@ -144,10 +145,11 @@ def grown(part: StepTime, times: float) -> StepTime:
 
 
 def _always(training: Training, step: int) -> Training:
-    """The training with the images and view size of `step` at every step, at rate 0."""
+    """The training at rate 0 with the view size of `step`, on the images from `step` on: in training they are read ahead."""
+    taken = itertools.cycle(range(step, max(step + 1, training.steps)))
     return replace(
         training,
-        batch_at=lambda _: training.batch_at(step),
+        batch_at=lambda _: training.batch_at(next(taken)),
         views_of=lambda _, batch: training.views_of(step, batch),
         lr_at=lambda _: 0.0,
     )
@@ -155,7 +157,7 @@ def _always(training: Training, step: int) -> Training:
 
 def _seconds_a_step(training: Training, count: int) -> float:
     """The mean seconds of `count` steps, taken as in a run but without saving anything."""
-    log = Log("", events=None, start=0, steps=count, epoch_steps=count, batch_size=training.batch_size, record_every=count)
+    log = Log("", events=None, start=0, steps=count, epoch_steps=count, per_step=training.per_step, record_every=count)
     began = time.perf_counter()
     take_steps(
         training.module, training.optimizer, loss_at=training.loss_at, lr_at=training.lr_at,

@@ -32,6 +32,8 @@ def ahead(batch_at: Callable[[int], T]) -> Callable[[int], T]:
     def at(step: int) -> T:
         made = waiting.pop(step, None)
         batch = made.result() if made else batch_at(step)
+        for unwanted in waiting.values():
+            unwanted.cancel()
         waiting.clear()
         waiting[step + 1] = pool.submit(batch_at, step + 1)
         return batch
@@ -44,7 +46,7 @@ class Batches:
 
     `drop_last` leaves out a last batch that is not full. A contrastive loss needs this: its difficulty depends on the batch
     size. `join_single` adds a single last image to the batch before it, because batch norm has no statistics for one image.
-    `epoch_steps` is the number of steps of one pass.
+    `epoch_steps` is the number of steps of one pass, `per_step` the mean number of images in one.
     """
 
     def __init__(self, count: int, batch_size: int, *, seed: int, drop_last: bool, join_single: bool = False) -> None:
@@ -52,6 +54,7 @@ class Batches:
         full, over = divmod(count, batch_size)
         self.joined = int(join_single and over == 1 and full > 0)
         self.epoch_steps = full if drop_last or self.joined else full + bool(over)
+        self.per_step = float(batch_size) if drop_last else count / self.epoch_steps
 
     def at(self, step: int) -> Tensor:
         """The positions of the images of `step`: int64 (batch_size,); the last batch of an epoch may differ in size."""

@@ -58,6 +58,6 @@ def end_to_end_training(start: Start, options: Options) -> tuple[Classifier, Tra
     training = Training(
         module=model, optimizer=optimizer_for(model, options, precision=context.precision), batch_at=batch_at,
         views_of=views_of, loss_of=loss_of, lr_at=rate_schedule(options, steps, batches.epoch_steps), steps=steps,
-        epoch_steps=batches.epoch_steps, batch_size=options.batch_size, seed=seed,
+        epoch_steps=batches.epoch_steps, batch_size=options.batch_size, per_step=batches.per_step, seed=seed,
     )  # fmt: skip
     return model, training

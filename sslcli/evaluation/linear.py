@@ -176,5 +176,5 @@ def _by_sgd(
         module=module, optimizer=build_optimizer(module, "sgd", lr=rate, weight_decay=0.0, momentum=MOMENTUM),
         batch_at=lambda step: batch_of(hand_over(batches.at(step), h.train.device)), views_of=views_of, loss_of=loss_of,
         lr_at=lambda step: warmup_cosine(step, steps=steps, warmup=0, lr=rate), steps=steps,
-        epoch_steps=batches.epoch_steps, batch_size=batches.batch_size, seed=seed,
+        epoch_steps=batches.epoch_steps, batch_size=batches.batch_size, per_step=batches.per_step, seed=seed,
     )  # fmt: skip

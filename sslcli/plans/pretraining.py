@@ -111,7 +111,8 @@ def training_of(
         views_of=view_maker(options, context, steps, views=method.views, replayed=replayed),
         before_step=method.before_step, after_step=method.after_step,
         lr_at=rate_schedule(options, steps, batches.epoch_steps), steps=steps, epoch_steps=batches.epoch_steps,
-        batch_size=options.batch_size, seed=options.seed, work_until=work_of(options.view_sizes, steps),
+        batch_size=options.batch_size, per_step=batches.per_step, seed=options.seed,
+        work_until=work_of(options.view_sizes, steps),
     )  # fmt: skip
     return method, captured(training) if replayed else training
 

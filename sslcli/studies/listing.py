@@ -42,11 +42,14 @@ class Listed:
     run: Run
 
 
-def list_jobs(hands: Hands, study: str, parts: Sequence[Part], *, elsewhere: bool = False, timed: bool = True) -> list[Listed]:
+def list_jobs(
+    hands: Hands, study: str, parts: Sequence[Part], *, elsewhere: bool = False, timed: bool = True, alone: bool = False
+) -> list[Listed]:
     """Every job of a study, in an order in which no job comes before one that it needs. New runs are entered.
 
     `elsewhere`: the jobs run on other machines, so they are settled on this one's CPU. `timed`: with the expected minutes of
-    each unfinished one, from a few timed steps of each kind on this machine.
+    each unfinished one, from a few timed steps of each kind on this machine. `alone`: one process does them all, and so starts
+    and reads the data once, for the first.
     """
     costs = Costs(budget=BUDGET)
     with hands.entering():
@@ -55,13 +58,20 @@ def list_jobs(hands: Hands, study: str, parts: Sequence[Part], *, elsewhere: boo
         if not hands.others():
             _remove_unwanted(hands.registry, entering.before, found.keys())
     costs.in_part = True
-    return [replace(listed, job=_timed(listed, plan, costs)) if timed else listed for listed, plan in found.values()]
+    if not timed:
+        return [listed for listed, _ in found.values()]
+    begun, jobs = False, []
+    for listed, plan in found.values():
+        minutes = _minutes(listed, plan, costs, begun=alone and begun)
+        begun = begun or minutes is not None
+        jobs.append(replace(listed, job=replace(listed.job, minutes=minutes)))
+    return jobs
 
 
-def print_jobs(registry: Registry, study: str, parts: Sequence[Part], *, elsewhere: bool, style: str) -> None:
+def print_jobs(registry: Registry, study: str, parts: Sequence[Part], *, elsewhere: bool, alone: bool, style: str) -> None:
     """Enter the runs of a study, and print the list of its jobs; JSON has each job's command too. Nothing is trained."""
     with at_work(registry) as hands:
-        listed = list_jobs(hands, study, parts, elsewhere=elsewhere)
+        listed = list_jobs(hands, study, parts, elsewhere=elsewhere, alone=alone)
     whole = [
         asdict(entry.job) | {"status": registry.status(entry.run), "command": entry.job.words(registry.root)}
         for entry in listed
@@ -79,12 +89,14 @@ def _minutes_in_words(listed: Listed) -> str:
     return FINISHED if listed.run.status == FINISHED else "not measured"
 
 
-def _timed(listed: Listed, plan: Plan[TrainingOptions], costs: Costs) -> Job:
+def _minutes(listed: Listed, plan: Plan[TrainingOptions], costs: Costs, *, begun: bool) -> float | None:
+    """The expected minutes of an unfinished job, in a process that has `begun` without starting; None if not measured here."""
     if listed.run.status == FINISHED or listed.job.device not in ("auto", plan.context.device.type):
-        return listed.job
+        return None
     if not isinstance(plan.options, Pretrain):  # a random encoder costs the same
         plan = replace(plan, options=plan.options.because("costs the same", init="scratch"))
-    return replace(listed.job, minutes=costs.of(plan).seconds / 60)
+    cost = costs.of(plan)
+    return (cost.working if begun else cost.seconds) / 60
 
 
 class _Entering:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shlex
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -17,11 +17,12 @@ from sslcli.gallery import curves, methods, predictions, representations, views
 from sslcli.launch import as_typed, called, without_plan
 from sslcli.options.mapping import build
 from sslcli.options.pictures import Map, Predict, Views
-from sslcli.options.presets import Step, assign, recipe_of, trainings_of
+from sslcli.options.presets import Step, assign, recipe_of, searches_first, trainings_of
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.probe import Probe
 from sslcli.options.study import Study
 from sslcli.options.trainings import TRAININGS
+from sslcli.paths import relative
 from sslcli.plans.data_access import Load
 from sslcli.report.page import make
 from sslcli.runs.choices import Choices
@@ -44,9 +45,7 @@ from sslcli.training.device import choose_device, tell_of_speed
 def carry_out(registry: Registry, command: Study) -> tuple[str, Path | None]:
     """Do the missing parts of the study, then compare. Returns its name, and its page if there are evaluations."""
     command, preset = recipe_of(command)
-    for assignment in sorted(
-        command.set or [], key=lambda text: not text.replace("-", "_").partition("=")[0].endswith("search_lr")
-    ):
+    for assignment in searches_first(command.set or []):
         assign(preset, assignment)
     name = command.name or (Path(command.preset).stem if command.preset else dataset_word(command.dataset))
     if not LEGAL_ID.fullmatch(name):
@@ -78,7 +77,7 @@ def _trained(registry: Registry, name: str, steps: list[Step], command: Study, w
     parts = _parts(registry, name, steps, command, load)
     if command.plan:
         with called(without_plan(as_typed())):
-            print_jobs(registry, name, parts, elsewhere=where.elsewhere, style=command.format)
+            print_jobs(registry, name, parts, elsewhere=where.elsewhere, alone=command.on in ALONE, style=command.format)
         return None
     return train_here(registry, name, parts, load=load) if place is None else train_at(place, where, registry, name, parts)
 
@@ -88,11 +87,11 @@ def present(registry: Registry, name: str, pretrained: list[Run], command: Study
     save_pictures(registry, name, pretrained, command, evaluations)
     page = make(registry, name) if evaluations else None
     if page is not None:
-        say(f"wrote {os.path.relpath(page)}, the page to hand in")
+        say(f"wrote {relative(page)}, the page to hand in")
         print()
         print_comparison(registry, name)
     say(
-        f"to look at the curves, type: tensorboard --logdir {os.path.relpath(registry.root / 'runs')}; "
+        f"to look at the curves, type: tensorboard --logdir {shlex.quote(relative(registry.root / 'runs'))}; "
         f"to see every run: {registry.command('ssl runs list')}"
     )
     return page
@@ -162,4 +161,4 @@ def save_pictures(registry: Registry, name: str, pretrained: list[Run], command:
         written += representations.save_map(registry, Map(study=name, data_dir=command.data_dir, device=command.device))
     if evaluations:
         written += methods.save_methods(registry, name, out=registry.path("results/figures"))
-    say(f"wrote {len(written)} pictures under {os.path.relpath(registry.path('results'))}")
+    say(f"wrote {len(written)} pictures under {relative(registry.path('results'))}")

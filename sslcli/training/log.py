@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
 from sslcli.console.progress import LINE_EVERY, duration, progress_bar, terminal
+from sslcli.errors import StateError
 
+WRITER = "_AsyncWriterThread"  # TensorBoard's thread
 SAVE_EVERY = 120.0  # seconds between checkpoints
 RECENT = 60.0  # seconds; speed and remaining time come from this last period, because compiling slows the first step
 
 
 class Log:
-    """Shows and records a run of `steps` steps, `epoch_steps` per epoch, `batch_size` images per step.
+    """Shows and records a run of `steps` steps, `epoch_steps` per epoch, a mean of `per_step` images per step.
 
     `events` is the folder for TensorBoard's files; None records and shows nothing. The loss and learning rate of every
     `record_every`-th step are recorded. `work_until(step)`, the work done by then in any unit, gives the remaining time.
@@ -26,12 +33,12 @@ class Log:
     """
 
     def __init__(
-        self, title: str, *, events: Path | None, start: int, steps: int, epoch_steps: int, batch_size: int, record_every: int,
+        self, title: str, *, events: Path | None, start: int, steps: int, epoch_steps: int, per_step: float, record_every: int,
         work_until: Callable[[int], float] = float, told: Callable[[float, float], None] = lambda *_: None,
     ) -> None:  # fmt: skip
         self.title, self.events, self.work_until, self._told = title, events, work_until, told
         self.start, self.steps, self.epoch_steps = start, steps, epoch_steps
-        self.batch_size, self.record_every = batch_size, record_every
+        self.per_step, self.record_every = per_step, record_every
         self._saved = self._lined = time.monotonic()
         self._shown = deque([(self._saved, start)])
         self._epoch_lined = 0.0
@@ -54,13 +61,25 @@ class Log:
         if self._bar:
             self._bar.stop()
         if self._writer:
-            self._writer.close()
+            with suppress(StateError) if error else nullcontext(), self._writing():
+                self._writer.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A StateError if the event file cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or str(error)
+            hint = "; free some space, then continue with ssl resume" if error.errno == errno.ENOSPC else ""
+            raise StateError(f"TensorBoard's file in {self.events} cannot be written: {reason}{hint}") from error
 
     def step(self, step: int, *, loss: float, lr: float) -> None:
         """Record a finished step."""
         if self._writer and (step % self.record_every == 0 or step == self.steps):
-            self._writer.add_scalar("train/loss_step", loss, step)
-            self._writer.add_scalar("train/lr", lr, step)
+            with self._writing():
+                self._writer.add_scalar("train/loss_step", loss, step)
+                self._writer.add_scalar("train/lr", lr, step)
 
     def show(self, step: int, *, loss: float) -> None:
         """Show the progress: `step` is the last finished one."""
@@ -71,8 +90,9 @@ class Log:
         """Record an epoch's metrics, by tag, and print them in a line; for epochs below a second not every one."""
         if self._writer is None:
             return
-        for tag, value in metrics.items():
-            self._writer.add_scalar(tag, value, step)
+        with self._writing():
+            for tag, value in metrics.items():
+                self._writer.add_scalar(tag, value, step)
         if time.monotonic() - self._epoch_lined < 1 and step < self.steps:
             return
         self._epoch_lined = time.monotonic()
@@ -83,7 +103,8 @@ class Log:
     def flush(self) -> None:
         """Flush the records to the disk."""
         if self._writer:
-            self._writer.flush()
+            with self._writing():
+                self._writer.flush()
 
     def save_is_due(self) -> bool:
         """Whether the last checkpoint is SAVE_EVERY seconds old; a True answer counts as saving."""
@@ -99,7 +120,7 @@ class Log:
         then, since = self._shown[0]
         elapsed = max(now - then, 1e-9)
         self._shown.append((now, step))
-        speed = (step - since) * self.batch_size / elapsed
+        speed = (step - since) * self.per_step / elapsed
         epoch = f"epoch {min(step // self.epoch_steps + 1, -(-self.steps // self.epoch_steps))}"
         if self._bar:
             self._bar.update(
@@ -114,6 +135,15 @@ class Log:
         if not self._bar:
             line = f"{self.title}: {epoch}, step {step}/{self.steps}, {text}, {speed:,.0f} images/s, {duration(left)} left"
             print(line, file=sys.stderr, flush=True)
+
+
+def _without_the_writers(told: Callable[[Any], object], failure: Any) -> None:
+    """What `threading` does with a thread's error, but for TensorBoard's: the next call of its writer raises that again."""
+    if type(failure.thread).__name__ != WRITER:
+        told(failure)
+
+
+threading.excepthook = partial(_without_the_writers, threading.excepthook)
 
 
 def _figure(tag: str, value: float) -> str:

@@ -22,6 +22,8 @@ def _nothing(_: float) -> None:
 class Training:
     """`module`, trained by `optimizer` for `steps` steps of `batch_size` images, `epoch_steps` per epoch.
 
+    Steps may have fewer images, as the last one of an epoch; `per_step` is their mean.
+
     A step chooses its batch, makes views of it, and computes their loss; each part depends only on the step. If steps differ,
     `work_until` gives the work up to a step, in any unit, to estimate the remaining time. If losses and gradients are replayed
     on a GPU, `not_replayed` is the same training with every operation launched normally.
@@ -36,6 +38,7 @@ class Training:
     steps: int
     epoch_steps: int
     batch_size: int
+    per_step: float
     seed: int
     before_step: Callable[[float], None] = _nothing
     after_step: Callable[[float], None] = _nothing

@@ -50,7 +50,7 @@ def trained(training: Training, *, title: str, evaluate: Callable[[int], Metrics
     """The progress of a whole training that saves and shows nothing; `evaluate` as in `take_steps`."""
     progress = Progress()
     log = Log(
-        title, events=None, start=0, steps=training.steps, epoch_steps=training.epoch_steps, batch_size=training.batch_size,
+        title, events=None, start=0, steps=training.steps, epoch_steps=training.epoch_steps, per_step=training.per_step,
         record_every=1,
     )  # fmt: skip
     take_steps(

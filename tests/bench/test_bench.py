@@ -493,6 +493,14 @@ def test_protocols_with_and_without_steps_stand_side_by_side(ssl: Cli) -> None:
     assert places == sorted(places)
 
 
+def test_folds_cost_a_training_each_and_images_are_counted_as_they_are_seen(ssl: Cli) -> None:
+    (column,) = json.loads(ssl(f"bench probe {FAST} --epochs 1 --batch-size 4096 --folds 5 --format json").out)["columns"]
+    assert column["images_per_second"] < 4096 / column["seconds_per_step"] / 2
+    expected = column["expected"]
+    once = expected["steps"] + expected["choosing the rate"]
+    assert expected["folds"] == pytest.approx(once * 4 * 320 / 240)
+
+
 def test_logistic_regression_is_timed_on_images_of_all_classes(ssl: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     made = shapes.load
 

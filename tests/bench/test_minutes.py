@@ -190,14 +190,32 @@ def test_too_few_minutes_are_refused_with_how_many_are_enough(registry: Registry
     assert settled(registry, minutes=1.05 * least).epochs >= 1
 
 
-@pytest.mark.parametrize(("side", "advice"), [(48, "with --image-size 32"), (96, "with --image-size 64"), (32, "")])
-def test_too_few_minutes_for_large_pictures_of_a_folder_name_a_smaller_side(
-    ssl: Cli, monkeypatch: pytest.MonkeyPatch, side: int, advice: str
-) -> None:
+def make_photos(side: int) -> None:
     for name in ("a", "b"):
         Path(f"photos/{name}").mkdir(parents=True)
         for number in range(6):
             Image.new("RGB", (side, side), (40 * number, 99, 20)).save(f"photos/{name}/{number}.png")
+
+
+@pytest.mark.parametrize(("side", "epoch_steps", "told"), [(96, 1000, True), (96, 5, False), (32, 1000, False)])
+def test_minutes_for_less_than_one_pass_over_large_pictures_name_a_smaller_side(
+    ssl: Cli, monkeypatch: pytest.MonkeyPatch, side: int, epoch_steps: int, told: bool
+) -> None:
+    make_photos(side)
+    cost = Cost({"steps": 20.0, "measuring": 0.0, "checkpoints": 0.0}, None, 20, epoch_steps, 4)
+    monkeypatch.setattr(minutes, "rough_seconds", lambda _: 600.0)
+    monkeypatch.setattr(Costs, "of", lambda *_: cost)
+    result = ssl("pretrain --dataset folder:photos --backbone resnet9-small --minutes 1 --dry-run")
+    assert result.code == 0, result.err
+    assert ("only 60 steps of 10 images fit here, less than one pass over the 10 pictures" in result.err) == told, result.err
+    assert ("type the command again with --image-size 64" in result.err) == told
+
+
+@pytest.mark.parametrize(("side", "advice"), [(48, "with --image-size 32"), (96, "with --image-size 64"), (32, "")])
+def test_too_few_minutes_for_large_pictures_of_a_folder_name_a_smaller_side(
+    ssl: Cli, monkeypatch: pytest.MonkeyPatch, side: int, advice: str
+) -> None:
+    make_photos(side)
     slow = Cost({"steps": 600.0, "measuring": 0.0, "checkpoints": 0.0}, None, 1, 1, 4)
     monkeypatch.setattr(minutes, "rough_seconds", lambda _: 600.0)
     monkeypatch.setattr(Costs, "of", lambda *_: slow)

@@ -167,9 +167,7 @@ def built(bench: Bench, step: Step) -> tuple[Method, Training]:
 def run(training: Training, count: int, *, at: int = 0) -> Progress:
     """Take `count` steps from step `at` on."""
     progress = Progress(step=at)
-    log = Log(
-        "", events=None, start=at, steps=at + count, epoch_steps=10**9, batch_size=training.batch_size, record_every=10**9
-    )
+    log = Log("", events=None, start=at, steps=at + count, epoch_steps=10**9, per_step=training.per_step, record_every=10**9)
     take_steps(
         training.module, training.optimizer, loss_at=training.loss_at, lr_at=training.lr_at, steps=at + count,
         epoch_steps=10**9, seed=training.seed, progress=progress, log=log, stop=Stop(), save=lambda: None,

@@ -71,7 +71,7 @@ def ours(task: Task) -> Program:
     method, training = training_of(*as_lightly_has_it(task))
     progress, made = Progress(), 0.0
     log = Log(
-        "", events=None, start=0, steps=training.steps, epoch_steps=training.epoch_steps, batch_size=task.batch_size,
+        "", events=None, start=0, steps=training.steps, epoch_steps=training.epoch_steps, per_step=task.batch_size,
         record_every=1,
     )  # fmt: skip
 

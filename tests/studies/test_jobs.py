@@ -65,6 +65,15 @@ def test_the_list_names_each_job_with_its_needs_its_device_its_minutes_and_its_c
     assert [job | {"minutes": 0} for job in again] == [job | {"minutes": 0} for job in listed]  # nothing is entered twice
 
 
+def test_one_process_starts_once_and_a_job_of_its_own_each_time(ssl: Cli, study: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sslcli.bench.cost.STARTING", 6000.0)
+    alone, apart = (
+        [float(str(job["minutes"])) > 100 for job in planned(ssl, f"{study} --on {on}")] for on in ("local", "local:2")
+    )
+    assert alone == [True, *[False] * 6]
+    assert all(apart)
+
+
 def test_what_is_advised_after_a_list_is_to_do_the_study(ssl: Cli, study: str) -> None:
     planned(ssl, study)
     assert ssl("").out.rstrip().endswith(f"Next, type: ssl {study}")

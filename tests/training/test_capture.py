@@ -59,7 +59,8 @@ def weights_after(name: str, *, replayed: bool) -> tuple[dict[str, Tensor], list
     training = Training(
         module=method, views_of=views_of, loss_of=loss_of, lr_at=lambda step: 0.1 / (1 + step), steps=STEPS, epoch_steps=STEPS,
         optimizer=build_optimizer(method, "muon", lr=0.1, weight_decay=0.1, momentum=0.9),
-        batch_at=lambda step: (torch.empty(0), small_batch(method, step).rows, torch.tensor([step])), batch_size=1, seed=1,
+        batch_at=lambda step: (torch.empty(0), small_batch(method, step).rows, torch.tensor([step])), batch_size=1, per_step=1,
+        seed=1,
     )  # fmt: skip
     if replayed:
         training = captured(training)
@@ -70,7 +71,7 @@ def weights_after(name: str, *, replayed: bool) -> tuple[dict[str, Tensor], list
         losses.append(float(loss.detach()))
         return loss, scalars
 
-    log = Log("", events=None, start=0, steps=STEPS, epoch_steps=STEPS, batch_size=1, record_every=1)
+    log = Log("", events=None, start=0, steps=STEPS, epoch_steps=STEPS, per_step=1, record_every=1)
     take_steps(
         method, training.optimizer, loss_at=loss_at, lr_at=training.lr_at, steps=STEPS, epoch_steps=STEPS, seed=1,
         progress=Progress(), log=log, stop=Stop(), save=lambda: None, evaluate=lambda _: {}, before_step=method.before_step,

@@ -217,7 +217,7 @@ def test_a_histogram_is_no_scalar(tmp_path: Path) -> None:
 
 def test_a_run_of_ours_that_goes_on_from_a_checkpoint_has_each_step_once(tmp_path: Path) -> None:
     for begin, value in ((0, 1.0), (5, 2.0)):
-        keywords = {"steps": 10, "epoch_steps": 5, "batch_size": 1, "record_every": 1}
+        keywords = {"steps": 10, "epoch_steps": 5, "per_step": 1, "record_every": 1}
         with Log("run", events=tmp_path, start=begin, **keywords) as log:  # type: ignore[arg-type]
             for step in range(begin + 1, 9 + begin // 5):
                 log.step(step, loss=value, lr=0.1)

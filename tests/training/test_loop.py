@@ -21,7 +21,7 @@ STEPS, EPOCH = 6, 3
 def trained(module: nn.Module, optimizer: torch.optim.Optimizer, **more: Any) -> Progress:
     """`take_steps` on one number a step: 1, 2, 3 and on, at rates 0.1, 0.2, 0.3 and on."""
     progress = Progress()
-    log = Log("", events=None, start=0, steps=STEPS, epoch_steps=EPOCH, batch_size=1, record_every=STEPS)
+    log = Log("", events=None, start=0, steps=STEPS, epoch_steps=EPOCH, per_step=1, record_every=STEPS)
     known: dict[str, Any] = {
         "loss_at": lambda step: (module(torch.tensor([[step + 1.0]])).square().sum(), {}),
         "lr_at": lambda step: 0.01 * (step + 1), "evaluate": lambda _: {}, "save": lambda: None,
@@ -151,7 +151,7 @@ def test_a_group_with_a_constant_rate_of_its_own_keeps_it() -> None:
 def test_the_event_file_of_a_resumed_run_is_of_a_later_second_than_those_before(tmp_path: Path) -> None:
     seconds = []
     for start in (0, 1):
-        with Log("", events=tmp_path, start=start, steps=2, epoch_steps=1, batch_size=1, record_every=1) as log:
+        with Log("", events=tmp_path, start=start, steps=2, epoch_steps=1, per_step=1, record_every=1) as log:
             log.step(start + 1, loss=1.0, lr=0.1)
         seconds.append(max(int(path.name.split(".")[3]) for path in tmp_path.iterdir()))
     assert seconds[0] < seconds[1]
