@@ -29,7 +29,7 @@ def health(h: Tensor, *projections: Tensor) -> dict[str, float]:
 
 
 def _of_projections(first: Tensor, second: Tensor) -> dict[str, float]:
-    first, second = F.normalize(first.double()), F.normalize(second.double())
+    first, second = F.normalize(_exact(first)), F.normalize(_exact(second))
     alignment = {"alignment": float((first - second).square().sum(1).mean())}
     if len(first) < 2:
         return alignment
@@ -40,10 +40,16 @@ def _of_projections(first: Tensor, second: Tensor) -> dict[str, float]:
 
 
 def _of_representations(h: Tensor) -> dict[str, float]:
-    values = torch.linalg.svdvals(h.double() - h.double().mean(0))
+    h = _exact(h)
+    values = torch.linalg.svdvals(h - h.mean(0))
     share = values / values.sum().clamp(min=1e-30)
     entropy = -torch.special.xlogy(share, share).sum()
     return {"rank": float(entropy.exp()) if values.sum() > 0 else 0.0}
+
+
+def _exact(values: Tensor) -> Tensor:
+    """The values in float64; on the CPU if they are on an Apple GPU, which has no such format."""
+    return (values.cpu() if values.device.type == "mps" else values).double()
 
 
 def collapse(measured: dict[str, float], *, z_dim: int | None, h_dim: int, images: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from itertools import chain
 
@@ -15,7 +16,9 @@ from sslcli.data.image_data import ImageData
 from sslcli.data.split import UNLABELLED
 from sslcli.errors import UsageError
 from sslcli.options.probe import Probe
+from sslcli.options.trainings import TrainingOptions
 from sslcli.runs.naming import dataset_word
+from sslcli.runs.paths import recorded, words_to_read
 from sslcli.runs.registry import Registry
 
 
@@ -40,10 +43,11 @@ def check_folds(registry: Registry, options: Probe, data: ImageData, *, dataset:
         protocol.check(protocol.own(options.options()), len(drawn.fold) - int(drawn.fold.bincount().max()))
 
 
-def tell_of_copies(registry: Registry, data: ImageData, *, dataset: str) -> None:
+def tell_of_copies(registry: Registry, data: ImageData, options: TrainingOptions) -> None:
     """Say that near duplicates may be in several folds, unless `ssl data check` has looked for them in these data."""
-    if _known_pairs(registry, dataset, data) is None:
-        check = registry.command(f"ssl data check --dataset {dataset}")
+    if _known_pairs(registry, str(options.dataset), data) is None:
+        words = words_to_read(registry, recorded(registry, options.options()))
+        check = registry.command(shlex.join(["ssl", "data", "check", *words]))
         say(
             f"--folds: copies of a picture stay in one fold, but near duplicates are not known yet; to find them, type: {check}"
         )

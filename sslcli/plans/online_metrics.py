@@ -26,6 +26,7 @@ from sslcli.options.pretrain import Pretrain
 from sslcli.plans.views import augmentation_of
 from sslcli.plans.watching import KNN_QUERIES, watcher
 from sslcli.training.context import Context
+from sslcli.training.finite import hold_to_numbers
 from sslcli.training.loop import Metrics
 
 LIDAR_IMAGES, LIDAR_VIEWS = 200, 10  # ten views as in the paper, which uses thousands of images: 200 are cheap
@@ -49,6 +50,7 @@ def meter(method: Method, options: Pretrain, context: Context) -> Callable[[int]
         h_bank, h_queries = h[: len(bank)], h[len(bank) :]
         whole, numbers = Projecting(method), (1, 2) if method.z_dim else ()
         z = [of(whole, asking, normalise=_view(options, data, "health", number)) for number in numbers]
+        hold_to_numbers({"a representation h": h, "a projection z": torch.cat(z) if z else h})
         measured = health(h_queries, *z)
         if len(queries) > 1:
             some = chosen(data.train_images, several)

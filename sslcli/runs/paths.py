@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sslcli.data import FOLDER
+from sslcli.paths import relative
 from sslcli.runs.naming import file_of_method, weights_path
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -25,13 +26,17 @@ def located(registry: Registry, options: Mapping[str, object]) -> dict[str, obje
 
 def recorded(registry: Registry, options: Mapping[str, object]) -> dict[str, object]:
     """Options to record, with their paths (relative to the current folder) made relative to the project."""
-    return _with_paths(options, lambda path: os.path.relpath(os.path.expanduser(path), registry.root))
+    return _with_paths(options, lambda path: relative(os.path.expanduser(path), registry.root))
 
 
 def as_read(registry: Registry, record: Run, *, here: Path | None = None) -> list[str]:
     """The options that read a run's data as the run did, to type in the folder `here` (default: the current one)."""
-    known = {"dataset": record.dataset} | record.options
-    options = _with_paths(known, lambda path: os.path.relpath(registry.root / path, here or os.curdir))
+    return words_to_read(registry, {"dataset": record.dataset} | record.options, here=here)
+
+
+def words_to_read(registry: Registry, known: Mapping[str, object], *, here: Path | None = None) -> list[str]:
+    """The same for the options of a record."""
+    options = _with_paths(known, lambda path: relative(registry.root / path, here or os.curdir))
     of_folder = {name: options.get(name) for name in ("labels", "image_size", "fit")}
     given = {name: value for name, value in of_folder.items() if value not in (None, "crop")}
     named = {"dataset": options["dataset"]} | given

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from sslcli.data.prepare import Fit
-from sslcli.errors import DivergedError, StateError
+from sslcli.errors import StateError
 from sslcli.file_kinds import TORCH_ARCHIVE, kind_of, marked_kind
 from sslcli.files import atomic_write
 from sslcli.runs.proofs import Seal, sealed
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
+from sslcli.training.finite import hold_to_numbers
 
 if TYPE_CHECKING:
     from sslcli.training.loop import Held, Metrics
@@ -66,8 +67,7 @@ def save_checkpoint(registry: Registry, run: Run, name: str, state: State) -> No
     run.yaml gets the new hash beside the old one before the file is replaced. So after a crash between the two, one of the
     hashes fits.
     """
-    if broken := [key for key, weights in state.get("model", {}).items() if not torch.isfinite(weights).all()]:
-        raise DivergedError(f"training diverged: {broken[0]} is not finite")
+    hold_to_numbers(state.get("model", {}))
     file = f"{name}.pt"
     path = registry.path(f"{run.folder}/checkpoints/{file}")
     buffer = io.BytesIO()  # torch.save to a file hides a full disk behind its own error

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from sslcli.distributed import largest, rank, world
-from sslcli.errors import Interrupted, PeerLostError, StateError
+from sslcli.errors import Interrupted, PeerLostError, StateError, UserError
 from sslcli.files import now, remove_unfinished
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Attempt, Run
@@ -130,6 +130,7 @@ def running(registry: Registry, run: Run) -> Iterator[Stop]:
             with listening(stop), _beating(registry, run):
                 registry.save(run)
                 yield stop
+                hold_to_own(registry, run)
             run.status = "finished"
         except (Interrupted, KeyboardInterrupt) as error:
             run.status = "interrupted"
@@ -142,4 +143,25 @@ def running(registry: Registry, run: Run) -> Iterator[Stop]:
             raise
         finally:
             attempt["ended"], attempt["status"] = now(), run.status
-            registry.save(run)
+            if _is_own(registry, run):
+                registry.save(run)
+
+
+def hold_to_own(registry: Registry, run: Run) -> None:
+    """A StateError if another process has taken the run over, because this one slept or was out of reach. Locks do not cross
+    every network, so the record on the disk decides: its last attempt is the owner's."""
+    if not _is_own(registry, run):
+        there = registry.load(run).attempts[-1]
+        raise StateError(
+            f"run {run.id} was taken over by process {there.get('process')} on {there.get('host')} since; this process writes "
+            "nothing more"
+        )
+
+
+def _is_own(registry: Registry, run: Run) -> bool:
+    """Whether the record's last attempt is that of `run`; a record that cannot be read was taken by nobody."""
+    try:
+        there = registry.load(run).attempts
+    except UserError:
+        return True
+    return [attempt.get("started") for attempt in there] == [attempt.get("started") for attempt in run.attempts]

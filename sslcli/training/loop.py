@@ -16,6 +16,7 @@ from sslcli.data.batches import generator
 from sslcli.distributed import average_gradients, rank
 from sslcli.errors import DivergedError
 from sslcli.training.device import seed_draws
+from sslcli.training.finite import hold_to_numbers
 from sslcli.training.lifecycle import Stop
 from sslcli.training.log import Log
 
@@ -100,7 +101,7 @@ def take_steps(
     `loss_at(step)` gives the loss and scalars to average over the epoch, `lr_at(step)` the learning rate; both depend only on
     the step. `evaluate(epoch)` is called after every `epoch_steps` steps; if it measures `val/acc`, the best epoch's weights
     are kept. `save()` is called every few minutes, at a request to stop, and at the end. Between two checks of the losses
-    nothing waits for the device; a loss that is not a number is a DivergedError at the next check.
+    nothing waits for the device; a loss that is not a number is a DivergedError at the next check, a weight before `evaluate`.
     """
     module.train()
     began = time.monotonic() - progress.seconds
@@ -145,6 +146,7 @@ def take_steps(
             if progress.step % epoch_steps == 0 or progress.step == steps:
                 look()
                 epoch = -(-progress.step // epoch_steps)
+                hold_to_numbers(module.state_dict())  # the loss was computed before the step
                 metrics = {**progress.close_epoch(), **evaluate(epoch)}
                 module.train()
                 progress.seconds = time.monotonic() - began

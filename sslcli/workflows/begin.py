@@ -61,7 +61,7 @@ def _evaluated(workflow: Workflow[EvaluationT], registry: Registry, command: Eva
     folds = plan.options.folds if isinstance(plan.options, Probe) else None
     tell_of_width(plan.context.data, folds=folds)
     if folds is not None:
-        tell_of_copies(registry, plan.context.data, dataset=str(plan.options.dataset))
+        tell_of_copies(registry, plan.context.data, plan.options)
     return start(registry, plan, workflow.carry_out)
 
 

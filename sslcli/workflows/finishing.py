@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sslcli.console.messages import say
 from sslcli.console.progress import duration
-from sslcli.errors import StateError, UsageError
+from sslcli.errors import DivergedError, StateError, UsageError
 from sslcli.evaluation.protocols import PROTOCOLS
 from sslcli.evaluation.protocols.protocol import Outcome
 from sslcli.evaluation.quality import headline
@@ -36,6 +36,9 @@ def finish(registry: Registry, run: Run, context: Context, outcome: Outcome) -> 
     if progress.best:
         run.metrics |= {"val_acc": progress.best["metrics"]["val/acc"], "epoch": progress.best["metrics"]["epoch"]}
     run.metrics |= {"seconds": progress.seconds} if progress.seconds else {}
+    if broken := next((name for name, value in run.metrics.items() if value != value), None):
+        run.metrics = {}  # a record with it could not be read
+        raise DivergedError(f"{run.id}: {broken} is not a number: the classifier or its encoder diverged; try a lower rate")
     keep(registry.path(f"{run.folder}/{FILE}"), kept)
     run.both_right = count_both_right(registry, run, kept)
     run.data |= {"encoder_sha256": weights_hash(classifier.encoder), "classes": list(context.data.classes)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shlex
 
 from sslcli.bench.minutes import tell_of_hours
 from sslcli.console.messages import say
@@ -12,6 +12,7 @@ from sslcli.evaluation.health import collapse
 from sslcli.methods.method import evaluated_name
 from sslcli.models.encoder import Encoder
 from sslcli.options.pretrain import Pretrain
+from sslcli.paths import relative
 from sslcli.plans.online_metrics import asked, is_measured, meter
 from sslcli.plans.pretraining import build_method, is_kept, kept_name, training_of
 from sslcli.plans.weights_file import begin_with_file
@@ -27,7 +28,7 @@ from sslcli.workflows.training_run import train
 
 def carry_out(registry: Registry, run: Run, options: Pretrain, context: Context) -> Run:
     """Train a run of the registry, from its last checkpoint if it has one, to the end."""
-    say(f"run {run.id}; to watch it, type: tensorboard --logdir {os.path.relpath(registry.path('runs/pretrain'))}")
+    say(f"run {run.id}; to watch it, type: tensorboard --logdir {shlex.quote(relative(registry.path('runs/pretrain')))}")
     say(f"{run.id}: {_in_words(options, context)}")
     if not run.checkpoints and "minutes" not in run.choices:
         tell_of_hours(registry, run, options, context)

@@ -17,7 +17,7 @@ from sslcli.models.convolution import use_winograd
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.checkpoint import Fixed, State, load_checkpoint, save_checkpoint
-from sslcli.training.lifecycle import Stop
+from sslcli.training.lifecycle import Stop, hold_to_own
 from sslcli.training.log import Log
 from sslcli.training.loop import Metrics, Progress, take_steps
 from sslcli.training.step import Training
@@ -53,12 +53,13 @@ def train(
     use_winograd(module, on=winograd)
     log = Log(
         run.id, events=events if first else None, start=progress.step, steps=steps, epoch_steps=training.epoch_steps,
-        batch_size=training.batch_size, record_every=max(1, min(10, steps // 200)),
+        per_step=training.per_step, record_every=max(1, min(10, steps // 200)),
         work_until=training.work_until, told=lambda done, left: registry.beat(run, done=done, left=left),
     )  # fmt: skip
 
     def save() -> None:
         nonlocal saved
+        hold_to_own(registry, run)
         log.flush()
         sizes = {path.name: path.stat().st_size for path in events.glob("events.*")}
         state: State = {"model": module.state_dict(), "optimizer": optimizer.state_dict()}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from sslcli.data.image_data import ImageData
 from sslcli.data.split import Split
@@ -116,9 +117,26 @@ def test_compare_takes_all_labelled_images_with_the_correction_for_overlap(
     )
     assert difference["interval"] == "folds"
     assert [(row["test_images"], row["folds"]) for row in found["rows"]] == [(320, 4)] * 2
+    lines = ssl("compare --format csv").out.splitlines()
+    assert [line.split(",")[-1] for line in lines] == ["folds", "4", "4"]
+    assert "| 4 |" in ssl("compare --format markdown").out
     shown = ssl("compare")
     assert "4 folds of all labelled images" in shown.out
     assert all(len(line) <= 100 for line in shown.out.splitlines())
+
+
+def test_the_advice_to_look_for_near_copies_can_be_typed_and_is_given_until_it_was_followed(ssl: Cli, tmp_path: Path) -> None:
+    for number in range(40):
+        picture = tmp_path / "my photos" / "ab"[number % 2] / f"{number}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        Image.effect_noise((40, 40), 40 + number).convert("RGB").save(picture)
+    line = "probe --init scratch --backbone resnet9-small --protocol knn --folds 2 --dataset 'folder:my photos' --image-size 32"
+    first = ssl(line)
+    assert first.code == 0, first.err
+    advice = next(line for line in first.err.splitlines() if "near duplicates are not known yet" in line)
+    checked = ssl(advice.partition("type: ssl ")[2])
+    assert checked.code == 0, checked.err
+    assert "not known yet" not in ssl(f"{line} --seed 5").err
 
 
 @pytest.mark.parametrize("protocol", ["knn", "logistic"])

@@ -10,10 +10,12 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from sslcli.errors import StateError
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training import log
 from sslcli.training.checkpoint import load_checkpoint
+from sslcli.training.lifecycle import hold_to_own, running
 from sslcli.workflows import training_run
 from tests.conftest import TINY, Cli
 from tests.stopping import signal_after
@@ -127,6 +129,33 @@ def test_a_diverging_run_stops_and_keeps_its_last_checkpoint(
     state = load_checkpoint(registry, run, "last")
     assert state["progress"]["step"] >= 1
     assert state["progress"]["total"]["loss_epoch"] < 1e3
+
+
+def test_a_run_that_diverges_in_its_only_step_ends_with_a_message_before_anything_is_measured(
+    ssl: Cli, registry: Registry
+) -> None:
+    result = ssl(f"pretrain {TINY} --optimizer sgd --lr 1e12 --warmup-epochs 0 --precision fp32 --max-steps 1")
+    assert (result.code, "training diverged: " in result.err, "--lr" in result.err) == (3, True, True), result.err
+    (run,) = registry.runs()
+    assert registry.load(run).status == "failed"
+    assert not registry.load(run).metrics
+
+
+def test_a_process_that_was_taken_for_dead_writes_nothing_into_the_run_that_another_goes_on_with(registry: Registry) -> None:
+    run = registry.create("r", experiment="pretrain", status="interrupted")
+
+    def work() -> None:
+        with running(registry, run):
+            hold_to_own(registry, run)
+            there = registry.load(run)
+            there.attempts.append({"started": "later", "host": "laptop-b", "process": 7})
+            registry.save(there)
+            hold_to_own(registry, run)
+
+    with pytest.raises(StateError, match="taken over by process 7 on laptop-b"):
+        work()
+    record = registry.load(run)
+    assert (record.status, record.error, record.attempts[-1].get("host")) == ("running", None, "laptop-b")
 
 
 def test_deterministic_holds_for_the_run_that_asks_for_it(done: Done) -> None:
