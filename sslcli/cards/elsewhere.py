@@ -27,6 +27,7 @@ from sslcli.evaluation.protocols import usual
 from sslcli.evaluation.protocols.protocol import Frozen, Search, Start, Steps
 from sslcli.evaluation.quality import Floats
 from sslcli.evaluation.statistics import Difference, paired
+from sslcli.plans.data_access import normalised_as
 from sslcli.training.context import Context
 from sslcli.training.device import autocast, precision_here, usable_cores
 from sslcli.training.lifecycle import Stop
@@ -138,7 +139,8 @@ def _probed(arm: Arm, data: ImageData, device: torch.device) -> Booleans:
     """Whether each test image is right after a linear evaluation of the encoder on these data, by the program's protocol."""
     protocol, seed = usual(), arm.record.seed or 0
     precision = precision_here(arm.record.settled["precision"], device)
-    context = Context(data.to(device), device, autocast(device, precision), data.fingerprint, precision)
+    own = normalised_as(data, arm.record.settled["backbone"], arm.record.settled["stem"])
+    context = Context(own.to(device), device, autocast(device, precision), own.fingerprint, precision)
     encoder = arm.classifier.encoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     start = Start(encoder, context, seed, context.data.split(seed=seed))
     frozen = Frozen(encoder, context, seed, start.parts, represent(arm.record, start))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from sslcli.cards.card import Card, CardWanted, json_of, make_card
@@ -11,6 +10,7 @@ from sslcli.console.messages import say
 from sslcli.figures.canvas import save_picture
 from sslcli.figures.severity import Falling, draw_severity
 from sslcli.files import write_text
+from sslcli.paths import relative
 from sslcli.runs.registry import Registry
 
 
@@ -22,7 +22,7 @@ def make_and_show(registry: Registry, selector: str, wanted: CardWanted, *, styl
         print(json_of(card), end="")
     else:
         print_card(card)
-    say(f"wrote {', '.join(os.path.relpath(path) for path in written)}")
+    say(f"wrote {', '.join(relative(path) for path in written)}")
 
 
 def save_card(registry: Registry, card: Card) -> list[Path]:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from sslcli.cards import elsewhere
 from sslcli.cards.arms import Answers, arms_of, groups, main_run
 from sslcli.cards.card import Card
 from sslcli.cards.elsewhere import at_side, others, transfer
@@ -20,9 +21,12 @@ from sslcli.cards.layout import markdown, print_card, tables, verdict
 from sslcli.cards.sturdiness import Answered, Gap, gaps, sturdy
 from sslcli.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from sslcli.data.loading import load_data
+from sslcli.evaluation.protocols.protocol import Start
+from sslcli.evaluation.represented import Represented
 from sslcli.evaluation.statistics import paired, paired_scores
 from sslcli.evaluation.test_logits import read_kept
 from sslcli.models.encoder import build_encoder
+from sslcli.models.own_input import own_input
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from tests.conftest import TINY, Cli, Once
@@ -367,6 +371,25 @@ def test_an_encoder_of_another_network_and_input_size_stands_beside_the_own_ones
     assert [row["arm"] for row in rows][:3] == ["pretrained, linear", "theirs, linear", "scratch, linear"]
     assert rows[1]["clean"]["value"] == pytest.approx(registry.load(other).metrics["test_acc"])
     assert [run.id for run in groups(registry, other)[0]] == [study[0], other.id, study[1]]
+
+
+def test_a_transfer_normalises_a_librarys_encoder_as_its_authors_did_and_ones_own_by_the_data(
+    ssl: Cli, done: Callable[[str], Run], study: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_weights(Path("theirs.pth"))
+    done(f"probe --epochs 2 --init {NAME}@32=theirs.pth")
+    used: dict[str, list[float]] = {}
+    original = elsewhere.represent
+
+    def spy(run: Run, start: Start) -> Represented:
+        used[run.init or ""] = start.context.data.normalisation[0].flatten().tolist()
+        return original(run, start)
+
+    monkeypatch.setattr(elsewhere, "represent", spy)
+    assert ssl(f"card {study[0]} --n 10 --transfer patchwork").code == 0
+    (theirs,) = used.keys() - {"pretrained", "scratch"}
+    assert used[theirs] == pytest.approx(own_input(NAME).mean)
+    assert used["pretrained"] == used["scratch"] != pytest.approx(used[theirs])
 
 
 def test_pictures_of_another_size_become_squares_of_the_encoders_side() -> None:
