@@ -6,11 +6,12 @@ Any other exception is a bug of ours.
 from __future__ import annotations
 
 import difflib
-import os
 import shlex
 import signal
 from collections.abc import Iterable
 from pathlib import Path
+
+from sslcli.paths import relative
 
 
 class UserError(Exception):
@@ -62,4 +63,4 @@ def install_line(extra: str) -> str:
     clone = Path(__file__).parents[1]
     if not (clone / "pyproject.toml").is_file():
         return f"pip install 'sslcli[{extra}]'"
-    return shlex.join(["pip", "install", "-e", f"{os.path.relpath(clone)}[{extra}]"])
+    return shlex.join(["pip", "install", "-e", f"{relative(clone)}[{extra}]"])

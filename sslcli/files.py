@@ -6,6 +6,7 @@ import errno
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -57,17 +58,18 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object], *, before_ren
     """Write a file so that a reader always sees the whole old or the whole new file.
 
     `write` gets an open temporary file beside `path`; `before_rename` runs when all of it is on the disk. A new file has the
-    mode that the umask allows; a replaced file keeps its mode. A full disk or a read-only folder is a StateError; the
-    old file stays.
+    mode that the umask allows; a replaced file keeps its mode. A link stays, and the file behind it is replaced. A full disk or
+    a read-only folder is a StateError; the old file stays.
     """
-    temporary = None
+    temporary, path = None, Path(os.path.realpath(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         name = path.with_name(f".{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
         with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as handle:  # the system subtracts the umask
             temporary = name
             if path.exists():
-                os.chmod(name, path.stat().st_mode & 0o777)
+                with suppress(PermissionError):  # not every network share has modes
+                    os.chmod(name, path.stat().st_mode & 0o777)
             write(handle)
             handle.flush()
             os.fsync(handle.fileno())

@@ -23,6 +23,7 @@ from sslcli.runs.run import Run
 
 FOLDER = "runs/.launchers"
 TICKET = ".ticket"
+GLANCE = 10.0  # seconds in which somebody who looks whether a lock is held is done
 PATIENCE = 3600.0  # seconds to wait while another launcher enters its runs: it may be timing steps for --minutes
 STILL = 120.0  # seconds, twelve heartbeats, after which a process on another machine counts as dead
 
@@ -124,7 +125,7 @@ def at_work(registry: Registry) -> Iterator[Hands]:
     with ExitStack() as alive:
         with hands.entering():  # so that nobody takes a lock that is just being made for a dead launcher's
             _clear(registry)
-            alive.enter_context(locked(lock, timeout=0))
+            alive.enter_context(locked(lock, timeout=GLANCE))
         try:
             yield hands
         finally:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sslcli.files import write_text
+from sslcli.paths import relative
 from tests.conftest import TINY, Cli
 from tests.data.test_folder import in_cache, pictures  # noqa: F401  (a fixture)
 
@@ -62,3 +63,33 @@ def test_everything_that_commands_write_heeds_the_umask(ssl: Cli, tmp_path: Path
 def test_a_cache_of_pictures_heeds_the_umask(pictures: Path, tmp_path: Path, umask: int) -> None:  # noqa: F811
     assert in_cache(pictures, tmp_path / "cache").problems == [""] * 60
     assert wrong(tmp_path / "cache", umask) == {}
+
+
+def test_a_link_stays_and_the_file_behind_it_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    link, behind = tmp_path / "page.html", tmp_path / "elsewhere" / "page.html"
+    link.symlink_to(behind)
+    for text in ("first", "second"):
+        write_text(link, text)
+        assert (link.is_symlink(), behind.read_text()) == (True, text)
+    assert [path.name for path in behind.parent.iterdir()] == ["page.html"]
+
+
+def test_a_file_is_replaced_where_modes_cannot_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    write_text(tmp_path / "file", "first")
+    monkeypatch.setattr("sslcli.files.os.chmod", refuse)
+    write_text(tmp_path / "file", "second")
+    assert (tmp_path / "file").read_text() == "second"
+
+
+def test_a_path_on_another_drive_is_shown_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert relative("/a/b/c", "/a") == os.path.join("b", "c")
+
+    def other_drive(*_: object) -> str:
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    monkeypatch.setattr("sslcli.paths.os.path.relpath", other_drive)
+    assert relative("/a/b") == os.path.abspath("/a/b")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+PATIENCE = 600  # seconds
 SHADOWS = ("ssl", "random", "typing", "yaml", "torch", "numpy", "typer", "socket", "pickle", "signal", "platform", "__future__")
 
 
@@ -19,7 +20,7 @@ def shadow(folder: Path, names: tuple[str, ...] = SHADOWS) -> None:
 def module(folder: Path, *line: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONSAFEPATH", "PYTHONPATH")}
     return subprocess.run(
-        [sys.executable, *line], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, *line], cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
     )  # fmt: skip
 
 
@@ -36,15 +37,31 @@ def test_a_package_that_lies_in_the_current_folder_alone_is_found(tmp_path: Path
     assert (done.returncode, done.stdout.startswith("ssl ")) == (0, True), done.stderr
 
 
+def make_pictures(folder: Path) -> None:
+    """As many as several processes decode."""
+    for number in range(300):
+        name = folder / "ab"[number % 2] / f"{number}.png"
+        name.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (number % 256, number // 256, 0)).save(name)
+
+
+def test_a_script_without_a_guard_decodes_pictures_once(tmp_path: Path) -> None:
+    make_pictures(tmp_path / "pictures")
+    (tmp_path / "train.py").write_text(
+        "from pathlib import Path\nfrom sslcli.data.folder import picture_cache\n"
+        "root = Path('pictures')\npaths = sorted(str(p.relative_to(root)) for p in root.rglob('*.png'))\n"
+        "found = picture_cache.decode(root, paths, side=8, fit='crop', caches=Path('caches'), workers=2, "
+        "progress=lambda _: None)\nprint(len(found.paths), set(found.problems))"
+    )
+    done = module(tmp_path, "train.py")
+    assert (done.returncode, done.stdout) == (0, "300 {''}\n"), done.stderr
+
+
 @pytest.mark.parametrize(
     "start", [["-m", "sslcli"], ["-c", "import sys; sys.path.pop(0); from sslcli.cli import main; main()"]]
 )
 def test_processes_that_decode_pictures_work_there_too(tmp_path: Path, start: list[str]) -> None:
-    pictures = tmp_path / "pictures"
-    for number in range(300):
-        name = pictures / "ab"[number % 2] / f"{number}.png"
-        name.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (8, 8), (number % 256, number // 256, 0)).save(name)
+    make_pictures(tmp_path / "pictures")
     shadow(tmp_path)
     code = (
         "import sys\nsys.path.pop(0)\nfrom pathlib import Path\nfrom sslcli.data.folder import picture_cache\n"

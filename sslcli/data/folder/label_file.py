@@ -14,6 +14,7 @@ from pathlib import Path
 from sslcli.data.folder.entry import PARTS, PARTS_TOO, Entry, class_word
 from sslcli.errors import StateError, UsageError
 from sslcli.file_kinds import marked_kind
+from sslcli.paths import relative
 
 HEADS = (["path", "label"], ["path", "label", "split"])
 PREDICTED = ("confidence", "distance", "unlike", "by")
@@ -89,7 +90,7 @@ class Places:
             whole = os.path.normpath(os.path.join(self._root, way))
             above, name = os.path.split(whole)
             yield from (
-                os.path.relpath(path, start).replace(os.sep, "/")
+                relative(path, start).replace(os.sep, "/")
                 for path, start in (
                     (whole, self._root),
                     (os.path.join(os.path.realpath(above), name), self._real),

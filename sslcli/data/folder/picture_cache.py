@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from types import ModuleType
 from typing import TypeVar
 
 import numpy as np
@@ -142,7 +143,7 @@ def build_cache(folder: Path, root: Path, paths: Sequence[str], side: int, fit: 
     index = where | {"paths": list(paths), "digests": digests, "problems": problems, "bits": bits}
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
     for name in ("images.u8", "moments.npy", "index.json"):
-        with (folder / name).open("rb") as file:
+        with (folder / name).open("r+b") as file:  # Windows needs a file that can be written
             os.fsync(file.fileno())  # before the folder gets its name: after a power cut it is whole or missing
 
 
@@ -166,7 +167,7 @@ def mapped(work: Callable[[Task], T], tasks: Sequence[Task], workers: int) -> It
     coming = deque[Future[T]]()
     try:
         for task in tasks:
-            with _without_the_current_folder():  # submitting starts a process, until there are enough
+            with _apart_from_the_caller():  # submitting starts a process, until there are enough
                 coming.append(pool.submit(work, task))
             if len(coming) > AHEAD * workers:
                 yield coming.popleft().result()
@@ -181,13 +182,19 @@ def mapped(work: Callable[[Task], T], tasks: Sequence[Task], workers: int) -> It
 
 
 @contextmanager
-def _without_the_current_folder() -> Iterator[None]:
-    """Make new processes import Python's own modules, not a file such as pickle.py in the current folder."""
-    before = os.environ.get(SAFE_PATH)
+def _apart_from_the_caller() -> Iterator[None]:
+    """Make new processes run only the program's own modules.
+
+    They import no file such as pickle.py in the current folder. They do not run the caller's script either: without a guard
+    it would call the function again that waits for them here.
+    """
+    before, main = os.environ.get(SAFE_PATH), sys.modules["__main__"]
     os.environ[SAFE_PATH] = "1"
+    sys.modules["__main__"] = ModuleType("__main__")
     try:
         yield
     finally:
+        sys.modules["__main__"] = main
         if before is None:
             del os.environ[SAFE_PATH]
         else:
