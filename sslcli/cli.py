@@ -17,6 +17,8 @@ from sslcli.entry import Entry
 from sslcli.errors import UsageError
 from sslcli.exit_codes import errors_to_exit_codes, one_voice
 
+REMARK = "#"
+"""Begins a remark on a pasted line, which some shells pass on as words: zsh, as macOS has it, and cmd."""
 TYPED_WRONG: Any = typer.BadParameter.__base__
 """Click's UsageError, wherever Typer imports it from."""
 COMMANDS = {
@@ -110,7 +112,8 @@ def _without_command(ctx: typer.Context, version: bool = typer.Option(False, "--
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code: 0, 2, 3, 129, 130, 143; 1 is a bug."""
-    sys.argv[1:] = sys.argv[1:] if arguments is None else arguments
+    words = sys.argv[1:] if arguments is None else arguments
+    sys.argv[1:] = takewhile(REMARK.__ne__, words)
     with lasting(), errors_to_exit_codes(debug="--debug" in sys.argv), one_voice():
         try:
             sys.exit(command_line(commands_in(sys.argv[1:]))(sys.argv[1:], standalone_mode=False) or 0)

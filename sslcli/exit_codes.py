@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
+from sslcli.console.messages import bars_ended
 from sslcli.console.streams import say_aloud
 from sslcli.errors import Interrupted, StateError, UsageError, UserError
 from sslcli.launch import Launch, as_typed, read_launch
@@ -40,9 +41,10 @@ def _launch() -> Launch:
 
 @contextmanager
 def errors_to_exit_codes(*, debug: bool) -> Iterator[None]:
-    """Turn what a user or a signal caused into a message and its exit code."""
+    """Turn what a user or a signal caused into a message and its exit code. Bars that are still drawn end first."""
     try:
-        yield
+        with bars_ended():
+            yield
     except (UserError, Interrupted) as error:
         code, message = error.exit_code, str(error)
     except KeyboardInterrupt:

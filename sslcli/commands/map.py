@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 from sslcli.console.messages import say
 from sslcli.options.pictures import Map
 from sslcli.options.project_folder import open_registry
+from sslcli.paths import relative
 
 
 def run(command: Map) -> None:
@@ -15,5 +14,5 @@ def run(command: Map) -> None:
 
     registry = open_registry(command)
     written = save_map(registry, command)
-    say(f"wrote {', '.join(os.path.relpath(path) for path in written)}")
+    say(f"wrote {', '.join(relative(path) for path in written)}")
     say(f"next, type: {registry.command('ssl report')}")

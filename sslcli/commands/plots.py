@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -14,6 +13,7 @@ from sslcli.errors import UsageError
 from sslcli.options.annotations import StudyName
 from sslcli.options.command import Command
 from sslcli.options.project_folder import open_registry
+from sslcli.paths import relative
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,6 @@ def run(command: Plots) -> None:
         else save_curves(registry, study=command.study, out=out, svg=command.svg)
     )
     for path in written:
-        print(os.path.relpath(path))
+        print(relative(path))
     advice = "" if command.logdir else f"; to see what the runs predict, type: {registry.command('ssl predict')}"
     say(f"wrote {len(written)} figures{advice}")

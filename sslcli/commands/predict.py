@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from sslcli.console.messages import say
 from sslcli.errors import UsageError
 from sslcli.options.pictures import Predict
 from sslcli.options.project_folder import open_registry
+from sslcli.paths import relative
 
 
 def run(command: Predict) -> None:
@@ -25,5 +24,5 @@ def run(command: Predict) -> None:
         save_own_images(registry, command)
         return
     written = save_predictions(registry, command)
-    say(f"wrote {', '.join(os.path.relpath(path) for path in written)}")
+    say(f"wrote {', '.join(relative(path) for path in written)}")
     say(f"next, type: {registry.command('ssl compare')}")

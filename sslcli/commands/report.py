@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -13,6 +12,7 @@ from sslcli.console.messages import say
 from sslcli.options.annotations import StudyName
 from sslcli.options.command import Command
 from sslcli.options.project_folder import open_registry
+from sslcli.paths import relative
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +38,10 @@ def run(command: Report) -> None:
 
     registry = open_registry(command)
     path = make(registry, command.study, command.out, title=command.title, author=command.author)
-    print(os.path.relpath(path))
+    print(relative(path))
     if command.svg is not None:
         from sslcli.report.differences import save_differences
 
         for drawn in save_differences(registry, command.study, command.svg):
-            print(os.path.relpath(drawn))
+            print(relative(drawn))
     say(f"wrote {path.stat().st_size / 1e6:.1f} MB; to read it, open it in a browser")

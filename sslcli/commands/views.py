@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 from sslcli.console.messages import say
 from sslcli.options.pictures import Views
 from sslcli.options.project_folder import open_registry
+from sslcli.paths import relative
 
 
 def run(command: Views) -> None:
@@ -16,4 +15,4 @@ def run(command: Views) -> None:
     registry = open_registry(command)
     path = save_views(registry, command)
     following = registry.command("ssl pretrain --minutes 15")
-    say(f"wrote {os.path.relpath(path)}; next, type: {following}, with options whose views look right")
+    say(f"wrote {relative(path)}; next, type: {following}, with options whose views look right")

@@ -5,10 +5,26 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 WIDEST = 100  # characters of a line of text, also in a pipe and in a wider terminal
 COMMAND = "type: "
 """Comes before a command to type. The command stays on one line, so that it can be copied."""
+
+
+DRAWN: list[Callable[[], None]] = []
+"""What ends each bar that is drawn now."""
+
+
+@contextmanager
+def bars_ended() -> Iterator[None]:
+    """At the end, also after an error, end the bars that are still drawn: they hide the cursor."""
+    try:
+        yield
+    finally:
+        while DRAWN:
+            DRAWN.pop()()
 
 
 def say(text: str) -> None:

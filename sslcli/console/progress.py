@@ -8,7 +8,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sslcli.console.messages import say
+from sslcli.console.messages import DRAWN, say
 
 LINE_EVERY = 5.0  # seconds between lines when there is no terminal
 
@@ -34,9 +34,11 @@ class ShareDone:
         if self._bar is None and share < 1:
             self._bar = progress_bar(self.title, 1.0)
             self._bar.start()
+            DRAWN.append(self._bar.stop)
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=share)
             if share >= 1:
+                DRAWN.remove(self._bar.stop)
                 self._bar.stop()
                 self._bar = None
 

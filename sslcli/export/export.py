@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -23,6 +22,7 @@ from sslcli.export.encoders import ABOUT, Loaded, encoder_of_run, finished_run
 from sslcli.export.formats import FOLDER, FORMATS, Format, formats_of
 from sslcli.export.model_card import card
 from sslcli.export.preprocessing import odd_pictures, sides_of, write_prepare
+from sslcli.paths import relative
 from sslcli.plans.data_access import data_of_run
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -60,7 +60,7 @@ def export(registry: Registry, selector: str, *, name: str, out: Path | None, da
         ):  # its presence means that the rest is complete
             shutil.copyfile(path, folder / path.name)
     print(f"{record.id}: {compared}")
-    say(f"wrote {os.path.relpath(folder)}; to use it, read {os.path.relpath(folder / 'README.md')}")
+    say(f"wrote {relative(folder)}; to use it, read {relative(folder / 'README.md')}")
     return folder
 
 

@@ -77,6 +77,8 @@ def _draw_pair(registry: Registry, records: list[Run], folder: Path, *, svg: boo
             points = [[(known[step], y) for step, y in series] for known, series in zip(epochs, points, strict=True)]
         curves = [Curve(*found) for found in zip(names, points, looks, ends, strict=True) if found[1]]
         label = LABELS.get(scalar.name, scalar.label)
+        if first.experiment == "pretrain" and scalar.name.startswith("train_loss"):  # only some methods' loss is in nats
+            label = _without_unit(label)
         figure = draw_curves(
             curves, title=f"{words}: {_without_unit(label)}\n({first.backbone} on {first.dataset})",
             x_label="epoch" if by_epoch else "step", y_label=label, noisy=scalar.noisy, lines=_references(scalar.name, first),

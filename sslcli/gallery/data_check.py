@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from sslcli.figures.canvas import save_picture
 from sslcli.figures.grids import pixels_of
 from sslcli.figures.pairs import ShownPair, draw_pairs
 from sslcli.options.pictures import DataCheck
+from sslcli.paths import relative
 from sslcli.plans.data_access import data_folder, reading_of
 from sslcli.plans.few_labels import WIDE
 from sslcli.runs.naming import dataset_word
@@ -48,7 +48,7 @@ def check_and_show(registry: Registry, command: DataCheck, *, style: str) -> Non
     picture = _picture_path(path)
     wrote = [path, picture] if picture.exists() else [path]
     none = "" if picture.exists() else " (no duplicates across training and test, so no picture)"
-    say(f"wrote {' and '.join(map(os.path.relpath, wrote))}{none}")
+    say(f"wrote {' and '.join(map(relative, wrote))}{none}")
     if found.test_duplicates:
         say(f"next, type: {registry.command('ssl compare --without-duplicates')}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from sslcli.export.reading import Reader, own_pictures, reader_of
 from sslcli.figures.grids import pixels_of
 from sslcli.figures.projector import MOST, write_projector
 from sslcli.files import atomic_write, write_text
+from sslcli.paths import relative
 from sslcli.runs.registry import Registry
 
 Rows = list[tuple[str, str]]
@@ -55,8 +55,8 @@ def write_embeddings(
     print(f"{reader.run.id}: h of {len(h):,} images, {h.shape[1]} numbers each, float32")
     fewer = f", {MOST:,} of them for the projector" if len(h) > MOST else ""
     names = ", ".join(["h.npy", "images.csv", *(path.name for path in written)])
-    say(f"wrote in {os.path.relpath(folder)}: {names}{fewer}")
-    say(f"next, type: tensorboard --logdir {shlex.quote(os.path.relpath(folder))}, and choose Projector")
+    say(f"wrote in {relative(folder)}: {names}{fewer}")
+    say(f"next, type: tensorboard --logdir {shlex.quote(relative(folder))}, and choose Projector")
 
 
 def _own(reader: Reader, names: Sequence[str]) -> tuple[Images, Rows]:

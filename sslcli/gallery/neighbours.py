@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 
 import torch
@@ -19,6 +18,7 @@ from sslcli.figures.canvas import png_path, save_picture
 from sslcli.figures.grids import pixels_of, short_name, two_lines
 from sslcli.figures.representations import Found, draw_neighbours
 from sslcli.options.pictures import Neighbours
+from sslcli.paths import relative
 from sslcli.runs.registry import Registry
 
 MOST_DRAWN = 100  # own pictures; with more, all are printed
@@ -59,6 +59,6 @@ def save_neighbours(registry: Registry, command: Neighbours) -> None:
         "and the query's, at most 1",
     )  # fmt: skip
     save_picture(figure, path, description=f"Run: {record.id}. Pictures: {', '.join(map(str, paths))}")
-    say(f"wrote {os.path.relpath(path)}")
+    say(f"wrote {relative(path)}")
     words = shlex.join(["ssl", "embed", "--run", record.id, "--images", *(command.images or [])])
     say(f"next, type: {registry.command(words)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,6 +26,7 @@ from sslcli.figures.grids import Tile, draw_predictions, draw_predictions_beside
 from sslcli.models.classifier import Classifier
 from sslcli.models.encoder import build_encoder
 from sslcli.options.pictures import Predict
+from sslcli.paths import relative
 from sslcli.plans.data_access import data_of_run
 from sslcli.runs.naming import inits_in_words
 from sslcli.runs.next_step import evaluation_command
@@ -235,4 +235,4 @@ def save_own_images(registry: Registry, command: Predict) -> None:
     legend = f"below: the predicted class and its confidence\n{record.id}"
     figure = draw_predictions(tiles[:MOST_DRAWN], title=title, subtitle=legend)
     save_picture(figure, out, description=f"Run: {record.id}. Pictures: {', '.join(str(path) for path, _ in read)}")
-    say(f"wrote {os.path.relpath(out)}, by {record.id}, which knows only these classes: {', '.join(found.names)}")
+    say(f"wrote {relative(out)}, by {record.id}, which knows only these classes: {', '.join(found.names)}")

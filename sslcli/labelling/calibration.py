@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
 from sslcli.console.messages import say
@@ -11,6 +9,7 @@ from sslcli.evaluation.quality import quality
 from sslcli.evaluation.test_logits import FILE, read_kept
 from sslcli.figures.canvas import save_picture
 from sslcli.figures.quality import Judged, draw_reliability
+from sslcli.paths import relative
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
@@ -29,6 +28,6 @@ def save_calibration(registry: Registry, record: Run, *, temperature: float, val
     )  # fmt: skip
     path = registry.path("results/predictions/calibration.png")
     save_picture(figure, path, description=f"Run: {record.id}")
-    say(f"wrote {os.path.relpath(path)}")
+    say(f"wrote {relative(path)}")
     errors = f"from {100 * before.ece:.1f} to {100 * after.ece:.1f} points"
     return f"calibration error on {len(kept.labels):,} test images: {errors} with {chosen}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from sslcli.figures.canvas import save_picture
 from sslcli.figures.contact_sheet import Frame, draw_sheet
 from sslcli.figures.grids import pixels_of, short_name
 from sslcli.files import atomic_write
+from sslcli.paths import relative
 from sslcli.plans.data_access import pictures_of_run
 from sslcli.runs.paths import located
 from sslcli.runs.registry import Registry
@@ -61,11 +63,11 @@ def suggest(
     _write(file, given, [paths[row] for row in rows.tolist()], test=wanted.how == "random")
     _draw(registry, reader, data, [(row, paths[row]) for row in rows.tolist()], wanted)
     known = sum(entry.label is not None for entry in given)
-    print(f"{os.path.relpath(file)}: {known:,} labels that you have, {len(rows):,} pictures to label: {HOW[wanted.how]}")
+    print(f"{relative(file)}: {known:,} labels that you have, {len(rows):,} pictures to label: {HOW[wanted.how]}")
     if wanted.how != "random":
         advice = registry.command("ssl suggest --for-test")
         say(f"do not test on pictures chosen like this: they are not like the others; for a test, type: {advice}")
-    say(f"fill in the column label; then type: {registry.command(f'ssl probe --labels {os.path.relpath(file)}')}")
+    say(f"fill in the column label; then type: {registry.command(f'ssl probe --labels {shlex.quote(relative(file))}')}")
 
 
 def _hold_to_labels(file: Path, wanted: LabelsWanted) -> None:
@@ -78,8 +80,8 @@ def _hold_to_labels(file: Path, wanted: LabelsWanted) -> None:
         raise StateError(f"{file} exists, and ssl suggest did not write it; accepted is another --out") from None
     if labelled:
         raise StateError(
-            f"{file} has {labelled:,} labels, which would be lost; to keep them, type: ssl suggest --labels {file}, or choose "
-            "another --out"
+            f"{file} has {labelled:,} labels, which would be lost; to keep them, type: ssl suggest --labels "
+            f"{shlex.quote(str(file))}, or choose another --out"
         )
 
 
@@ -151,4 +153,4 @@ def _draw(
     )  # fmt: skip
     path = registry.path("results/predictions/suggested.png")
     save_picture(figure, path, description=f"Run: {reader.run.id}. Pictures: {', '.join(path for _, path in shown)}")
-    say(f"wrote {os.path.relpath(path)}")
+    say(f"wrote {relative(path)}")

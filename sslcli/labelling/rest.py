@@ -26,6 +26,7 @@ from sslcli.gallery.predictions import run_for_own_images
 from sslcli.labelling.calibration import save_calibration
 from sslcli.labelling.rating import Rater, given_labels, rater_of
 from sslcli.options.pictures import Predict
+from sslcli.paths import relative
 from sslcli.plans.data_access import data_of_run
 from sslcli.runs.paths import located
 from sslcli.runs.registry import Registry
@@ -64,10 +65,10 @@ def label_rest(registry: Registry, command: Predict) -> None:
     rater = rater_of(registry, record, data, device=command.device)
     known, tally = given_labels(registry, record, data), Tally()
     atomic_write(out, lambda handle: _write(handle, folder, found, rater, known, tally))
-    print(f"{os.path.relpath(out)}: {_in_words(tally)}")
+    print(f"{relative(out)}: {_in_words(tally)}")
     print(save_calibration(registry, record, temperature=rater.temperature, validated=rater.validated))
     _tell_of_skipped(folder, found, tally, out)
-    say(f"wrote {os.path.relpath(out)}, by {record.id}, which knows only these classes: {', '.join(rater.names)}")
+    say(f"wrote {relative(out)}, by {record.id}, which knows only these classes: {', '.join(rater.names)}")
 
 
 def _folder_and_out(command: Predict) -> tuple[Path, Path]:
@@ -150,7 +151,7 @@ def _tell_of_skipped(folder: Path, found: Contents, tally: Tally, out: Path) -> 
         text = io.StringIO(newline="")
         csv.writer(text, lineterminator="\n").writerows([("path", "reason"), *tally.broken])
         atomic_write(listed, lambda handle: handle.write(text.getvalue().encode("utf-8", "surrogateescape")))
-        say(f"broken pictures are named in {os.path.relpath(listed)}")
+        say(f"broken pictures are named in {relative(listed)}")
     else:
         listed.unlink(missing_ok=True)
     if words := skipped_in_words(found, tally.broken):

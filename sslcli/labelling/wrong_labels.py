@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from sslcli.figures.contact_sheet import Frame, draw_sheet
 from sslcli.figures.grids import pixels_of, short_name
 from sslcli.files import write_text
 from sslcli.options.pictures import DataCheck
+from sslcli.paths import relative
 from sslcli.plans.data_access import data_folder, reading_of
 from sslcli.runs.naming import dataset_word
 from sslcli.runs.registry import Registry
@@ -94,7 +94,7 @@ def show_suspects(registry: Registry, command: DataCheck, found: Found) -> None:
     if command.format in ("table", "markdown"):
         print(f"\nSuspect training labels: {len(rows):,} of {found.judged:,}, the most suspect first:")
         print_rows(rows[:LISTED], COLUMNS, style=command.format)
-    say(f"wrote {os.path.relpath(file)}" + (f" and {os.path.relpath(sheet)}" if rows else " (no label is suspect: no picture)"))
+    say(f"wrote {relative(file)}" + (f" and {relative(sheet)}" if rows else " (no label is suspect: no picture)"))
     say("look at a picture before you change its label: a suspect label is one that probes disagree with, and they err, too")
 
 

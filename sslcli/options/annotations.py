@@ -39,7 +39,8 @@ ImageSize = Annotated[
         min=8,
         max=1024,
         rich_help_panel=DATA,
-        help="Side of the pictures in pixels (folder:PATH only). Default: their median, between 32 and 224.",
+        help="Side of the pictures in pixels (folder:PATH only). Default: the median of their shorter sides, rounded down to a "
+        "usual side, 32 to 224.",
     ),
 ]
 _FIT = "Crop pictures to the central square, or pad them to a square (folder:PATH only)"
@@ -48,7 +49,9 @@ DataDir = Annotated[
     Path | None,
     Option(envvar="SSL_DATA_DIR", help="Folder of the data sets. Default: data, in the project.", rich_help_panel=DATA),
 ]
-Download = Annotated[bool, Option("--download", help="Download the data set if it is missing.", rich_help_panel=DATA)]
+Download = Annotated[
+    bool, Option("--download", help="Download the data set, or a library's weights, if missing.", rich_help_panel=DATA)
+]
 Device = Annotated[
     Literal["auto", "cuda", "mps", "cpu"],
     Option(help="Device to compute on. auto: a GPU if there is one.", rich_help_panel=MACHINE),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from sslcli.errors import StateError
@@ -18,5 +19,7 @@ def open_registry(command: Command) -> Registry:
     if root.exists() and not root.is_dir():
         raise StateError(f"{said} is not a folder; accepted: a folder, which may be new; type: ssl study --project my-study")
     if not root.exists() and command.only_reads:
-        raise StateError(f"{said}: there is no such folder; to make a study in it, type: ssl study --project {root}")
+        raise StateError(
+            f"{said}: there is no such folder; to make a study in it, type: ssl study --project {shlex.quote(str(root))}"
+        )
     return Registry(root.resolve())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shlex
 from itertools import zip_longest
 from pathlib import Path
@@ -12,6 +11,7 @@ from sslcli.errors import StateError
 from sslcli.files import atomic_write
 from sslcli.methods import MethodFile
 from sslcli.methods.outside import sha256_of
+from sslcli.paths import relative
 from sslcli.runs.naming import file_of_method
 from sslcli.runs.next_step import recorded_command
 from sslcli.runs.paths import located
@@ -38,9 +38,9 @@ def hold_to_code(registry: Registry, run: Run) -> None:
     if (named := file_of_method(located(registry, run.options).get("method"))) is None:
         return
     path, known = Path(named[0]), run.data.get("method", {}).get("sha256")
-    shown, kept = os.path.relpath(path), registry.path(f"{run.folder}/{CODE}")
+    shown, kept = relative(path), registry.path(f"{run.folder}/{CODE}")
     anew = f"to start a new run instead, type: {recorded_command(registry, run)}"
-    back = f"to put it back, type: {shlex.join(['cp', os.path.relpath(kept), shown])}" if kept.exists() else "put it back"
+    back = f"to put it back, type: {shlex.join(['cp', relative(kept), shown])}" if kept.exists() else "put it back"
     if not path.is_file():
         raise StateError(f"run {run.id}: {shown}, the file of its method, is gone; {back}")
     content = path.read_bytes()

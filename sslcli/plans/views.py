@@ -26,7 +26,7 @@ LARGE = 96  # pixels per side, from which on images are treated like those of Im
 OF_LARGE = {"crop_min": 0.08, "brightness": 0.8, "contrast": 0.8, "saturation": 0.8, "hue": 0.2, "grey": 0.2, "blur": 0.5}
 """The strengths of SimCLR (Chen et al. 2020, arXiv:2002.05709, appendix A), at strength 1."""
 OF_SMALL = {"crop_min": 0.2, "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "grey": 0.1, "blur": 0.0}
-"""The usual strengths at 32 pixels: half the jitter, no blur (appendix B.9), larger crops."""
+"""The usual strengths at 32 pixels: half the jitter and grey, no blur (appendix B.9), larger crops."""
 
 Augmented = TypeVar("Augmented", Pretrain, Views)
 

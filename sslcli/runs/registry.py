@@ -21,6 +21,7 @@ import yaml
 from sslcli.errors import StateError, UsageError
 from sslcli.files import Dumper, load_yaml, now, remove_unfinished, write_text
 from sslcli.locks import SOMEBODY, HeldError, is_held, locked
+from sslcli.paths import relative
 from sslcli.runs.heartbeat import Heartbeat, has_begun, read_heartbeat, write_heartbeat
 from sslcli.runs.index import Index, whole_lines
 from sslcli.runs.option_versions import FIELD, current
@@ -48,7 +49,7 @@ class Registry:
     def command(self, line: str) -> str:
         """A command line to type in the current folder: with --project if that is outside the project."""
         here = Path(os.environ.get("SSL_PROJECT") or find_project(Path.cwd())).resolve()
-        return line if here == self.root.resolve() else f"{line} --project {shlex.quote(os.path.relpath(self.root))}"
+        return line if here == self.root.resolve() else f"{line} --project {shlex.quote(relative(self.root))}"
 
     @cached_property
     def _real_root(self) -> str:
