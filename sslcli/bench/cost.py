@@ -72,7 +72,7 @@ class Cost:
     @property
     def working(self) -> float:
         """The seconds in a process that has started and has read the data."""
-        return self.seconds - self.expected["starting"] - self.expected["data"]
+        return sum(seconds for part, seconds in self.expected.items() if part not in ("starting", "data"))
 
 
 class Costs:

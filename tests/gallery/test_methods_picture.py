@@ -82,8 +82,8 @@ def test_two_settings_of_a_protocol_have_a_picture_each_with_their_own_scratch(
 ) -> None:
     for init, method, count in (("pretrained", "simclr", 500), ("pretrained", "dino", 400), ("scratch", None, 100)):
         study.create(
-            f"{method or init}-knn-200", experiment="knn", status="finished", study="s", protocol="knn", init=init, method=method,
-            dataset="shapes", label_fraction=1.0, seed=1, pair="knn200", setup="knn 200", options={"k": 200},
+            f"{method or init}-knn-200", experiment="knn", status="finished", study="s", protocol="knn", init=init,
+            method=method, dataset="shapes", label_fraction=1.0, seed=1, pair="knn200", setup="knn 200", options={"k": 200},
             parent=next((run.id for run in study.runs() if run.experiment == "pretrain" and run.method == method), None),
             metrics={"test_acc": count / 1000, "test_images": 1000},
         )  # fmt: skip

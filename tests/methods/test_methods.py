@@ -240,7 +240,7 @@ def test_a_study_of_two_methods_shows_in_every_place_which_made_a_result(with_to
     for place in ("linear evaluation (simclr)", "linear evaluation (toy)", "kNN (simclr)", "kNN (toy)"):
         assert place in whole["answer"]
         assert place in study.out
-    assert shown.out.splitlines()[0].endswith(",setting,method")
+    assert shown.out.splitlines()[0].endswith(",setting,method,folds")
 
     html = (tmp_path / page.out.strip()).read_text()
     assert "linear evaluation (toy)" in html

@@ -174,7 +174,7 @@ MUTANTS = (
     ),
     *in_file(
         MEASURES,
-        ("the rank of h counts its mean", "h.double() - h.double().mean(0)", "h.double()"),
+        ("the rank of h counts its mean", "svdvals(h - h.mean(0))", "svdvals(h)"),
         ("alignment is over dimensions, not over images",
          "(first - second).square().sum(1).mean()", "(first - second).square().mean()"),
         ("projections along one direction are no collapse",

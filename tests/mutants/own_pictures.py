@@ -113,7 +113,7 @@ MUTANTS = (
     *in_file(
         ARMS,
         ("own pretraining minus another encoder has the wrong sign",
-         "pairs := [(run, their_runs[seed]) for", "pairs := [(their_runs[seed], run) for",
+         "pairs = [(run, of_seeds[theirs][seed]) for", "pairs = [(of_seeds[theirs][seed], run) for",
          "test_arms.py::test_own_pretraining_minus_another_network_is_paired_over_the_test_images"),
         ("encoders are compared whatever the other options are",
          "way = (keys[run.id], run.protocol,", "way = (run.protocol,",

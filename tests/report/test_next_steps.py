@@ -175,7 +175,8 @@ def test_what_classifies_other_pictures_is_chosen_by_validation_on_most_labels_a
 ) -> None:
     made = {}
     for init, test, val, more in (
-        ("pretrained", 0.75, 0.9, {}), ("scratch", 1.0, 0.2, {}), ("pretrained", 1.0, 1.0, {"label_fraction": 0.1, "pair": "p10"}),
+        ("pretrained", 0.75, 0.9, {}), ("scratch", 1.0, 0.2, {}),
+        ("pretrained", 1.0, 1.0, {"label_fraction": 0.1, "pair": "p10"}),
     ):  # fmt: skip
         run = evaluated(registry, init, 12, pair="p", backbone="resnet9")
         run.metrics = {"test_acc": test, "val_acc": val, "test_images": 4}
