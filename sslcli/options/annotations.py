@@ -21,7 +21,7 @@ Dataset = Annotated[
 Watch = Annotated[
     str | None,
     Option(
-        help="Another labelled data set: after each measured epoch kNN and online accuracy on it. Its labels train no encoder.",
+        help="Measure kNN and online accuracy on this data set, too, after measured epochs. Its labels train no encoder.",
         rich_help_panel=TRAINING,
     ),
     _DATASETS,

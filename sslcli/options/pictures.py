@@ -159,7 +159,7 @@ class DataCheck(OfData):
     ] = None
     labels_too: Annotated[
         bool,
-        Option("--labels-too", help="Look for wrong training labels, too, by what probes say that did not learn from them."),
+        Option("--labels-too", help="List training labels that may be wrong, by classifiers that did not learn from them."),
     ] = False
     run: Annotated[
         str | None, Option(help="Finished run whose encoder --labels-too uses. Default: the newest pretrain run.")

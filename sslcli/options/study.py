@@ -74,8 +74,7 @@ class Study(Command):
     beside: Annotated[
         list[str] | None,
         Option(
-            help="An encoder from elsewhere to measure beside: FILE, timm:NAME, torchvision:NAME or timm:NAME=FILE. "
-            "Can be repeated.",
+            help="Measure this encoder, too: FILE, timm:NAME, torchvision:NAME or timm:NAME=FILE. Can be repeated.",
             rich_help_panel=MODEL,
         ),
     ] = None
@@ -119,7 +118,7 @@ class Study(Command):
         bool,
         Option(
             "--plan",
-            help="Print the jobs with their needs, device and minutes. Their runs are entered, but nothing is trained.",
+            help="Print the jobs with needs, device and minutes. It enters their runs, but trains nothing.",
         ),
     ] = False
     format: Format = "table"
