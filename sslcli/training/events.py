@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def read_scalars(folder: Path) -> Scalars:
     """Read all event files of a folder. A damaged file is read up to the damage, and the loss is named."""
     found, reader = Scalars(), _Reader()
     paths = [path for path in sorted(folder.glob("*tfevents*")) if _is_readable(path, found.losses)]
-    for number, path in enumerate(sorted(paths, key=_began)):
+    for number, path in enumerate(_in_order(paths)):
         for event in _events(path, found.losses):
             reader.take(event, number)
     series = {tag: reader.kept(tag) for tag in reader.series}
@@ -143,9 +143,19 @@ def _is_readable(path: Path, losses: list[str]) -> bool:
     return True
 
 
-def _began(path: Path) -> float:
-    """The time of a file's first event, in seconds; 0 if it has none."""
-    return next((event.wall_time for event in _events(path, [])), 0.0)
+def _in_order(paths: Iterable[Path]) -> list[Path]:
+    """Event files by the times at which they begin. Before a file that goes on from a step there is one that does not, whatever
+    its time: the clock was put back, or another machine's was behind."""
+    begun = sorted((_began(path), path) for path in paths)
+    first = next((place for place, ((_, goes_on), _) in enumerate(begun) if not goes_on), 0)
+    return [begun[first][1], *(path for _, path in begun[:first] + begun[first + 1 :])] if begun else []
+
+
+def _began(path: Path) -> tuple[float, bool]:
+    """The time of a file's first event, in seconds (0 if it has none), and whether the file goes on from a step above 0."""
+    head = list(islice(_events(path, []), 2))
+    goes_on = any(event.HasField("session_log") and event.step > 0 for event in head[1:])
+    return (head[0].wall_time, goes_on) if head else (0.0, False)
 
 
 def _events(path: Path, losses: list[str]) -> Iterator[Any]:

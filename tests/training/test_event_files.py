@@ -215,6 +215,18 @@ def test_a_histogram_is_no_scalar(tmp_path: Path) -> None:
     assert read_scalars(tmp_path).series == {}
 
 
+def test_a_run_that_goes_on_after_its_clock_was_put_back_loses_nothing(tmp_path: Path) -> None:
+    write_file(tmp_path, "2", a_curve(range(8)), at=5000)
+    write_file(tmp_path, "1", [start(6), *a_curve(range(6, 12), LATER)], at=1400)
+    found = read_scalars(tmp_path)
+    assert found.series["loss"] == [
+        *((step, float(step)) for step in range(6)),
+        *((step, step + LATER) for step in range(6, 12)),
+    ]
+    write_file(tmp_path, "3", [start(10), *a_curve(range(10, 14))], at=6000)
+    assert read_scalars(tmp_path).series["loss"][-5:] == [(9, 9 + LATER), *((step, float(step)) for step in range(10, 14))]
+
+
 def test_a_run_of_ours_that_goes_on_from_a_checkpoint_has_each_step_once(tmp_path: Path) -> None:
     for begin, value in ((0, 1.0), (5, 2.0)):
         keywords = {"steps": 10, "epoch_steps": 5, "per_step": 1, "record_every": 1}
