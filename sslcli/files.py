@@ -91,6 +91,7 @@ def write_text(path: Path, text: str) -> None:
 
 def remove_unfinished(path: Path) -> None:
     """Delete the unfinished files that dead processes left beside a file; its writers must be locked out."""
+    path = Path(os.path.realpath(path))  # as in atomic_write
     for left in path.parent.glob(f".{path.name}.*{UNFINISHED}"):  # the name may be a glob pattern
         left.unlink(missing_ok=True)
 

@@ -96,7 +96,7 @@ def of_preset(registry: Registry, name: str, like: Any, costs: Costs) -> dict[st
 
 
 def _of_other_method(registry: Registry, options: Pretrain, costs: Costs) -> float:
-    """Seconds of another pretraining of a preset, without starting; those that are given in minutes are not timed."""
+    """Working seconds of another pretraining of a preset; those that are given in minutes are not timed."""
     if options.minutes:
         return 60 * options.minutes
     return costs.of(pretraining.plan(registry, options, settle_minutes=settle_minutes, load=costs.load)).working
