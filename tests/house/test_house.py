@@ -215,7 +215,7 @@ def test_the_readmes_links_hold_with_the_headings_that_they_name() -> None:
         assert not heading or heading in slugs, f"{target}#{heading}"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/results.md", "docs/gpu.md", "docs/speed.md", "docs/is-it-working.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md", "docs/gpu.md", "docs/benchmarks.md", "docs/is-it-working.md"])
 def test_the_pages_images_are_tracked_in_exactly_this_case(ssl: Cli, page: str) -> None:
     result = ssl(f"plots --check {ROOT / page}")
     assert result.code == 0, result.out
