@@ -22,8 +22,8 @@ class Bench(Command):
     Takes every option of that command: ssl bench finetune --batch-size 256. Give an option twice to compare two values:
     ssl bench --precision bf16 --precision fp32. If several options are repeated, their first values belong together.
 
-    If a named data set is missing, random images replace it. Share of peak: the speed of the step's matrix products and
-    convolutions, divided by that of one large matrix product in the same precision. Times of presets do not include drawing.
+    If a named data set is missing, random images replace it. The fraction of peak matmul speed is the speed of the step's
+    products and convolutions, divided by that of one large product in the same precision. Times of presets leave out drawing.
     """
 
     words: Annotated[

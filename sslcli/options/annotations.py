@@ -116,12 +116,12 @@ ParentsDataset = Annotated[str | None, Option(help="Data set" + Taken, rich_help
 ParentsFit = Annotated[Literal["crop", "pad"] | None, Option(help=_FIT + Taken, rich_help_panel=DATA)]
 ParentsBackbone = Annotated[
     str | None,
-    Option(help="Backbone, for --init scratch" + Taken, rich_help_panel=MODEL),
+    Option(help="Backbone, for --init scratch or FILE" + Taken, rich_help_panel=MODEL),
     one_of(BACKBONES, beginnings=LIBRARIES),
 ]
 ParentsStem = Annotated[
     str | None,
-    Option(help="Stem, for --init scratch" + Taken, rich_help_panel=MODEL),
+    Option(help="Stem, for --init scratch or FILE" + Taken, rich_help_panel=MODEL),
     one_of(("auto",), all_stems(), beginnings=(SIZED, INPUT)),
 ]
 ParentsSeed = Annotated[

@@ -52,8 +52,8 @@ class Predict(Command):
     out: Annotated[
         Path | None,
         Option(
-            help="Picture to write, with --run or --images. Default: in results/predictions. With --images FOLDER also a CSV "
-            "file, with class and confidence of every picture."
+            help="Picture to write, with --run or --images. Default: in results/predictions. With --images FOLDER, FILE.csv: "
+            "class and confidence of each picture, instead of a picture."
         ),
     ] = None
     data_dir: DataDir = None

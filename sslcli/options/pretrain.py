@@ -71,7 +71,7 @@ class Pretrain(Command):
     stem: Annotated[
         str,
         Option(
-            help="First layer: auto, conv3, conv3-s2 (stride 2), conv7-pool or patchN. Each backbone accepts some.",
+            help="First layer: auto, conv3, conv3-s2 (stride 2), conv7-pool, patchN and others. Each backbone accepts some.",
             rich_help_panel=MODEL,
         ),
         one_of(("auto",), all_stems(), beginnings=(SIZED, INPUT)),
@@ -128,7 +128,7 @@ class Pretrain(Command):
         bool,
         Option(
             "--compile",
-            help="Compile the training step, and on a GPU replay it. The start takes a minute.",
+            help="Compile the training step, and on a GPU replay it. The start takes half a minute or more.",
             rich_help_panel=MACHINE,
         ),
     ] = False

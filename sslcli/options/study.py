@@ -42,7 +42,8 @@ class Study(Command):
     preset: Annotated[
         str | None,
         Option(
-            help="One of the presets above, or a YAML file of the same form. Default: demo; none with --dataset or --minutes."
+            help="One of the presets above, or a YAML file of the same form. Default: demo; with --methods league; none with "
+            "--dataset or --minutes."
         ),
     ] = None
     dataset: StudyDataset = None
@@ -74,7 +75,8 @@ class Study(Command):
     beside: Annotated[
         list[str] | None,
         Option(
-            help="Measure this encoder, too: FILE, timm:NAME, torchvision:NAME or timm:NAME=FILE. Can be repeated.",
+            help="Measure this encoder, too: FILE, timm:NAME or torchvision:NAME; @SIDE and =FILE may follow a name. Can be "
+            "repeated.",
             rich_help_panel=MODEL,
         ),
     ] = None
