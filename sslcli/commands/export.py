@@ -27,7 +27,9 @@ class Export(Command):
     ] = "latest"
     format: Annotated[
         Literal["safetensors", "torchvision", "timm", "onnx"],
-        Option(help="onnx: any encoder; safetensors: backbones of this program; torchvision and timm: backbones that they have."),
+        Option(
+            help="onnx: any encoder; safetensors: backbones of this program; torchvision and timm: backbones that they have."
+        ),
     ] = "safetensors"
     out: Annotated[Path | None, Option(help="Folder to write. Default: results/export/<run>-<format> in the project.")] = None
     data_dir: DataDir = None

@@ -109,7 +109,7 @@ def _snow(
 ) -> Tensor:  # fmt: skip
     """Flakes that fell in two opposite directions, on a picture that is whitened."""
     flakes = mean + deviation * torch.randn(len(x), 1, *x.shape[-2:], generator=random)
-    flakes = enlarged(flakes, zoom * x.shape[-1] / SIDE)
+    flakes = enlarged(flakes, max(1.0, zoom * x.shape[-1] / SIDE))
     flakes = (torch.where(flakes < least, 0.0, flakes).clamp(0, 1) * 255).floor() / 255
     flakes = streaked(flakes, _angles(len(x), random, -135, -45), radius, streak)
     grey = (x * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True)

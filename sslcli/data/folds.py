@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -12,6 +13,8 @@ from sslcli.data.batches import generator
 from sslcli.data.on_disk import Images
 from sslcli.data.split import LEAST_LABELS, class_counts, named
 from sslcli.errors import UsageError
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 def folds_of(labels: Tensor, copies: Sequence[int], *, folds: int, seed: int) -> Tensor:
@@ -54,18 +57,19 @@ def exact_copies(images: Iterable[Tensor]) -> list[int]:
     return [numbers.setdefault(digest, len(numbers)) for digest in digests]
 
 
-def joined(copies: Sequence[int], links: Iterable[tuple[int, int]]) -> list[int]:
-    """The numbers of pictures, with those of each two linked images made equal."""
-    parent = {number: number for number in copies}
+def joined(links: Iterable[tuple[Key, Key]]) -> Callable[[Key], Key]:
+    """The function that gives all that links join, directly or through others, the same one of them."""
+    above: dict[Key, Key] = {}
 
-    def root(number: int) -> int:
-        while parent[number] != number:
-            number = parent[number]
-        return number
+    def root(key: Key) -> Key:
+        while (next_one := above.get(key, key)) != key:
+            above[key] = above.get(next_one, next_one)  # halves the way, so that no chain of links gets long
+            key = above[key]
+        return key
 
-    for first, second in links:
-        parent[root(copies[first])] = root(copies[second])
-    return [root(number) for number in copies]
+    for one, other in links:
+        above[root(one)] = root(other)
+    return root
 
 
 def each(images: Images, rows: Tensor) -> Iterable[Tensor]:

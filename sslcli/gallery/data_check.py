@@ -15,6 +15,7 @@ from sslcli.console.progress import ShareDone
 from sslcli.console.tables import print_rows
 from sslcli.data.check_file import PLACES, Check, Pair, read_check, test_duplicates_of, write_check
 from sslcli.data.duplicates import THRESHOLD, constant_images, duplicate_pairs
+from sslcli.data.folds import joined
 from sslcli.data.image_data import ImageData, label_name
 from sslcli.data.loading import load_data
 from sslcli.evaluation.statistics import expected_half, images_for
@@ -188,15 +189,7 @@ def _draw(path: Path, data: ImageData, check: Check) -> None:
 
 def distinct(pairs: Sequence[Pair], links: Sequence[Pair]) -> list[Pair]:
     """The first pair of each picture, in order. Images that `links` join, directly or through others, are one picture."""
-    parent: dict[tuple[str, int], tuple[str, int]] = {}
-
-    def root(image: tuple[str, int]) -> tuple[str, int]:
-        while (above := parent.get(image, image)) != image:
-            image = above
-        return image
-
-    for link in links:
-        parent[root((link.where_a, link.i))] = root((link.where_b, link.j))
+    root = joined(((link.where_a, link.i), (link.where_b, link.j)) for link in links)
     first: dict[tuple[str, int], Pair] = {}
     for pair in pairs:
         first.setdefault(root((pair.where_a, pair.i)), pair)

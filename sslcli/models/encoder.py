@@ -90,7 +90,7 @@ def hold_to_side(backbone: str, *, stem: str, side: int) -> None:
 
 
 def weights_hash(module: nn.Module) -> str:
-    """sha256 over the names, shapes and values of all parameters and buffers. Equal hashes mean the same function."""
+    """sha256 over the names, shapes and values of all parameters and buffers. Strides and padding are not in it."""
     return tensors_hash(module.state_dict())
 
 

@@ -63,8 +63,8 @@ def draw_folds(registry: Registry, dataset: str, data: ImageData, *, folds: int,
     copies = exact_copies(chain(each(data.train_images, rows), each(data.test_images, tested)))
     place = {index: number for number, index in enumerate(indices.tolist())}
     pairs = _known_pairs(registry, dataset, data) or []
-    copies = joined(copies, [(place[a], place[b]) for a, b in pairs if a in place and b in place])
-    fold = folds_of(every, copies, folds=folds, seed=seed)
+    root = joined((copies[place[a]], copies[place[b]]) for a, b in pairs if a in place and b in place)
+    fold = folds_of(every, [root(number) for number in copies], folds=folds, seed=seed)
     hold_to_folds(every, fold, folds=folds, classes=data.classes)
     return Folds(indices, every, fold)
 

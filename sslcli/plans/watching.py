@@ -23,7 +23,7 @@ from sslcli.methods.method import Method
 from sslcli.models.encoder import hold_to_side
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.trainings import TrainingOptions
-from sslcli.plans.data_access import Load, data_folder, hold_beside_project
+from sslcli.plans.data_access import Load, data_folder, hold_beside_project, normalised_as
 from sslcli.runs.registry import Registry
 from sslcli.training.context import Context
 from sslcli.training.device import usable_cores
@@ -55,7 +55,7 @@ def load_watched(registry: Registry, options: TrainingOptions, *, side: int, loa
         hold_to_side(str(values["backbone"]), stem=str(values["stem"]), side=data.image_size)
     except UsageError as error:
         raise UsageError(f"--watch {name}: {error}") from error
-    return data
+    return normalised_as(data, str(values["backbone"]), str(values["stem"]))
 
 
 def watched_rows(options: Pretrain, data: ImageData) -> tuple[Tensor, Tensor]:

@@ -26,6 +26,11 @@ LOOK_EVERY = {"cpu": (1, 0.0)}
 LOOK_ELSEWHERE = (10, 0.5)
 
 
+def measured(epoch: Metrics) -> Metrics:
+    """What was measured after an epoch, from the entry of the history, by the names of a record's metrics."""
+    return {name.replace("/", "_"): value for name, value in epoch.items() if name.startswith(("val/", "watch/"))}
+
+
 class Best(TypedDict, total=False):
     """The history entry and the weights of the best epoch; empty before the first validation."""
 

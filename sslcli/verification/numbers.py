@@ -30,6 +30,7 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.checkpoint import State, encoder_in, load_checkpoint
 from sslcli.training.device import choose_device
+from sslcli.training.loop import measured
 from sslcli.verification.records import by_itself, file_of
 from sslcli.workflows.finishing import MOST, count_both_right, figures_of, kin_of
 
@@ -150,8 +151,7 @@ def of_training(held: State, *, whole: bool = True) -> list[Evidence]:
 def of_pretraining(record: Run, held: State) -> list[Evidence]:
     """Evidence from the last epoch about the metrics, and about whether it was the final one."""
     last = held["progress"]["history"][-1]
-    measured = {key.replace("/", "_"): value for key, value in last.items() if key.startswith("val/")}
-    figures = {"loss": last["train/loss_epoch"], "seconds": held["progress"]["seconds"], **measured}
+    figures = {"loss": last["train/loss_epoch"], "seconds": held["progress"]["seconds"], **measured(last)}
     ended = record.epochs is None or last["epoch"] >= record.epochs
     values = by_name({"metrics": figures}, attempts=0) | ({} if ended else {"status": "interrupted"})
     return [Evidence("training", values, ("metrics",), within=SAME)]
@@ -188,9 +188,11 @@ def from_checkpoint(registry: Registry, record: Run, data_dir: Path | None, devi
         kept = read_kept(registry.path(f"{record.folder}/{FILE}"))
     except UserError as error:
         return [str(error)]
-    accuracy = float((made.argmax(1) == kept.labels).mean())
-    if not np.array_equal(kept.labels, data.test_labels.numpy()[kept.indices]):
+    labels = data.test_labels.numpy()
+    inside = (kept.indices >= 0) & (kept.indices < len(labels))
+    if len(kept.labels) != len(made) or not inside.all() or not np.array_equal(kept.labels, labels[kept.indices]):
         return ["changed: the labels kept beside the logits are not the data set's"]
+    accuracy = float((made.argmax(1) == kept.labels).mean())
     if abs(accuracy - record.metrics["test_acc"]) > CLOSE:
         return [f"changed: test_acc is recorded as {record.metrics['test_acc']}, but its weights reach {accuracy}"]
     alike = float((made.argmax(1) == kept.logits.argmax(1)).mean())

@@ -21,7 +21,7 @@ from sslcli.runs.run import Run
 from sslcli.training.checkpoint import State, save_checkpoint
 from sslcli.training.context import Context
 from sslcli.training.lifecycle import Stop, running
-from sslcli.training.loop import Metrics
+from sslcli.training.loop import Metrics, measured
 from sslcli.workflows.representations import COMPUTED
 from sslcli.workflows.training_run import train
 
@@ -36,8 +36,7 @@ def carry_out(registry: Registry, run: Run, options: Pretrain, context: Context)
     with running(registry, run) as stop:
         history = _fit(registry, run, options, context, stop)
         last = history[-1]
-        run.metrics = {"loss": last["train/loss_epoch"], "seconds": run.metrics["seconds"]}
-        run.metrics |= {key.replace("/", "_"): value for key, value in last.items() if key.startswith(("val/", "watch/"))}
+        run.metrics = {"loss": last["train/loss_epoch"], "seconds": run.metrics["seconds"], **measured(last)}
     of_images = "kNN accuracy on training images whose labels are held out"
     knn = f", {of_images} {run.metrics['val_knn']:.2%}" if "val_knn" in run.metrics else ""
     print(f"{run.id}: {duration(run.metrics['seconds'])} of training, loss {run.metrics['loss']:.4g}{knn}")

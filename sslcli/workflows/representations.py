@@ -25,12 +25,12 @@ Computer = tuple[object, ...]
 """An encoder and all images that it computes from: what is equal here gives equal bits for equal rows."""
 
 
-def computer_of(encoder: Encoder, context: Context, *, backbone: str) -> Computer:
-    """The encoder's weights, network and input, how and where it computes, and every image as it sees it."""
+def computer_of(encoder: Encoder, context: Context, *, backbone: str, stem: str) -> Computer:
+    """The encoder's weights, network (equal weights may have other strides) and input, how and where it computes, and every image as it sees it."""
     data = context.data
     mean, std = (tuple(values.tolist()) for values in data.normalisation)
     seen = (data.image_size, data.kept_size, data.fit, mean, std, *data.train_images.shape, *data.test_images.shape)
-    of_encoder = (weights_hash(encoder), backbone, encoder.side, context.precision, str(context.device))
+    of_encoder = (weights_hash(encoder), backbone, stem, encoder.side, context.precision, str(context.device))
     return *of_encoder, data.fingerprint, data.manifest, *seen
 
 
@@ -61,7 +61,7 @@ def represent(run: Run, start: Start) -> Represented:
     start.encoder.eval()
     context, data = start.context, start.context.data
     train_rows, val_rows = start.parts.train.to(context.device), start.parts.val.to(context.device)
-    computer = computer_of(start.encoder, context, backbone=str(run.backbone))
+    computer = computer_of(start.encoder, context, backbone=str(run.backbone), stem=str(run.settled["stem"]))
 
     def known(rows: Tensor | None) -> Tensor | None:
         return next((one.h for one in COMPUTED if one.is_of(computer, rows)), None)

@@ -56,6 +56,16 @@ def test_a_corruption_keeps_shape_and_kind_is_the_same_every_time_and_changes_th
     assert distance(made, pictures) > 1
 
 
+@pytest.mark.parametrize("side", [24, 28])
+def test_snow_on_small_pictures_is_as_thick_as_on_those_of_32_pixels(side: int) -> None:
+    for severity in SEVERITIES:
+        small, usual = (
+            corrupt(torch.full((64, 3, width, width), 100, dtype=torch.uint8), "snow", severity=severity, seed=1)
+            for width in (side, 32)
+        )
+        assert small.float().std() > 0.85 * usual.float().std()
+
+
 @pytest.mark.parametrize("name", [name for name in CORRUPTIONS if name not in NOT_IN_ORDER])
 def test_the_distance_from_the_clean_picture_grows_with_the_severity(name: str, pictures: Tensor) -> None:
     distances = [distance(corrupt(pictures, name, severity=severity, seed=1), pictures) for severity in SEVERITIES]

@@ -34,9 +34,32 @@ def test_equal_bytes_are_copies_and_links_join_them() -> None:
     images = [torch.full((1, 3, 4, 4), value, dtype=torch.uint8) for value in (1, 2, 1, 3, 4)]
     copies = exact_copies(images)
     assert copies == [0, 1, 0, 2, 3]
-    together = joined(copies, [(1, 2), (3, 3)])
-    assert together[0] == together[1] == together[2]
+    root = joined([(1, 2), (3, 3)])
+    together = [root(copies[place]) for place in (0, 1, 2, 3, 4)]
+    assert together[1] == together[3] != together[0] == together[2]
     assert len({*together}) == 3
+
+
+@pytest.mark.parametrize("links", [
+    [(0, number) for number in range(1, 20_000)],
+    [(number, 0) for number in range(1, 20_000)],
+    [(number, number + 1) for number in range(20_000)],
+    [(number + 1, number) for number in range(20_000)],
+], ids=["from the first", "to the first", "in a row", "in a row, turned"])  # fmt: skip
+def test_many_copies_of_one_picture_are_joined_in_few_steps(links: list[tuple[int, int]]) -> None:
+    asked = 0
+
+    class Counted(int):
+        def __eq__(self, other: object) -> bool:
+            nonlocal asked
+            asked += 1
+            return int(self) == other
+
+        __hash__ = int.__hash__
+
+    root = joined((Counted(one), Counted(other)) for one, other in links)
+    assert len({int(root(Counted(number))) for number in range(20_000)}) == 1
+    assert asked < 40 * len(links)
 
 
 def test_a_class_too_small_for_the_folds_is_named() -> None:

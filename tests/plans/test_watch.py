@@ -65,6 +65,8 @@ def test_no_weight_knows_of_the_watched_labels_and_the_figures_are_recorded(ssl:
     assert "linear" not in result.out + result.err
     assert (run.options["watch"], plain.options["watch"]) == ("patchwork", None)
     assert (run.pair, run.setup) == (plain.pair, plain.setup)
+    verified = ssl("runs verify --numbers")
+    assert verified.code == 0, verified.out
 
 
 def test_a_stopped_run_goes_on_to_the_same_figures(ssl: Cli, done: Done, registry: Registry) -> None:
@@ -154,6 +156,14 @@ def test_pictures_of_a_folder_are_watched_at_the_size_of_the_images_that_train(t
     context, _ = prepare(registry, Pretrain(dataset="shapes", backbone="resnet9", watch="folder:birds"))
     assert context.watched is not None
     assert (context.watched.image_size, context.watched.classes) == (32, ("a", "b"))
+
+
+def test_pictures_that_a_librarys_encoder_watches_are_normalised_as_its_authors_did(registry: Registry) -> None:
+    options = Pretrain(dataset="shapes", backbone="torchvision:resnet18", stem="input-32", watch="patchwork")
+    context, _ = prepare(registry, options)
+    assert context.watched is not None
+    for data in (context.data, context.watched):
+        assert data.normalisation[0].tolist() == pytest.approx([0.485, 0.456, 0.406])
 
 
 def two_pixels(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,8 +59,10 @@ DATA = numbered()
 CPU = torch.device("cpu")
 
 
-def computer(encoder: Encoder = ENCODER, *, data: ImageData = DATA, precision: str = "fp32", backbone: str = "a") -> object:
-    return computer_of(encoder, Context(data, CPU, autocast(CPU, precision), "", precision), backbone=backbone)
+def computer(
+    encoder: Encoder = ENCODER, *, data: ImageData = DATA, precision: str = "fp32", backbone: str = "a", stem: str = "own"
+) -> object:
+    return computer_of(encoder, Context(data, CPU, autocast(CPU, precision), "", precision), backbone=backbone, stem=stem)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +71,7 @@ def computer(encoder: Encoder = ENCODER, *, data: ImageData = DATA, precision: s
         lambda: computer(build_encoder("resnet9-small", stem="own", seed=2)),
         lambda: computer(Encoder(ENCODER.backbone, ENCODER.dim, side=16)),
         lambda: computer(backbone="b"),
+        lambda: computer(stem="conv3-s2"),
         lambda: computer(precision="bf16"),
         lambda: computer(data=replace(DATA, moments=(torch.zeros(3), torch.ones(3)))),
         lambda: computer(data=replace(DATA, size=4)),
@@ -77,7 +80,7 @@ def computer(encoder: Encoder = ENCODER, *, data: ImageData = DATA, precision: s
         lambda: computer(data=replace(DATA, test_images=DATA.test_images.flip(0))),
         lambda: computer(data=DATA.first(7)),
     ],
-    ids=["weights", "side", "network", "precision", "normalisation", "size", "fit", "training", "test", "fewer"],
+    ids=["weights", "side", "network", "strides", "precision", "normalisation", "size", "fit", "training", "test", "fewer"],
 )
 def test_what_another_encoder_or_other_images_would_give_is_computed_anew(other: Callable[[], object]) -> None:
     assert computer() == computer()
