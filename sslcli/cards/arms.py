@@ -18,6 +18,7 @@ from sslcli.evaluation.protocols import PROTOCOLS, evaluations, protocol_named, 
 from sslcli.evaluation.quality import Floats
 from sslcli.models.classifier import Classifier
 from sslcli.runs.naming import INIT_WORDS
+from sslcli.runs.next_step import record_or_index
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
@@ -113,16 +114,18 @@ def main_run(registry: Registry, selector: str) -> Run:
 
 
 def groups(registry: Registry, main: Run) -> list[list[Run]]:
-    """For each protocol the newest evaluation of the same encoder, labels and seed, and its partners from another init."""
+    """For each protocol the newest evaluation of the same encoder, data, labels and seed, with its partners of another init."""
     runs = _finished(registry)
     origin = main.parent or next((run.parent for run in runs if main.pair and run.pair == main.pair and run.parent), None)
     own = protocol_named(main.protocol, main.experiment).key
+    sibling = (*_setting(main), main.at_epoch)
     keys = dict.fromkeys([own, usual().key, *(key for key, protocol in PROTOCOLS.items() if not protocol.frozen)])
     found = []
     for key in keys:
         alike = [
             run for run in runs
-            if run.protocol == key and run.parent == origin and origin and _setting(run) == _setting(main)
+            if run.protocol == key and run.parent == origin and origin and (*_setting(run), run.at_epoch) == sibling
+            and _sha256_of_data(registry, run) == _sha256_of_data(registry, main)
         ]  # fmt: skip
         if key == own:
             alike = [main]
@@ -137,7 +140,11 @@ def _partners(registry: Registry, runs: list[Run], anchor: Run) -> list[Run]:
     An encoder from elsewhere may have another network. Pretrained and scratch have one network, here that of the anchor or,
     if this is from elsewhere and has no such partner, that of the newest own one.
     """
-    alike = [run for run in runs if run.protocol == anchor.protocol and _setting(run) == _setting(anchor)]
+    alike = [
+        run for run in runs
+        if run.protocol == anchor.protocol and _setting(run) == _setting(anchor)
+        and (run.at_epoch == anchor.at_epoch or run.init == INIT_WORDS[1])
+    ]  # fmt: skip
     keys = keys_of(registry, alike)
     beside = [run for run in alike if anchor.id in keys and keys.get(run.id) == keys[anchor.id]]
     own = [run for run in alike if anchor.pair and run.pair == anchor.pair]
@@ -151,7 +158,11 @@ def _partners(registry: Registry, runs: list[Run], anchor: Run) -> list[Run]:
 
 
 def _setting(run: Run) -> tuple[object, ...]:
-    return run.dataset, run.label_fraction, run.seed, run.at_epoch
+    return run.dataset, run.label_fraction, run.seed
+
+
+def _sha256_of_data(registry: Registry, run: Run) -> object:
+    return record_or_index(registry, run).data.get("sha256")
 
 
 def _finished(registry: Registry) -> list[Run]:

@@ -14,6 +14,7 @@ from sslcli.console.messages import say
 from sslcli.data.folder.own_images import read_images
 from sslcli.data.image_data import ImageData
 from sslcli.data.on_disk import Images
+from sslcli.data.prepare import Fit
 from sslcli.evaluation.classifiers import load_classifier, outputs_as_in
 from sslcli.plans.data_access import data_of_run
 from sslcli.plans.pretraining import load_pretrained
@@ -28,7 +29,8 @@ class Reader:
     """A run's encoder: `pictures` reads own pictures as in its training, and `h` gives the representations (N, d), on the
     CPU, of such images (N, 3, S, S) uint8.
 
-    `data` loads the data set that it was trained on, once. `size` is the side of the pictures that it sees, in pixels.
+    `data` loads the data set that it was trained on, once. `size` is the side of the pictures that it sees, in pixels; `fit`
+    says how they become square.
     """
 
     run: Run
@@ -36,6 +38,7 @@ class Reader:
     h: Callable[[Images], Tensor]
     data: Callable[[], ImageData]
     size: int
+    fit: Fit
 
 
 def reader_of(registry: Registry, selector: str | None, *, data_dir: Path | None, device: str) -> Reader:
@@ -59,8 +62,9 @@ def reader_of(registry: Registry, selector: str | None, *, data_dir: Path | None
         encoder = classifier.encoder
     of = outputs_as_in(record, known_of_it, choose_device(device))
     size = known_of_it["image_size"]
-    own = partial(read_images, size=size, kept=known_of_it.get("kept_size", size), fit=known_of_it.get("fit", "crop"), say=say)
-    return Reader(record, own, partial(of, encoder), data, size)
+    fit: Fit = known_of_it.get("fit", "crop")
+    own = partial(read_images, size=size, kept=known_of_it.get("kept_size", size), fit=fit, say=say)
+    return Reader(record, own, partial(of, encoder), data, size, fit)
 
 
 def _recorded(record: Run) -> State | None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sslcli.console.messages import say
 from sslcli.console.tables import print_rows
+from sslcli.data import FOLDER
 from sslcli.data.folder.entry import as_text
 from sslcli.data.image_data import ImageData, centre
 from sslcli.data.loading import load_data
@@ -49,23 +50,28 @@ def find_suspects(registry: Registry, command: DataCheck) -> Found:
     """The training labels that may be wrong. Test labels are not judged: to correct those where a classifier disagrees would
     flatter it.
 
-    A UsageError if the encoder sees pictures of another size, or no two classes have two labels each.
+    A UsageError if the encoder sees pictures of another size or fit, or no two classes have two labels each.
     """
     reader = reader_of(registry, command.run, data_dir=command.data_dir, device=command.device)
     folder = data_folder(registry, command.data_dir)
     data = load_data(command.dataset, folder, download=command.download, reading=reading_of(registry, command))
-    _hold_to_size(reader, data, command)
+    _hold_to_pictures(reader, data, command)
     rows = _judgeable(data, command.dataset)
     say(f"{reader.run.id}: computing representations of {len(rows):,} training images")
     found = suspects(reader.h(chosen(data.train_images, rows)), data.train_labels[rows], seed=command.seed)
     return Found(reader.run.id, data, len(rows), Suspects(rows.numpy()[found.rows], found.classes, found.given, found.other))
 
 
-def _hold_to_size(reader: Reader, data: ImageData, command: DataCheck) -> None:
+def _hold_to_pictures(reader: Reader, data: ImageData, command: DataCheck) -> None:
     if reader.size != data.image_size:
         raise UsageError(
             f"--labels-too: the encoder of {reader.run.id} sees {reader.size} pixels, but {command.dataset} is shown at "
             f"{data.image_size}; accepted is an encoder pretrained on these pictures, or --image-size {reader.size}"
+        )
+    if command.dataset.startswith(FOLDER) and reader.fit != data.fit:
+        raise UsageError(
+            f"--labels-too: {reader.run.id} was trained with --fit {reader.fit}, but {command.dataset} is shown with --fit "
+            f"{data.fit}; accepted is --fit {reader.fit}"
         )
 
 

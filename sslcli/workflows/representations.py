@@ -26,7 +26,7 @@ Computer = tuple[object, ...]
 
 
 def computer_of(encoder: Encoder, context: Context, *, backbone: str, stem: str) -> Computer:
-    """The encoder's weights, network (equal weights may have other strides) and input, how and where it computes, and every image as it sees it."""
+    """What computes, how and where, and every image as it is seen. Two stems can have equal weights, but other strides."""
     data = context.data
     mean, std = (tuple(values.tolist()) for values in data.normalisation)
     seen = (data.image_size, data.kept_size, data.fit, mean, std, *data.train_images.shape, *data.test_images.shape)

@@ -163,8 +163,7 @@ and other images, and for these two encoders. The table shows simulated studies,
 
 - **covered**: the share of studies whose interval contains the true difference, in the setting where it is smallest.
 - **covered, uncorrected**: the same without the correction.
-- **false**: the share of studies that call a gain or a loss that is not there, or a larger one than the true one, in the setting
-  where it is largest.
+- **false**: the share of studies that call a gain or a loss that is not there, or is a smaller one, where it is largest.
 
 A setting has 2 or 10 classes, the distance of the classes' means for either encoder (in units of the noise), and the part of
 the noise that both share. Ridge classifiers train on 16 features. The truth is the mean over 200 fresh training sets. Each

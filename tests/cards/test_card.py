@@ -360,6 +360,33 @@ def test_beside_each_other_stand_the_newest_of_each_init_and_fine_tuned_siblings
     assert [[run.id for run in group] for group in from_scratch] == wanted
 
 
+def test_an_encoder_of_an_earlier_epoch_stands_beside_scratch_and_only_its_own_siblings() -> None:
+    tuned = {"experiment": "finetune", "protocol": "finetune", "pair": "t"}
+    registry = runs_of(
+        evaluation("scratch", init="scratch"),
+        evaluation("early", init="pretrained", parent="pre", at_epoch=5),
+        evaluation("early tuned", init="pretrained", parent="pre", at_epoch=5, **tuned),
+        evaluation("tuned scratch", init="scratch", **tuned),
+        evaluation("late", init="pretrained", parent="pre"),
+        evaluation("late tuned", init="pretrained", parent="pre", **tuned),
+    )
+    for epoch in ("early", "late"):
+        wanted = [[epoch, "scratch"], [f"{epoch} tuned", "tuned scratch"]]
+        assert [[run.id for run in group] for group in groups(registry, main_run(registry, epoch))] == wanted
+
+
+def test_a_sibling_that_was_tested_on_other_data_is_left_out() -> None:
+    def tuned(sha256: str) -> Run:
+        return evaluation(
+            f"tuned on {sha256}", experiment="finetune", protocol="finetune", init="pretrained", parent="pre", pair="t",
+            data={"sha256": sha256},
+        )  # fmt: skip
+
+    main = evaluation("linear", init="pretrained", parent="pre", data={"sha256": "new"})
+    registry = runs_of(tuned("new"), tuned("old"), main)
+    assert [[run.id for run in group] for group in groups(registry, main)] == [["linear"], ["tuned on new"]]
+
+
 def test_an_encoder_of_another_network_and_input_size_stands_beside_the_own_ones(
     ssl: Cli, registry: Registry, done: Callable[[str], Run], study: list[str]
 ) -> None:

@@ -71,6 +71,11 @@ def test_labels_that_cannot_be_judged_are_named_or_refused_before_anything_is_wr
     refused(
         (LINE.replace("all.csv", "one.csv"), 2, "has no two classes with two training labels each"),
         (f"{LINE} --image-size 8", 2, "sees 32 pixels, but folder:photos is shown at 8"),
+        (
+            f"{LINE} --fit pad",
+            2,
+            "was trained with --fit crop, but folder:photos is shown with --fit pad; accepted is --fit crop",
+        ),
         (f"{LINE} --run nope", 3, "no finished run is called 'nope'"),
     )
     assert not (tmp_path / "results").exists()
