@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,21 +14,22 @@ import torch
 
 from sslcli.console.messages import say
 from sslcli.data import FOLDER
-from sslcli.data.folder.catalogue import list_pictures
+from sslcli.data.folder.catalogue import list_pictures, with_class
 from sslcli.data.folder.entry import Entry
-from sslcli.data.folder.label_file import HEADS, read_labels
+from sslcli.data.folder.label_file import HEADS, predicted_in, read_labels
 from sslcli.data.image_data import ImageData, centre
 from sslcli.data.on_disk import chosen
-from sslcli.errors import StateError, UsageError, UserError
+from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.choosing import Rows, typical, unsure
 from sslcli.export.reading import Reader, reader_of
 from sslcli.figures.canvas import save_picture
 from sslcli.figures.contact_sheet import Frame, draw_sheet
 from sslcli.figures.grids import pixels_of, short_name
 from sslcli.files import atomic_write
+from sslcli.labelling.kept_labels import hold_to_labels
 from sslcli.paths import relative
 from sslcli.plans.data_access import pictures_of_run
-from sslcli.runs.paths import located
+from sslcli.runs.paths import labels_of, located
 from sslcli.runs.registry import Registry
 
 MOST_DRAWN = 400
@@ -72,16 +73,17 @@ def suggest(
 
 def _hold_to_labels(file: Path, wanted: LabelsWanted) -> None:
     """A StateError if labels would be lost: if the file to write has some and is not the one that is read."""
-    if not file.exists() or (wanted.labels is not None and os.path.realpath(wanted.labels) == os.path.realpath(file)):
-        return
-    try:
-        labelled = sum(entry.label is not None for entry in read_labels(file).values())
-    except UserError:
-        raise StateError(f"{file} exists, and ssl suggest did not write it; accepted is another --out") from None
-    if labelled:
-        raise StateError(
-            f"{file} has {labelled:,} labels, which would be lost; to keep them, type: ssl suggest --labels "
-            f"{shlex.quote(str(file))}, or choose another --out"
+    if wanted.labels is None or os.path.realpath(wanted.labels) != os.path.realpath(file):
+        kept = f"to keep them, type: ssl suggest --labels {shlex.quote(str(file))}, or choose another --out"
+        hold_to_labels(file, written_by="ssl suggest", advice=kept)
+
+
+def _hold_to_given(labels: Path | None) -> None:
+    """A UsageError if a classifier predicted some of the labels: what to label next would be chosen by its answers."""
+    if labels is not None and (predicted := len(predicted_in(labels))):
+        raise UsageError(
+            f"--labels {labels}: {predicted:,} of its labels were predicted (column by); accepted is a file of the labels that "
+            "you gave"
         )
 
 
@@ -90,13 +92,14 @@ def _pictures(registry: Registry, reader: Reader, wanted: LabelsWanted, data_dir
     dataset = str(located(registry, reader.run.options).get("dataset"))
     if not dataset.startswith(FOLDER):
         raise UsageError(f"run {reader.run.id} learned from {dataset}; accepted is a run of --dataset folder:PATH")
+    _hold_to_given(wanted.labels or labels_of(registry, reader.run))
     if wanted.labels is None:
         data = reader.data()
         return data, [Entry(line.path, line.label, line.part) for line in data.manifest if line.label]
-    listing = list_pictures(Path(dataset.removeprefix(FOLDER))).named(wanted.labels)
     data = pictures_of_run(registry, reader.run, data_dir, labels=wanted.labels)
-    still_open = {row.path for row in read_labels(wanted.labels).values() if row.part == "test"}  # drawn, not filled in yet
-    return data, [entry for entry in listing.entries if entry.label is not None or entry.path in still_open]
+    places = list_pictures(Path(dataset.removeprefix(FOLDER))).places
+    rows = [replace(with_class(row), path=places.find(row.path) or row.path) for row in read_labels(wanted.labels).values()]
+    return data, [row for row in rows if row.label is not None or row.part == "test"]  # drawn for the test, not filled in yet
 
 
 def _chosen(reader: Reader, data: ImageData, entries: list[Entry], wanted: LabelsWanted) -> Rows:

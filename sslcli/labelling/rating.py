@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from sslcli.console.messages import say
 from sslcli.data import FOLDER
+from sslcli.data.folder.label_file import predicted_in
 from sslcli.data.folder.pictures import Fit
 from sslcli.data.image_data import ImageData
 from sslcli.data.on_disk import Images, chosen
 from sslcli.evaluation.classifiers import load_classifier, outputs_as_in
 from sslcli.evaluation.temperature import confidences, fit_temperature
 from sslcli.evaluation.unlike import Familiar, familiar
-from sslcli.runs.paths import located
+from sslcli.runs.paths import labels_of, located
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.device import choose_device
@@ -76,6 +77,13 @@ def rater_of(registry: Registry, record: Run, data: ImageData, *, device: str) -
 
 
 def given_labels(registry: Registry, record: Run, data: ImageData) -> dict[str, tuple[str, str]]:
-    """The class and the part of each labelled picture of a run's folder, by its real path; none if its data are no folder."""
+    """The class and the part of each picture of a run's folder that a person labelled, by its real path; none if its data are
+    no folder.
+    """
     root = os.path.realpath(str(located(registry, record.options)["dataset"]).removeprefix(FOLDER))
-    return {os.path.join(root, line.path): (line.label, line.part) for line in data.manifest if line.label}
+    predicted = {*predicted_in(labels_of(registry, record))}
+    return {
+        os.path.join(root, line.path): (line.label, line.part)
+        for line in data.manifest
+        if line.label and line.path not in predicted
+    }

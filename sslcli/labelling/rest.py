@@ -17,18 +17,19 @@ import torch
 from sslcli.console.messages import say
 from sslcli.console.progress import ShareDone
 from sslcli.data.folder.contents import Contents, Reasons, contents
-from sslcli.data.folder.label_file import HEADS, PREDICTED
+from sslcli.data.folder.label_file import BY_CLASSIFIER, GIVEN, HEADS, PREDICTED
 from sslcli.data.folder.own_images import skipped_in_words
 from sslcli.data.folder.picture_stream import read_in_turn
 from sslcli.errors import UsageError
 from sslcli.files import atomic_write
 from sslcli.gallery.predictions import run_for_own_images
 from sslcli.labelling.calibration import save_calibration
+from sslcli.labelling.kept_labels import hold_to_labels
 from sslcli.labelling.rating import Rater, given_labels, rater_of
 from sslcli.options.pictures import Predict
 from sslcli.paths import relative
 from sslcli.plans.data_access import data_of_run
-from sslcli.runs.paths import located
+from sslcli.runs.paths import labels_of
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.device import usable_cores
@@ -83,10 +84,11 @@ def _folder_and_out(command: Predict) -> tuple[Path, Path]:
 
 
 def _hold_to_other_file(registry: Registry, record: Run, out: Path) -> None:
-    """A UsageError if the file to write has the labels that the run learned from."""
-    learned = located(registry, record.options).get("labels")
-    if learned and os.path.realpath(str(learned)) == os.path.realpath(out):
+    """A UsageError if the file to write has the labels that the run learned from, a StateError if it has others of a person."""
+    learned = labels_of(registry, record)
+    if learned and os.path.realpath(learned) == os.path.realpath(out):
         raise UsageError(f"--out {out}: {record.id} learned from the labels in this file; accepted is another name")
+    hold_to_labels(out, written_by="ssl predict", advice="to keep them, choose another --out", but=(GIVEN, BY_CLASSIFIER))
 
 
 def _write(handle: IO[bytes], folder: Path, found: Contents, rater: Rater, known: Given, tally: Tally) -> None:
@@ -100,7 +102,7 @@ def _write(handle: IO[bytes], folder: Path, found: Contents, rater: Rater, known
         if (given := known.get(os.path.join(real, path))) is None:
             unknown.append(path)
         else:
-            rows.writerow([path, *given, "1", "", "no", "given"])
+            rows.writerow([path, *given, "1", "", "no", GIVEN])
             tally.given += 1
     rows.writerows(_predicted(folder, unknown, rater, tally))
     text.detach()
@@ -124,7 +126,7 @@ def _predicted(folder: Path, paths: list[str], rater: Rater, tally: Tally) -> It
                 tally.sure.update(level for level in SURE if confidence >= level)
                 yield [
                     path, rater.names[label], "train", f"{confidence:.4f}", f"{distance:.4f}", "yes" if unlike else "no",
-                    "predicted",
+                    BY_CLASSIFIER,
                 ]  # fmt: skip
         done += len(some)
         progress(done / len(paths))

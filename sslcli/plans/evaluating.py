@@ -45,7 +45,7 @@ def settle(registry: Registry, inherited: EvaluationT, parent: Run | None, *, lo
     context, options = prepare(registry, inherited, load=load)
     labels, protocol = count_labels(options, context.data), options.by_protocol
     if isinstance(options, Probe) and options.folds is not None:
-        check_folds(registry, options, context.data, dataset=str(options.dataset))
+        check_folds(registry, options, context.data, dataset=str(options.dataset), labels=options.labels)
     own = protocol.own(options.options())
     if protocol.check is not None:
         protocol.check(own, labels)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from sslcli.console.messages import say
 from sslcli.data.check_file import read_check
+from sslcli.data.folder.label_file import predicted_in
 from sslcli.data.folds import each, exact_copies, folds_of, hold_to_folds, joined
 from sslcli.data.image_data import ImageData
 from sslcli.data.split import UNLABELLED
@@ -31,12 +33,17 @@ class Folds:
     fold: Tensor
 
 
-def check_folds(registry: Registry, options: Probe, data: ImageData, *, dataset: str) -> None:
-    """A UsageError if these options or data cannot be tested in folds."""
+def check_folds(registry: Registry, options: Probe, data: ImageData, *, dataset: str, labels: Path | None) -> None:
+    """A UsageError if these options or data cannot be tested in folds, or if a classifier predicted some of the labels."""
     if not options.by_protocol.in_folds:
         raise UsageError(f"--folds {options.folds}: not with --protocol {options.protocol}, which trains on views of images")
     if options.label_fraction != 1:
         raise UsageError(f"--folds {options.folds} with --label-fraction {options.label_fraction:g}: accepted is one of them")
+    if predicted := len(predicted_in(labels)):
+        raise UsageError(
+            f"--folds {options.folds}: {predicted:,} of the labels in {labels} were predicted (column by), and a test on them "
+            "would test nothing; accepted without --folds, or with a file of the labels that you gave"
+        )
     drawn = draw_folds(registry, dataset, data, folds=options.folds or 0, seed=options.seed or 0)
     protocol = options.by_protocol
     if protocol.check is not None:

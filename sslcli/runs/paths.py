@@ -60,3 +60,9 @@ def absolute_dataset(dataset: str) -> str:
     if not dataset.startswith(FOLDER):
         return dataset
     return FOLDER + os.path.abspath(os.path.expanduser(dataset.removeprefix(FOLDER)))
+
+
+def labels_of(registry: Registry, run: Run) -> Path | None:
+    """The file of the labels that a run learned from, if there was one."""
+    found = located(registry, run.options).get("labels")
+    return None if found is None else Path(str(found))

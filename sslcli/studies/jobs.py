@@ -60,9 +60,9 @@ def hold_to_labels(registry: Registry, steps: list[Step], *, load: Load = load_d
         for evaluation in own:
             enough_labels(context.data, evaluation.label_fraction, dataset=options.dataset)
         for evaluation in folds[:1]:
-            check_folds(registry, evaluation, context.data, dataset=options.dataset)
+            check_folds(registry, evaluation, context.data, dataset=options.dataset, labels=options.labels)
             tell_of_copies(registry, context.data, options)
-        tell_of_width(context.data, folds=folds[0].folds if folds else None)
+        tell_of_width(context.data, folds=folds[0].folds if folds else None, labels=options.labels)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,7 +59,7 @@ def probe(registry: Registry, command: Probe) -> Run:
 def _evaluated(workflow: Workflow[EvaluationT], registry: Registry, command: EvaluationT) -> Run:
     plan = workflow.plan(registry, command)
     folds = plan.options.folds if isinstance(plan.options, Probe) else None
-    tell_of_width(plan.context.data, folds=folds)
+    tell_of_width(plan.context.data, folds=folds, labels=plan.options.labels)
     if folds is not None:
         tell_of_copies(registry, plan.context.data, plan.options)
     return start(registry, plan, workflow.carry_out)

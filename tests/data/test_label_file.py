@@ -12,7 +12,7 @@ from PIL import Image
 
 from sslcli.data.folder.catalogue import Listing, list_pictures
 from sslcli.data.folder.entry import Entry
-from sslcli.data.folder.label_file import read_labels
+from sslcli.data.folder.label_file import predicted_in, read_labels
 from sslcli.data.folder.reading import Reading, load_folder
 from sslcli.errors import UsageError
 
@@ -80,10 +80,14 @@ def test_a_delimiter_may_stand_in_values_of_a_file_with_another(tmp_path: Path) 
     assert read_labels(file) == {"a;b.png": Entry("a;b.png", "x, y", "train"), "c,d.png": Entry("c,d.png", "z")}
 
 
-def test_the_columns_that_predict_adds_are_not_read_and_other_columns_are_refused(tmp_path: Path) -> None:
+def test_of_the_columns_that_predict_adds_only_by_is_read_and_other_columns_are_refused(tmp_path: Path) -> None:
     head = "path,label,split,confidence,distance,unlike,by\n"
     file = write(tmp_path / "x", f"{head}a.png,cat,train,0.9,0.1,no,predicted\nb.png,dog,test,1,,no,given\n")
-    assert read_labels(file) == {"a.png": Entry("a.png", "cat", "train"), "b.png": Entry("b.png", "dog", "test")}
+    assert read_labels(file) == {
+        "a.png": Entry("a.png", "cat", "train", "predicted"), "b.png": Entry("b.png", "dog", "test", "given"),
+    }  # fmt: skip
+    assert predicted_in(file) == ["a.png"]
+    assert predicted_in(None) == predicted_in(tmp_path / "gone.csv") == []
     file = write(tmp_path / "x", "path;label;confidence\na.png;cat;0,9\nb.png;;\n")
     assert read_labels(file) == {"a.png": Entry("a.png", "cat"), "b.png": Entry("b.png")}
     for head in ("path,label,confidence,split", "path,label,trust", "path,confidence,label", "confidence,path,label"):

@@ -37,13 +37,13 @@ def test_the_expected_width_is_that_of_the_interval_and_its_half_needs_the_fewes
 
 def test_a_wide_interval_is_told_with_what_helps_and_a_narrow_one_is_not(capfd: pytest.CaptureFixture[str]) -> None:
     data = random_data("cifar10")
-    tell_of_width(data, folds=None)
+    tell_of_width(data, folds=None, labels=None)
     assert capfd.readouterr().err == ""
-    tell_of_width(data.first(40), folds=None)
+    tell_of_width(data.first(40), folds=None, labels=None)
     told = " ".join(capfd.readouterr().err.split())
     assert f"40 test pictures: the 95 % interval of a difference will be about ±{100 * expected_half(40):.0f} points" in told
     assert f"ssl probe --folds 10, which tests on all 80 labels (about ±{100 * expected_half(80, folds=10):.0f})" in told
-    tell_of_width(data.first(40), folds=5)
+    tell_of_width(data.first(40), folds=5, labels=None)
     assert "80 labels in 5 folds: the 95 % interval" in capfd.readouterr().err
 
 

@@ -74,6 +74,24 @@ def test_test_pictures_that_are_not_labelled_yet_stay_in_the_file_and_are_not_as
 
 
 @pytest.mark.usefixtures("probed")
+def test_labels_under_another_spelling_or_of_pictures_that_cannot_be_read_here_stay_and_missing_ones_are_none(
+    ssl: Cli, photos: Path, tmp_path: Path
+) -> None:
+    (photos / "day0" / "new.heic").write_bytes(b"not read here")
+    written = [("day0\\0.png", "red", "train"), (f"{photos}/day1/1.png", "", "test"), ("day0/new.heic", "red", "test")]
+    lines = ["path,label,split", *(",".join(row) for row in written), "day2/2.png,nan,train"]
+    (tmp_path / "own.csv").write_text("\n".join(lines))
+    result = ssl("suggest --n 3 --labels own.csv --out own.csv")
+    assert result.code == 0, result.err
+    assert "2 labels that you have, 3 pictures to label" in result.out
+    rows = rows_of(tmp_path / "own.csv")[1:]
+    kept = [("day0/0.png", "red", "train"), ("day1/1.png", "", "test"), ("day0/new.heic", "red", "test")]
+    assert [tuple(row) for row in rows[:3]] == kept
+    assert len(rows) == 6
+    assert {path for path, *_ in rows[3:]}.isdisjoint({"day0/0.png", "day1/1.png"})
+
+
+@pytest.mark.usefixtures("probed")
 def test_the_labels_of_the_run_are_kept_with_their_parts_and_its_test_pictures_are_not_asked_for(
     ssl: Cli, tmp_path: Path
 ) -> None:

@@ -90,6 +90,42 @@ def test_labels_and_parts_that_were_given_stay_so_that_no_test_is_on_predicted_l
     assert sum(bool(line.label) for line in more) == len(rows) == 61
 
 
+@pytest.mark.usefixtures("probed")
+def test_predicted_labels_are_neither_tested_in_folds_nor_called_given_later(
+    ssl: Cli, refused: Refused, registry: Registry, tmp_path: Path
+) -> None:
+    assert ssl(LINE).code == 0
+    result = ssl("probe --labels labels.csv --epochs 1")
+    assert result.code == 0, result.err
+    assert "What helps: more labelled test pictures\n" in result.err
+    again = registry.find("latest", experiment="linear_eval").id
+    refused(
+        ("probe --labels labels.csv --folds 2", 2, "41 of the labels in labels.csv were predicted (column by)"),
+        ("study --dataset folder:photos --labels labels.csv --folds 2", 2, "were predicted (column by)"),
+        ("suggest --n 2 --labels labels.csv", 2, "41 of its labels were predicted (column by)"),
+        (f"suggest --n 2 --run {again}", 2, "41 of its labels were predicted (column by)"),
+    )
+    assert ssl(f"predict --images photos --out second.csv --run {again}").code == 0
+    first, second = (rows_of(tmp_path / name) for name in ("labels.csv", "second.csv"))
+    assert {path: row["by"] for path, row in first.items()} == {path: row["by"] for path, row in second.items()}
+
+
+@pytest.mark.usefixtures("probed")
+def test_labels_that_a_person_gave_are_not_written_over(ssl: Cli, refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "hand.csv").write_text("path,label\nday0/0.png,red\nday1/1.png,\nday2/2.png,blue\n")
+    (tmp_path / "notes.csv").write_text("my notes\n")
+    refused(
+        (
+            "predict --images photos --out hand.csv",
+            3,
+            "hand.csv has 2 labels, which would be lost; to keep them, choose",
+        ),
+        ("predict --images photos --out notes.csv", 3, "notes.csv exists, and ssl predict did not write it"),
+    )
+    for _ in range(2):
+        assert ssl(LINE).code == 0
+
+
 def test_a_foreign_picture_is_unlike_what_was_trained_on(ssl: Cli, probed: Run, tmp_path: Path) -> None:
     assert probed
     for number in range(4):
@@ -137,14 +173,15 @@ def test_what_cannot_be_labelled_is_refused_and_nothing_is_written(
 
 @pytest.mark.usefixtures("probed")
 def test_a_file_is_whole_or_not_there(ssl: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "labels.csv").write_text("before")
+    before = "path,label,split,confidence,distance,unlike,by\n"
+    (tmp_path / "labels.csv").write_text(before)
 
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(rest, "read_in_turn", stopped)
     assert ssl(LINE).code == 130
-    assert [path.read_text() for path in tmp_path.glob("*labels*")] == ["before"]
+    assert [path.read_text() for path in tmp_path.glob("*labels*")] == [before]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

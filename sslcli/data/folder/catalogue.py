@@ -36,10 +36,15 @@ class Listing:
         found = [(other.path, other.reason) for other in self.found.others if other.kind not in PASSED_OVER]
         return sorted([*found, *self.beside])
 
+    @property
+    def places(self) -> Places:
+        """Finds what is in the folder by the paths that people write."""
+        return Places(self.found.root, [entry.path for entry in self.entries] + [path for path, _ in self.others])
+
     def named(self, labels: Path) -> Listing:
         """The same pictures with the classes (and parts, if any) of a CSV file; pictures missing there have no class."""
         written = read_labels(labels)
-        places = Places(self.found.root, [entry.path for entry in self.entries] + [path for path, _ in self.others])
+        places = self.places
         rows: dict[str, Entry] = {}
         unknown = []
         for row in written.values():
@@ -63,8 +68,12 @@ def _renamed(entry: Entry, row: Entry | None) -> Entry:
     """A picture with the class, and the part if there is one, of its line in a CSV file."""
     if row is None:
         return replace(entry, label=None)
-    label = None if row.label is None or row.label.lower() in NOT_A_NUMBER else row.label
-    return replace(entry, label=label, part=row.part or entry.part)
+    return replace(entry, label=with_class(row).label, part=row.part or entry.part)
+
+
+def with_class(row: Entry) -> Entry:
+    """A line of a CSV file, without a class if another program wrote that it is missing."""
+    return replace(row, label=None) if (row.label or "").lower() in NOT_A_NUMBER else row
 
 
 def list_pictures(root: Path) -> Listing:

@@ -11,11 +11,15 @@ PARTS_TOO = {"valid": "val", "validation": "val", "training": "train", "testing"
 
 @dataclass(frozen=True)
 class Entry:
-    """A picture: its path below the folder, with /, its class (None: unknown), and its part (None: to be drawn)."""
+    """A picture: its path below the folder, with /, its class (None: unknown), and its part (None: to be drawn).
+
+    `by` says where the class comes from, if `ssl predict` wrote it down: "given", or "predicted".
+    """
 
     path: str
     label: str | None = None
     part: str | None = None
+    by: str = ""
 
 
 def class_word(name: str) -> str:

@@ -18,7 +18,9 @@ from sslcli.paths import relative
 
 HEADS = (["path", "label"], ["path", "label", "split"])
 PREDICTED = ("confidence", "distance", "unlike", "by")
-"""Columns that `ssl predict` writes after those of HEADS. They are for people, and are not read."""
+"""Columns that `ssl predict` writes after those of HEADS. Of these only the last is read."""
+GIVEN, BY_CLASSIFIER = "given", "predicted"
+"""What the column `by` says: a person gave the label, or a classifier predicted it."""
 DELIMITERS = ",;\t"
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
@@ -34,7 +36,8 @@ def read_labels(file: Path) -> dict[str, Entry]:
 
     UTF-8, or UTF-16 with its mark; commas, semicolons or tabs. A UsageError says what is wrong, and in which line.
     """
-    head, width, rows = _table(file, _text_of(file))
+    head, columns, rows = _table(file, _text_of(file))
+    width = len(columns)
     found: dict[str, Entry] = {}
     for number, row in rows:
         path, label, part = (*row[: len(head)], "")[:3] if len(row) == width else ("", "", "")
@@ -48,8 +51,16 @@ def read_labels(file: Path) -> dict[str, Entry]:
         )  # fmt: skip
         if problem:
             raise UsageError(f"--labels {file}, line {number}: {problem}")
-        found[path] = Entry(path, class_word(label.strip()) or None, part or None)
+        by = row[columns.index(PREDICTED[-1])].strip().lower() if PREDICTED[-1] in columns else ""
+        found[path] = Entry(path, class_word(label.strip()) or None, part or None, by)
     return found
+
+
+def predicted_in(file: Path | None) -> list[str]:
+    """The paths in a CSV file, if it is there, whose labels a classifier predicted."""
+    if file is None or not file.exists():
+        return []
+    return [entry.path for entry in read_labels(file).values() if entry.label and entry.by == BY_CLASSIFIER]
 
 
 class Places:
@@ -118,8 +129,8 @@ def _text_of(file: Path) -> str:
     return text
 
 
-def _table(file: Path, text: str) -> tuple[list[str], int, Iterator[Row]]:
-    """The header without PREDICTED, the number of columns, and the non-empty rows below the header.
+def _table(file: Path, text: str) -> tuple[list[str], list[str], Iterator[Row]]:
+    """The header without PREDICTED, the whole header, and the non-empty rows below it.
 
     The first delimiter is taken that makes the header one of HEADS.
     """
@@ -132,7 +143,7 @@ def _table(file: Path, text: str) -> tuple[list[str], int, Iterator[Row]]:
         if known in HEADS and head[: len(known)] == known:
             width, rows = len(head), _rows(file, text, delimiter=delimiter, skipinitialspace=spaced, strict=True)
             next(rows)
-            return known, width, ((number, _up_to(row, width)) for number, row in rows)
+            return known, head, ((number, _up_to(row, width)) for number, row in rows)
     raise UsageError(
         f"--labels {file}: its first line is {first[0]!r}; accepted is path,label or path,label,split (semicolons or tabs, too)"
     )
