@@ -13,15 +13,14 @@ from sslcli.data.transform import Transform, preprocessing
 from sslcli.errors import StateError, UsageError
 from sslcli.file_kinds import marked_kind
 from sslcli.models.encoder import Encoder, build_encoder, weights_hash
-from sslcli.models.weights import read_tensors
+from sslcli.models.same_function import ABOUT
+from sslcli.models.weight_files import read_tensors
 from sslcli.plans.data_access import data_of_run
 from sslcli.plans.pretraining import kept_epochs, kept_name
 from sslcli.runs.registry import Registry, find_project
 from sslcli.runs.run import Run, Settled
 from sslcli.training.checkpoint import State, encoder_in, load_checkpoint, parse_checkpoint
 
-ABOUT = "encoder.json"
-"""The file of an export that describes it, for programs."""
 TOLD = ("id", "name", "experiment", "protocol", "init", "parent", "dataset", "backbone", "seed", "epochs", "label_fraction",
         "at_epoch", "created", "metrics", "device", "versions", "data", "note")  # fmt: skip
 """The fields of a run's record that are provenance, beside its options."""
@@ -168,7 +167,7 @@ def _of_export(folder: Path) -> Loaded:
         ) from error
     if about["format"] == "onnx":
         raise UsageError(f"{folder} is an ONNX export, which does not load as a torch module; accepted are the other formats")
-    weights, sha256 = read_tensors(path)
+    weights, sha256, _ = read_tensors(path)
     if sha256 != known:
         raise StateError(f"{path} is damaged or foreign: its sha256 is {sha256}, recorded is {known}")
     encoder.backbone.load_state_dict(weights)

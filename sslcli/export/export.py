@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -18,10 +19,11 @@ from torch import Tensor
 from sslcli.console.messages import say
 from sslcli.data.batches import generator
 from sslcli.errors import StateError, UsageError, install_line
-from sslcli.export.encoders import ABOUT, Loaded, encoder_of_run, finished_run
+from sslcli.export.encoders import Loaded, encoder_of_run, finished_run
 from sslcli.export.formats import FOLDER, FORMATS, Format, formats_of
 from sslcli.export.model_card import card
 from sslcli.export.preprocessing import odd_pictures, sides_of, write_prepare
+from sslcli.models.same_function import ABOUT
 from sslcli.paths import relative
 from sslcli.plans.data_access import data_of_run
 from sslcli.runs.registry import Registry
@@ -54,14 +56,19 @@ def export(registry: Registry, selector: str, *, name: str, out: Path | None, da
         compared = _compare(loaded, images, what, lines, kind, built)
         about = {"format": name, "backbone": backbone, "stem": stem, "dim": loaded.encoder.dim}
         _describe(loaded, kind, lines, compared, about, built)
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in sorted(
-            built.iterdir(), key=lambda path: path.name == ABOUT
-        ):  # its presence means that the rest is complete
-            shutil.copyfile(path, folder / path.name)
+        _put(built, folder)
     print(f"{record.id}: {compared}")
     say(f"wrote {relative(folder)}; to use it, read {relative(folder / 'README.md')}")
     return folder
+
+
+def _put(built: Path, folder: Path) -> None:
+    """Copy the files beside the folder, then into it, the one whose presence means that the rest is complete last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
+        copied = Path(shutil.copytree(built, beside, dirs_exist_ok=True))
+        for path in sorted(copied.iterdir(), key=lambda path: path.name == ABOUT):
+            os.replace(path, folder / path.name)
 
 
 def _hold_to_packages(name: str, kind: Format) -> None:

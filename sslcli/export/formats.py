@@ -53,7 +53,8 @@ def stem_lines(encoder: Encoder, stem: str) -> str:
         return ""
     first: Any = encoder.backbone.conv1
     return (
-        f"model.conv1 = torch.nn.Conv2d(3, {first.out_channels}, 3, stride={first.stride[0]}, padding=1, bias=False)\n"
+        f"model.conv1 = torch.nn.Conv2d(3, {first.out_channels}, 3, stride={first.stride[0]}, padding={first.padding[0]}, "
+        "bias=False)\n"
         "model.maxpool = torch.nn.Identity()\n"
     )
 

@@ -11,8 +11,9 @@ class Backbone:
     """`build` is "module:name" of the function or class that builds it without weights; it gets the stem if there is a choice.
 
     `stems` lists its stems, the first for small images, the last for large ones. conv3: 3x3 convolution, stride 1,
-    no pooling (SimCLR appendix B.9); conv3-s2: the same with stride 2, four times cheaper; conv7-pool: ImageNet's 7x7 stride 2
-    and max-pool; patchN: a convolution of NxN pixels and stride N; own: the backbone's only one.
+    no pooling (SimCLR appendix B.9); conv3-pad2: the same with a padding of 2, for weights of solo-learn; conv3-s2: with stride
+    2, four times cheaper; conv7-pool: ImageNet's 7x7 stride 2 and max-pool; patchN: a convolution of NxN pixels and stride N;
+    own: the backbone's only one.
     `libraries` have the same backbone under the same name, for `ssl export`. `paper` is what to cite.
     """
 
@@ -22,7 +23,7 @@ class Backbone:
     paper: str = ""
 
 
-RESNET_STEMS, VIT_STEMS = ("conv3", "conv3-s2", "conv7-pool"), ("patch4", "patch8", "patch16")
+RESNET_STEMS, VIT_STEMS = ("conv3", "conv3-s2", "conv3-pad2", "conv7-pool"), ("patch4", "patch8", "patch16")
 RESNETS_TOO = ("torchvision", "timm")
 RESNET = "ResNet: deep residual learning for image recognition (He et al. 2016, arXiv:1512.03385)."
 CONVNEXT = "ConvNeXt: a ConvNet for the 2020s (Liu et al. 2022, arXiv:2201.03545)."

@@ -41,3 +41,29 @@ def _of_torchvision(backbone: str) -> OwnInput:
     name = torchvision_any.hold_to_known(backbone)
     known: Any = importlib.import_module("torchvision.models").get_model_weights(name).DEFAULT.transforms()
     return OwnInput(known.crop_size[0], tuple(known.mean), tuple(known.std))
+
+
+def input_in_words(backbone: str) -> str:
+    """The input of a library's network in words; of timm also which weights of the same network want another one."""
+    own = own_input(backbone)
+    words = f"{_normalised(own)}, as {backbone} says"
+    others = _others_of_timm(backbone, own) if backbone.startswith(TIMM) else {}
+    if not others:
+        return words
+    name, first = next(iter(others.items()))
+    return f"{words}; other weights of this network want another, such as {name} {_normalised(first)}: name yours"
+
+
+def _normalised(own: OwnInput) -> str:
+    mean, std = ("/".join(f"{value:.3g}" for value in values) for values in (own.mean, own.std))
+    return f"mean {mean}, deviation {std}"
+
+
+def _others_of_timm(backbone: str, own: OwnInput) -> dict[str, OwnInput]:
+    """The names of this network's weights in timm whose mean or deviation are others, if the name says no weights."""
+    name = backbone.removeprefix(TIMM)
+    if "." in name:
+        return {}
+    timm: Any = importlib.import_module("timm")
+    tagged = {TIMM + tag: _of_timm(TIMM + tag) for tag in timm.list_models(f"{name}.*", pretrained=True)}
+    return {tag: found for tag, found in tagged.items() if (found.mean, found.std) != (own.mean, own.std)}

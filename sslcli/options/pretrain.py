@@ -71,7 +71,7 @@ class Pretrain(Command):
     stem: Annotated[
         str,
         Option(
-            help="First layer: auto, conv3, conv3-s2 (stride 2), conv7-pool, patchN and others. Each backbone accepts some.",
+            help="First layer: auto, conv3, conv3-s2 (stride 2), conv7-pool, patchN and others; each backbone has some.",
             rich_help_panel=MODEL,
         ),
         one_of(("auto",), all_stems(), beginnings=(SIZED, INPUT)),

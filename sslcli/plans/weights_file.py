@@ -5,8 +5,12 @@ from __future__ import annotations
 from sslcli.console.messages import say
 from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.protocols.protocol import AnyProtocol
+from sslcli.models import INPUT
 from sslcli.models.encoder import Encoder, build_encoder
-from sslcli.models.weights import find_weights, load_weights, read_tensors
+from sslcli.models.own_input import input_in_words
+from sslcli.models.same_function import hold_to_stem, may_pad_more
+from sslcli.models.weight_files import read_tensors
+from sslcli.models.weights import find_weights, load_weights
 from sslcli.options.pretrain import Pretrain
 from sslcli.options.trainings import EvaluationT, TrainingOptions
 from sslcli.plans.elsewhere import NETWORKS
@@ -33,8 +37,10 @@ def take_stock(options: TrainingOptions) -> Origin:
         raise UsageError(
             f"--init {options.init}: accepted are {', '.join(accepted)}, or a file of weights{missing}; or {NETWORKS}"
         )
-    tensors, sha256 = read_tensors(path)
-    encoder = build_encoder(options.backbone or "", stem=options.stem or "", seed=0)
+    tensors, sha256, network = read_tensors(path)
+    backbone, stem = options.backbone or "", options.stem or ""
+    hold_to_stem(network, backbone=backbone, stem=stem, place=f"--init {path}")
+    encoder = build_encoder(backbone, stem=stem, seed=0)
     net = _net_in_words(options)
     found = find_weights(tensors, encoder, place=f"--init {path}", net=net)
     renamed, dropped = found.renamed(), found.dropped(tensors)
@@ -48,6 +54,10 @@ def take_stock(options: TrainingOptions) -> Origin:
         if listed:
             more = f" and {len(listed) - MOST} more" * (len(listed) > MOST)
             say(f"  {words}: {', '.join(listed[:MOST])}{more}")
+    if warning := may_pad_more(tensors, found.prefix, stem=stem):
+        say(f"ssl: WARNING: --init {path}: {warning}")
+    if stem.startswith(INPUT):
+        say(f"  input: {input_in_words(backbone)}")
     return {"file": path.name, "sha256": sha256, "renamed": renamed, "dropped": dropped}
 
 
@@ -77,7 +87,7 @@ def begin_with_file(run: Run, encoder: Encoder, options: TrainingOptions) -> Non
     known = run.data.get("init", {}).get("sha256")
     if not path.is_file():
         raise StateError(f"run {run.id} started from the weights in {path}, which is gone; put the file back (sha256 {known})")
-    tensors, sha256 = read_tensors(path)
+    tensors, sha256, _ = read_tensors(path)
     if sha256 != known:
         raise StateError(
             f"run {run.id} started from other weights than {path} now has: its sha256 is {sha256}, recorded is {known}"

@@ -1,6 +1,7 @@
 """An exported encoder is the encoder, for a program that has never heard of this one; its card's own lines are what is run."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -203,6 +204,25 @@ def test_an_export_overwrites_its_like_alone_and_says_when_it_saw_no_real_image(
     refused = ssl(f"export {run.id} --out full")
     assert (refused.code, "contains other files" in refused.err) == (2, True)
     assert [path.name for path in Path("full").iterdir()] == ["thesis.md"]
+
+
+def test_an_export_that_stops_while_it_is_copied_keeps_the_earlier_one_and_can_be_typed_again(
+    ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run = make_run(registry, "resnet9-small", "own")
+    assert ssl(f"export {run.id} --out out/it").code == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "out" / "it").iterdir()}
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copytree", full)
+        assert ssl(f"export {run.id} --out out/it").code == 3
+        assert ssl(f"export {run.id} --out out/new").code == 3
+    assert {path: path.read_bytes() for path in (tmp_path / "out" / "it").iterdir()} == before
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["it", "new"]
+    assert ssl(f"export {run.id} --out out/new").code == 0
 
 
 def test_an_unfinished_run_is_not_exported(ssl: Cli, registry: Registry) -> None:

@@ -37,7 +37,7 @@ def test_small_images_get_the_stem_that_keeps_them_large(size: int, stem: str) -
     assert default_stem("resnet18", size) == stem
 
 
-@pytest.mark.parametrize(("stem", "side"), [("conv3", 32), ("conv3-s2", 16), ("conv7-pool", 8)])
+@pytest.mark.parametrize(("stem", "side"), [("conv3", 32), ("conv3-s2", 16), ("conv3-pad2", 34), ("conv7-pool", 8)])
 def test_a_stem_halves_the_image_as_often_as_its_name_says(stem: str, side: int) -> None:
     sides: list[int] = []
     encoder = build_encoder("resnet18", stem=stem, seed=1).eval()

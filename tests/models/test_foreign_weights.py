@@ -17,7 +17,10 @@ from torch import Tensor, nn
 from sslcli import load_encoder
 from sslcli.errors import UsageError
 from sslcli.models.encoder import build_encoder, weights_hash
-from sslcli.models.weights import find_weights, load_weights, read_tensors
+from sslcli.models.weight_files import read_tensors
+from sslcli.models.weights import find_weights, load_weights
+from sslcli.options.pretrain import Pretrain
+from sslcli.plans.weights_file import take_stock
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.runs.selection import newest_pairs
@@ -92,7 +95,7 @@ FORMATS: dict[str, State] = {
 
 def taken(path: Path, stem: str = "conv7-pool") -> tuple[nn.Module, Any, State]:
     """The backbone with what was found in a file, what was found, and all that is there."""
-    tensors, _ = read_tensors(path)
+    tensors, *_ = read_tensors(path)
     encoder = build_encoder("resnet18", stem=stem, seed=1)
     found = find_weights(tensors, encoder, place=str(path), net="resnet18")
     load_weights(encoder, tensors, found)
@@ -166,6 +169,43 @@ def test_weights_of_another_backbone_or_stem_say_which_options_they_fit(tmp_path
     encoder = build_encoder("resnet9-small", stem="own", seed=1)
     with pytest.raises(UsageError, match="it fits --backbone resnet18 --stem conv7-pool"):
         find_weights(PLAIN, encoder, place="file", net="resnet9-small")
+
+
+@pytest.mark.parametrize("place", ["in a checkpoint", "beside an export"])
+def test_weights_that_this_program_wrote_are_not_taken_with_another_stem(tmp_path: Path, place: str) -> None:
+    state = build_encoder("resnet18", stem="conv3-s2", seed=1).backbone.state_dict()
+    known = {"backbone": "resnet18", "stem": "conv3-s2"}
+    file = tmp_path / "model.pth"
+    torch.save({"model": state, "record": {"options": known}} if place == "in a checkpoint" else state, file)
+    if place == "beside an export":
+        (tmp_path / "encoder.json").write_text(json.dumps(known | {"weights": file.name}))
+    assert take_stock(Pretrain(init=str(file), backbone="resnet18", stem="conv3-s2"))["file"] == "model.pth"
+    with pytest.raises(UsageError, match=r"with stem conv3-s2, and with stem conv3 .*; accepted is --stem conv3-s2"):
+        take_stock(Pretrain(init=str(file), backbone="resnet18", stem="conv3"))
+    (tmp_path / "encoder.json").write_text("[" if place == "beside an export" else "{}")
+    assert read_tensors(file).network == (("resnet18", "conv3-s2") if place == "in a checkpoint" else None)
+
+
+def test_weights_of_solo_learn_are_warned_of_where_the_stem_pads_less(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save({"state_dict": under("backbone.", resnet("conv3", fc=False).state_dict())
+                | {"classifier.weight": torch.rand(10, 512)}}, tmp_path / "solo.ckpt")  # fmt: skip
+    for stem, warned in (("conv3", True), ("conv3-pad2", False)):
+        take_stock(Pretrain(init=str(tmp_path / "solo.ckpt"), backbone="resnet18", stem=stem))
+        assert ("WARNING: --init" in (said := capsys.readouterr().err)) == warned
+        assert ("type: --stem conv3-pad2" in said) == warned
+
+
+def test_a_padding_of_two_is_the_convolution_of_solo_learn() -> None:
+    ours = build_encoder("resnet18", stem="conv3-pad2", seed=1).eval()
+    theirs = torchvision.models.resnet18()
+    theirs.conv1 = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=2, bias=False)
+    theirs.maxpool, theirs.fc = nn.Identity(), nn.Identity()
+    theirs.load_state_dict(ours.backbone.state_dict())
+    images = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.allclose(ours(images), theirs.eval()(images), atol=1e-5)
 
 
 class Bomb:

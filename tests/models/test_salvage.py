@@ -32,7 +32,8 @@ from sslcli.file_kinds import kind_of
 from sslcli.files import load_yaml
 from sslcli.models.encoder import build_encoder
 from sslcli.models.salvage import read_inertly
-from sslcli.models.weights import find_weights, read_tensors
+from sslcli.models.weight_files import read_tensors
+from sslcli.models.weights import find_weights
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from tests.conftest import TINY, Cli
@@ -112,7 +113,7 @@ def advised(ssl: Cli, name: str) -> str:
 
 def accepted(path: Path) -> None:
     """The file holds the encoder's weights, and is read as tensors and plain data."""
-    tensors, _ = read_tensors(path)
+    tensors, *_ = read_tensors(path)
     found = find_weights(tensors, ENCODER, place=str(path), net="resnet9-small")
     assert all(torch.equal(tensors[theirs], STATE[ours]) for ours, theirs in found.names.items())
 

@@ -16,7 +16,7 @@ MUTANTS = (
     ),
     Mutant(
         "the strides of two stems are exchanged", "sslcli/models/backbones/torchvision_nets.py",
-        '{"conv3": 1, "conv3-s2": 2}[stem]', '{"conv3": 2, "conv3-s2": 1}[stem]',
+        '{"conv3": (1, 1), "conv3-s2": (2, 1)', '{"conv3": (2, 1), "conv3-s2": (1, 1)',
         "test_encoder.py::test_a_stem_halves_the_image_as_often_as_its_name_says",
     ),
     *in_file(

@@ -36,6 +36,8 @@ def build(backbone: str, size: int) -> nn.Module:
 
 def _headless(net: nn.Module, backbone: str) -> nn.Module:
     """The network with an identity in place of its last layer."""
+    if hasattr(net, "transform_input"):  # torchvision sets it, and the classifiers at its side, only if it loads the weights
+        raise UsageError(f"--backbone {backbone} changes its input by itself and has classifiers at its side: not accepted")
     last = list(net.named_modules())[-1][0]
     parent, _, name = last.rpartition(".")
     if not isinstance(net.get_submodule(last), nn.Linear):

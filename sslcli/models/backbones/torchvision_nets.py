@@ -11,7 +11,8 @@ from torchvision import models
 def resnet_with_stem(net: Any, stem: str) -> nn.Module:
     """A residual network (He et al. 2016, arXiv:1512.03385) with this stem, whose last features are its output."""
     if stem != "conv7-pool":
-        net.conv1 = nn.Conv2d(3, net.conv1.out_channels, 3, {"conv3": 1, "conv3-s2": 2}[stem], padding=1, bias=False)
+        stride, padding = {"conv3": (1, 1), "conv3-s2": (2, 1), "conv3-pad2": (1, 2)}[stem]
+        net.conv1 = nn.Conv2d(3, net.conv1.out_channels, 3, stride, padding, bias=False)
         nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")  # as torchvision does
         net.maxpool = nn.Identity()
     net.num_features = net.fc.in_features
