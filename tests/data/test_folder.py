@@ -94,6 +94,25 @@ def test_folders_name_classes_and_parts(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("beside", [[], ["unlabelled/e.png"], ["Unlabeled/x/e.png"]])
+def test_of_a_folder_train_without_a_test_the_test_is_still_to_be_drawn(tmp_path: Path, beside: list[str]) -> None:
+    root = touch(tmp_path, "train/cat/a.png", "train/dog/b.png", *beside)
+    assert list_pictures(root).notes == []
+    assert listed(root) == {
+        "train/cat/a.png": ("cat", None), "train/dog/b.png": ("dog", None), **dict.fromkeys(beside, (None, "train"))
+    }  # fmt: skip
+
+
+def test_a_folder_train_beside_what_is_no_part_is_a_class_and_said_to_be_one(tmp_path: Path) -> None:
+    root = touch(tmp_path, "train/cat/a.png", "train/dog/b.png", "dev/cat/c.png")
+    assert {label for label, _ in listed(root).values()} == {"train", "dev"}
+    (note,) = list_pictures(root).notes
+    assert note == "the folder 'train' is taken as a class, beside 'dev'; parts are called train, test, val and unlabelled"
+    vehicles = touch(tmp_path / "vehicles", "train/1.png", "bus/2.png")
+    assert list_pictures(vehicles).notes == []
+    assert {label for label, _ in listed(vehicles).values()} == {"train", "bus"}
+
+
 def test_hidden_files_and_what_lies_outside_are_left_out_and_any_name_is_kept(tmp_path: Path) -> None:
     root = touch(tmp_path / "root", "猫/ a\nb.png", ".hidden/c.png", ".d.png", "notes.txt", "猫/e.gif")
     touch(tmp_path / "outside", "f.png")

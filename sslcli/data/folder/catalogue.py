@@ -12,7 +12,9 @@ from sslcli.data.folder.label_file import Places, read_labels
 from sslcli.data.folder.walk import PASSED_OVER, Kind
 from sslcli.errors import StateError, UsageError
 
-UNLABELLED = ("unlabelled", "unlabeled")
+TRAINING = {"train", "training"}
+HELD_OUT = {"test", "testing", "val", "valid", "validation"}
+UNLABELLED = {"unlabelled", "unlabeled"}
 """Names of folders beside train and test whose pictures have no class."""
 NOT_A_NUMBER = ("nan", "<na>")
 """What programs write into a CSV file for a missing value."""
@@ -79,8 +81,9 @@ def with_class(row: Entry) -> Entry:
 def list_pictures(root: Path) -> Listing:
     """Everything below a folder: pictures (by suffix), with class and part from their folders.
 
-    Folders train, val and test at the top are the parts, and the folders in them the classes. Without them the folders at the
-    top are the classes, if there are several. `walk` says what is skipped. A StateError for a folder that is missing, has no
+    Folders train, val and test at the top are the parts, and the folders in them the classes; a folder train alone, or with
+    unlabelled beside it, has the test yet to be drawn. Without them the folders at the top are the classes, if there are
+    several. `walk` says what is skipped. A StateError for a folder that is missing, has no
     picture, or contains a folder that cannot be read.
     """
     called = f"--dataset folder:{root}"
@@ -94,7 +97,9 @@ def _by_folders(found: Contents) -> Listing:
     """The pictures with class and part, and those beside the parts."""
     split = [path.split("/") for path in found.pictures]
     tops = {parts[0].lower() for parts in split if len(parts) > 1}
-    parted = bool(tops & {"train", "training"} and tops & {"test", "testing", "val", "valid", "validation"})
+    deep = any(len(parts) > 2 and parts[0].lower() in TRAINING for parts in split)
+    undrawn = deep and tops <= TRAINING | UNLABELLED
+    parted = bool(tops & TRAINING and tops & HELD_OUT) or undrawn
     entries, beside, names = [], [], set()
     for path, parts in zip(found.pictures, split, strict=True):
         top = parts[0].lower()
@@ -106,12 +111,19 @@ def _by_folders(found: Contents) -> Listing:
             if len(parts) == 1 or part not in PARTS:
                 beside.append((path, "beside the folders train and test, in no part"))
                 continue
+            part = None if undrawn else part
         names.add(name)
         entries.append(Entry(path, None if name is None else class_word(name), part))
     classes = {entry.label for entry in entries} - {None}
     if len(classes) < 2:
         entries = [replace(entry, label=None) for entry in entries]
-    return Listing(entries, found, beside, _spelled_twice(names - {None}))
+    return Listing(entries, found, beside, _spelled_twice(names - {None}) + _unknown_parts(tops) * (deep and not parted))
+
+
+def _unknown_parts(tops: set[str]) -> list[str]:
+    """That a folder train with sub-folders is taken as a class, because what lies beside it is no part, in words."""
+    beside = ", ".join(sorted(map(ascii, tops - TRAINING))[:3])
+    return [f"the folder 'train' is taken as a class, beside {beside}; parts are called train, test, val and unlabelled"]
 
 
 def _spelled_twice(names: Iterable[str | None]) -> list[str]:
