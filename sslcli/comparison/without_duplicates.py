@@ -21,6 +21,8 @@ from sslcli.runs.run import Run
 
 def leave_out_duplicates(registry: Registry, runs: list[Run]) -> list[Run]:
     """The runs with metrics from their saved logits on the other test images; metrics over epochs are unknown."""
+    if any(run.metrics.get("folds") for run in runs):
+        say("compared is the usual test, not the folds: there copies of a picture (near ones if known before) lie in one fold")
     kept = {run.id: _unique(registry, run) for run in runs}
     left = []
     for run in runs:

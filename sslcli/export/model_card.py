@@ -24,7 +24,7 @@ def card(
 
 An image encoder: a picture in, a representation of {dim} numbers out. {_origin(provenance)}
 
-{_table(provenance, backbone, stem)}
+{facts(provenance, backbone, stem)}
 
 **Input.** RGB, {size} x {size} pixels. `prepare.py` makes them of a picture of any kind: {"; ".join(steps_of(transform))}.
 Values from 0 to 1, less the mean {mean}, divided by the deviation {std}.{where}
@@ -95,9 +95,17 @@ def _method(provenance: dict[str, Any]) -> Any:
     return provenance.get("method", options.get("method"))
 
 
-def _table(provenance: dict[str, Any], backbone: str, stem: str) -> str:
+def _epochs(provenance: dict[str, Any]) -> str | None:
+    """The epochs of the pretraining, and of how many they are the first; None if there was none."""
+    pretrained = provenance if provenance.get("experiment") == "pretrain" else provenance.get("pretraining")
+    if pretrained is None or (epochs := pretrained.get("epochs")) is None:
+        return None
+    early = provenance.get("at_epoch")
+    return f"{epochs:g}" if early is None else f"the first {early:g} of {epochs:g}"
+
+
+def facts(provenance: dict[str, Any], backbone: str, stem: str) -> str:
     """The facts about the training, one line each."""
-    trained = provenance.get("pretraining", provenance)
     versions = provenance.get("versions", {})
     program = f"sslcli {versions.get('sslcli')}, commit {versions.get('commit', 'unknown')}, torch {versions.get('torch')}"
     rows = {
@@ -105,7 +113,7 @@ def _table(provenance: dict[str, Any], backbone: str, stem: str) -> str:
         "method": _method(provenance),
         "pretrained by": provenance.get("pretraining", {}).get("run"), "backbone": f"{backbone}, stem {stem}",
         "data set": provenance.get("dataset"), "sha256 of the data": provenance.get("data", {}).get("sha256"),
-        "epochs of pretraining": trained.get("epochs"), "seed": provenance.get("seed"), "begun": provenance.get("created"),
+        "epochs of pretraining": _epochs(provenance), "seed": provenance.get("seed"), "begun": provenance.get("created"),
         "program": program, "sha256 of the checkpoint": provenance.get("checkpoint_sha256"),
     }  # fmt: skip
     rows |= {words: f"{provenance['metrics'][key]:.2%}" for key, words in RATES.items() if key in provenance.get("metrics", {})}

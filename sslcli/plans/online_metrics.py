@@ -35,31 +35,31 @@ LIDAR_IMAGES, LIDAR_VIEWS = 200, 10  # ten views as in the paper, which uses tho
 def meter(method: Method, options: Pretrain, context: Context) -> Callable[[int], Metrics]:
     """The function that measures h and z of some training images after an epoch.
 
-    These images are the queries of kNN, if there are labels; other training images are its bank. The health of z, if the method
-    has a z, uses two views of each, and LiDAR more views of fewer images; they are always the same views. Without a z, RankMe
-    is that of h. With --watch, the function also measures accuracies on the watched images.
+    These images are the queries of kNN, if there are labels, and unlabelled ones; other training images are the bank of kNN.
+    The health of z, if the method has a z, uses two views of each, and LiDAR more views of fewer images; they are always the
+    same views. Without a z, RankMe is that of h. With --watch, the function also measures accuracies on the watched images.
     """
     data = context.data
-    bank, queries = asked(options, data)
-    several, watch = queries[:LIDAR_IMAGES], watcher(method, options, context)
+    (bank, queries), looked_at = asked(options, data), seen(options, data)
+    several, watch = looked_at[:LIDAR_IMAGES], watcher(method, options, context)
 
     def measure(_: int) -> Metrics:
-        asking, labels = chosen(data.train_images, queries), data.train_labels.cpu()
+        images, labels = chosen(data.train_images, looked_at), data.train_labels.cpu()
         of = partial(outputs, autocast=context.autocast)
-        h = of(method.evaluated, chosen(data.train_images, torch.cat([bank, queries])), normalise=data.normalise)
-        h_bank, h_queries = h[: len(bank)], h[len(bank) :]
+        h = of(method.evaluated, chosen(data.train_images, torch.cat([bank, looked_at])), normalise=data.normalise)
+        h_bank, h_seen = h[: len(bank)], h[len(bank) :]
         whole, numbers = Projecting(method), (1, 2) if method.z_dim else ()
-        z = [of(whole, asking, normalise=_view(options, data, "health", number)) for number in numbers]
+        z = [of(whole, images, normalise=_view(options, data, "health", number)) for number in numbers]
         hold_to_numbers({"a representation h": h, "a projection z": torch.cat(z) if z else h})
-        measured = health(h_queries, *z)
-        if len(queries) > 1:
+        measured = health(h_seen, *z)
+        if len(looked_at) > 1:
             some = chosen(data.train_images, several)
             views = [_view(options, data, "lidar", number) for number in range(LIDAR_VIEWS)]
             h_views = torch.stack([of(method.evaluated, some, normalise=view) for view in views], 1)
-            measured |= label_free(z[0] if z else h_queries, h_queries, h_views)
+            measured |= label_free(z[0] if z else h_seen, h_seen, h_views)
         if len(bank):
             there, answers = (labels[rows].to(h.device) for rows in (bank, queries))
-            measured = {"knn": knn_accuracy(h_bank, there, h_queries, answers), **measured}
+            measured = {"knn": knn_accuracy(h_bank, there, h_seen[: len(queries)], answers), **measured}
         return {f"val/{name}": value for name, value in measured.items()} | watch()
 
     return measure
@@ -87,10 +87,23 @@ def asked(options: Pretrain, data: ImageData) -> tuple[Tensor, Tensor]:
     return bank, parts.val[torch.randperm(len(parts.val), generator=random)[:KNN_QUERIES]]
 
 
-def measured_images(options: Pretrain, data: ImageData) -> int:
-    """The number of images that `meter`'s function encodes: the bank, the queries, two views of these, ten views of some."""
+def seen(options: Pretrain, data: ImageData) -> Tensor:
+    """Positions of the training images whose h and z are measured: the queries of kNN and, if these are few, unlabelled ones.
+
+    A few labels must not leave a few images: their rank is low whatever the encoder is.
+    """
     bank, queries = asked(options, data)
-    return len(bank) + 3 * len(queries) + LIDAR_VIEWS * min(LIDAR_IMAGES, len(queries))
+    if not len(bank):
+        return queries
+    free = (data.train_labels.cpu() == UNLABELLED).nonzero().flatten()
+    drawn = free[torch.randperm(len(free), generator=generator(options.seed, "health", "unlabelled"))]
+    return torch.cat([queries, drawn[: KNN_QUERIES - len(queries)]])
+
+
+def measured_images(options: Pretrain, data: ImageData) -> int:
+    """The number of images that `meter`'s function encodes: the bank, those that are seen, two views of these, ten of some."""
+    images = len(seen(options, data))
+    return len(asked(options, data)[0]) + 3 * images + LIDAR_VIEWS * min(LIDAR_IMAGES, images)
 
 
 def is_measured(epoch: int, options: Pretrain, *, of: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from sslcli.training.capture import Recorded
 from sslcli.training.recipe import Recipe
 
 BETAS, EPS = (0.9, 0.95), 1e-8  # of AdamW
+OF_POSITIONS = ("pos_embed", "pos_embedding", "relative_position_bias_table")  # last words of names; never a matrix of weights
 ADAM_RATE = 1 / 30  # with Muon's rate 0.06, AdamW trains its parameters at 0.002
 
 
@@ -24,13 +25,15 @@ def build_optimizer(
 ) -> Optimizer:  # fmt: skip
     """Build "sgd", "adamw" or "muon" over the parameters that need a gradient; Muon's products are in `precision`.
 
-    Weights have weight decay; biases and norms (one-dimensional), and a transformer's class token and positions or a layer's
-    scale (three-dimensional) have none. `lr_at` is multiplied by each group's `lr_scale`. A method's `own` groups come last.
+    Weights have weight decay; biases and norms (one-dimensional), a transformer's class token or a layer's scale
+    (three-dimensional), and tables of positions have none. `lr_at` is multiplied by each group's `lr_scale`. A method's `own`
+    groups come last.
     With `replayed` Muon records its products on a GPU, where gradients keep their memory.
     """
     apart = {id(p) for group in own for p in group.parameters}
     usual = [p for p in module.parameters() if p.requires_grad and id(p) not in apart]
-    split = partial(_for_muon, precision=precision) if name == "muon" else _by_decay
+    tables = {id(p) for place, p in module.named_parameters() if place.rpartition(".")[2] in OF_POSITIONS}
+    split = partial(_for_muon, precision=precision, tables=tables) if name == "muon" else partial(_by_decay, tables=tables)
     groups = split(usual, weight_decay)
     for group in own:
         decay = weight_decay if group.weight_decay is None else group.weight_decay
@@ -52,10 +55,16 @@ def optimizer_for(
     )  # fmt: skip
 
 
-def _by_decay(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+def _matrices(parameters: Sequence[nn.Parameter], tables: Collection[int]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The matrices and filters, and all other parameters, the tables of positions (by their `id`) among them."""
+    matrices = [p for p in parameters if p.ndim in (2, 4) and id(p) not in tables]
+    taken = {id(p) for p in matrices}
+    return matrices, [p for p in parameters if id(p) not in taken]
+
+
+def _by_decay(parameters: Sequence[nn.Parameter], weight_decay: float, *, tables: Collection[int]) -> list[dict[str, Any]]:
     """The groups of SGD and AdamW: with and without weight decay."""
-    matrices = [p for p in parameters if p.ndim in (2, 4)]
-    vectors = [p for p in parameters if p.ndim not in (2, 4)]
+    matrices, vectors = _matrices(parameters, tables)
     groups: list[dict[str, Any]] = [
         {"params": matrices, "weight_decay": weight_decay, "lr_scale": 1.0},
         {"params": vectors, "weight_decay": 0.0, "lr_scale": 1.0},
@@ -63,10 +72,11 @@ def _by_decay(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[d
     return [group for group in groups if group["params"]]
 
 
-def _for_muon(parameters: Sequence[nn.Parameter], weight_decay: float, *, precision: str) -> list[dict[str, Any]]:
+def _for_muon(
+    parameters: Sequence[nn.Parameter], weight_decay: float, *, precision: str, tables: Collection[int]
+) -> list[dict[str, Any]]:
     """The groups of Muon: parameters that it orthogonalises, and those for AdamW."""
-    matrices = [p for p in parameters if p.ndim in (2, 4)]
-    vectors = [p for p in parameters if p.ndim not in (2, 4)]
+    matrices, vectors = _matrices(parameters, tables)
     # The first filters see pixels, not features: with three channels their matrix is ill-conditioned.
     first = [p for p in matrices if p.ndim == 4 and p.shape[1] == 3]
     rest = [p for p in matrices if all(p is not f for f in first)]

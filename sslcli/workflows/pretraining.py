@@ -13,7 +13,7 @@ from sslcli.methods.method import evaluated_name
 from sslcli.models.encoder import Encoder
 from sslcli.options.pretrain import Pretrain
 from sslcli.paths import relative
-from sslcli.plans.online_metrics import asked, is_measured, meter
+from sslcli.plans.online_metrics import is_measured, meter, seen
 from sslcli.plans.pretraining import build_method, is_kept, kept_name, training_of
 from sslcli.plans.weights_file import begin_with_file
 from sslcli.runs.registry import Registry
@@ -55,7 +55,7 @@ def _in_words(options: Pretrain, context: Context) -> str:
 
 
 def _warn_of_collapse(run: Run, measured: Metrics, options: Pretrain, context: Context) -> None:
-    images = len(asked(options, context.data)[1])
+    images = len(seen(options, context.data))
     method = build_method(options)
     known = {name.removeprefix("val/"): value for name, value in measured.items()}
     known |= {"z_std": measured["train/z_std"]} if "train/z_std" in measured else {}

@@ -1,11 +1,14 @@
 """RankMe, LiDAR and alpha-ReQ: each against a slow literal computation, and on spectra whose value is known."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
+from sslcli.evaluation.health import health
 from sslcli.evaluation.label_free import EPSILON, RIDGE, alpha_req, label_free, lidar, rankme
 from sslcli.plans import online_metrics
 from sslcli.runs.registry import Registry
@@ -143,3 +146,27 @@ def test_lidar_is_measured_on_views_that_differ_of_so_many_images(ssl: Cli, monk
     assert views.shape[:2] == (7, 10)
     apart = torch.cdist(views, views).flatten(1).topk(90, dim=1).values[:, -1]  # of ten views 90 distances are not of one
     assert (apart > 0).all()
+
+
+def test_with_few_labels_unlabelled_images_are_measured_too_and_only_labelled_ones_are_asked(
+    ssl: Cli, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[int] = []
+
+    def spy(h: Tensor, *z: Tensor) -> dict[str, float]:
+        measured.append(len(h))
+        return health(h, *z)
+
+    for number in range(60):
+        path = Path("photos") / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.effect_noise((32, 32), 20 + number).convert("RGB").save(path)
+    Path("few.csv").write_text("path,label\n" + "".join(f"{number}.png,{'ab'[number % 2]}\n" for number in range(20)))
+    monkeypatch.setattr(online_metrics, "health", spy)
+    line = "pretrain --dataset folder:photos --labels few.csv --backbone resnet9-small --batch-size 8 --max-steps 2"
+    assert ssl(line).code == 0
+    assert ssl(line.replace("--labels few.csv ", "")).code == 0
+    with_labels, without = (registry.load(run) for run in registry.runs())
+    assert measured == [42, 60]  # 2 of 16 labelled training images, with the 40 that have no label; all of 60
+    assert with_labels.metrics["val_knn"] in (0, 0.5, 1)
+    assert "val_knn" not in without.metrics

@@ -21,7 +21,7 @@ from sslcli.data.transform import Transform, preprocessing
 from sslcli.errors import UsageError, UserError, install_line
 from sslcli.export import export
 from sslcli.export.formats import FORMATS
-from sslcli.export.model_card import card
+from sslcli.export.model_card import card, facts
 from sslcli.models import BACKBONES, default_stem
 from sslcli.models.encoder import build_encoder, weights_hash
 from sslcli.runs.registry import Registry
@@ -231,6 +231,19 @@ def test_an_unfinished_run_is_not_exported(ssl: Cli, registry: Registry) -> None
     registry.save(run)
     result = ssl(f"export {run.id}")
     assert (result.code, "is interrupted; accepted is a finished run" in result.err) == (3, True)
+
+
+@pytest.mark.parametrize(("provenance", "words"), [
+    ({"experiment": "pretrain", "epochs": 8.067}, "| epochs of pretraining | 8.067 |"),
+    ({"experiment": "linear_eval", "epochs": 30, "init": "scratch"}, None),
+    ({"experiment": "linear_eval", "epochs": 30, "init": "file-moco-12"}, None),
+    ({"experiment": "linear_eval", "epochs": 30, "pretraining": {"epochs": 100.0}}, "| epochs of pretraining | 100 |"),
+    ({"experiment": "linear_eval", "epochs": 30, "at_epoch": 5, "pretraining": {"epochs": 100}},
+     "| epochs of pretraining | the first 5 of 100 |"),
+])  # fmt: skip
+def test_the_card_tells_the_epochs_of_a_pretraining_and_of_nothing_else(provenance: dict[str, Any], words: str | None) -> None:
+    (found, *more) = [line for line in facts(provenance, "resnet9", "own").splitlines() if "epochs" in line] or [None]
+    assert (found, more) == (words, [])
 
 
 PRETRAINED = {"run": "a", "experiment": "pretrain", "dataset": "shapes", "options": {"method": "simclr"}}

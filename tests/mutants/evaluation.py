@@ -189,7 +189,7 @@ MUTANTS = (
          "bank = torch.cat([parts.train, parts.val])",
          "test_evaluation.py::test_the_knn_bank_leaves_the_validation_images_out"),
         ("RankMe is of h, as the rank of health is",
-         "label_free(z[0] if z else h_queries, h_queries, h_views)", "label_free(h_queries, h_queries, h_views)"),
+         "label_free(z[0] if z else h_seen, h_seen, h_views)", "label_free(h_seen, h_seen, h_views)"),
         ("LiDAR's views of an image are all the same",
          '_view(options, data, "lidar", number)', '_view(options, data, "lidar", 0)'),
         tests="test_label_free.py::test_lidar_is_measured_on_views_that_differ_of_so_many_images",

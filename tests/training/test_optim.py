@@ -172,6 +172,21 @@ def test_biases_and_norms_do_not_decay(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw", "muon"])
+def test_tables_of_positions_do_not_decay_and_are_not_orthogonalised(name: str) -> None:
+    net = nn.Module()
+    net.relative_position_bias_table = nn.Parameter(torch.ones(49, 4))
+    net.pos_embed = nn.Parameter(torch.ones(1, 8, 4, 4))
+    net.layer = nn.Linear(4, 4, bias=False)
+    optimizer = build_optimizer(nn.ModuleDict({"net": net}), name, lr=0.1, weight_decay=0.5, momentum=0.9)
+    groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    for table in (net.relative_position_bias_table, net.pos_embed):
+        assert groups[id(table)]["weight_decay"] == 0
+        assert not groups[id(table)].get("muon")
+    assert groups[id(net.layer.weight)]["weight_decay"] == 0.5
+    assert groups[id(net.layer.weight)].get("muon", name != "muon")
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw", "muon"])
 def test_parameters_with_a_rate_and_decay_of_their_own_are_in_groups_of_their_own(name: str) -> None:
     net = nn.ModuleDict({"encoder": nn.Linear(3, 4), "predictor": nn.Linear(4, 4), "prototypes": nn.Linear(4, 8, bias=False)})
     own = [
