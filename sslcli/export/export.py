@@ -66,7 +66,7 @@ def _put(built: Path, folder: Path) -> None:
     """Copy the files beside the folder, then into it, the one whose presence means that the rest is complete last."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
-        copied = Path(shutil.copytree(built, beside, dirs_exist_ok=True))
+        copied = Path(shutil.copytree(built, beside, copy_function=shutil.copyfile, dirs_exist_ok=True))
         for path in sorted(copied.iterdir(), key=lambda path: path.name == ABOUT):
             os.replace(path, folder / path.name)
 

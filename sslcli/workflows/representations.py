@@ -61,7 +61,7 @@ def represent(run: Run, start: Start) -> Represented:
     start.encoder.eval()
     context, data = start.context, start.context.data
     train_rows, val_rows = start.parts.train.to(context.device), start.parts.val.to(context.device)
-    computer = computer_of(start.encoder, context, backbone=str(run.backbone), stem=str(run.settled["stem"]))
+    computer = computer_of(start.encoder, context, backbone=str(run.backbone), stem=run.settled.get("stem", ""))
 
     def known(rows: Tensor | None) -> Tensor | None:
         return next((one.h for one in COMPUTED if one.is_of(computer, rows)), None)
