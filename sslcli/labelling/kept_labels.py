@@ -18,4 +18,4 @@ def hold_to_labels(file: Path, *, written_by: str, advice: str, but: Collection[
     except UserError:
         raise StateError(f"{file} exists, and {written_by} did not write it; accepted is another --out") from None
     if labelled := sum(entry.label is not None and entry.by not in but for entry in entries):
-        raise StateError(f"{file} has {labelled:,} labels, which would be lost; {advice}")
+        raise StateError(f"{file} has {labelled:,} label{'s' * (labelled > 1)}, which would be lost; {advice}")
