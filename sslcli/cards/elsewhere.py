@@ -173,11 +173,11 @@ def moved(name: str, own: ImageData, data_dir: Path, *, count: int, seed: int) -
         raise UsageError(f"--moved {name}: {what}; accepted are sub-folders named as their classes: {', '.join(own.classes)}")
     _hold_apart(name, data, own)
     known = (data.train_labels >= 0).nonzero().flatten()
-    images = torch.cat([data.train_images[known], data.test_images[:]])
-    found = torch.cat([data.train_labels[known], data.test_labels])
-    labels = torch.tensor([own.classes.index(kind) for kind in data.classes])[found]
-    rows = torch.randperm(len(labels), generator=generator(seed, "moved"))[:count]
-    return images[rows], labels[rows]
+    drawn = torch.randperm(len(known) + len(data.test_labels), generator=generator(seed, "moved"))[:count]
+    train, test = known[drawn[drawn < len(known)]], drawn[drawn >= len(known)] - len(known)
+    images = torch.cat([chosen(data.train_images, train), chosen(data.test_images, test)])
+    found = torch.cat([data.train_labels[train], data.test_labels[test]])
+    return images, torch.tensor([own.classes.index(kind) for kind in data.classes])[found]
 
 
 def _hold_apart(name: str, data: ImageData, own: ImageData) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from sslcli.console.messages import say
-from sslcli.data.folder.own_images import read_images
+from sslcli.console.progress import ShareDone
+from sslcli.data.folder.own_images import Own, images_in_turn
 from sslcli.data.image_data import ImageData
 from sslcli.data.on_disk import Images
 from sslcli.data.prepare import Fit
@@ -21,20 +22,20 @@ from sslcli.plans.pretraining import load_pretrained
 from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 from sslcli.training.checkpoint import State
-from sslcli.training.device import choose_device
+from sslcli.training.device import choose_device, usable_cores
 
 
 @dataclass(frozen=True)
 class Reader:
-    """A run's encoder: `pictures` reads own pictures as in its training, and `h` gives the representations (N, d), on the
-    CPU, of such images (N, 3, S, S) uint8.
+    """A run's encoder: `pictures` reads own pictures as in its training, some at a time, and `h` gives the representations
+    (N, d), on the CPU, of such images (N, 3, S, S) uint8.
 
     `data` loads the data set that it was trained on, once. `size` is the side of the pictures that it sees, in pixels; `fit`
     says how they become square.
     """
 
     run: Run
-    pictures: Callable[[Sequence[str]], list[tuple[Path, Tensor]]]
+    pictures: Callable[[Sequence[str]], Iterator[list[Own]]]
     h: Callable[[Images], Tensor]
     data: Callable[[], ImageData]
     size: int
@@ -63,7 +64,12 @@ def reader_of(registry: Registry, selector: str | None, *, data_dir: Path | None
     of = outputs_as_in(record, known_of_it, choose_device(device))
     size = known_of_it["image_size"]
     fit: Fit = known_of_it.get("fit", "crop")
-    own = partial(read_images, size=size, kept=known_of_it.get("kept_size", size), fit=fit, say=say)
+    kept = known_of_it.get("kept_size", size)
+
+    def own(names: Sequence[str]) -> Iterator[list[Own]]:
+        progress = ShareDone("reading pictures")
+        return images_in_turn(names, size=size, kept=kept, fit=fit, workers=usable_cores(), say=say, progress=progress)
+
     return Reader(record, own, partial(of, encoder), data, size, fit)
 
 
@@ -82,5 +88,5 @@ def _measured(data: ImageData) -> State:
 
 def own_pictures(reader: Reader, names: Sequence[str]) -> tuple[list[Path], Tensor]:
     """Own pictures, or folders of them, as the encoder gets them: paths, and images (N, 3, size, size)."""
-    read = reader.pictures(names)
+    read = [own for some in reader.pictures(names) for own in some]
     return [path for path, _ in read], torch.stack([pixels for _, pixels in read])

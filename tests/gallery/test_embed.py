@@ -18,6 +18,7 @@ from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from tensorboard.plugins.projector.projector_plugin import ProjectorPlugin
 from torch import Tensor
 
+from sslcli.data.folder import own_images
 from sslcli.data.image_data import ImageData
 from sslcli.data.loading import load_data
 from sslcli.data.sets import shapes
@@ -150,7 +151,30 @@ def test_of_many_images_the_projector_gets_some_evenly_and_that_is_said(
 
 
 def test_embed_predict_and_neighbours_read_pictures_in_one_way() -> None:
-    assert reading.read_images is predict_command.read_images
+    assert reading.images_in_turn is own_images.images_in_turn
+    assert predict_command.read_images is own_images.read_images
+
+
+@pytest.mark.usefixtures("pretrained")
+def test_more_pictures_than_the_projector_shows_are_not_held_and_look_the_same(
+    ssl: Cli, own: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ssl(f"embed --images {own[0].parent} --out whole").code == 0
+    monkeypatch.setattr("sslcli.gallery.embeddings.MOST", 2)
+    result = ssl(f"embed --images {own[0].parent} --out few")
+    assert result.code == 0, result.err
+    assert Path("few/sprite.png").read_bytes() == Path("whole/sprite.png").read_bytes()
+    assert Path("few/images.csv").read_bytes() == Path("whole/images.csv").read_bytes()
+    np.testing.assert_array_equal(np.load("few/h.npy"), np.load("whole/h.npy"))
+
+
+def test_files_and_folders_are_read_in_the_order_in_which_they_are_named(own: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    Image.effect_noise((32, 32), 9).convert("RGB").save(tmp_path / "more" / "in.png")
+    names = [str(own[2]), str(tmp_path / "more"), str(own[0])]
+    read = own_images.read_images(names, size=32)
+    assert [path.name for path, _ in read] == ["third.bmp", "in.png", "first.png"]
+    assert [len(some) for some in own_images.images_in_turn(names, size=32)] == [1, 1, 1]
 
 
 @pytest.fixture

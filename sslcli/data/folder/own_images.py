@@ -1,15 +1,18 @@
-"""A few own pictures, in the size that an encoder was trained on."""
+"""Own pictures, in the size that an encoder was trained on."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sslcli.data.folder.contents import Contents, Reasons, contents
+from sslcli.data.folder.picture_stream import SOME, read_in_turn
 from sslcli.data.folder.pictures import BrokenPictureError, Fit, counted, read_rgb, squared
 from sslcli.data.folder.walk import Kind
 from sslcli.data.image_data import centre
@@ -24,48 +27,60 @@ Own = tuple[Path, Tensor]
 def read_images(
     names: Sequence[str], *, size: int, kept: int | None = None, fit: Fit = "crop", say: Callable[[str], None] = lambda _: None
 ) -> list[Own]:
-    """Each picture upright and square, reduced with antialiasing.
+    """All pictures of `images_in_turn`, in memory."""
+    return [own for some in images_in_turn(names, size=size, kept=kept, fit=fit, say=say) for own in some]
+
+
+def images_in_turn(
+    names: Sequence[str], *, size: int, kept: int | None = None, fit: Fit = "crop", workers: int = 1,
+    say: Callable[[str], None] = lambda _: None, progress: Callable[[float], None] = lambda _: None,
+) -> Iterator[list[Own]]:  # fmt: skip
+    """Each picture upright and square, reduced with antialiasing; some at a time, so that memory does not grow with all.
 
     `kept` is the side of the square that is made first, if larger, and `fit` is how; so the encoder sees them like the
-    pictures of a data set. A folder means all pictures in it and its sub-folders; skipped ones are named. A StateError for
-    a missing file, a UsageError for a file that is not a picture.
+    pictures of a data set. A folder means all pictures in it and its sub-folders, decoded by several processes; skipped ones
+    are named. A StateError for a missing file, a UsageError for a file that is not a picture.
     """
+    side, alone = kept or size, list[Own]()
 
-    def read(path: Path) -> Tensor:
-        return centre(torch.from_numpy(squared(read_rgb(path, side=kept or size), kept or size, fit)), size)
+    def shown(pixels: NDArray[np.uint8]) -> Tensor:
+        return centre(torch.from_numpy(pixels), size)
 
-    return [own for name in names for own in _read(name, read, say)]
+    def in_folder(root: Path) -> Iterator[list[Own]]:
+        found, broken, tried = contents(root, called=str(root)), Reasons(), 0
+        for some in read_in_turn(root, found.pictures, side=side, fit=fit, workers=workers):
+            broken += [(path, read) for path, read in some if isinstance(read, str)]
+            tried += len(some)
+            progress(tried / len(found.pictures))
+            yield [(root / path, shown(read)) for path, read in some if not isinstance(read, str)]
+        words = skipped_in_words(found, broken)
+        if len(broken) == len(found.pictures):
+            raise UsageError(f"{root}: no readable picture: {words}")
+        if words:
+            say(f"{root}: skipped: {words}")
+
+    for name in names:
+        if (path := _existing(name)).is_dir():
+            yield alone
+            alone = []
+            yield from in_folder(path)
+            continue
+        try:
+            alone.append((path, shown(squared(read_rgb(path, side=side), side, fit))))
+        except (BrokenPictureError, OSError) as error:
+            raise UsageError(f"{path} cannot be read as a picture: {error}") from error
+        if len(alone) == SOME:
+            yield alone
+            alone = []
+    yield alone
 
 
-def _read(name: str, read: Callable[[Path], Tensor], say: Callable[[str], None]) -> list[Own]:
+def _existing(name: str) -> Path:
     if not name:
         raise UsageError("'' is not a picture; accepted is a picture, or a folder of pictures")
-    path = Path(name)
-    if not os.path.exists(path):
-        raise StateError(f"{path}: there is no such file")
-    if os.path.isdir(path):
-        return _in_folder(path, read, say)
-    try:
-        return [(path, read(path))]
-    except (BrokenPictureError, OSError) as error:
-        raise UsageError(f"{path} cannot be read as a picture: {error}") from error
-
-
-def _in_folder(root: Path, read: Callable[[Path], Tensor], say: Callable[[str], None]) -> list[Own]:
-    """All readable pictures below a folder; the others are named. A UsageError if none is readable."""
-    found = contents(root, called=str(root))
-    own, broken = [], []
-    for path in found.pictures:
-        try:
-            own.append((root / path, read(root / path)))
-        except (BrokenPictureError, OSError) as error:
-            broken.append((path, str(error)))
-    words = skipped_in_words(found, broken)
-    if not own:
-        raise UsageError(f"{root}: no readable picture: {words}")
-    if words:
-        say(f"{root}: skipped: {words}")
-    return own
+    if not os.path.exists(name):
+        raise StateError(f"{Path(name)}: there is no such file")
+    return Path(name)
 
 
 def skipped_in_words(found: Contents, broken: Reasons) -> str:
