@@ -175,7 +175,7 @@ def moved(name: str, own: ImageData, data_dir: Path, *, count: int, seed: int) -
     known = (data.train_labels >= 0).nonzero().flatten()
     drawn = torch.randperm(len(known) + len(data.test_labels), generator=generator(seed, "moved"))[:count]
     train, test = known[drawn[drawn < len(known)]], drawn[drawn >= len(known)] - len(known)
-    images = torch.cat([chosen(data.train_images, train), chosen(data.test_images, test)])
+    images = torch.cat([chosen(data.train_images, train)[:], chosen(data.test_images, test)[:]])
     found = torch.cat([data.train_labels[train], data.test_labels[test]])
     return images, torch.tensor([own.classes.index(kind) for kind in data.classes])[found]
 
