@@ -143,7 +143,7 @@ def _partners(registry: Registry, runs: list[Run], anchor: Run) -> list[Run]:
     alike = [
         run for run in runs
         if run.protocol == anchor.protocol and _setting(run) == _setting(anchor)
-        and (run.at_epoch == anchor.at_epoch or run.init == INIT_WORDS[1])
+        and (run.at_epoch == anchor.at_epoch or not run.parent)
     ]  # fmt: skip
     keys = keys_of(registry, alike)
     beside = [run for run in alike if anchor.id in keys and keys.get(run.id) == keys[anchor.id]]

@@ -30,6 +30,7 @@ from sslcli.runs.registry import Registry
 from sslcli.runs.run import Run
 
 IMAGES = 256  # test images that export and encoder are compared on
+COPYING = ".copying-"  # the beginning of the name of a folder whose files are being copied
 CLOSE = 1e-4  # the largest difference, as a fraction of the largest value; sums in another order give about 1e-6
 
 
@@ -63,10 +64,10 @@ def export(registry: Registry, selector: str, *, name: str, out: Path | None, da
 
 
 def _put(built: Path, folder: Path) -> None:
-    """Copy the files beside the folder, then into it, the one whose presence means that the rest is complete last."""
+    """Copy the files into a folder in it, then to their places, the one whose presence means that the rest is complete last."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
-        copied = Path(shutil.copytree(built, beside, copy_function=shutil.copyfile, dirs_exist_ok=True))
+    with tempfile.TemporaryDirectory(dir=folder, prefix=COPYING) as inside:
+        copied = Path(shutil.copytree(built, inside, copy_function=shutil.copyfile, dirs_exist_ok=True))
         for path in sorted(copied.iterdir(), key=lambda path: path.name == ABOUT):
             os.replace(path, folder / path.name)
 
@@ -87,7 +88,7 @@ def _hold_to_place(folder: Path, name: str) -> None:
     """A UsageError if the folder contains anything but an earlier export in the same format."""
     if folder.is_file():
         raise UsageError(f"--out {folder} is a file; accepted is a folder")
-    if not folder.is_dir() or not any(folder.iterdir()):
+    if not folder.is_dir() or all(path.name.startswith(COPYING) for path in folder.iterdir()):
         return
     try:
         earlier = json.loads((folder / ABOUT).read_text(encoding="utf-8"))["format"]

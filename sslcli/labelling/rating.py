@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from sslcli.console.messages import say
 from sslcli.data import FOLDER
+from sslcli.data.folder.catalogue import list_pictures
 from sslcli.data.folder.label_file import predicted_in
 from sslcli.data.folder.pictures import Fit
 from sslcli.data.image_data import ImageData
@@ -81,7 +83,9 @@ def given_labels(registry: Registry, record: Run, data: ImageData) -> dict[str, 
     no folder.
     """
     root = os.path.realpath(str(located(registry, record.options)["dataset"]).removeprefix(FOLDER))
-    predicted = {*predicted_in(labels_of(registry, record))}
+    written = predicted_in(labels_of(registry, record))
+    places = list_pictures(Path(root)).places if written else None
+    predicted = {places.find(path) or path for path in written} if places else set[str]()
     return {
         os.path.join(root, line.path): (line.label, line.part)
         for line in data.manifest

@@ -17,6 +17,7 @@ import torch
 from sslcli.console.messages import say
 from sslcli.console.progress import ShareDone
 from sslcli.data.folder.contents import Contents, Reasons, contents
+from sslcli.data.folder.entry import Entry
 from sslcli.data.folder.label_file import BY_CLASSIFIER, GIVEN, HEADS, PREDICTED
 from sslcli.data.folder.own_images import skipped_in_words
 from sslcli.data.folder.picture_stream import read_in_turn
@@ -63,8 +64,13 @@ def label_rest(registry: Registry, command: Predict) -> None:
     _hold_to_other_file(registry, record, out)
     found = contents(folder, called=str(folder))
     data = data_of_run(registry, record, command.data_dir)
+    known, tally, real = given_labels(registry, record, data), Tally(), os.path.realpath(folder)
+
+    def again(row: Entry) -> bool:
+        return row.by == BY_CLASSIFIER or known.get(os.path.join(real, row.path), ("",))[0] == row.label
+
+    hold_to_labels(out, written_by="ssl predict", advice="to keep them, choose another --out", kept=again)
     rater = rater_of(registry, record, data, device=command.device)
-    known, tally = given_labels(registry, record, data), Tally()
     atomic_write(out, lambda handle: _write(handle, folder, found, rater, known, tally))
     print(f"{relative(out)}: {_in_words(tally)}")
     print(save_calibration(registry, record, temperature=rater.temperature, validated=rater.validated))
@@ -84,11 +90,10 @@ def _folder_and_out(command: Predict) -> tuple[Path, Path]:
 
 
 def _hold_to_other_file(registry: Registry, record: Run, out: Path) -> None:
-    """A UsageError if the file to write has the labels that the run learned from, a StateError if it has others of a person."""
+    """A UsageError if the file to write has the labels that the run learned from."""
     learned = labels_of(registry, record)
     if learned and os.path.realpath(learned) == os.path.realpath(out):
         raise UsageError(f"--out {out}: {record.id} learned from the labels in this file; accepted is another name")
-    hold_to_labels(out, written_by="ssl predict", advice="to keep them, choose another --out", but=(GIVEN, BY_CLASSIFIER))
 
 
 def _write(handle: IO[bytes], folder: Path, found: Contents, rater: Rater, known: Given, tally: Tally) -> None:

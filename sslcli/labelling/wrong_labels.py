@@ -68,7 +68,8 @@ def _hold_to_pictures(reader: Reader, data: ImageData, command: DataCheck) -> No
             f"--labels-too: the encoder of {reader.run.id} sees {reader.size} pixels, but {command.dataset} is shown at "
             f"{data.image_size}; accepted is an encoder pretrained on these pictures, or --image-size {reader.size}"
         )
-    if command.dataset.startswith(FOLDER) and reader.fit != data.fit:
+    of_pictures = command.dataset.startswith(FOLDER) and str(reader.run.dataset).startswith(FOLDER)
+    if of_pictures and reader.fit != data.fit:
         raise UsageError(
             f"--labels-too: {reader.run.id} was trained with --fit {reader.fit}, but {command.dataset} is shown with --fit "
             f"{data.fit}; accepted is --fit {reader.fit}"

@@ -17,13 +17,18 @@ OF_HUB = ("model.safetensors", "pytorch_model.bin")
 """The files of weights in timm's repositories at Hugging Face, the better one first."""
 
 
+def name_in_folder(backbone: str) -> str:
+    """The name, without suffix, of the file with a library's own weights."""
+    return backbone.replace(":", "-")
+
+
 def weights_file(backbone: str, folder: Path, *, download: bool) -> Path:
     """The file with the library's weights of timm:NAME or torchvision:NAME in `folder`.
 
     If it is missing there, it is copied from the library's own cache. If it is not there either, it is downloaded, or a
     StateError says how to get it. A UsageError if the library has no weights for the network.
     """
-    name = backbone.replace(":", "-")
+    name = name_in_folder(backbone)
     if kept := [file for file in folder.glob(f"{name}.*") if file.stem == name]:
         return kept[0]
     find = _of_timm if backbone.startswith(TIMM) else _of_torchvision

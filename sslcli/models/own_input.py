@@ -43,14 +43,14 @@ def _of_torchvision(backbone: str) -> OwnInput:
     return OwnInput(known.crop_size[0], tuple(known.mean), tuple(known.std))
 
 
-def input_in_words(backbone: str) -> str:
-    """The input of a library's network in words; of timm also which weights of the same network want another one."""
+def input_in_words(backbone: str, *, others: bool) -> str:
+    """The input of a library's network in words; with `others`, also which weights of the same network in timm want another."""
     own = own_input(backbone)
     words = f"{_normalised(own)}, as {backbone} says"
-    others = _others_of_timm(backbone, own) if backbone.startswith(TIMM) else {}
-    if not others:
+    apart = _others_of_timm(backbone, own) if others and backbone.startswith(TIMM) else {}
+    if not apart:
         return words
-    name, first = next(iter(others.items()))
+    name, first = next(iter(apart.items()))
     return f"{words}; other weights of this network want another, such as {name} {_normalised(first)}: name yours"
 
 

@@ -18,6 +18,8 @@ from sslcli.models.same_function import hold_to_heads, pads_as_tensorflow
 
 COUNTER = "num_batches_tracked"
 """torch's counter for averages that are not used here; old files lack it, and it changes no output."""
+PADDED = "_conv_stem.weight"
+"""The end of a name that only EfficientNet-PyTorch gives."""
 AVERAGED = ("momentum", "encoder_k", "target", "ema", "student")
 """Words in names of networks that are not taken if another is complete: moving averages, but DINO's student, not teacher."""
 
@@ -72,6 +74,11 @@ def find_weights(tensors: Mapping[str, Tensor], encoder: Encoder, *, place: str,
             raise UsageError(
                 f"{place} holds weights of {net} in an nn.Sequential of the parts that have some (as lightly's "
                 "ResNetGenerator is used), without the ReLU after the first batch norm: another function; they are not taken"
+            )
+        if any(name.endswith(PADDED) for name in tensors) and names_of_efficientnet(wanted):
+            raise UsageError(
+                f"{place} has EfficientNet-PyTorch's names, and pads as TensorFlow does, which {net} does not: another "
+                "function; accepted is the network of timm whose name begins with tf_"
             )
         raise UsageError(_why_not(candidates, tensors, wanted, place, net))
     best, *rest = sorted(whole, key=lambda found: (sum(word in found.prefix for word in AVERAGED), len(found.prefix)))

@@ -7,6 +7,7 @@ from sslcli.errors import StateError, UsageError
 from sslcli.evaluation.protocols.protocol import AnyProtocol
 from sslcli.models import INPUT
 from sslcli.models.encoder import Encoder, build_encoder
+from sslcli.models.library_weights import name_in_folder
 from sslcli.models.own_input import input_in_words
 from sslcli.models.same_function import hold_to_stem, may_pad_more
 from sslcli.models.weight_files import read_tensors
@@ -57,7 +58,7 @@ def take_stock(options: TrainingOptions) -> Origin:
     if warning := may_pad_more(tensors, found.prefix, stem=stem):
         say(f"ssl: WARNING: --init {path}: {warning}")
     if stem.startswith(INPUT):
-        say(f"  input: {input_in_words(backbone)}")
+        say(f"  input: {input_in_words(backbone, others=path.stem != name_in_folder(backbone))}")
     return {"file": path.name, "sha256": sha256, "renamed": renamed, "dropped": dropped}
 
 

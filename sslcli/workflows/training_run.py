@@ -109,7 +109,13 @@ def _restored(run: Run, state: State, module: nn.Module, optimizer: Optimizer, e
     if not state:
         return Progress()
     module.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
+    try:
+        optimizer.load_state_dict(state["optimizer"])
+    except ValueError as error:
+        raise StateError(
+            f"run {run.id} began with an earlier version of this program, whose optimizer had other groups ({error}); continue "
+            "with that version, or start a new run"
+        ) from error
     progress = Progress(**state["progress"])
     say(f"{run.id}: continuing from step {progress.step} of {of}")
     return progress

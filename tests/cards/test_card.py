@@ -364,6 +364,7 @@ def test_an_encoder_of_an_earlier_epoch_stands_beside_scratch_and_only_its_own_s
     tuned = {"experiment": "finetune", "protocol": "finetune", "pair": "t"}
     registry = runs_of(
         evaluation("scratch", init="scratch"),
+        evaluation("imagenet", init="file-imagenet-1234"),
         evaluation("early", init="pretrained", parent="pre", at_epoch=5),
         evaluation("early tuned", init="pretrained", parent="pre", at_epoch=5, **tuned),
         evaluation("tuned scratch", init="scratch", **tuned),
@@ -371,7 +372,7 @@ def test_an_encoder_of_an_earlier_epoch_stands_beside_scratch_and_only_its_own_s
         evaluation("late tuned", init="pretrained", parent="pre", **tuned),
     )
     for epoch in ("early", "late"):
-        wanted = [[epoch, "scratch"], [f"{epoch} tuned", "tuned scratch"]]
+        wanted = [[epoch, "imagenet", "scratch"], [f"{epoch} tuned", "tuned scratch"]]
         assert [[run.id for run in group] for group in groups(registry, main_run(registry, epoch))] == wanted
 
 

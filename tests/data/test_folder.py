@@ -99,7 +99,7 @@ def test_of_a_folder_train_without_a_test_the_test_is_still_to_be_drawn(tmp_path
     root = touch(tmp_path, "train/cat/a.png", "train/dog/b.png", *beside)
     assert list_pictures(root).notes == []
     assert listed(root) == {
-        "train/cat/a.png": ("cat", None), "train/dog/b.png": ("dog", None), **dict.fromkeys(beside, (None, "train"))
+        "train/cat/a.png": ("cat", None), "train/dog/b.png": ("dog", None), **dict.fromkeys(beside, (None, None))
     }  # fmt: skip
 
 

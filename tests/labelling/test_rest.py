@@ -118,12 +118,17 @@ def test_labels_that_a_person_gave_are_not_written_over(ssl: Cli, refused: Refus
         (
             "predict --images photos --out hand.csv",
             3,
-            "hand.csv has 2 labels, which would be lost; to keep them, choose",
+            "hand.csv has 1 label, which would be lost; to keep them, choose",
         ),
         ("predict --images photos --out notes.csv", 3, "notes.csv exists, and ssl predict did not write it"),
     )
     for _ in range(2):
         assert ssl(LINE).code == 0
+    written = (tmp_path / "labels.csv").read_text(errors="surrogateescape")
+    (tmp_path / "labels.csv").write_text(written.replace(",predicted", ",given", 1), errors="surrogateescape")
+    refused((LINE, 3, "labels.csv has 1 label, which would be lost"))
+    (tmp_path / "empty.csv").touch()
+    assert ssl("predict --images photos --out empty.csv").code == 0
 
 
 def test_a_foreign_picture_is_unlike_what_was_trained_on(ssl: Cli, probed: Run, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def _by_folders(found: Contents) -> Listing:
         top = parts[0].lower()
         name, part = (parts[int(parted)] if len(parts) > 1 + parted else None), None
         if parted and len(parts) > 1 and top in UNLABELLED:
-            name, part = None, "train"
+            name, part = None, None if undrawn else "train"
         elif parted:
             part = PARTS_TOO.get(top, top)
             if len(parts) == 1 or part not in PARTS:
@@ -122,7 +122,7 @@ def _by_folders(found: Contents) -> Listing:
 
 def _unknown_parts(tops: set[str]) -> list[str]:
     """That a folder train with sub-folders is taken as a class, because what lies beside it is no part, in words."""
-    beside = ", ".join(sorted(map(ascii, tops - TRAINING))[:3])
+    beside = ", ".join(sorted(map(ascii, tops - TRAINING - UNLABELLED))[:3])
     return [f"the folder 'train' is taken as a class, beside {beside}; parts are called train, test, val and unlabelled"]
 
 

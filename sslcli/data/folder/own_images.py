@@ -59,8 +59,8 @@ def images_in_turn(
         if words:
             say(f"{root}: skipped: {words}")
 
-    for name in names:
-        if (path := _existing(name)).is_dir():
+    for path in [_existing(name) for name in names]:  # all of them before the first is read
+        if path.is_dir():
             yield alone
             alone = []
             yield from in_folder(path)
