@@ -94,6 +94,8 @@ def test_an_artifact_alone_gives_the_accuracy_that_was_reported(
     with torch.no_grad():
         logits = classifier.eval()(pixels)
     assert accuracy(logits, data.test_labels) == pytest.approx(run.metrics["test_acc"], abs=1e-9)
+    kept = read_kept(registry.path(f"{run.folder}/{FILE}"))
+    np.testing.assert_allclose(logits.numpy(), kept.logits, rtol=1e-3, atol=1e-3)
     assert list(data.classes) == state["classes"]
 
 
